@@ -1,0 +1,129 @@
+"""What one node gets: files, the services that read them, and what must be true once they run.
+
+A bundle is data that crosses a trust boundary (controller to agent), so it is validated on both sides and names
+services and policy entries, never commands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# Holdfast's own places on a node. Compiler and agent agree on them here; the agent's allow-lists are built from them.
+CONFIG_DIR = "/etc/holdfast"  # one folder a service below it; nothing of the distribution's is touched
+STATE_DIR = "/var/lib/holdfast"  # survives a reboot: hold files, journal, last known good
+RUN_DIR = "/run/holdfast"  # does not: pid files, sockets, what the supervisor says of its services
+LOG_DIR = "/var/log/holdfast"  # one folder a service
+PROBE_DIR = "/usr/lib/holdfast"  # the agent's own probe and hook runner, called by keepalived
+HOLD_DIR = f"{STATE_DIR}/hold"  # one file per VRRP group: 0, or -254 to give the group up
+SERVICE_STATE_DIR = f"{RUN_DIR}/service-state"  # one file per service: 0 while it runs, -1 when its process died
+TLS_DIR = f"{CONFIG_DIR}/tls"  # NAME.crt and NAME.key, put there by the operator, never by a bundle
+
+OWNERSHIP_LINE = "Managed by Holdfast"  # each file's first line contains it, behind the format's comment sign
+
+SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]{1,250}$")]
+
+
+class Service(StrEnum):
+    """A program that a bundle configures. How it is checked, started and judged lives in agent/services."""
+
+    SYSCTL = "sysctl"
+    NFTABLES = "nftables"
+    NGINX = "nginx"
+    HAPROXY = "haproxy"
+    KEEPALIVED = "keepalived"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BundleFile(_Frozen):
+    """One file: an absolute path below CONFIG_DIR/SERVICE/, its text, mode and owner."""
+
+    path: AbsolutePath
+    content: Annotated[str, Field(max_length=16_000_000)]
+    mode: int = 0o644
+    owner: SafeName = "root"
+    group: SafeName = "root"
+
+
+class ListenerExpectation(_Frozen):
+    """A TCP socket that must be open for listening once `service` runs. `address` is in its shortest form."""
+
+    service: Service
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class HeldAddress(_Frozen):
+    """An address (with prefix, `10.0.0.3/24`) that the holder of a group carries on `interface`."""
+
+    address: str
+    interface: str
+
+
+class VrrpExpectation(_Frozen):
+    """A VRRP group as this node sees it.
+
+    `priority` is the configured base priority on this node; `peers` are the other members' names, in order of preference.
+    """
+
+    group: SafeName
+    vrid: Annotated[int, Field(ge=1, le=255)]
+    interface: str
+    priority: int
+    anchor: HeldAddress
+    addresses: tuple[HeldAddress, ...]
+    peers: tuple[SafeName, ...]
+    hold_file: AbsolutePath
+    advert_interval_ms: int
+    hold_back_at_most_ms: int = 10_000
+
+
+class Expectations(_Frozen):
+    """What must be true of the node once the bundle is applied."""
+
+    listeners: tuple[ListenerExpectation, ...] = ()
+    vrrp: tuple[VrrpExpectation, ...] = ()
+
+
+class PolicyNames(_Frozen):
+    """Names that the bundle uses out of the node's own policy."""
+
+    scripts: tuple[SafeName, ...] = ()
+    hooks: tuple[SafeName, ...] = ()
+
+
+class Bundle(_Frozen):
+    """Everything for one node. Equal bundles have equal digests, and a digest covers every field."""
+
+    cluster: SafeName
+    node: SafeName
+    services: tuple[Service, ...]  # in the order in which they are brought up
+    files: tuple[BundleFile, ...]  # sorted by path
+    state_files: tuple[AbsolutePath, ...] = ()  # created with "0" where absent, never overwritten
+    expected: Expectations = Expectations()
+    policy_names: PolicyNames = PolicyNames()
+
+    def to_json(self) -> str:
+        """The one serialised form: stable, so that it can be hashed and compared."""
+        return self.model_dump_json(indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Bundle:
+        """Raise pydantic.ValidationError on anything that is not a bundle."""
+        return cls.model_validate_json(text)
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the serialised bundle."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def file(self, path: str) -> BundleFile | None:
+        """The file at `path`, or None."""
+        return next((f for f in self.files if f.path == path), None)

@@ -1,0 +1,94 @@
+"""Everything that Holdfast raises on purpose.
+
+    HoldfastError                 what happened, where, and what to do; exit status 1
+    ├── UsageError                the command was called wrongly; exit status 2
+    │   └── SpecError             a spec (or scenario, or lock) with mistakes: carries findings; exit status 2
+    ├── CompileError              the spec is sound, but a program cannot express it: carries findings
+    ├── PlanRefused               a change that policy or safety forbids
+    ├── ApplyError                a node could not be brought to the wanted state (it was put back)
+    │   ├── PolicyRefused         the bundle asks for what this node's local policy does not allow
+    │   ├── NotOurs               a file that Holdfast did not write is in the way
+    │   ├── ValidationFailed      the program itself refused its configuration
+    │   └── VerificationFailed    the program took it, but does not do what was expected
+    ├── RolloutFailed             a rollout stopped; says which node and whether it was put back
+    ├── LabError                  the lab could not be built or reached
+    └── MissingProgram            a program that is needed is not installed
+
+Errors of other libraries are translated where they enter; nothing above the boundary sees them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.findings import Finding
+
+
+class HoldfastError(Exception):
+    """Root of the tree: `message` says what happened and where, `hint` what to do about it."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(HoldfastError):
+    """The command was called wrongly."""
+
+    exit_status = 2
+
+
+class _WithFindings(HoldfastError):
+    def __init__(self, message: str, findings: Sequence[Finding], hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.findings: tuple[Finding, ...] = tuple(findings)
+
+
+class SpecError(_WithFindings, UsageError):
+    """A spec, scenario or lock with mistakes; `findings` names each with its line."""
+
+
+class CompileError(_WithFindings):
+    """The spec is sound, but one of the programs cannot express what it asks for."""
+
+
+class PlanRefused(HoldfastError):
+    """A change that policy or safety forbids, refused before anything was touched."""
+
+
+class ApplyError(HoldfastError):
+    """A node could not be brought to the wanted state."""
+
+
+class PolicyRefused(ApplyError):
+    """The bundle asks for something that the node's own policy does not allow."""
+
+
+class NotOurs(ApplyError):
+    """A file that Holdfast did not write, or that was changed by hand, is in the way."""
+
+
+class ValidationFailed(ApplyError):
+    """A program refused its new configuration; the old one was never touched."""
+
+
+class VerificationFailed(ApplyError):
+    """A program took its new configuration, but does not do what was expected of it."""
+
+
+class RolloutFailed(HoldfastError):
+    """A rollout stopped before its end."""
+
+
+class LabError(HoldfastError):
+    """The lab could not be built, reached or taken down."""
+
+
+class MissingProgram(HoldfastError):
+    """A program that is needed is not installed."""
