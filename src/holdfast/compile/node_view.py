@@ -1,0 +1,193 @@
+"""Everything that the renderers need to know of one node, resolved: no names left to look up, nothing left to choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+
+from holdfast.spec.checks import Check
+from holdfast.spec.pools import Balance, RetryCondition
+from holdfast.spec.sites import Route
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True)
+class HeldView:
+    """A floating address with its prefix, and the interface that carries it on this node."""
+
+    address: IPv4Interface | IPv6Interface
+    interface: str
+
+
+@dataclass(frozen=True)
+class TrackedScript:
+    """A `vrrp_script`: what is run (words for the agent's probe), how often, and what its failure weighs.
+
+    `weight` None means that failing gives the group up; a negative number is added to the priority.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    as_root: bool
+    every_s: int
+    timeout_s: int
+    fall: int
+    rise: int
+    weight: int | None
+
+
+@dataclass(frozen=True)
+class TrackedFile:
+    """A `track_file`: value × weight is added to the priority; −254 or less gives the group up."""
+
+    name: str
+    path: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class TrackedProcess:
+    """A `track_process`; `weight` 0 means that the death gives the group up (measured on 2.2.7)."""
+
+    name: str
+    process: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class TrackedInterface:
+    """An interface whose loss gives the group up (`weight` None) or lowers the priority."""
+
+    interface: str
+    weight: int | None
+
+
+@dataclass(frozen=True)
+class VrrpView:
+    """One VRRP instance as this node runs it."""
+
+    group: str
+    vrid: int
+    interface: str
+    priority: int
+    advert_ms: int
+    version: int
+    family: int  # 4 or 6: the family of the adverts
+    anchor: HeldView
+    held: tuple[HeldView, ...]
+    peers: tuple[str, ...]
+    unicast_source: Address | None
+    unicast_peers: tuple[Address, ...]
+    preempt: bool
+    preempt_delay_s: int
+    secret: str | None  # version 2 only
+    hold_file: str
+    hold_back_ms: int
+    scripts: tuple[TrackedScript, ...]
+    files: tuple[TrackedFile, ...]
+    processes: tuple[TrackedProcess, ...]
+    interfaces: tuple[TrackedInterface, ...]
+    hooks: tuple[tuple[str, str], ...]  # (state, policy name), states: active, standby, fault
+    mail: bool
+
+
+@dataclass(frozen=True)
+class ServerView:
+    """One server of a pool. `name` is unique in its pool and safe in every format (`web01-80`)."""
+
+    name: str
+    address: Address
+    port: int
+    weight: int
+    max_connections: int | None
+    backup: bool
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """A pool with its servers' addresses. Times in milliseconds."""
+
+    name: str
+    servers: tuple[ServerView, ...]
+    balance: Balance
+    check: Check | None
+    retry_on: tuple[RetryCondition, ...]
+    tries: int
+    min_servers: int
+    connect_timeout_ms: int
+    response_timeout_ms: int
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """A site; without hosts it takes what no other site of the listener names."""
+
+    name: str
+    hosts: tuple[str, ...]
+    certificate: str | None
+    routes: tuple[Route, ...]  # pools named in `route.split` are in the proxy's `pools`
+
+
+@dataclass(frozen=True)
+class ListenerView:
+    """One port on one or more addresses (a group's, both families), and the sites behind it."""
+
+    name: str
+    addresses: tuple[Address, ...]
+    port: int
+    tls: bool
+    sites: tuple[SiteView, ...]
+
+
+@dataclass(frozen=True)
+class HealthView:
+    """Where the proxy itself answers 200 `ok` while it runs."""
+
+    address: Address
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
+class ProxyView:
+    """One tier of nginx or HAProxy on this node."""
+
+    name: str
+    engine: str
+    listeners: tuple[ListenerView, ...]
+    pools: tuple[PoolView, ...]  # those that its sites use, by name
+    forwarded: str  # replace, append or keep
+    health: HealthView | None
+    client_timeout_ms: int
+    idle_timeout_ms: int
+    max_body_bytes: int | None
+
+
+@dataclass(frozen=True)
+class MailView:
+    """Where keepalived sends mail."""
+
+    server: str
+    port: int
+    sender: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """One node, resolved.
+
+    `process_events` tells whether the kernel's process events reach keepalived there (not in namespaces and containers).
+    """
+
+    cluster: str
+    node: str
+    vrrp: tuple[VrrpView, ...]
+    proxies: tuple[ProxyView, ...]
+    mail: MailView | None
+    process_events: bool
+
+    def engines(self, engine: str) -> tuple[ProxyView, ...]:
+        """The node's proxies of one engine."""
+        return tuple(proxy for proxy in self.proxies if proxy.engine == engine)

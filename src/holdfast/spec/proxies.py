@@ -1,0 +1,79 @@
+"""Proxies: which engine serves which sites on which addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from .checks import HttpTarget
+from .values import Duration, Frozen, Name, ShortForm, as_address, split_host_port
+
+Engine = Literal["nginx", "haproxy"]
+
+
+class ListenOn(ShortForm):
+    """Where a listener listens: `GROUP:80`, `GROUP.ADDRESS:80`, or an IP address of the nodes."""
+
+    short_schema: ClassVar[dict[str, Any]] = {"type": "string", "examples": ["www:80", "gate.vip:80"]}
+
+    target: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)]
+
+    @classmethod
+    def from_short(cls, value: Any) -> Any:
+        """Split TARGET:PORT."""
+        if not isinstance(value, str):
+            raise ValueError("write it as GROUP:PORT, such as 'www:80'")
+        target, port = split_host_port(value)
+        return {"target": target, "port": port}
+
+    @property
+    def group(self) -> str | None:
+        """The VRRP group meant, or None for a literal address."""
+        return None if as_address(self.target) else self.target.partition(".")[0]
+
+    @property
+    def address_name(self) -> str | None:
+        """The name of one address of the group, or None for all of them."""
+        return None if as_address(self.target) else self.target.partition(".")[2] or None
+
+
+class Listener(Frozen):
+    """A socket that clients reach, and the sites behind it."""
+
+    on: ListenOn
+    sites: Annotated[tuple[Name, ...], Field(min_length=1, max_length=500)]
+    tls: bool = False
+
+
+_SIZE = re.compile(r"^\d{1,9}[km]?$")
+
+
+class Proxy(Frozen):
+    """One tier of nginx or HAProxy on some nodes. Changing `engine` changes no meaning."""
+
+    engine: Engine
+    nodes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=200)]
+    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=500)]
+    forwarded: Literal["replace", "append", "keep"] = Field(
+        "replace",
+        description="X-Forwarded-For and X-Forwarded-Proto: `replace` trusts nobody, `append` trusts what is in front",
+    )
+    health: HttpTarget | Literal[False] = Field(
+        HttpTarget(address="127.0.0.1", port=8080, path="/healthz"),
+        description="where the proxy itself answers 200 while it runs, for `keeps_while: - http: …`; false for nowhere",
+    )
+    client_timeout: Duration = 60_000
+    idle_timeout: Duration = 75_000
+    max_body: Annotated[str, StringConstraints(pattern=_SIZE.pattern)] | None = Field(
+        None, description="largest request body, such as 10m; no limit if left out"
+    )
+
+    @model_validator(mode="after")
+    def _listeners_once(self) -> Proxy:
+        seen = [(listener.on.target, listener.on.port) for listener in self.listeners]
+        if twice := {f"{target}:{port}" for target, port in seen if seen.count((target, port)) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))} is listened on twice; name all its sites in one listener")
+        return self

@@ -1,0 +1,118 @@
+"""VRRP groups: addresses that float together, who may hold them, and what a holder must have."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from .checks import Tracker
+from .nodes import IPInterface
+from .values import Address, Duration, Frozen, InterfaceName, Name, PolicyName, ShortForm
+
+Priority = Annotated[int, Field(ge=1, le=254, strict=True)]
+Vrid = Annotated[int, Field(ge=1, le=255, strict=True)]
+
+
+class FloatingAddress(ShortForm):
+    """An address that the group's holder carries; prefix and interface follow from the networks if left out."""
+
+    short_schema: ClassVar[dict[str, Any]] = {"type": "string", "examples": ["10.0.0.3/24", "fd00::3/64"]}
+
+    address: IPInterface | Address
+    interface: InterfaceName | None = None
+
+    @classmethod
+    def from_short(cls, value: Any) -> Any:
+        """`10.0.0.3/24`, or `10.0.0.3`."""
+        return {"address": value}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(text := value.get("address"), str):
+            try:
+                parsed = ip_interface(text) if "/" in text else ip_address(text)
+            except ValueError:
+                raise ValueError(f"'{text}' is not an IP address, with or without /prefix") from None
+            return {**value, "address": parsed}
+        return value
+
+    @property
+    def ip(self) -> Address:
+        """The bare address."""
+        return self.address if not hasattr(self.address, "ip") else self.address.ip
+
+
+def _name_addresses(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return {str(number): item for number, item in enumerate(value)}
+    return value
+
+
+class PreemptAfter(Frozen):
+    """Take the addresses back only after the better node has been well for this long."""
+
+    after: Duration
+
+
+class Hooks(Frozen):
+    """What is run on a change of state: names out of the node's own policy, never commands."""
+
+    active: PolicyName | None = None
+    standby: PolicyName | None = None
+    fault: PolicyName | None = None
+
+
+class VrrpGroup(Frozen):
+    """One VRRP instance: its addresses always move together."""
+
+    addresses: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")], FloatingAddress],
+        BeforeValidator(_name_addresses, json_schema_input_type=dict[str, FloatingAddress] | list[FloatingAddress]),
+        Field(min_length=1, max_length=500),
+    ]
+    nodes: tuple[Name, ...] | dict[Name, Priority] = Field(
+        description="in order of preference; or names with their priorities"
+    )
+    vrid: Vrid | None = Field(None, description="left out: chosen by `holdfast lock` and kept")
+    interface: InterfaceName | None = Field(None, description="where adverts are sent; follows from the addresses")
+    advertise_every: Duration = 1000
+    adverts: Literal["multicast", "unicast"] = "multicast"
+    version: Literal[2, 3] = 3
+    preempt: bool | PreemptAfter = True
+    keeps_while: Annotated[tuple[Tracker, ...], Field(max_length=32)] = ()
+    hold_back: Duration = Field(10_000, description="longest time that a move waits for answers on their way")
+    hooks: Hooks = Hooks()
+
+    @model_validator(mode="after")
+    def _sound(self) -> VrrpGroup:
+        if not 2 <= len(self.nodes) <= 32:
+            raise ValueError("a group needs two nodes or more: with one there is nobody to take over")
+        if len(set(self.members)) != len(self.members):
+            raise ValueError("a node is named twice in `nodes`")
+        if isinstance(self.nodes, dict) and len(set(self.nodes.values())) != len(self.nodes):
+            raise ValueError("two nodes have the same priority: the higher IP address would decide; order them")
+        if self.version == 2 and (self.advertise_every % 1000 or self.advertise_every > 255_000):
+            raise ValueError("VRRP version 2 advertises in whole seconds, 1s to 255s; take version 3 for less")
+        if self.version == 3 and (self.advertise_every % 10 or not 10 <= self.advertise_every <= 40_950):
+            raise ValueError("VRRP version 3 advertises in steps of 10 ms, 10ms to 40.95s")
+        families = {address.ip.version for address in self.addresses.values()}
+        if self.version == 2 and 6 in families:
+            raise ValueError("VRRP version 2 knows no IPv6; take version 3")
+        if isinstance(self.preempt, PreemptAfter) and not 0 <= self.preempt.after <= 1_000_000:
+            raise ValueError("`preempt: {after: …}` takes at most 1000s")
+        return self
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The nodes that may hold the group, in order of preference."""
+        if isinstance(self.nodes, dict):
+            return tuple(sorted(self.nodes, key=lambda name: -self.nodes[name]))  # type: ignore[call-overload]
+        return self.nodes
+
+    @property
+    def preempts(self) -> bool:
+        """Whether a better node takes the addresses back."""
+        return self.preempt is not False
