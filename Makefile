@@ -1,0 +1,47 @@
+# Holdfast: what you can ask for. Every target that runs something sets up first (a moment, once all is installed).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+HOLDFAST := .venv/bin/holdfast
+DEMO := examples/dual-master-nginx/cluster.yaml
+
+.PHONY: help setup demo up down check test soak lock clean root
+
+help: ## This list · 显示本列表
+	@awk -F ' *## *' '/^[a-z]+:.*##/ {split($$1, name, ":"); printf "  make %-7s %s\n", name[1], $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing; starts and enables no service · 安装所缺的程序，不启动、不启用任何服务
+	@scripts/setup
+
+demo: root setup ## Run a two-balancer cluster here, break it, report to build/demo/ · 在本机跑起双主集群，逐一破坏，报告写入 build/demo/
+	@mkdir -p build/demo
+	$(HOLDFAST) rehearse $(DEMO) --report build/demo
+
+up: root setup ## Keep the demo cluster running to play with · 启动演示集群并保持运行
+	$(HOLDFAST) lab up $(DEMO)
+	@scripts/what-to-try $(DEMO)
+
+down: root setup ## Take the demo cluster down · 拆除演示集群
+	$(HOLDFAST) lab down $(DEMO)
+
+check: setup ## Style, types, unit tests, golden files (< 2 min) · 代码风格、类型、单元测试与基准文件
+	@$(PYTHON) scripts/run_stages.py check
+
+test: root setup ## Everything that CI runs (< 25 min) · CI 运行的全部内容
+	@$(PYTHON) scripts/run_stages.py test
+
+soak: root setup ## The full counts: 200 kills, long runs · 长时间、大次数的耐久测试
+	@$(PYTHON) scripts/run_stages.py soak
+
+lock: setup ## Renew requirements.lock after a change in pyproject.toml · 依赖有变后重新生成 requirements.lock
+	@scripts/lock
+
+clean: ## Remove what was built (not .venv) · 删除构建产物（保留 .venv）
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make $(firstword $(MAKECMDGOALS)): this needs root, because it makes network namespaces and mounts; run it again as root (sudo make $(firstword $(MAKECMDGOALS)))." >&2; exit 1; }

@@ -1,0 +1,101 @@
+"""Runs the stages of `make check`, `make test` and `make soak`, all of them even if one fails, and sums them up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "results"
+SUMMARY = RESULTS / "summary.txt"
+NOT_PLAIN = "lab or measures or soak or browser"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS."""
+
+    name: str
+    argv: tuple[str, ...]
+    junit: bool = False
+
+
+def tests(name: str, marks: str, *more: str) -> Stage:
+    """A stage of tests: those that fit the pytest mark expression `marks`."""
+    argv = ("pytest", "-q", "-m", marks, f"--junitxml={RESULTS / name}.xml", *more)
+    return Stage(name, (sys.executable, "-m", *argv), junit=True)
+
+
+STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
+TYPES = Stage("types", (sys.executable, "-m", "mypy"))
+UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
+# These mostly wait for programs and timers, so two at a time fit on two cores; those that share something are grouped.
+LAB = tests("lab", "lab and not (measures or soak or browser)", "-n", "2", "--dist", "loadgroup")
+# Two at a time would measure each other.
+MEASURES = tests("measures", "measures and not (soak or browser)")
+SOAK = tests("soak", "soak", "--timeout=14400")
+
+TARGETS = {
+    "check": (STYLE, TYPES, UNIT),
+    "test": (STYLE, TYPES, UNIT, LAB, MEASURES),
+    "soak": (SOAK,),
+}
+
+
+def say(line: str) -> None:
+    """Write a line at once, so that it stands before what the next program prints."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def counts(stage: Stage) -> Counter[str]:
+    """What pytest counted in this stage; nothing if it died before it could say."""
+    found: Counter[str] = Counter()
+    report = RESULTS / f"{stage.name}.xml"
+    if not report.exists():
+        return found
+    for suite in ET.parse(report).getroot().iter("testsuite"):
+        total, failed, errors, skipped = (
+            int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
+        )
+        found.update(failed=failed, passed=total - failed - errors - skipped, skipped=skipped, errors=errors)
+    return found
+
+
+def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> str:
+    """One line in pytest's own form over all stages."""
+    parts = [f"{found[kind]} {kind}" for kind in ("failed", "passed", "skipped", "errors") if found[kind]]
+    minutes, rest = divmod(int(seconds), 60)
+    where = f" (failed: {', '.join(failed_stages)})" if failed_stages else ""
+    return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ({minutes}:{rest:02}){where} ====="
+
+
+def run(stages: tuple[Stage, ...]) -> int:
+    """Run `stages` one after the other; 0 if all went well, else 1."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for old in RESULTS.glob("*"):
+        old.unlink()
+    began = time.monotonic()
+    found: Counter[str] = Counter()
+    failed: list[str] = []
+    for stage in stages:
+        say(f"\n───── {stage.name}: {' '.join(stage.argv[2:])}")
+        if subprocess.run(stage.argv, cwd=ROOT, check=False).returncode != 0:
+            failed.append(stage.name)
+        if stage.junit:
+            found += counts(stage)
+    line = summary(found, failed, time.monotonic() - began)
+    SUMMARY.write_text(line + "\n", encoding="utf-8")
+    say("\n" + line)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join(TARGETS)}")
+    sys.exit(run(TARGETS[sys.argv[1]]))
