@@ -1,0 +1,61 @@
+"""Files that are there whole or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in `folder` survive a power cut; raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def create_folder(folder: Path, mode: int = 0o755) -> None:
+    """Create it and what is missing above; an existing one keeps its mode; raises OSError."""
+    if not folder.is_dir():
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        folder.chmod(mode)  # whatever the umask says
+
+
+def write_new(path: Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
+    """Create a file that does not exist yet, synced; raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        rest = memoryview(data)
+        while rest:  # ends: each write takes at least a byte or raises
+            rest = rest[os.write(descriptor, rest) :]
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, data: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+    """Replace `path` in one step: readers see the old text or the new one; raises OSError."""
+    create_folder(path.parent)
+    beside = path.with_name(f".{path.name}.new")
+    with suppress(FileNotFoundError):
+        beside.unlink()
+    try:
+        write_new(beside, data, mode, uid, gid)
+        os.replace(beside, path)
+    except OSError:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def prepare_link(beside: Path, target: str) -> None:
+    """Make (anew) a symbolic link that waits to be renamed into place; raises OSError."""
+    with suppress(FileNotFoundError):
+        beside.unlink()
+    beside.symlink_to(target)
+    sync_folder(beside.parent)

@@ -1,0 +1,1 @@
+"""The node under the agent: a port, the Linux adapter, and a fake with the same behaviour."""

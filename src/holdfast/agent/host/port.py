@@ -1,0 +1,143 @@
+"""What the agent asks of the machine below it: programs, processes, sockets, addresses, sysctls and time.
+
+Files are not part of it: the agent works on real files everywhere, below `Places`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from holdfast.bundle import CONFIG_DIR, LOG_DIR, RUN_DIR, STATE_DIR
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where Holdfast lives; `root` is other than / only in tests."""
+
+    root: Path = Path("/")
+
+    def at(self, path: str | Path) -> Path:
+        """An absolute path of a bundle as it is found below `root`."""
+        return self.root / str(path).lstrip("/")
+
+    @property
+    def config(self) -> Path:
+        """Where the generations are."""
+        return self.at(CONFIG_DIR)
+
+    @property
+    def state(self) -> Path:
+        """What survives a reboot: the journal, hold files, what was adopted."""
+        return self.at(STATE_DIR)
+
+    @property
+    def run(self) -> Path:
+        """What does not survive it."""
+        return self.at(RUN_DIR)
+
+    @property
+    def log(self) -> Path:
+        """One folder a service."""
+        return self.at(LOG_DIR)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ended: `status` is negative when a signal ended it (its number)."""
+
+    status: int
+    output: str = ""
+    errors: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All that it said, standard error first, without empty lines."""
+        text = f"{self.errors}\n{self.output}"
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+@dataclass(frozen=True)
+class Process:
+    """A living process: `title` is its command line, blanks between the words."""
+
+    pid: int
+    parent: int
+    title: str
+
+
+@dataclass(frozen=True)
+class ListeningSocket:
+    """A TCP socket in LISTEN state; `address` is in its shortest form, `inode` names it among open files."""
+
+    address: str
+    port: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class LocalAddress:
+    """`address` carries its prefix length (`10.0.0.3/24`)."""
+
+    interface: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A TCP connection of this node, with what tells whether an answer is on its way.
+
+    Milliseconds are counted back from now. `half_open` means that the handshake is not finished.
+    """
+
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    half_open: bool = False
+    unread: int = 0  # bytes that the program has not taken yet
+    unsent: int = 0  # bytes not yet acknowledged by the other side
+    received_bytes: int = 0
+    since_sent_ms: int = 0
+    since_received_ms: int = 0
+
+    @property
+    def key(self) -> tuple[str, int, str, int]:
+        """Both ends."""
+        return (self.local, self.local_port, self.remote, self.remote_port)
+
+
+class Host(Protocol):
+    """The machine. Failures of the machine itself are HoldfastError; a program that refuses is a status."""
+
+    def run(self, argv: Sequence[str], timeout_s: float, stdin: str = "") -> Completed:
+        """Run a program to its end; raises MissingProgram, or ApplyError when it does not end in time."""
+
+    def processes(self) -> tuple[Process, ...]:
+        """All living processes of this pid namespace."""
+
+    def sockets_of(self, pids: Sequence[int]) -> frozenset[int]:
+        """Inodes of the sockets that these processes hold open; processes that ended hold none."""
+
+    def listening(self) -> tuple[ListeningSocket, ...]:
+        """TCP sockets in LISTEN state, both families."""
+
+    def addresses(self) -> frozenset[LocalAddress]:
+        """All addresses of all interfaces."""
+
+    def connections(self, addresses: frozenset[str]) -> tuple[Connection, ...]:
+        """Established and half-open TCP connections whose local end is one of `addresses` (without prefix)."""
+
+    def read_sysctl(self, key: str) -> str:
+        """The value, blanks normalised; raises ApplyError where there is no such key."""
+
+    def write_sysctl(self, key: str, value: str) -> None:
+        """Set it; raises ApplyError where the kernel refuses."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that only goes forward."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let that much of it pass."""
