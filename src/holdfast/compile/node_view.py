@@ -77,7 +77,7 @@ class VrrpView:
     anchor: HeldView
     held: tuple[HeldView, ...]
     peers: tuple[str, ...]
-    unicast_source: Address | None
+    source: Address | None  # the own address that adverts are sent from
     unicast_peers: tuple[Address, ...]
     preempt: bool
     preempt_delay_s: int
@@ -187,6 +187,7 @@ class NodeView:
     proxies: tuple[ProxyView, ...]
     mail: MailView | None
     process_events: bool
+    gateways: frozenset[Address]  # gateways of the networks that the node is on
 
     def engines(self, engine: str) -> tuple[ProxyView, ...]:
         """The node's proxies of one engine."""

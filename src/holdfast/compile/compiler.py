@@ -1,0 +1,185 @@
+"""Spec → Bundle per node: a pure function, the same bytes for the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from holdfast.bundle import (
+    Bundle,
+    BundleFile,
+    Expectations,
+    HeldAddress,
+    ListenerExpectation,
+    PolicyNames,
+    Service,
+    VrrpExpectation,
+)
+from holdfast.errors import CompileError
+from holdfast.failover import unproved_weights
+from holdfast.findings import Finding, Severity
+from holdfast.spec import LoadedSpec
+from holdfast.spec.positions import Path
+from holdfast.spec.resolve import network_of
+
+from .lock import Lock, Secrets, vrids
+from .node_view import HeldView, MailView, NodeView, VrrpView
+from .proxy_views import proxy_views
+from .rendering import Refusal, Rendering
+from .renderers import haproxy, keepalived, nftables, nginx, sysctl
+from .vrrp_views import vrrp_views
+
+Renderer = Callable[[NodeView], Rendering]
+
+# In the order in which a node brings them up: keepalived last, when there is something to hold addresses for.
+RENDERERS: Mapping[Service, Renderer] = {
+    Service.SYSCTL: sysctl.render,
+    Service.NFTABLES: nftables.render,
+    Service.NGINX: nginx.render,
+    Service.HAPROXY: haproxy.render,
+    Service.KEEPALIVED: keepalived.render,
+}
+
+
+@dataclass(frozen=True)
+class CompileInput:
+    """All that a compilation depends on.
+
+    `process_events`: whether keepalived gets the kernel's process events on the nodes (not in namespaces, containers).
+    """
+
+    loaded: LoadedSpec
+    lock: Lock
+    secrets: Secrets
+    process_events: bool = True
+
+
+def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
+    """A bundle for every node that does anything, by name; CompileError lists all that cannot be expressed."""
+    findings = _unproved(source) + _missing_choices(source)
+    if findings:
+        raise CompileError(f"{source.loaded.positions.file} cannot be compiled", findings)
+    bundles: dict[str, Bundle] = {}
+    refusals: dict[tuple[str, str], Refusal] = {}
+    for node in sorted(source.loaded.spec.nodes):
+        view = node_view(source, node)
+        if not view.vrrp and not view.proxies:
+            continue
+        renderings = {service: renderer(view) for service, renderer in RENDERERS.items()}
+        for rendering in renderings.values():
+            refusals.update({(refusal.field, refusal.message): refusal for refusal in rendering.refusals})
+        bundles[node] = _bundle(view, renderings)
+    if refusals:
+        raise CompileError(
+            f"{source.loaded.positions.file} asks for what a program cannot do",
+            [_refused(source, refusal) for refusal in refusals.values()],
+        )
+    return bundles
+
+
+def node_view(source: CompileInput, node: str) -> NodeView:
+    """Everything resolved for one node."""
+    spec = source.loaded.spec
+    email = spec.notify.email
+    chosen = vrids(spec, source.lock)
+    near = {network_of(spec, address) for address in spec.nodes[node].addresses}
+    return NodeView(
+        cluster=spec.cluster,
+        node=node,
+        vrrp=vrrp_views(spec, node, chosen, source.secrets, process_events=source.process_events),
+        proxies=proxy_views(spec, node),
+        mail=MailView(*email.server, email.from_, email.to) if email else None,
+        process_events=source.process_events,
+        gateways=frozenset(g for name, net in spec.networks.items() if name in near for g in net.gateway),
+    )
+
+
+def _bundle(view: NodeView, renderings: Mapping[Service, Rendering]) -> Bundle:
+    files: list[BundleFile] = [file for rendering in renderings.values() for file in rendering.files]
+    return Bundle(
+        cluster=view.cluster,
+        node=view.node,
+        services=tuple(service for service, rendering in renderings.items() if rendering.files),
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        state_files=tuple(sorted({file.path for vrrp in view.vrrp for file in vrrp.files})),
+        expected=Expectations(
+            listeners=_listeners(view),
+            vrrp=tuple(_expected(vrrp) for vrrp in view.vrrp),
+        ),
+        policy_names=PolicyNames(
+            scripts=tuple(sorted({s.command[2] for v in view.vrrp for s in v.scripts if s.command[1] == "script"})),
+            hooks=tuple(sorted({name for vrrp in view.vrrp for _, name in vrrp.hooks})),
+        ),
+    )
+
+
+def _listeners(view: NodeView) -> tuple[ListenerExpectation, ...]:
+    sockets = set()
+    for proxy in view.proxies:
+        service = Service(proxy.engine)
+        for listener in proxy.listeners:
+            sockets |= {(service, str(address), listener.port) for address in listener.addresses}
+        if proxy.health:
+            sockets.add((service, str(proxy.health.address), proxy.health.port))
+    return tuple(ListenerExpectation(service=s, address=a, port=p) for s, a, p in sorted(sockets))
+
+
+def _held(view: HeldView) -> HeldAddress:
+    return HeldAddress(address=str(view.address), interface=view.interface)
+
+
+def _expected(vrrp: VrrpView) -> VrrpExpectation:
+    return VrrpExpectation(
+        group=vrrp.group,
+        vrid=vrrp.vrid,
+        interface=vrrp.interface,
+        priority=vrrp.priority,
+        anchor=_held(vrrp.anchor),
+        addresses=tuple(_held(held) for held in vrrp.held),
+        peers=vrrp.peers,
+        hold_file=vrrp.hold_file,
+        advert_interval_ms=vrrp.advert_ms,
+        hold_back_at_most_ms=vrrp.hold_back_ms,
+    )
+
+
+def _finding(source: CompileInput, code: str, path: Path, message: str, hint: str) -> Finding:
+    where = source.loaded.positions.at(path)
+    return Finding(code=code, severity=Severity.ERROR, message=message, hint=hint, location=where)
+
+
+def _refused(source: CompileInput, refusal: Refusal) -> Finding:
+    return _finding(source, "ENGINE001", parse_field(refusal.field), refusal.message, refusal.hint)
+
+
+def parse_field(field: str) -> Path:
+    """`pools.web.servers[0].backup` as a path."""
+    path: list[str | int] = []
+    for part in field.split("."):
+        name, *indices = part.split("[")
+        path += [name, *(int(index.rstrip("]")) for index in indices)]
+    return tuple(path)
+
+
+def _unproved(source: CompileInput) -> list[Finding]:
+    return [
+        _finding(source, "FAILOVER001", ("vrrp", name, "keeps_while", mistake.index), mistake.message, mistake.hint)
+        for name, group in source.loaded.spec.vrrp.items()
+        for mistake in unproved_weights(group)
+    ]
+
+
+def _missing_choices(source: CompileInput) -> list[Finding]:
+    spec, hint = source.loaded.spec, "run `holdfast lock SPEC` once; it keeps what it chooses beside the spec"
+    chosen = vrids(spec, source.lock)
+    findings = [
+        _finding(source, "LOCK001", ("vrrp", name), f"no VRID has been chosen for '{name}' yet", hint)
+        for name in spec.vrrp
+        if name not in chosen
+    ]
+    findings += [
+        _finding(source, "LOCK002", ("vrrp", name), f"no secret has been made for '{name}' (VRRP version 2) yet", hint)
+        for name, group in spec.vrrp.items()
+        if group.version == 2 and name not in source.secrets.vrrp
+    ]
+    return findings
