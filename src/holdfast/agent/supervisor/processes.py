@@ -57,8 +57,8 @@ def all_processes() -> tuple[Process, ...]:
 def family(leader: Process, everybody: Iterable[Process]) -> tuple[Process, ...]:
     """The living processes of `leader`'s session and its descendants, itself included.
 
-    Each service leads a session of its own. Orphans keep their session when the leader is killed, and a number in
-    use as a session is given to no other process; another leader under the number means that the session ended.
+    Each service leads a session of its own. Orphans keep theirs when it is killed, and no other process
+    gets a number that is in use as a session; another leader under it means that the session ended.
     """
     known = {process.pid: process for process in everybody}
     namesake = known.get(leader.pid)

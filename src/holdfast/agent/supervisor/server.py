@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from holdfast.agent.supervisor.unit import OrderRefused, Unit
+from holdfast.agent.supervisor.unit import OrderError, Unit
 
 LONGEST_LINE = 4096  # bytes, of a request; orders are far shorter
 _CLIENTS_AT_MOST = 32
@@ -36,7 +36,7 @@ def answer(line: bytes, units: Mapping[str, Unit]) -> Reply:
         return _refuse(f"unknown service; known are {', '.join(units)}")
     try:
         getattr(unit, str(order))()
-    except OrderRefused as refused:
+    except OrderError as refused:
         return _refuse(str(refused))
     return {"ok": True, "services": {unit.command.name: unit.status()}}
 

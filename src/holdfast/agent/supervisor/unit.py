@@ -41,7 +41,7 @@ class State(StrEnum):
     FAILED = "failed"  # killed by the order `fail`, down until `mend`
 
 
-class OrderRefused(ApplyError):
+class OrderError(ApplyError):
     """An order that makes no sense in the service's state; the text says why."""
 
 
@@ -65,6 +65,7 @@ class Unit:
     _started: float = 0.0
     _delay_s: float = 0.0
     _at_once: bool = False  # the next start is ordered, not a retry
+    _read_again: bool = False  # reload as soon as it runs
     _steps_left: list[StopStep] = field(default_factory=list)
     _cleaning_until: float = 0.0
     _kill_after: float = 0.0
@@ -74,11 +75,13 @@ class Unit:
     def start(self) -> None:
         """Want it to run; at once, whatever the back-off says."""
         if self.failed:
-            raise OrderRefused(f"{self.command.name} was failed by order; mend it first")
+            raise OrderError(f"{self.command.name} was failed by order; mend it first")
         self.wanted = True
         self.restarts, self._delay_s = 0, 0.0
         if self.state in (State.STOPPED, State.BACKOFF):
             self._launch()
+        elif self.state is State.STARTING:  # it may have read its configuration before that was changed
+            self._read_again = True
         self._remember()
 
     def stop(self) -> None:
@@ -97,9 +100,9 @@ class Unit:
     def reload(self) -> None:
         """Tell the main process to read its configuration again."""
         if self.main is None or self.state not in (State.RUNNING, State.STARTING):
-            raise OrderRefused(f"{self.command.name} is {self.state}, so there is nothing to reload")
+            raise OrderError(f"{self.command.name} is {self.state}, so there is nothing to reload")
         if not send(self.main, self.command.reload_signal):
-            raise OrderRefused(f"{self.command.name} died just now")
+            raise OrderError(f"{self.command.name} died just now")
 
     def fail(self) -> None:
         """Kill all of it without warning, and keep it down until `mend`."""
@@ -201,7 +204,7 @@ class Unit:
 
     def _launch(self) -> None:
         self._started = self.clock()
-        self._at_once = False
+        self._at_once = self._read_again = False
         try:
             self.main = self._leader = spawn(self.command.argv, self.paths.log_file(self.command.name))
         except OSError as error:
@@ -220,6 +223,9 @@ class Unit:
             return
         self._enter(State.RUNNING)
         self._say("0\n")
+        if self._read_again:
+            self._read_again = False
+            send(self.main, self.command.reload_signal)
 
     def _next_stop_step(self) -> None:
         if self.main is None or not self._steps_left:

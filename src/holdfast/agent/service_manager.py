@@ -1,0 +1,172 @@
+"""The port through which services are started, stopped and reloaded, with its two adapters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from holdfast.agent.supervisor.client import ask
+from holdfast.agent.supervisor.paths import Paths
+from holdfast.bundle import Service
+from holdfast.errors import ApplyError, MissingProgram
+
+SYSTEMD_MARK = Path("/run/systemd/system")  # exists where systemd is process 1 (sd_booted(3))
+STOP_WITHIN_S = 25.0  # longer than all the steps of the most patient stop
+_SYSTEMCTL_TIMEOUT_S = 30.0
+_POLL_S = 0.05
+_DOWN = frozenset({"stopped", "failed", "inactive"})
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """`state` is the manager's own word; `restarts` counts those of its own accord."""
+
+    running: bool
+    pid: int | None
+    state: str
+    restarts: int
+
+
+class ServiceManager(Protocol):
+    """Whoever runs the services of a node. Each method raises ApplyError where the manager does not answer."""
+
+    def status(self, service: Service) -> ServiceStatus:
+        """How the service is now."""
+
+    def start(self, service: Service) -> None:
+        """Order it to run, and return at once: whether it does is for its verification to say."""
+
+    def stop(self, service: Service) -> None:
+        """Stop it and wait until it is down; raises ApplyError where it is not after STOP_WITHIN_S."""
+
+    def reload(self, service: Service) -> None:
+        """Tell it to read its configuration again; raises ApplyError where it does not run."""
+
+
+class SupervisorManager:
+    """Asks the agent's own supervisor."""
+
+    def __init__(self, socket: Path | None = None) -> None:
+        self._socket = socket or Paths().socket
+
+    def status(self, service: Service) -> ServiceStatus:
+        """See ServiceManager."""
+        found = ask("status", path=self._socket).get(service.value)
+        if found is None:
+            raise ApplyError(f"the supervisor does not know {service.value}", "are both of the same version?")
+        pid = found.get("pid")
+        return ServiceStatus(
+            running=found.get("running") is True,
+            pid=pid if isinstance(pid, int) else None,
+            state=str(found.get("state", "unknown")),
+            restarts=int(found.get("restarts", 0)),
+        )
+
+    def start(self, service: Service) -> None:
+        """See ServiceManager."""
+        ask("start", service.value, self._socket)
+
+    def stop(self, service: Service) -> None:
+        """See ServiceManager."""
+        ask("stop", service.value, self._socket)
+        _wait_until_down(lambda: self.status(service), service)
+
+    def reload(self, service: Service) -> None:
+        """See ServiceManager."""
+        ask("reload", service.value, self._socket)
+
+
+class SystemdManager:
+    """Asks systemd, with Holdfast's own units."""
+
+    def __init__(self, systemctl: str = "systemctl") -> None:
+        self._systemctl = systemctl
+
+    def status(self, service: Service) -> ServiceStatus:
+        """See ServiceManager."""
+        wanted = "ActiveState,SubState,MainPID,NRestarts"
+        text = self._call("show", unit_name(service), f"--property={wanted}").stdout
+        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        pid = _number(found.get("MainPID"))
+        active = found.get("ActiveState", "unknown")
+        return ServiceStatus(
+            running=active in ("active", "reloading") and found.get("SubState") in ("running", "reload"),
+            pid=pid or None,
+            state=active,
+            restarts=_number(found.get("NRestarts")),
+        )
+
+    def start(self, service: Service) -> None:
+        """See ServiceManager."""
+        self._order("start", service, "--no-block")
+
+    def stop(self, service: Service) -> None:
+        """See ServiceManager."""
+        self._order("stop", service, "--no-block")
+        _wait_until_down(lambda: self.status(service), service)
+
+    def reload(self, service: Service) -> None:
+        """See ServiceManager."""
+        self._order("reload", service)
+
+    def _order(self, verb: str, service: Service, *options: str) -> None:
+        done = self._call(verb, *options, unit_name(service))
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines()
+            raise ApplyError(
+                f"systemd refused to {verb} {unit_name(service)}: {said[0] if said else done.returncode}",
+                f"look at `systemctl status {unit_name(service)}`",
+            )
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self._systemctl, *arguments],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SYSTEMCTL_TIMEOUT_S,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "SYSTEMD_COLORS": "0"},
+            )
+        except FileNotFoundError as error:
+            raise MissingProgram(
+                f"{self._systemctl} is not installed",
+                "run the supervisor: python3 -m holdfast.agent.supervisor",
+            ) from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ApplyError(f"systemctl does not answer: {error}", "look at systemd's journal") from error
+
+
+def unit_name(service: Service) -> str:
+    """The unit that runs a service."""
+    return f"holdfast-{service.value}.service"
+
+
+def detect(mark: Path = SYSTEMD_MARK) -> ServiceManager:
+    """systemd where it is process 1, else the agent's own supervisor."""
+    return SystemdManager() if os.path.isdir(mark) else SupervisorManager()
+
+
+def _wait_until_down(status: Callable[[], ServiceStatus], service: Service) -> None:
+    deadline = time.monotonic() + STOP_WITHIN_S
+    while True:  # ends: at the deadline
+        found = status()
+        if found.state in _DOWN:
+            return
+        if time.monotonic() >= deadline:
+            raise ApplyError(
+                f"{service.value} is not down {STOP_WITHIN_S:g} s after the order to stop: {found.state}",
+                f"look at process {found.pid}: is it stuck in the kernel?",
+            )
+        time.sleep(_POLL_S)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0

@@ -1,0 +1,176 @@
+"""The texts of Holdfast's systemd units: each program in a sandbox that leaves it only what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.bundle import CONFIG_DIR, LOG_DIR, OWNERSHIP_LINE, RUN_DIR, SERVICE_STATE_DIR
+
+NETWORK_UNIT = "holdfast-network.service"
+
+# Every unit: nothing but its own folders can be written to, no device, no home, no way to more rights.
+_SANDBOX = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+"""
+
+
+@dataclass(frozen=True)
+class _Daemon:
+    name: str
+    title: str
+    start: tuple[str, ...]  # Type=, PIDFile=, ExecStart=
+    reload_signal: str
+    stop: tuple[str, ...]
+    capabilities: str
+    families: str
+    more: tuple[str, ...] = ()
+    tracked: bool = True
+
+
+# CAP_KILL: the master signals workers of another user. CAP_DAC_OVERRIDE: it opens logs that belong to them.
+_PROXY_CAPABILITIES = "CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_KILL"
+
+_DAEMONS = (
+    _Daemon(
+        name="nginx",
+        title="nginx",
+        start=(
+            "Type=forking",  # the first process ends once every listener is open
+            f"PIDFile={RUN_DIR}/nginx/nginx.pid",
+            f"ExecStart=/usr/sbin/nginx -c {CONFIG_DIR}/nginx/nginx.conf -g 'daemon on;'",
+        ),
+        reload_signal="HUP",
+        stop=("KillSignal=SIGQUIT", "TimeoutStopSec=15"),
+        capabilities=_PROXY_CAPABILITIES,
+        families="AF_UNIX AF_INET AF_INET6",
+        more=("ProtectKernelTunables=yes", "RestrictRealtime=yes"),
+    ),
+    _Daemon(
+        name="haproxy",
+        title="HAProxy",
+        start=(
+            "Type=notify",
+            f"ExecStart=/usr/sbin/haproxy -Ws -f {CONFIG_DIR}/haproxy/haproxy.cfg"
+            f" -p {RUN_DIR}/haproxy/haproxy.pid",
+        ),
+        reload_signal="USR2",
+        stop=("KillSignal=SIGUSR1", "KillMode=mixed", "TimeoutStopSec=15", "SuccessExitStatus=143"),
+        capabilities=f"{_PROXY_CAPABILITIES} CAP_SYS_CHROOT",
+        families="AF_UNIX AF_INET AF_INET6",
+        more=("ProtectKernelTunables=yes", "RestrictRealtime=yes"),
+    ),
+    _Daemon(
+        name="keepalived",
+        title="keepalived",
+        start=(
+            "Type=notify",
+            "NotifyAccess=all",
+            f"ExecStart=/usr/sbin/keepalived -n -l -P -f {CONFIG_DIR}/keepalived/keepalived.conf"
+            f" -p {RUN_DIR}/keepalived/keepalived.pid -r {RUN_DIR}/keepalived/vrrp.pid",
+        ),
+        reload_signal="HUP",
+        stop=("KillMode=mixed", "TimeoutStopSec=10"),
+        # CAP_SETUID, CAP_SETGID, CAP_KILL: probes run as other users, and are ended when they hang.
+        # CAP_SYS_NICE, CAP_IPC_LOCK: it may raise its own priority and stay in memory.
+        capabilities="CAP_NET_ADMIN CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_NICE CAP_IPC_LOCK",
+        families="AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET",
+        more=("SystemCallFilter=@resources",),
+        tracked=False,
+    ),
+)
+
+_DAEMON_UNIT = """\
+# {ownership}: written by the agent, and again whenever it changes.
+[Unit]
+Description={title} of Holdfast
+Wants=network-online.target {network}
+After=network-online.target {network}
+StartLimitIntervalSec=0
+
+[Service]
+{start}
+ExecReload=/bin/kill -{reload_signal} $MAINPID
+{stop}
+Restart=on-failure
+RestartSec=1
+{state}RuntimeDirectory=holdfast holdfast/{name} holdfast/service-state
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+LogsDirectory=holdfast/{name}
+LogsDirectoryMode=0755
+StandardOutput=append:{log}/{name}/{name}.log
+StandardError=inherit
+LimitNOFILE=131072
+UMask=0022
+{sandbox}{more}CapabilityBoundingSet={capabilities}
+RestrictAddressFamilies={families}
+ReadWritePaths={run} {log}/{name}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_NETWORK_UNIT = f"""\
+# {OWNERSHIP_LINE}: written by the agent, and again whenever it changes.
+[Unit]
+Description=Kernel settings and packet filter of Holdfast
+Wants=network-online.target
+After=network-online.target nftables.service systemd-sysctl.service
+Before=holdfast-nginx.service holdfast-haproxy.service holdfast-keepalived.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'test ! -e {CONFIG_DIR}/sysctl/sysctl.conf || exec /usr/sbin/sysctl -q -p {CONFIG_DIR}/sysctl/sysctl.conf'
+ExecStart=/bin/sh -c 'test ! -e {CONFIG_DIR}/nftables/holdfast.nft || exec /usr/sbin/nft -f {CONFIG_DIR}/nftables/holdfast.nft'
+{_SANDBOX}RestrictRealtime=yes
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_ADMIN
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+
+[Install]
+WantedBy=multi-user.target
+"""  # noqa: E501 - a command of a unit stays on one line
+
+
+def unit_texts() -> Mapping[str, str]:
+    """Every unit's text by its file name: the same on every node."""
+    texts = {NETWORK_UNIT: _NETWORK_UNIT}
+    for daemon in _DAEMONS:
+        texts[f"holdfast-{daemon.name}.service"] = _DAEMON_UNIT.format(
+            ownership=OWNERSHIP_LINE,
+            title=daemon.title,
+            name=daemon.name,
+            network=NETWORK_UNIT,
+            start="\n".join(daemon.start),
+            reload_signal=daemon.reload_signal,
+            stop="\n".join(daemon.stop),
+            state=_state_lines(daemon.name) if daemon.tracked else "",
+            sandbox=_SANDBOX,
+            more="".join(f"{line}\n" for line in daemon.more),
+            capabilities=daemon.capabilities,
+            families=daemon.families,
+            run=RUN_DIR,
+            log=LOG_DIR,
+        )
+    return texts
+
+
+def _state_lines(name: str) -> str:
+    """keepalived reads the file when it is closed; ExecStopPost runs also when the service died."""
+    file = f"{SERVICE_STATE_DIR}/{name}"
+    return f"ExecStartPost=/bin/sh -c 'echo 0 > {file}'\nExecStopPost=/bin/sh -c 'echo -1 > {file}'\n"
