@@ -1,4 +1,4 @@
-"""Runs the stages of `make check`, `make test` and `make soak`, all of them even if one fails, and sums them up."""
+"""Runs the stages of `make check`, `make test` or `make soak`, all even if one fails, and sums them up."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tests(name: str, marks: str, *more: str) -> Stage:
 STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
 TYPES = Stage("types", (sys.executable, "-m", "mypy"))
 UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
-# These mostly wait for programs and timers, so two at a time fit on two cores; those that share something are grouped.
+# These mostly wait for programs and timers, so two fit on two cores; what shares something is grouped.
 LAB = tests("lab", "lab and not (measures or soak or browser)", "-n", "2", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (soak or browser)")
