@@ -33,7 +33,7 @@ class ServiceStatus:
 
 
 class ServiceManager(Protocol):
-    """Whoever runs the services of a node. Each method raises ApplyError where the manager does not answer."""
+    """Whoever runs the services of a node. All raise ApplyError where the manager does not answer."""
 
     def status(self, service: Service) -> ServiceStatus:
         """How the service is now."""
