@@ -25,8 +25,8 @@ from holdfast.spec.resolve import network_of
 from .lock import Lock, Secrets, vrids
 from .node_view import HeldView, MailView, NodeView, VrrpView
 from .proxy_views import proxy_views
-from .rendering import Refusal, Rendering
 from .renderers import haproxy, keepalived, nftables, nginx, sysctl
+from .rendering import Refusal, Rendering
 from .vrrp_views import vrrp_views
 
 Renderer = Callable[[NodeView], Rendering]

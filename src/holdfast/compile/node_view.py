@@ -1,4 +1,4 @@
-"""Everything that the renderers need to know of one node, resolved: no names left to look up, nothing left to choose."""
+"""Everything that the renderers need to know of one node: no name left to look up, nothing left to choose."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class MailView:
 class NodeView:
     """One node, resolved.
 
-    `process_events` tells whether the kernel's process events reach keepalived there (not in namespaces and containers).
+    `process_events` tells whether the kernel's process events reach keepalived there (in namespaces they don't).
     """
 
     cluster: str

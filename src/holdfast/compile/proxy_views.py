@@ -16,16 +16,12 @@ _SIZE_UNITS = {"k": 1024, "m": 1024 * 1024}
 
 def proxy_views(spec: ClusterSpec, node: str) -> tuple[ProxyView, ...]:
     """The proxies of `node`, by name."""
-    return tuple(
-        _view(spec, name, proxy, node) for name, proxy in sorted(spec.proxies.items()) if node in proxy.nodes
-    )
+    return tuple(_view(spec, name, proxy, node) for name, proxy in sorted(spec.proxies.items()) if node in proxy.nodes)
 
 
 def _view(spec: ClusterSpec, name: str, proxy: Proxy, node: str) -> ProxyView:
     listeners = tuple(_listener(spec, listener) for listener in proxy.listeners)
-    used = {
-        pool for listener in listeners for site in listener.sites for route in site.routes for pool in route.split
-    }
+    used = {pool for listener in listeners for site in listener.sites for route in site.routes for pool in route.split}
     health = proxy.health
     return ProxyView(
         name=name,

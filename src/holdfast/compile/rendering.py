@@ -38,7 +38,7 @@ def template(name: str, filters: Mapping[str, Callable[..., str]]) -> Callable[.
     environment = Environment(
         loader=PackageLoader("holdfast.compile", "renderers"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - configuration text; each value passes a filter of its own format
+        autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -8,7 +8,13 @@ from holdfast.bundle import HOLD_DIR, PROBE_DIR, SERVICE_STATE_DIR, STATE_DIR
 from holdfast.failover import Ranking, rank
 from holdfast.spec.checks import Tracker
 from holdfast.spec.cluster import ClusterSpec
-from holdfast.spec.resolve import advert_family, advert_interface, advert_source, carrying_interface, with_prefix
+from holdfast.spec.resolve import (
+    advert_family,
+    advert_interface,
+    advert_source,
+    carrying_interface,
+    with_prefix,
+)
 from holdfast.spec.values import join_host_port
 from holdfast.spec.vrrp import PreemptAfter, VrrpGroup
 
@@ -72,9 +78,7 @@ def _view(
         files=trackers.files(),
         processes=trackers.processes(),
         interfaces=trackers.interfaces({h.interface for h in held} | {interface}),
-        hooks=tuple(
-            (state, hook) for state in ("active", "standby", "fault") if (hook := getattr(group.hooks, state))
-        ),
+        hooks=tuple((state, hook) for state in ("active", "standby", "fault") if (hook := getattr(group.hooks, state))),
         mail=spec.notify.email is not None and "vip_moved" in spec.notify.on,
     )
 
@@ -131,9 +135,7 @@ class _Trackers:
     def interfaces(self, carrying: set[str]) -> tuple[TrackedInterface, ...]:
         """Every interface that carries an address of the group, and those that the spec names."""
         named = {t.interface: weight for t, weight in self._trackers if t.interface is not None}
-        return tuple(
-            TrackedInterface(interface, named.get(interface)) for interface in sorted(carrying | named.keys())
-        )
+        return tuple(TrackedInterface(interface, named.get(interface)) for interface in sorted(carrying | named.keys()))
 
 
 def _command(tracker: Tracker) -> tuple[str, ...]:

@@ -63,7 +63,9 @@ def unproved_weights(group: VrrpGroup) -> tuple[WeightMistake, ...]:
     for node, priority in healthy.items():
         if priority > 254:
             hint = f"lower the priorities, so that the sum stays at 254 or below ({priority} now)"
-            mistakes.append(WeightMistake(0, node, f"'{node}' in good health would exceed VRRP's highest priority", hint))
+            mistakes.append(
+                WeightMistake(0, node, f"'{node}' in good health would exceed VRRP's highest priority", hint)
+            )
     for index, (loss, gain) in enumerate(zip(ranking.loss, ranking.gain, strict=True)):
         if loss is None:
             continue
@@ -73,7 +75,7 @@ def unproved_weights(group: VrrpGroup) -> tuple[WeightMistake, ...]:
         if after >= peer:
             need = healthy[best] - peer + 1
             hint = f"make it −{need} or more, or say `on_loss: yield` and let the compiler count"
-            message = f"after the loss '{best}' still ranks at {after}, not below a healthy peer's {peer}: it never fails over"
+            message = f"after the loss '{best}' still ranks at {after}, a healthy peer at {peer}: it never fails over"
             mistakes.append(WeightMistake(index, best, message, hint))
     mistakes += _too_low(ranking, healthy)
     return tuple(mistakes)

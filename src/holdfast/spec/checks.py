@@ -91,8 +91,8 @@ class Tracker(Timing):
     Exactly one of `process` (the name of a running program), `http`, `script` (a name out of the node's policy), `file`
     (a keepalived track file of the node's, fed by the operator) and `interface`.
 
-    `on_loss: release` gives the addresses up; `yield` ranks the node below any healthy peer, but it holds on if there is
-    none. `weight` states a number instead; it is proved to fail over, or refused.
+    `on_loss: release` gives the addresses up; `yield` ranks the node below any healthy peer, but it
+    holds on if there is none. `weight` states a number instead; it is proved to fail over, or refused.
     """
 
     process: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")] | None = None

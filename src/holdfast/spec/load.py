@@ -66,11 +66,9 @@ def parse_model(model: type[Model], text: str, file: str) -> tuple[Model, Positi
     raise _spec_error(file, findings)
 
 
-def translate_errors(
-    model: type[BaseModel], data: Any, error: ValidationError, positions: Positions
-) -> list[Finding]:
+def translate_errors(model: type[BaseModel], data: Any, error: ValidationError, positions: Positions) -> list[Finding]:
     """pydantic's errors as findings, one for each place."""
-    findings = {}
+    findings: dict[tuple[str, bool], Finding] = {}
     for details in error.errors(include_url=False):
         finding = _translate(model, data, details, positions)
         # A union reports every branch that failed; the first one for a place is the most telling.
@@ -102,7 +100,9 @@ def _translate(model: type[BaseModel], data: Any, details: ErrorDetails, positio
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else ""
         hint = hint or (f"known here: {', '.join(known)}" if known else "remove it")
-        return finding("SPEC002", f"'{name}' is not a field of {dotted(path) or 'a spec'}", hint, key=True, at=(*path, name))
+        return finding(
+            "SPEC002", f"'{name}' is not a field of {dotted(path) or 'a spec'}", hint, key=True, at=(*path, name)
+        )
     if name == "[key]":
         return finding("SPEC003", f"'{path[-1]}' is not a name that can be used here", _pattern_hint(context), key=True)
     return finding("SPEC003", *_wrong_value(kind, context, details))
@@ -152,7 +152,9 @@ def _real_path(data: Any, loc: tuple[int | str, ...]) -> Path:
     for part in loc:
         if isinstance(data, dict) and part in data:
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+        elif isinstance(data, list) and isinstance(part, int):
+            if part >= len(data):
+                continue
             data = data[part]
         elif isinstance(data, list) and isinstance(part, str) and part.isdigit() and int(part) < len(data):
             part, data = int(part), data[int(part)]

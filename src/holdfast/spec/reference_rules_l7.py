@@ -8,6 +8,7 @@ from holdfast.findings import Severity
 
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
+from .positions import Path
 from .resolve import listener_addresses
 from .sites import Route
 from .values import as_address
@@ -34,7 +35,9 @@ def pools_exist(spec: ClusterSpec) -> Iterator[Mistake]:
                     yield unknown("SITE001", path, "pool", pool, spec.pools)
     for name in spec.pools:
         if name not in used:
-            yield Mistake("POOL002", ("pools", name), f"no route sends anything to pool '{name}'", severity=Severity.WARNING)
+            yield Mistake(
+                "POOL002", ("pools", name), f"no route sends anything to pool '{name}'", severity=Severity.WARNING
+            )
 
 
 def routes_can_match(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -102,7 +105,7 @@ def sockets_are_free(spec: ClusterSpec) -> Iterator[Mistake]:
     """On one node every address and port belongs to one proxy."""
     taken: dict[tuple[str, str, int], str] = {}
     for name, proxy in spec.proxies.items():
-        sockets = [
+        sockets: list[tuple[str, int, Path]] = [
             (str(address), listener.on.port, ("proxies", name, "listeners", index, "on"))
             for index, listener in enumerate(proxy.listeners)
             for address in listener_addresses(spec, listener.on.target)
@@ -130,7 +133,8 @@ def cookies_differ(spec: ClusterSpec) -> Iterator[Mistake]:
             if cookie and cookie in used and used[cookie].split != route.split:
                 yield Mistake(
                     "SITE003", ("sites", site_name, "routes", index, "sticky"),
-                    f"the cookie '{cookie}' keeps clients on other pools in an earlier route", "use another cookie name",
+                    f"the cookie '{cookie}' keeps clients on other pools in an earlier route",
+                    "use another cookie name",
                 )  # fmt: skip
             if cookie:
                 used.setdefault(cookie, route)

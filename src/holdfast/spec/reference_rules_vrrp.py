@@ -19,7 +19,7 @@ def networks_are_distinct(spec: ClusterSpec) -> Iterator[Mistake]:
     seen = [(name, subnet) for name, network in spec.networks.items() for subnet in network.cidr]
     for index, (name, subnet) in enumerate(seen):
         for other, other_subnet in seen[:index]:
-            if subnet.version == other_subnet.version and subnet.overlaps(other_subnet):  # type: ignore[arg-type]
+            if subnet.version == other_subnet.version and subnet.overlaps(other_subnet):
                 yield Mistake("NET001", ("networks", name, "cidr"), f"{subnet} overlaps {other_subnet} of '{other}'")
     for name, network in spec.networks.items():
         for gateway in network.gateway:
@@ -111,7 +111,8 @@ def vrids_differ_on_a_segment(spec: ClusterSpec) -> Iterator[Mistake]:
         key = (network or "", advert_family(group), group.vrid)
         if key in taken:
             yield Mistake(
-                "VRRP007", ("vrrp", group_name, "vrid"), f"VRID {group.vrid} is taken by '{taken[key]}' on this network",
+                "VRRP007", ("vrrp", group_name, "vrid"),
+                    f"VRID {group.vrid} is taken by '{taken[key]}' on this network",
                 "choose another, or leave it out",
             )  # fmt: skip
         taken[key] = group_name

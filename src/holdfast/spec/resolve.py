@@ -1,4 +1,4 @@
-"""Questions about a spec that rules, the compiler and the lab all ask: which network, which interface, which address."""
+"""Questions about a spec that rules, compiler and lab all ask: which network, which interface, which address."""
 
 from __future__ import annotations
 

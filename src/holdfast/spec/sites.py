@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from .values import Frozen, Name, ShortForm, Text
+from .values import Frozen, Name, ShortForm
 
 
 def _as_tuple(value: Any) -> Any:

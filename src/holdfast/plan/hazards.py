@@ -1,0 +1,88 @@
+"""What a change may do to traffic: every difference of two bundles is classed, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from holdfast.bundle import Bundle, Service, VrrpExpectation
+
+from .difference import FileChange
+
+
+class Hazard(StrEnum):
+    """From harmless to harmful; each change has the worst that applies."""
+
+    LIVE = "live"  # no reload
+    RELOAD = "reload"  # a program reads its configuration anew: kept-alive connections may be closed between requests
+    SIMULTANEOUS = "simultaneous reload"  # all members at once: until both have it, both hold the addresses
+    MOVES_VIP = "moves a VIP"  # answers on their way are cut, unless new connections are held back first
+    DROPS_CONNECTIONS = "drops connections"
+
+
+@dataclass(frozen=True)
+class HazardNote:
+    """One hazard of a node's change and its reason, in a sentence."""
+
+    hazard: Hazard
+    reason: str
+
+
+_RELOADED = (Service.NGINX, Service.HAPROXY, Service.KEEPALIVED)
+
+
+def hazards(old: Bundle | None, new: Bundle | None, changes: tuple[FileChange, ...]) -> tuple[HazardNote, ...]:
+    """The hazards of taking one node from `old` to `new`; a node's first bundle has none: nothing runs there yet."""
+    if old is None:
+        return ()
+    notes = [*_reloads(old, new, changes), *_groups(old, new), *_listeners(old, new)]
+    return tuple(dict.fromkeys(notes))
+
+
+def _reloads(old: Bundle, new: Bundle | None, changes: tuple[FileChange, ...]) -> Iterator[HazardNote]:
+    services = set(new.services) if new else set()
+    for service in sorted({change.service for change in changes}):
+        if service in services and service in old.services:
+            if service in _RELOADED:
+                yield HazardNote(Hazard.RELOAD, f"{service} reads its configuration anew")
+            else:
+                yield HazardNote(Hazard.LIVE, f"{service} settings are set anew")
+    for service in old.services:
+        if service not in services and service in _RELOADED:
+            yield HazardNote(Hazard.DROPS_CONNECTIONS, f"{service} is stopped: it is no longer part of this node")
+
+
+def _groups(old: Bundle, new: Bundle | None) -> Iterator[HazardNote]:
+    after = {group.group: group for group in new.expected.vrrp} if new else {}
+    for before in old.expected.vrrp:
+        now = after.get(before.group)
+        if now is None:
+            yield HazardNote(Hazard.MOVES_VIP, f"this node leaves the group '{before.group}'")
+            continue
+        yield from _advert(before, now)
+        gone = {held.address for held in before.addresses} - {held.address for held in now.addresses}
+        for address in sorted(gone):
+            yield HazardNote(Hazard.DROPS_CONNECTIONS, f"{address} is taken out of '{before.group}'")
+        if before.priority != now.priority:
+            reason = f"the rank of this node in '{before.group}' changes ({before.priority} → {now.priority})"
+            yield HazardNote(Hazard.MOVES_VIP, reason)
+
+
+def _advert(before: VrrpExpectation, now: VrrpExpectation) -> Iterator[HazardNote]:
+    """What is in the advert, or decides who hears it, has to change on all members at once (RFC 5798 5.2)."""
+    for what, was, becomes in (
+        ("VRID", before.vrid, now.vrid),
+        ("advert interval", f"{before.advert_interval_ms}ms", f"{now.advert_interval_ms}ms"),
+        ("interface of the adverts", before.interface, now.interface),
+        ("anchor", before.anchor.address, now.anchor.address),
+    ):
+        if was != becomes:
+            yield HazardNote(Hazard.SIMULTANEOUS, f"the {what} of '{before.group}' changes ({was} → {becomes})")
+
+
+def _listeners(old: Bundle, new: Bundle | None) -> Iterator[HazardNote]:
+    after = {(item.address, item.port) for item in new.expected.listeners} if new else set()
+    for item in old.expected.listeners:
+        if (item.address, item.port) not in after:
+            yield HazardNote(Hazard.DROPS_CONNECTIONS, f"nothing listens on {item.address} port {item.port} any more")

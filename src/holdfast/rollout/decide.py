@@ -1,0 +1,91 @@
+"""What a rollout does next: a pure function of what is known. Interrupt it anywhere and ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from holdfast.plan import Hazard, Plan
+
+
+class NodePhase(StrEnum):
+    """How far one node is."""
+
+    WAITING = "waiting"
+    VERIFIED = "verified"  # the new state runs and was checked
+    FAILED = "failed"  # its agent put it back by itself, or refused
+    REGRESSED = "regressed"  # its agent is content, but the node lost a group that it should have kept
+    LOST = "lost"  # nobody knows: it could not be asked
+    PUT_BACK = "put back"  # it had the new state and was taken back to the old one
+
+
+@dataclass(frozen=True)
+class RolloutState:
+    """All that a decision needs: the plan, each node's phase, and how many groups each node holds right now."""
+
+    plan: Plan
+    phases: Mapping[str, NodePhase]
+    held: Mapping[str, int]
+    put_back_on_failure: bool = True
+
+    def with_phase(self, node: str, phase: NodePhase) -> RolloutState:
+        """The state after a node has come that far."""
+        return replace(self, phases={**self.phases, node: phase})
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Bring this node to its new bundle and verify it."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """Take this node, which has the new bundle already, back to its old one."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Nothing is left to do."""
+
+    succeeded: bool
+
+
+Step = Apply | PutBack | Stop
+
+
+def begin(plan: Plan, held: Mapping[str, int], *, put_back_on_failure: bool = True) -> RolloutState:
+    """The state before the first step."""
+    return RolloutState(plan, {node.node: NodePhase.WAITING for node in plan.nodes}, held, put_back_on_failure)
+
+
+def decide(state: RolloutState) -> Step:
+    """The next step: standby nodes first, then those that hold fewest groups; on a failure back, the last one first.
+
+    A node of which nothing is known counts as failed: going on would risk the other half of a pair.
+    """
+    phases = state.phases
+    if set(phases.values()) - {NodePhase.WAITING, NodePhase.VERIFIED}:
+        done = [node for node in _order(state) if phases[node] in (NodePhase.VERIFIED, NodePhase.REGRESSED)]
+        return PutBack(done[-1]) if done and state.put_back_on_failure else Stop(succeeded=False)
+    waiting = [node for node in _order(state) if phases[node] is NodePhase.WAITING]
+    return Apply(waiting[0]) if waiting else Stop(succeeded=True)
+
+
+def _order(state: RolloutState) -> list[str]:
+    names = [node.node for node in state.plan.nodes]
+    return sorted(names, key=lambda name: (state.held.get(name, 0), name))
+
+
+def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:
+    """The reasons why policy forbids this plan, each with its node; empty if it may go ahead."""
+    return [
+        f"{node.node}: {note.reason} ({note.hazard})"
+        for node in plan.nodes
+        for note in node.hazards
+        if note.hazard in forbidden
+    ]

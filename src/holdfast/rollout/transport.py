@@ -1,0 +1,101 @@
+"""How a rollout reaches the agents: the port, and the adapter that runs the agent's command on the node.
+
+The lab hands `CommandTransport` a function that enters a node's namespaces; ssh will hand it one of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from holdfast.bundle import Bundle
+from holdfast.errors import RolloutFailed
+from holdfast.protocol import ApplyReport, MoveReport, NodeStatus
+
+APPLY_TIMEOUT_S = 90.0
+STATUS_TIMEOUT_S = 20.0
+
+Message = TypeVar("Message", bound=BaseModel)
+
+
+class Transport(Protocol):
+    """What a rollout asks of a node. Calls are bounded in time; RolloutFailed if the node is not reached."""
+
+    def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
+        """Bring the node to `bundle`; the report tells how it ended."""
+        ...
+
+    def roll_back(self, node: str) -> ApplyReport:
+        """Take the node back to its previous bundle."""
+        ...
+
+    def status(self, node: str) -> NodeStatus:
+        """The node as it is."""
+        ...
+
+    def move(self, node: str, group: str) -> MoveReport:
+        """Give a group up on this node without losing a request; it stays given up until `release`."""
+        ...
+
+    def release(self, node: str, group: str) -> None:
+        """Let the node hold the group again."""
+        ...
+
+
+# (node, words, standard input, seconds) → the finished command
+RunOnNode = Callable[[str, Sequence[str], str | None, float], "subprocess.CompletedProcess[str]"]
+
+
+class CommandTransport:
+    """Runs `python -m holdfast.agent …` on the node through `run`, and reads its JSON."""
+
+    def __init__(self, run: RunOnNode, python: str = sys.executable) -> None:
+        self._run = run
+        self._agent = (python, "-m", "holdfast.agent")
+
+    def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
+        words = ["apply", "--bundle", "-", "--json", *(["--adopt"] if adopt else [])]
+        return self._ask(node, words, ApplyReport, bundle.to_json(), APPLY_TIMEOUT_S)
+
+    def roll_back(self, node: str) -> ApplyReport:
+        return self._ask(node, ["rollback", "--json"], ApplyReport, None, APPLY_TIMEOUT_S)
+
+    def status(self, node: str) -> NodeStatus:
+        return self._ask(node, ["status", "--json"], NodeStatus, None, STATUS_TIMEOUT_S)
+
+    def move(self, node: str, group: str) -> MoveReport:
+        return self._ask(node, ["move", group, "--json"], MoveReport, None, APPLY_TIMEOUT_S)
+
+    def release(self, node: str, group: str) -> None:
+        self._call(node, ["release", group], None, STATUS_TIMEOUT_S)
+
+    def _ask(
+        self, node: str, words: Sequence[str], message: type[Message], stdin: str | None, timeout: float
+    ) -> Message:
+        answer = self._call(node, words, stdin, timeout)
+        try:
+            return message.model_validate_json(answer.stdout)
+        except ValidationError:
+            said = (answer.stderr or answer.stdout).strip().splitlines()
+            raise RolloutFailed(
+                f"{node}: the agent's answer to `{words[0]}` is not understood"
+                + (f": {said[-1][:300]}" if said else f" (it ended with status {answer.returncode})"),
+                "is the agent of the same version installed there?",
+            ) from None
+
+    def _call(
+        self, node: str, words: Sequence[str], stdin: str | None, timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        try:
+            return self._run(node, [*self._agent, *words], stdin, timeout)
+        except subprocess.TimeoutExpired:
+            message = f"{node}: the agent did not finish `{words[0]}` within {timeout:.0f} s"
+            raise RolloutFailed(
+                message, "look at the node; its agent finishes or rolls back at its next start"
+            ) from None
+        except OSError as error:
+            raise RolloutFailed(f"{node} cannot be reached: {error.strerror or error}", "is the node up?") from None
