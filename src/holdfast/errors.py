@@ -63,7 +63,11 @@ class PlanRefused(HoldfastError):
 
 
 class ApplyError(HoldfastError):
-    """A node could not be brought to the wanted state."""
+    """A node could not be brought to the wanted state; `program_line` quotes the program that refused, if one did."""
+
+    def __init__(self, message: str, hint: str = "", program_line: str = "") -> None:
+        super().__init__(message, hint)
+        self.program_line = program_line
 
 
 class PolicyRefused(ApplyError):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from holdfast.bundle import HeldAddress, SafeName, Service
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION: Literal[1] = 1
 
 
 class _Message(BaseModel):
@@ -51,7 +51,8 @@ class Failure(_Message):
 class ApplyReport(_Message):
     """What became of one bundle on one node.
 
-    `digest` is of the bundle that was wanted, `previous_digest` of the one that ran before (None on a new node).
+    `digest` is of the bundle that was wanted, `previous_digest` of the one that ran before (None on a new
+    node).
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -115,7 +116,8 @@ class NodeStatus(_Message):
 class MoveReport(_Message):
     """What a planned switchover cost: times in seconds, connections counted.
 
-    `cut` connections still had an answer on its way when the limit was reached; `reset` ones were idle and are closed
+    `cut` connections still had an answer on its way when the limit was reached; `reset` ones were idle and
+    are closed
     by the new holder when their client next uses them.
     """
 

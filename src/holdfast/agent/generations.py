@@ -1,4 +1,5 @@
-"""Generations: every applied bundle's files under a name of their own, and one link that says which is in use.
+"""Generations: every applied bundle's files under a name of their own, and one link that says which is in
+use.
 
     /etc/holdfast/generations/3f2a…/nginx/nginx.conf
     /etc/holdfast/current -> generations/3f2a…     all files change with one rename of this link
@@ -140,9 +141,7 @@ class Generations:
             uid, gid = _owner(file)
             data = file.content.encode()
             write_new(waiting / relative, data, file.mode, uid, gid)
-            records[relative] = FileRecord(
-                sha256=hashlib.sha256(data).hexdigest(), mode=file.mode, uid=uid, gid=gid
-            )
+            records[relative] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), mode=file.mode, uid=uid, gid=gid)
         # The bundle may hold a VRRP password, so its copy is root's alone.
         manifest = Manifest(digest=bundle.digest, files=records, bundle=bundle)
         write_new(waiting / _MANIFEST, manifest.model_dump_json().encode(), 0o600)

@@ -43,7 +43,10 @@ class Validated(_Entry):
 
 
 class Swapping(_Entry):
-    """`current` is about to point to the new generation. `aside` maps what is not ours to where it waits meanwhile."""
+    """`current` is about to point to the new generation.
+
+    `aside` maps what is not ours to where it waits meanwhile.
+    """
 
     kind: Literal["swapping"] = "swapping"
     aside: dict[str, str] = {}

@@ -38,7 +38,9 @@ class LinuxHost:
             )
         except FileNotFoundError as error:
             package = _PACKAGES.get(argv[0], argv[0])
-            raise MissingProgram(f"{argv[0]} is not installed on this node", f"install the package {package}") from error
+            raise MissingProgram(
+                f"{argv[0]} is not installed on this node", f"install the package {package}"
+            ) from error
         except subprocess.TimeoutExpired as error:
             raise ApplyError(
                 f"{' '.join(argv)} did not end within {timeout_s:g} s", "look at what it waits for, then apply again"
@@ -123,7 +125,8 @@ def _reason(error: Exception) -> str:
 
 
 def _sysctl_path(key: str) -> Path:
-    # Both of sysctl's own notations: net.ipv4.ip_forward, and net/ipv4/conf/eth0.5/arp_ignore for names with dots.
+    # Both of sysctl's own notations: net.ipv4.ip_forward, and net/ipv4/conf/eth0.5/arp_ignore for
+    # names with dots.
     parts = key.split("/") if "/" in key else key.split(".")
     if not all(parts) or ".." in parts:
         raise ApplyError(f"{key!r} is not the name of a sysctl")

@@ -1,6 +1,7 @@
 """Two questions to the kernel over netlink: which addresses there are, and how TCP connections are doing.
 
-Written out here because the agent starts often and must start fast; layouts: linux/rtnetlink.h, linux/inet_diag.h,
+Written out here because the agent starts often and must start fast; layouts: linux/rtnetlink.h,
+linux/inet_diag.h,
 linux/tcp.h.
 """
 
@@ -93,7 +94,7 @@ def _connection(payload: bytes) -> Connection:
     unread, unsent = struct.unpack_from("=II", payload, 56)
     info = _attributes(payload[72:]).get(_DIAG_INFO, b"")
     since_sent, _, since_received = struct.unpack_from("=III", info, 44) if len(info) >= 56 else (0, 0, 0)
-    received = struct.unpack_from("=Q", info, 128)[0] if len(info) >= 136 else 0
+    sent, received = struct.unpack_from("=QQ", info, 120) if len(info) >= 136 else (0, 0)
     return Connection(
         local=_plain(payload[8 : 8 + width]),
         local_port=local_port,
@@ -103,6 +104,7 @@ def _connection(payload: bytes) -> Connection:
         unread=unread,
         unsent=unsent,
         received_bytes=received,
+        sent_bytes=sent,
         since_sent_ms=since_sent,
         since_received_ms=since_received,
     )

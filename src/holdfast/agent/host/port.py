@@ -100,6 +100,7 @@ class Connection:
     unread: int = 0  # bytes that the program has not taken yet
     unsent: int = 0  # bytes not yet acknowledged by the other side
     received_bytes: int = 0
+    sent_bytes: int = 0  # acknowledged ones
     since_sent_ms: int = 0
     since_received_ms: int = 0
 

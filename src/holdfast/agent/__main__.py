@@ -1,0 +1,192 @@
+"""The agent's command line: `python -m holdfast.agent apply|recover|status|hold|release|move|rollback`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from holdfast.agent import move, status
+from holdfast.agent.applier import Applier
+from holdfast.agent.host.linux import LinuxHost
+from holdfast.agent.host.port import Places
+from holdfast.agent.lock import exclusive
+from holdfast.agent.service_manager import detect
+from holdfast.agent.services.base import Node
+from holdfast.bundle import Bundle
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.protocol import ApplyReport, MoveReport, NodeStatus, Outcome
+
+_BUNDLE_AT_MOST = 64_000_000  # bytes
+_WELL = frozenset({Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.RECOVERED})
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status 0 when it was done, 1 when not, 2 when called wrongly."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if os.geteuid() != 0:
+            raise HoldfastError("the agent changes this node's services, so it must be root", "run it with sudo")
+        return _command(arguments)
+    except HoldfastError as error:
+        _say_error(error, arguments.json)
+        return error.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the next agent command puts right what was half done\n")
+        return 1
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="holdfast-agent", description="Holdfast on this node.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="report as JSON")
+    apply = commands.add_parser("apply", parents=[common], help="bring this node to what a bundle wants")
+    apply.add_argument("--bundle", default="-", metavar="FILE", help="the bundle, - for standard input (default)")
+    back = commands.add_parser("rollback", parents=[common], help="apply the generation before this one again")
+    for command in (apply, back):
+        command.add_argument("--adopt", action="store_true", help="move files aside that are not Holdfast's")
+    commands.add_parser("recover", parents=[common], help="end an interrupted attempt; bring up what should run")
+    commands.add_parser("status", parents=[common], help="this node as it is")
+    for name, text in (
+        ("hold", "give a VRRP group up, and keep it so"),
+        ("release", "let this node hold a VRRP group again"),
+        ("move", "give a VRRP group up without losing a request"),
+    ):
+        commands.add_parser(name, parents=[common], help=text).add_argument("group")
+    commands.choices["move"].add_argument(
+        "--within", type=_seconds, metavar="TIME", help="hold new connections back at most so long (10s)"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it like 10s or 500ms")
+    return float(found.group(1)) * _UNITS[found.group(2)]
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    node = Node(LinuxHost(), Places(), detect())
+    applier = _applier(node)
+    match arguments.command:
+        case "apply":
+            return _say_report(applier.apply(_read_bundle(arguments.bundle), arguments.adopt), arguments.json)
+        case "rollback":
+            return _say_report(applier.rollback(arguments.adopt), arguments.json)
+        case "recover":
+            return _say_report(applier.recover(), arguments.json)
+        case "status":
+            return _say_status(status.node_status(node), arguments.json)
+        case _:
+            return _on_group(node, applier, arguments)
+
+
+def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> int:
+    interrupted = applier.end_interrupted()
+    if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
+        return _say_report(interrupted, arguments.json)
+    with exclusive(node.places):
+        bundle = applier.generations.bundle(applier.generations.current())
+        group = status.group(bundle, arguments.group)
+        if arguments.command == "release":
+            report = move.release(node, group)
+        elif arguments.command == "hold":
+            report = move.hold(node, group)
+        else:
+            report = move.move(node, group, arguments.within)
+    return _say_move(report, arguments.json)
+
+
+def _applier(node: Node) -> Applier:
+    return Applier(node, lambda bundle: (), lambda: None)
+
+
+def _read_bundle(name: str) -> Bundle:
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(_BUNDLE_AT_MOST + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(_BUNDLE_AT_MOST + 1)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}", "name a bundle that was compiled") from error
+    if len(data) > _BUNDLE_AT_MOST:
+        raise UsageError(f"{name} is larger than {_BUNDLE_AT_MOST} bytes: that is no bundle")
+    try:
+        return Bundle.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "its beginning"
+        raise UsageError(
+            f"{name} is not a bundle: {first['msg']} (at {where})", "compile it again with this version"
+        ) from error
+
+
+def _say_error(error: HoldfastError, as_json: bool) -> None:
+    if as_json:
+        _write(json.dumps({"error": {"message": error.message, "hint": error.hint}}))
+    sys.stderr.write(f"{error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _say_report(report: ApplyReport | None, as_json: bool) -> int:
+    if report is None:
+        _write("null" if as_json else "nothing to recover")
+        return 0
+    if as_json:
+        _write(_json(report))
+    else:
+        _write("\n".join(_report_lines(report)))
+    return 0 if report.outcome in _WELL else 1
+
+
+def _report_lines(report: ApplyReport) -> list[str]:
+    lines = [f"{report.node}: {report.outcome.replace('_', ' ')} ({report.digest[:12]})"]
+    for stage in report.stages:
+        detail = f": {stage.detail}" if stage.detail else ""
+        lines.append(f"  {'ok  ' if stage.ok else 'FAIL'} {stage.name} ({stage.seconds:.2f} s){detail}")
+    lines += [f"  stopped: {service} left the bundle" for service in report.stopped]
+    lines += [f"  moved aside: {path}" for path in report.adopted]
+    lines += [f"  {note}" for note in report.notes]
+    if report.failure is not None:
+        lines.append(report.failure.message)
+        lines += [f"  {text}" for text in (report.failure.program_line, report.failure.hint) if text]
+    return lines
+
+
+def _say_status(found: NodeStatus, as_json: bool) -> int:
+    _write(_json(found) if as_json else "\n".join(status.lines(found)))
+    return 0
+
+
+def _say_move(report: MoveReport, as_json: bool) -> int:
+    held = f", new connections held back for {report.held_back_s:.2f} s" if report.held_back_s else ""
+    _write(_json(report) if as_json else f"{report.group}: {report.detail}{held}")
+    return 0 if report.moved else 1
+
+
+def _json(message: BaseModel) -> str:
+    return message.model_dump_json(indent=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

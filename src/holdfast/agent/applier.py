@@ -1,0 +1,374 @@
+"""Brings a node to what a bundle wants, or back to where it was.
+
+admit → stage → set sysctls → validate with the programs themselves → swap → reload → verify → commit; after a
+failure
+at any of these steps, or a kill, everything that was done is undone, sysctls, nftables and running processes
+included.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.agent import changes, undo
+from holdfast.agent.changes import Changes
+from holdfast.agent.files import create_folder, write_new
+from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
+from holdfast.agent.hold import MAY_HOLD
+from holdfast.agent.journal import (
+    Begin,
+    Journal,
+    NftablesBefore,
+    Swapping,
+    SysctlsBefore,
+    Touching,
+    Validated,
+    Verified,
+)
+from holdfast.agent.lock import exclusive
+from holdfast.agent.recovery import Attempt, Finish, Nothing, RollBack, decide
+from holdfast.agent.services import base, nftables, sysctl
+from holdfast.agent.services.base import Node
+from holdfast.agent.services.daemons import DAEMONS
+from holdfast.agent.steps import Steps, failure, translated
+from holdfast.bundle import RUN_DIR, STATE_DIR, Bundle, Service
+from holdfast.errors import ApplyError, HoldfastError, PolicyRefused
+from holdfast.findings import Finding, Severity
+from holdfast.protocol import ApplyReport, Outcome
+
+Admit = Callable[[Bundle], tuple[Finding, ...]]
+INTERRUPTED = "the attempt was interrupted"
+
+
+class Applier:
+    """One node's. `admit` judges a bundle by the node's own policy; `prepare` puts the agent's probes into place."""
+
+    def __init__(self, node: Node, admit: Admit, prepare: Callable[[], None]) -> None:
+        self._node = node
+        self._admit = admit
+        self._prepare = prepare
+        self.generations = Generations(node.places)
+
+    def apply(self, bundle: Bundle, adopt: bool = False) -> ApplyReport:
+        """Apply `bundle`; an earlier attempt that was cut off is ended first.
+
+        Raises ApplyError if the node is busy.
+        """
+        with translated(), exclusive(self._node.places):
+            steps = Steps(self._node.host.monotonic)
+            interrupted = self._end_interrupted(steps)
+            if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
+                return interrupted
+            return _Run(self._node, self.generations, self._admit, self._prepare, bundle, adopt, steps).run()
+
+    def rollback(self, adopt: bool = False) -> ApplyReport:
+        """Apply the generation before the present one, through the same steps; raises ApplyError if there is none."""
+        name = self.generations.previous()
+        bundle = self.generations.bundle(name)
+        if bundle is None:
+            raise ApplyError("there is no earlier generation on this node", "apply a bundle instead")
+        return self.apply(bundle, adopt)
+
+    def recover(self) -> ApplyReport | None:
+        """End an attempt that was cut off, then bring up what the present generation wants and does not run.
+
+        Returns None on a node that has nothing to recover and no generation.
+        """
+        with translated(), exclusive(self._node.places):
+            steps = Steps(self._node.host.monotonic)
+            interrupted = self._end_interrupted(steps)
+            bundle = self.generations.bundle(self.generations.current())
+            if bundle is None or (interrupted is not None and interrupted.outcome is Outcome.BROKEN):
+                return interrupted
+            run = _Run(self._node, self.generations, self._admit, self._prepare, bundle, False, steps)
+            report = run.run()
+        if interrupted is not None and report.failure is None:
+            return report.model_copy(update={"outcome": Outcome.RECOVERED, "notes": interrupted.notes})
+        return report
+
+    def end_interrupted(self) -> ApplyReport | None:
+        """Only the first half of `recover`: what every command that changes something does first."""
+        with translated(), exclusive(self._node.places):
+            return self._end_interrupted(Steps(self._node.host.monotonic))
+
+    def _end_interrupted(self, steps: Steps) -> ApplyReport | None:
+        journal = Journal(journal_path(self._node))
+        action = decide(journal.entries)
+        if isinstance(action, Nothing):
+            return None
+        begin = action.attempt.begin
+        trouble: tuple[str, ...] = ()
+        if isinstance(action, Finish):
+            with steps.step("finish the interrupted attempt"):
+                undo.finish(self._node, self.generations, journal, action.attempt)
+            note = f"finished an interrupted attempt: generation {begin.new} is in use"
+        else:
+            reason = action.attempt.failed or INTERRUPTED
+            trouble = undo.put_back(self._node, self.generations, journal, action.attempt, steps, reason)
+            note = f"put back an interrupted attempt: generation {begin.old or '(none)'} is in use"
+        return ApplyReport(
+            node=begin.node,
+            outcome=Outcome.BROKEN if trouble else Outcome.RECOVERED,
+            digest=begin.digest,
+            stages=steps.reports,
+            failure=failure(_broken(trouble)) if trouble else None,
+            notes=(note,),
+        )
+
+
+def journal_path(node: Node) -> Path:
+    """Where the journal is."""
+    return node.places.state / "journal.jsonl"
+
+
+def _broken(trouble: tuple[str, ...]) -> ApplyError:
+    return ApplyError(
+        f"the old state could not be put back: {'; '.join(trouble)}",
+        "put right what it names, then run `holdfast-agent recover` (python -m holdfast.agent recover)",
+    )
+
+
+class _Run:
+    """One attempt."""
+
+    def __init__(
+        self,
+        node: Node,
+        generations: Generations,
+        admit: Admit,
+        prepare: Callable[[], None],
+        bundle: Bundle,
+        adopt: bool,
+        steps: Steps,
+    ) -> None:
+        self._node, self._generations, self._admit, self._prepare = node, generations, admit, prepare
+        self._bundle, self._adopt, self._steps = bundle, adopt, steps
+        self._journal = Journal(journal_path(node))
+        self._old_name = generations.current()
+        self._old = generations.bundle(self._old_name)
+        self._adopted: tuple[str, ...] = ()
+        self._attempt_name = secrets.token_hex(4)
+        self._changes = Changes((), ())
+        self._was_running: dict[Service, bool] = {}
+
+    def run(self) -> ApplyReport:
+        """All steps, or all of them undone."""
+        try:
+            if not self._needed():
+                return self._report(Outcome.UNCHANGED)
+            self._attempt()
+        except (HoldfastError, KeyboardInterrupt) as error:
+            return self._undo(error)
+        return self._commit()
+
+    def _needed(self) -> bool:
+        with self._steps.step("admit"):
+            _refuse_inadmissible(self._bundle, self._admit(self._bundle))
+        with self._steps.step("look") as remark:
+            foreign = self._generations.foreign(self._bundle)
+            drift = self._generations.drift(self._old_name)
+            drifted = tuple(self._generations.folder(self._old_name or "") / path for path in drift)
+            if not self._adopt:
+                refuse_what_is_not_ours(foreign, drifted)
+            self._foreign, self._drifted = foreign, drifted
+            ailing = self._ailing() | {Service(path.split("/")[0]) for path in drift if _is_service(path)}
+            self._changes = changes.compare(self._old, self._bundle, ailing)
+            remark.text = _in_words(self._changes)
+        same = self._old is not None and self._old.digest == self._bundle.digest
+        return bool(self._changes or foreign or drifted) or not same
+
+    def _ailing(self) -> set[Service]:
+        """Services that should already do what this bundle wants, and do not."""
+        node, found = self._node, set()
+        for service in self._bundle.services:
+            if service is Service.SYSCTL:
+                well = not sysctl.differing(node.host, sysctl.target(self._bundle, node.places))
+            elif service is Service.NFTABLES:
+                well = nftables.as_remembered(node.places, node.host, self._bundle)
+            else:
+                well = not base.healthy(node, self._bundle, service)
+            if not well:
+                found.add(service)
+        return found
+
+    def _attempt(self) -> None:
+        bundle, journal, generations, step = self._bundle, self._journal, self._generations, self._steps.step
+        with step("stage") as remark:
+            name, fresh = generations.name_for(bundle)
+            journal.append(
+                Begin(
+                    attempt=self._attempt_name,
+                    node=bundle.node,
+                    digest=bundle.digest,
+                    old=self._old_name,
+                    new=name,
+                    fresh=fresh,
+                )
+            )
+            self._adopted = set_aside((*self._foreign, *self._drifted), self._node.places, self._attempt_name)
+            if fresh:
+                generations.stage(bundle, name)
+            self._prepare()
+            _create_state_files(self._node, bundle)
+            remark.text = f"generation {name}"
+        self._set_sysctls()
+        self._validate(generations.folder(name))
+        with step("swap"):
+            generations.prepare_swap(name, self._old_name)
+            aside = {str(p): str(p.with_name(f".aside-{self._attempt_name}-{p.name}")) for p in self._foreign}
+            journal.append(Swapping(aside=aside))
+            generations.swap(bundle.services, aside)
+        for service in self._changes.stopping:
+            with step(f"stop {service}"):
+                self._touch(service)
+                self._node.manager.stop(service)
+        self._load_nftables()
+        for service in self._changes.daemons:
+            self._bring_up(service)
+        with step("verify the whole"):
+            self._verify_untouched()
+            journal.append(Verified())
+
+    def _set_sysctls(self) -> None:
+        values = sysctl.target(self._bundle, self._node.places)
+        if not values:
+            return
+        with self._steps.step("set sysctls") as remark:
+            differing = sysctl.differing(self._node.host, values)
+            # All of them: the kernel lets some sysctls change others.
+            self._journal.append(SysctlsBefore(values=sysctl.read(self._node.host, values)))
+            sysctl.write(self._node.host, differing)
+            remark.text = ", ".join(f"{key} = {value}" for key, value in sorted(differing.items())) or "as they were"
+
+    def _validate(self, folder: Path) -> None:
+        for service in self._changes.touched:
+            if service is Service.SYSCTL:
+                continue
+            with self._steps.step(f"validate {service}") as remark:
+                if service is Service.NFTABLES:
+                    remark.text = nftables.validate(self._node.host, self._bundle)
+                else:
+                    base.ensure_log_folder(self._node.places, service)
+                    remark.text = DAEMONS[service].validate(self._node, folder / service)
+        with translated():
+            self._journal.append(Validated())
+
+    def _load_nftables(self) -> None:
+        ruleset = nftables.text(self._bundle)
+        names = tuple(sorted({*nftables.tables(nftables.text(self._old)), *nftables.tables(ruleset)}))
+        if not names or Service.NFTABLES not in (*self._changes.touched, *self._changes.leaving):
+            return
+        with self._steps.step("load nftables") as remark:
+            listing = nftables.listing(self._node.host, names)
+            self._journal.append(NftablesBefore(tables=names, listing=listing))
+            nftables.load(self._node.host, names, ruleset)
+            remark.text = ", ".join(names)
+
+    def _touch(self, service: Service) -> bool:
+        running = self._node.manager.status(service).running
+        self._journal.append(Touching(service=service, was_running=running))
+        self._was_running[service] = running
+        return running
+
+    def _bring_up(self, service: Service) -> None:
+        manager, daemon = self._node.manager, DAEMONS[service]
+        before = daemon.observe(self._node, self._old)
+        with self._steps.step(f"{'reload' if before.running else 'start'} {service}"):
+            if self._touch(service):
+                manager.reload(service)
+            else:
+                manager.start(service)
+        with self._steps.step(f"verify {service}") as remark:
+            remark.text = daemon.verify(self._node, self._bundle, before)
+
+    def _verify_untouched(self) -> None:
+        for service in self._bundle.services:
+            if service in changes.KERNEL:
+                continue
+            if why := base.healthy(self._node, self._bundle, service):
+                raise ApplyError(f"after the change {why}", "it worked before: read its log")
+
+    def _commit(self) -> ApplyReport:
+        action = decide(self._journal.entries)
+        notes: tuple[str, ...] = ()
+        if isinstance(action, Finish):
+            try:
+                with self._steps.step("commit"):
+                    undo.finish(self._node, self._generations, self._journal, action.attempt)
+            except HoldfastError as error:
+                notes = (f"the new state runs and is verified; its book-keeping follows with the next run: {error}",)
+        return self._report(Outcome.COMMITTED, notes=notes)
+
+    def _undo(self, error: HoldfastError | KeyboardInterrupt) -> ApplyReport:
+        action = decide(self._journal.entries)
+        if isinstance(action, Finish):  # interrupted after everything was verified
+            return self._commit()
+        if not isinstance(action, RollBack):
+            return self._report(Outcome.REFUSED, error)
+        trouble = undo.put_back(
+            self._node, self._generations, self._journal, action.attempt, self._steps, str(error) or INTERRUPTED
+        )
+        if trouble:
+            told = failure(error)
+            both = f"{told.message}; and {_broken(trouble).message}"
+            return self._report(Outcome.BROKEN, ApplyError(both, _broken(trouble).hint, told.program_line))
+        return self._report(_outcome_of(action.attempt), error)
+
+    def _report(
+        self,
+        outcome: Outcome,
+        error: HoldfastError | KeyboardInterrupt | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> ApplyReport:
+        stopped = self._changes.stopping
+        done = {service: running for service, running in self._was_running.items() if service not in stopped}
+        return ApplyReport(
+            node=self._bundle.node,
+            outcome=outcome,
+            digest=self._bundle.digest,
+            previous_digest=self._old.digest if self._old else None,
+            stages=self._steps.reports,
+            failure=failure(error) if error is not None else None,
+            reloaded=tuple(service for service, running in done.items() if running),
+            started=tuple(service for service, running in done.items() if not running),
+            stopped=tuple(service for service in stopped if service in self._was_running),
+            adopted=self._adopted,
+            notes=notes,
+        )
+
+
+def _outcome_of(attempt: Attempt) -> Outcome:
+    """An attempt that never swapped has touched nothing that runs (sysctls are put back as they were)."""
+    return Outcome.ROLLED_BACK if attempt.swapping is not None else Outcome.REFUSED
+
+
+def _refuse_inadmissible(bundle: Bundle, findings: tuple[Finding, ...]) -> None:
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        raise PolicyRefused(
+            f"this node does not admit the bundle: {'; '.join(map(str, errors))}",
+            "change the spec, or have the node's own policy allow it",
+        )
+    for path in bundle.state_files:
+        if not path.startswith((f"{STATE_DIR}/", f"{RUN_DIR}/")) or ".." in path.split("/"):
+            raise PolicyRefused(f"the bundle wants a state file at {path}", f"they belong below {STATE_DIR}")
+
+
+def _create_state_files(node: Node, bundle: Bundle) -> None:
+    for path in (*bundle.state_files, *(expected.hold_file for expected in bundle.expected.vrrp)):
+        place = node.places.at(path)
+        if not place.exists():
+            create_folder(place.parent)
+            write_new(place, f"{MAY_HOLD}\n".encode(), 0o644)
+
+
+def _is_service(path: str) -> bool:
+    return path.split("/")[0] in {service.value for service in Service}
+
+
+def _in_words(found: Changes) -> str:
+    parts = [f"to change: {', '.join(found.touched)}" if found.touched else ""]
+    parts.append(f"to stop: {', '.join(found.leaving)}" if found.leaving else "")
+    return "; ".join(part for part in parts if part) or "everything is as it should be"

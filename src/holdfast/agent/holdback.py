@@ -1,0 +1,80 @@
+"""Holds new connections, and later new requests, back from a group's addresses, in an nftables table of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from holdfast.agent.host.port import Connection, Host
+from holdfast.bundle import VrrpExpectation
+from holdfast.errors import ApplyError
+
+TABLE = "inet holdfast_move"
+_TIMEOUT_S = 10.0
+# Set elements expire by themselves, so that a mover that was killed holds nothing back for long.
+_RULES = """\
+add table {table}
+delete table {table}
+table {table} {{
+    set held4 {{ type ipv4_addr; flags timeout; }}
+    set held6 {{ type ipv6_addr; flags timeout; }}
+    set quiet4 {{ type ipv4_addr . inet_service . ipv4_addr . inet_service; flags timeout; }}
+    set quiet6 {{ type ipv6_addr . inet_service . ipv6_addr . inet_service; flags timeout; }}
+    chain requests {{
+        tcp flags & psh == psh drop
+        meta length > 120 drop
+    }}
+    chain hold_back {{
+        type filter hook input priority -300; policy accept;
+        ip daddr @held4 tcp flags & (syn | ack) == syn drop
+        ip6 daddr @held6 tcp flags & (syn | ack) == syn drop
+        ip daddr . tcp dport . ip saddr . tcp sport @quiet4 jump requests
+        ip6 daddr . tcp dport . ip6 saddr . tcp sport @quiet6 jump requests
+    }}
+}}
+"""
+
+
+def plain_addresses(group: VrrpExpectation) -> frozenset[str]:
+    """The group's real addresses, without prefix; the anchor serves nothing."""
+    return frozenset(str(ipaddress.ip_interface(held.address).ip) for held in group.addresses)
+
+
+def hold_back_connections(host: Host, addresses: frozenset[str], at_most_s: float) -> None:
+    """Drop what would open a connection to these addresses; a client's kernel sends it again after a second."""
+    lines = [_RULES.format(table=TABLE)]
+    for address in sorted(addresses):
+        kind = "held6" if ":" in address else "held4"
+        lines.append(f"add element {TABLE} {kind} {{ {address} timeout {_milliseconds(at_most_s)} }}\n")
+    _nft(host, "".join(lines))
+
+
+def hold_back_requests(host: Host, connections: Iterable[Connection], at_most_s: float) -> None:
+    """Drop what clients send on these connections, bare acknowledgements aside: more requests, mostly."""
+    elements: dict[str, list[str]] = {"quiet4": [], "quiet6": []}
+    for each in connections:
+        key = f"{each.local} . {each.local_port} . {each.remote} . {each.remote_port}"
+        kind = "quiet6" if ":" in each.local else "quiet4"
+        elements[kind].append(f"{key} timeout {_milliseconds(at_most_s)}")
+    lines = [f"add element {TABLE} {kind} {{ {', '.join(keys)} }}\n" for kind, keys in elements.items() if keys]
+    if lines:
+        _nft(host, "".join(lines))
+
+
+def let_go(host: Host) -> None:
+    """Hold nothing back any more; harmless when nothing is held back."""
+    _nft(host, f"add table {TABLE}\ndelete table {TABLE}\n")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
+def _nft(host: Host, text: str) -> None:
+    done = host.run(("nft", "-f", "-"), _TIMEOUT_S, stdin=text)
+    if done.status != 0:
+        raise ApplyError(
+            "nftables refused to hold connections back",
+            "is nf_tables in the kernel?",
+            done.lines[0] if done.lines else "",
+        )

@@ -1,0 +1,145 @@
+"""Gives a VRRP group up: at once (hold), or without losing a request (move); and takes it back (release)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from holdfast.agent.answers import SeenIdle, busy
+from holdfast.agent.hold import GIVE_UP, MAY_HOLD, read_hold, write_hold
+from holdfast.agent.holdback import hold_back_connections, hold_back_requests, let_go, plain_addresses
+from holdfast.agent.host.port import Connection
+from holdfast.agent.services.base import Node
+from holdfast.agent.steps import translated
+from holdfast.agent.vrrp_state import Group, group_now
+from holdfast.bundle import Service, VrrpExpectation
+from holdfast.errors import VerificationFailed
+from holdfast.protocol import MoveReport
+
+_POLL_S = 0.01
+_GONE_WITHIN_S = 5.0
+_LAST_REQUESTS_S = 0.3  # what the second phase gets where the first one took all the time that there was
+_MARGIN_S = 10.0  # the held-back addresses expire so long after everything should be over
+
+
+def release(node: Node, group: VrrpExpectation) -> MoveReport:
+    """Let this node hold the group again; whether it does is for VRRP to decide."""
+    with translated():
+        write_hold(node.places.at(group.hold_file), MAY_HOLD)
+    return MoveReport(group=group.group, moved=True, detail="may be held here again")
+
+
+def hold(node: Node, group: VrrpExpectation) -> MoveReport:
+    """Give the group up at once; answers on their way are lost.
+
+    Raises VerificationFailed where keepalived does not.
+    """
+    if not group_now(group, node.host, node.places).present:
+        with translated():
+            write_hold(node.places.at(group.hold_file), GIVE_UP)
+        return MoveReport(group=group.group, moved=True, detail="was not held here, and will not be")
+    _give_up(node, group)
+    return MoveReport(group=group.group, moved=True, detail="given up")
+
+
+def move(node: Node, group: VrrpExpectation, within_s: float | None = None) -> MoveReport:
+    """Give the group up once no answer is on its way, or after `within_s` seconds (the group's own limit if
+    None).
+
+    It stays given up until `release`. Whether a peer can take over is for the caller to know: a node sees
+    only itself.
+    """
+    if not group_now(group, node.host, node.places).present:
+        return hold(node, group)
+    limit_s = group.hold_back_at_most_ms / 1000 if within_s is None else within_s
+    started = node.host.monotonic()
+    mover = _Mover(node, group, started, limit_s)
+    try:
+        hold_back_connections(node.host, mover.addresses, limit_s + _GONE_WITHIN_S + _MARGIN_S)
+        mover.wait_until_each_was_idle()
+        requests_from = node.host.monotonic()
+        left, cut = mover.wait_for_last_answers()
+        _give_up(node, group)
+    finally:
+        let_go(node.host)
+    ended = node.host.monotonic()
+    return MoveReport(
+        group=group.group,
+        moved=True,
+        held_back_s=round(ended - started, 3),
+        requests_held_s=round(ended - requests_from, 3),
+        cut=cut,
+        reset=left - cut,
+        detail="moved" if not cut else f"moved; {cut} answers took longer than {limit_s:g} s and were cut",
+    )
+
+
+class _Mover:
+    def __init__(self, node: Node, group: VrrpExpectation, started: float, limit_s: float) -> None:
+        self._host = node.host
+        self.addresses = plain_addresses(group)
+        self._started, self._limit_s = started, limit_s
+
+    def _look(self) -> tuple[tuple[Connection, ...], float]:
+        held_ms = (self._host.monotonic() - self._started) * 1000
+        return self._host.connections(self.addresses), held_ms
+
+    def wait_until_each_was_idle(self) -> None:
+        """Kept-alive connections are served on meanwhile: under steady traffic they are never all idle at once."""
+        seen = SeenIdle()
+        _poll(
+            self._host.monotonic, self._host.sleep, self._started + self._limit_s, lambda: not seen.look(*self._look())
+        )
+
+    def wait_for_last_answers(self) -> tuple[int, int]:
+        """Hold new requests back where no answer is on its way; returns how many connections are left, and how many
+        of these still wait for their answer."""
+        quiet: set[tuple[str, int, str, int]] = set()
+        still_busy: list[Connection] = []
+        left: tuple[Connection, ...] = ()
+
+        def nobody_waits() -> bool:
+            nonlocal still_busy, left
+            left, held_ms = self._look()
+            still_busy = [connection for connection in left if busy(connection, held_ms)]
+            waiting = {connection.key for connection in still_busy}
+            idle = [c for c in left if c.key not in waiting and c.key not in quiet]
+            hold_back_requests(self._host, idle, self._limit_s + _MARGIN_S)
+            quiet.update(connection.key for connection in idle)
+            # One more look after the last one was made quiet: a request may have come just before.
+            return not still_busy and not idle
+
+        deadline = max(self._started + self._limit_s, self._host.monotonic() + _LAST_REQUESTS_S)
+        _poll(self._host.monotonic, self._host.sleep, deadline, nobody_waits)
+        return len(left), len(still_busy)
+
+
+def _poll(
+    clock: Callable[[], float], sleep: Callable[[float], None], deadline: float, done: Callable[[], bool]
+) -> bool:
+    while not done():  # ends: at the deadline
+        if clock() >= deadline:
+            return False
+        sleep(_POLL_S)
+    return True
+
+
+def _give_up(node: Node, group: VrrpExpectation) -> None:
+    """Write the hold file and wait until the addresses are gone; takes it back where they stay."""
+    path = node.places.at(group.hold_file)
+    before = read_hold(path)
+    with translated():
+        write_hold(path, GIVE_UP)
+    deadline = node.host.monotonic() + _GONE_WITHIN_S + 4 * group.advert_interval_ms / 1000
+
+    def gone() -> bool:
+        now: Group = group_now(group, node.host, node.places)
+        return not now.present
+
+    if _poll(node.host.monotonic, node.host.sleep, deadline, gone):
+        return
+    with translated():
+        write_hold(path, before)
+    raise VerificationFailed(
+        f"keepalived did not give group {group.group} up within {_GONE_WITHIN_S:g} s; its hold file is as it was",
+        f"does keepalived run, and does it follow the file? read {node.places.log / Service.KEEPALIVED}",
+    )

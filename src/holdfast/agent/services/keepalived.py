@@ -1,0 +1,128 @@
+"""keepalived: judged by what it says, never by its exit status (5 is harmless or broken alike, a missing file is 0)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from holdfast.agent.services.base import (
+    VALIDATE_TIMEOUT_S,
+    VERIFY_TIMEOUT_S,
+    Before,
+    Node,
+    children,
+    log_lengths,
+    new_log_lines,
+)
+from holdfast.agent.vrrp_state import Group, groups_of
+from holdfast.bundle import Bundle, Service, VrrpExpectation
+from holdfast.errors import ValidationFailed, VerificationFailed
+
+# Lines of `keepalived -t` that change nothing of what the file means; every other line refuses.
+_HARMLESS = (
+    re.compile(r'"vrrp_track_file" is deprecated, please use "track_file"$'),
+    re.compile(r"nb_get_retry is deprecated - please use 'retry'$"),
+    re.compile(r"^Opening file '"),
+    re.compile(r"^Configuration file "),
+)
+# While it runs keepalived also logs what happens to others, so here the bad lines are listed.
+_BAD = re.compile(
+    r"Line \d+\)|[Uu]nknown keyword|Config files? missing|Failed to open|SECURITY VIOLATION|Disabling track script"
+    r"|process event listen|permanent error|WARNING - interface|Non-existent interface|process\(\d+\) died"
+)
+_STAMP = re.compile(r"^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}: ")
+_POLL_S = 0.05
+_MASTER_AFTER = 4  # adverts: three that did not come, and the skew
+_SLACK_S = 3.0
+
+
+class Keepalived:
+    """See Daemon."""
+
+    service = Service.KEEPALIVED
+
+    def validate(self, node: Node, folder: Path) -> str:
+        """See Daemon."""
+        file = folder / "keepalived.conf"
+        if not file.is_file():
+            raise ValidationFailed(f"the bundle brings no {file.name}", "compile it again")
+        done = node.host.run(("keepalived", "-t", "-f", str(file)), VALIDATE_TIMEOUT_S)
+        refused = [line for line in map(_unstamped, done.lines) if not _harmless(line)]
+        if refused or done.status < 0 or done.status >= 128:
+            raise ValidationFailed(
+                "keepalived does not take its new configuration as it is meant",
+                "correct what it names; the configuration that runs was not touched",
+                refused[0] if refused else f"keepalived -t crashed (status {done.status})",
+            )
+        return "keepalived -t has nothing to say against it"
+
+    def observe(self, node: Node, bundle: Bundle | None) -> Before:
+        """See Daemon."""
+        status = node.manager.status(self.service)
+        pids = frozenset(process.pid for process in children(node.host, status.pid)) if status.running else frozenset()
+        groups = groups_of(bundle, node.host, node.places) if bundle is not None else ()
+        held = frozenset(_identity(group.expected) for group in groups if group.holds)
+        return Before(status.running, pids, log_lengths(node.places, self.service), held)
+
+    def verify(self, node: Node, bundle: Bundle, before: Before) -> str:
+        """See Daemon."""
+        slowest = max((e.advert_interval_ms for e in bundle.expected.vrrp), default=0) / 1000
+        deadline = node.host.monotonic() + VERIFY_TIMEOUT_S + _MASTER_AFTER * slowest
+        earliest = node.host.monotonic() + (0 if before.running else _MASTER_AFTER * slowest)
+        while True:  # ends: at the deadline
+            why = self._not_yet(node, bundle, before)
+            if not why and node.host.monotonic() >= earliest:
+                held = [group.expected.group for group in groups_of(bundle, node.host, node.places) if group.holds]
+                return f"holds {', '.join(held)}" if held else "holds no group"
+            if node.host.monotonic() >= deadline:
+                raise VerificationFailed(
+                    f"keepalived: {why or 'its groups have not settled'}",
+                    f"read {node.places.log / self.service}; a tracker that fails gives addresses up",
+                )
+            node.host.sleep(_POLL_S)
+
+    def _not_yet(self, node: Node, bundle: Bundle, before: Before) -> str:
+        lines = new_log_lines(node.places, self.service, before.logs)
+        for line in map(_unstamped, lines):
+            if _BAD.search(line) and not _harmless(line):
+                raise VerificationFailed(
+                    "keepalived took the order, but not the whole of its new configuration",
+                    f"its log is in {node.places.log / self.service}",
+                    line,
+                )
+        status = node.manager.status(self.service)
+        if not status.running or not children(node.host, status.pid):
+            return f"it does not run ({status.state})"
+        done = "Reload complete" if before.running else "Startup complete"
+        if not any(done in line for line in lines):
+            return f"its log does not say {done!r}"
+        complaints = (_complaint(group, before) for group in groups_of(bundle, node.host, node.places))
+        return next((complaint for complaint in complaints if complaint), "")
+
+
+def _complaint(group: Group, before: Before) -> str:
+    name = group.expected.group
+    if group.present and group.missing:
+        return f"group {name} is here in part only: {_list(group.present)} present, {_list(group.missing)} missing"
+    if group.given_up and group.present:
+        return f"group {name} was given up by its hold file, but {_list(group.present)} is still here"
+    if not group.given_up and not group.holds and _identity(group.expected) in before.held:
+        return f"group {name} was held here before, and is not any more"
+    return ""
+
+
+def _identity(expected: VrrpExpectation) -> str:
+    """A group that changes any of this may move: its holder is chosen anew."""
+    return f"{expected.group}/{expected.vrid}/{expected.interface}/{expected.priority}/{expected.anchor.address}"
+
+
+def _list(addresses: tuple[object, ...]) -> str:
+    return ", ".join(map(str, addresses))
+
+
+def _unstamped(line: str) -> str:
+    return _STAMP.sub("", line).strip()
+
+
+def _harmless(line: str) -> bool:
+    return any(pattern.search(line) for pattern in _HARMLESS)

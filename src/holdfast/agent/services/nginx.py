@@ -1,0 +1,43 @@
+"""nginx: `nginx -t` binds, so sysctls come first; a reload exits 0 and says nothing when a bind fails."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from holdfast.agent.host.port import Process
+from holdfast.agent.services.base import VALIDATE_TIMEOUT_S, Node, WorkerGenerations
+from holdfast.bundle import Service
+from holdfast.errors import ValidationFailed
+
+_BAD = re.compile(r"\[(emerg|alert)\]|still could not bind")
+# A worker says this of its own kept-alive connections when it ends; the configuration has no part in it.
+_HARMLESS = re.compile(r"open socket #\d+ left in connection")
+
+
+class Nginx(WorkerGenerations):
+    """See Daemon."""
+
+    def __init__(self) -> None:
+        super().__init__(Service.NGINX)
+
+    def is_worker(self, process: Process) -> bool:
+        """Workers on their way out, cache managers and loaders are children too."""
+        return process.title.startswith("nginx: worker process") and "shutting down" not in process.title
+
+    def bad_line(self, line: str) -> bool:
+        """What nginx writes when it goes on with its old configuration."""
+        return bool(_BAD.search(line)) and not _HARMLESS.search(line)
+
+    def validate(self, node: Node, folder: Path) -> str:
+        """See Daemon."""
+        file = folder / "nginx.conf"
+        done = node.host.run(("nginx", "-e", "stderr", "-t", "-c", str(file)), VALIDATE_TIMEOUT_S)
+        if done.status != 0:
+            told = [line for line in done.lines if "[emerg]" in line or "[alert]" in line] or list(done.lines)
+            raise ValidationFailed(
+                "nginx refuses its new configuration",
+                "correct what it names; the configuration that runs was not touched",
+                told[0] if told else f"nginx -t ended with status {done.status} and said nothing",
+            )
+        return next((line for line in done.lines if "[warn]" in line), "accepted by nginx -t")

@@ -1,0 +1,101 @@
+"""The node as it is: services, listeners, groups, and what was changed by hand.
+
+Looks, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from holdfast.agent.generations import Generations
+from holdfast.agent.journal import Journal
+from holdfast.agent.recovery import Nothing, decide
+from holdfast.agent.services.base import Node, service_of
+from holdfast.agent.services.daemons import DAEMONS
+from holdfast.agent.vrrp_state import groups_of
+from holdfast.bundle import Bundle, VrrpExpectation
+from holdfast.errors import UsageError
+from holdfast.protocol import GroupFacts, ListenerFacts, NodeStatus, ServiceFacts
+
+
+def node_status(node: Node) -> NodeStatus:
+    """Everything that the agent sees at present; raises ApplyError where the service manager does not answer."""
+    generations = Generations(node.places)
+    name = generations.current()
+    bundle = generations.bundle(name)
+    journal = Journal(node.places.state / "journal.jsonl")
+    services = _services(node, bundle)
+    return NodeStatus(
+        node=bundle.node if bundle else None,
+        cluster=bundle.cluster if bundle else None,
+        generation=name,
+        digest=bundle.digest if bundle else None,
+        services=services,
+        listeners=_listeners(node, services),
+        groups=_groups(node, bundle),
+        drift=generations.drift(name),
+        interrupted=not isinstance(decide(journal.entries), Nothing),
+    )
+
+
+def _services(node: Node, bundle: Bundle | None) -> tuple[ServiceFacts, ...]:
+    found = []
+    for service in bundle.services if bundle else ():
+        if service in DAEMONS:
+            now = node.manager.status(service)
+            found.append(
+                ServiceFacts(
+                    service=service,
+                    running=now.running,
+                    pid=now.pid,
+                    state=now.state,
+                    restarts=now.restarts,
+                )
+            )
+    return tuple(found)
+
+
+def _listeners(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[ListenerFacts, ...]:
+    owners = service_of(node.host, {facts.service: facts.pid for facts in services if facts.pid is not None})
+    found = {(socket.address, socket.port, owners.get(socket.inode)) for socket in node.host.listening()}
+    ordered = sorted(found, key=lambda item: (item[1], item[0], item[2] or ""))
+    return tuple(ListenerFacts(address=address, port=port, service=service) for address, port, service in ordered)
+
+
+def _groups(node: Node, bundle: Bundle | None) -> tuple[GroupFacts, ...]:
+    return tuple(
+        GroupFacts(
+            group=group.expected.group,
+            vrid=group.expected.vrid,
+            holds=group.holds,
+            present=group.present,
+            missing=group.missing,
+            hold=group.hold,
+        )
+        for group in (groups_of(bundle, node.host, node.places) if bundle else ())
+    )
+
+
+def group(bundle: Bundle | None, name: str) -> VrrpExpectation:
+    """The group of that name on this node; raises UsageError naming those that there are."""
+    known = {expected.group: expected for expected in bundle.expected.vrrp} if bundle else {}
+    if name not in known:
+        there = ", ".join(sorted(known)) or "none"
+        raise UsageError(f"there is no VRRP group {name} on this node", f"the groups of this node: {there}")
+    return known[name]
+
+
+def lines(found: NodeStatus) -> list[str]:
+    """For people."""
+    out = [f"{found.node or 'no bundle was applied yet'}: generation {found.generation or 'none'}"]
+    for service in found.services:
+        pid = f", pid {service.pid}" if service.pid else ""
+        out.append(f"  {service.service}: {service.state}{pid}, {service.restarts} restarts")
+    out += [
+        f"  listens on {each.address} port {each.port}: {each.service or 'another program'}" for each in found.listeners
+    ]
+    for each in found.groups:
+        held = "holds" if each.holds else "does not hold"
+        out.append(f"  group {each.group}: {held}{', given up by its hold file' if each.hold <= -254 else ''}")
+    out += [f"  changed by hand: {path}" for path in found.drift]
+    if found.interrupted:
+        out.append("  an attempt was interrupted: run `recover`")
+    return out

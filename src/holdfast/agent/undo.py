@@ -1,0 +1,109 @@
+"""Ends an attempt, in the run that made it or after a kill: book-keeping for what was verified, or the way back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+
+from holdfast.agent.generations import Generations
+from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
+from holdfast.agent.recovery import Attempt
+from holdfast.agent.services import daemons, nftables, sysctl
+from holdfast.agent.services.base import Node
+from holdfast.agent.steps import Steps
+from holdfast.bundle import Bundle
+from holdfast.errors import HoldfastError
+
+
+def finish(node: Node, generations: Generations, journal: Journal, attempt: Attempt) -> None:
+    """Enter what was verified into the books; harmless when repeated; raises OSError."""
+    name = attempt.begin.new
+    bundle = generations.bundle(name)
+    if bundle is not None:
+        sysctl.remember(node.places, bundle, attempt.sysctls.values if attempt.sysctls else {})
+        nftables.remember(node.places, node.host, bundle)
+    generations.commit(name)
+    for waiting in attempt.swapping.aside.values() if attempt.swapping else ():
+        _remove(waiting)
+    journal.append(Ended(outcome="committed"))
+    journal.rotate()
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def put_back(
+    node: Node, generations: Generations, journal: Journal, attempt: Attempt, steps: Steps, reason: str
+) -> tuple[str, ...]:
+    """Bring the old state back; harmless when repeated. Returns what could not be put back (empty: all of it
+    was).
+
+    Nothing here may need space on the disk: the way back of the files is a rename, and a journal that cannot
+    be
+    written only means that the next run does this once more.
+    """
+    _note(journal, RollingBack(reason=reason[:500]))
+    trouble: list[str] = []
+    old = attempt.begin.old
+    bundle = generations.bundle(old)
+    if attempt.swapping is not None:
+        with _tried(trouble), steps.step("put the files back"):
+            generations.swap_back(old, attempt.swapping.aside)
+    if attempt.nftables is not None:
+        with _tried(trouble), steps.step("put nftables back"):
+            nftables.load(node.host, attempt.nftables.tables, attempt.nftables.listing)
+    if attempt.sysctls is not None:
+        with _tried(trouble), steps.step("put sysctls back"):
+            sysctl.write(node.host, attempt.sysctls.values)
+    for touching in reversed(attempt.touched):
+        with _tried(trouble), steps.step(f"put {touching.service} back") as remark:
+            remark.text = _put_service_back(node, bundle, touching)
+    if trouble:
+        return tuple(trouble)
+    if attempt.begin.fresh:
+        generations.discard(attempt.begin.new)
+    _note(journal, Ended(outcome="rolled_back"))
+    with suppress(OSError):
+        journal.rotate()
+    return ()
+
+
+def _put_service_back(node: Node, bundle: Bundle | None, touching: Touching) -> str:
+    service = touching.service
+    if not touching.was_running:
+        node.manager.stop(service)
+        return "stopped, as before"
+    daemon = daemons.DAEMONS[service]
+    before = daemon.observe(node, bundle)
+    if before.running:
+        node.manager.reload(service)
+    else:
+        node.manager.start(service)
+    return daemon.verify(node, bundle, before) if bundle is not None else "told to use its files of before"
+
+
+def _note(journal: Journal, entry: Entry) -> None:
+    with suppress(OSError):
+        journal.append(entry)
+
+
+class _tried:  # noqa: N801 - used like a function
+    """Go on with the rest of the way back, but remember what failed."""
+
+    def __init__(self, trouble: list[str]) -> None:
+        self._trouble = trouble
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, HoldfastError):
+            return False
+        self._trouble.append(error.message)
+        return True

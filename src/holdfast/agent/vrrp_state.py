@@ -1,0 +1,52 @@
+"""VRRP groups as this node sees them: whose addresses are here, and which hold file gave a group up."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from holdfast.agent.hold import read_hold
+from holdfast.agent.host.port import Host, LocalAddress, Places
+from holdfast.bundle import Bundle, HeldAddress, VrrpExpectation
+
+
+@dataclass(frozen=True)
+class Group:
+    """`present` and `missing` divide the anchor and the addresses; `hold` is the hold file's number."""
+
+    expected: VrrpExpectation
+    present: tuple[HeldAddress, ...]
+    missing: tuple[HeldAddress, ...]
+    hold: int
+
+    @property
+    def holds(self) -> bool:
+        """All of the group's addresses are here."""
+        return bool(self.present) and not self.missing
+
+    @property
+    def given_up(self) -> bool:
+        """Its hold file puts it into FAULT."""
+        return self.hold <= -254
+
+
+def groups_of(bundle: Bundle, host: Host, places: Places) -> tuple[Group, ...]:
+    """Each group that the bundle expects."""
+    here = host.addresses()
+    return tuple(_group(expected, here, places) for expected in bundle.expected.vrrp)
+
+
+def group_now(expected: VrrpExpectation, host: Host, places: Places) -> Group:
+    """This one group."""
+    return _group(expected, host.addresses(), places)
+
+
+def _group(expected: VrrpExpectation, here: frozenset[LocalAddress], places: Places) -> Group:
+    everything = (expected.anchor, *expected.addresses)
+    present = tuple(held for held in everything if _local(held) in here)
+    missing = tuple(held for held in everything if _local(held) not in here)
+    return Group(expected, present, missing, read_hold(places.at(expected.hold_file)))
+
+
+def _local(held: HeldAddress) -> LocalAddress:
+    return LocalAddress(held.interface, str(ipaddress.ip_interface(held.address)))
