@@ -12,7 +12,7 @@ from pathlib import Path
 from holdfast.errors import LabError, MissingProgram
 
 # ip, unshare and nsenter are used as programs, not through pyroute2: namespaces are entered in a child either way, one
-# `ip -batch` builds everything in a few milliseconds, and pyroute2's import alone would cost more than the whole network.
+# `ip -batch` builds everything in milliseconds, and importing pyroute2 alone would take longer than the whole network.
 PACKAGES = {
     "ip": "iproute2",
     "nft": "nftables",

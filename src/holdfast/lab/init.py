@@ -1,4 +1,4 @@
-"""The smallest pid 1 that a node can have: it reaps orphans and ends on SIGTERM. Run as a file, without site-packages."""
+"""The smallest pid 1 a node can have: it reaps orphans and ends on SIGTERM. Run as a file, without site-packages."""
 
 from __future__ import annotations
 

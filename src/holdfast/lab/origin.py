@@ -107,7 +107,7 @@ def decide(request: Request, name: str, behaviour: Behaviour) -> Answer:
     query = request.query
     healthy = behaviour.healthy or request.path != "/healthz"
     status = int(number(query, "status", 200 if healthy else 503, 599))
-    if not 200 <= status:
+    if status < 200:
         raise BadRequestError(400)
     body = f"{name}\n{request.method} {request.path}\n".encode()
     size = int(number(query, "bytes", -1, MAX_BYTES)) if "bytes" in query else len(body)

@@ -40,7 +40,7 @@ class Process(BaseModel):
         return "" if stat is None or int(stat[19]) != self.started else stat[0]
 
     def signal(self, number: signal.Signals) -> bool:
-        """Send a signal to this very process; False if it is gone. A descriptor holds the pid between check and kill."""
+        """Signal this very process; False if it is gone. A descriptor holds the pid between check and kill."""
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:

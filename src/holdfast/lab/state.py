@@ -116,7 +116,7 @@ def load(name: str) -> LabState:
 
 
 def update(name: str, change: Callable[[LabState], LabState]) -> LabState:
-    """Read, change and write the state of `name` under a lock, so that two processes do not undo each other's changes."""
+    """Read, change and write the state of `name` under a lock, so that no process undoes what another one changed."""
     with _locked():
         state = change(load(name))
         _write(state)
