@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 HOLDFAST := .venv/bin/holdfast
 DEMO := examples/dual-master-nginx/cluster.yaml
+LAB := demo
 
 .PHONY: help setup demo up down check test soak lock clean root
 
@@ -21,11 +22,16 @@ demo: root setup ## Run a two-balancer cluster here, break it, report to build/d
 	$(HOLDFAST) rehearse $(DEMO) --report build/demo
 
 up: root setup ## Keep the demo cluster running to play with · 启动演示集群并保持运行
-	$(HOLDFAST) lab up $(DEMO)
-	@scripts/what-to-try $(DEMO)
+	$(HOLDFAST) lab up $(DEMO) --lab $(LAB)
+	@printf '%s\n' "" "It runs. Try, from here:" \
+	  "  $(HOLDFAST) lab status --lab $(LAB)                        who holds what" \
+	  "  $(HOLDFAST) lab exec --lab $(LAB) lb02 ip -brief address    any command inside a node" \
+	  "  $(HOLDFAST) lab fault --lab $(LAB) crash lb01               break something (--heal mends it)" \
+	  "  $(HOLDFAST) lab move --lab $(LAB) www                       a planned switchover" \
+	  "  make down                                            take it down"
 
 down: root setup ## Take the demo cluster down · 拆除演示集群
-	$(HOLDFAST) lab down $(DEMO)
+	$(HOLDFAST) lab down $(LAB)
 
 check: setup ## Style, types, unit tests, golden files (< 2 min) · 代码风格、类型、单元测试与基准文件
 	@$(PYTHON) scripts/run_stages.py check

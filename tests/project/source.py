@@ -26,9 +26,7 @@ def project_files() -> tuple[Path, ...]:
     """Every file of the project: what git tracks or would track, or, without git, all but what is built."""
     argv = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        listed = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout.split(
-            "\0"
-        )
+        listed = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout.split("\0")
         found = [ROOT / name for name in listed if name]
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive, or git is not installed
         found = [path for path in ROOT.rglob("*") if not NOT_SOURCE & set(path.relative_to(ROOT).parts)]

@@ -73,9 +73,7 @@ def allowed(importer: str, imported: str) -> bool:
     if imported == PACKAGE:  # its version; it imports nothing itself
         return True
     source, target = room_of(importer), room_of(imported)
-    base = (
-        frozenset({"findings"}) if source in BASE else BASE
-    )  # an error carries findings, never the other way
+    base = frozenset({"findings"}) if source in BASE else BASE  # an error carries findings, never the other way
     return source == target or target in MAY_IMPORT.get(source, frozenset()) | (base - {source})
 
 

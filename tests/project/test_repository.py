@@ -88,9 +88,7 @@ def test_modules_stay_small() -> None:
 
 
 def test_functions_stay_small() -> None:
-    large = [
-        f"{where}: {n}" for path in modules().values() for n, where in functions(path) if n > LONGEST_FUNCTION
-    ]
+    large = [f"{where}: {n}" for path in modules().values() for n, where in functions(path) if n > LONGEST_FUNCTION]
     assert not large, f"over {LONGEST_FUNCTION} lines"
 
 

@@ -26,9 +26,7 @@ Throwaway = Callable[[str], str]
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.xdist_group("packages"),
-    pytest.mark.skipif(
-        os.geteuid() != 0, reason="needs root: it mounts and installs (on a throwaway machine)"
-    ),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts and installs (on a throwaway machine)"),
     pytest.mark.skipif(
         not all(Package(name).installed for name in WITH_SERVICES),
         reason="the packages to install are built from Debian's own, and not all of these are installed here",

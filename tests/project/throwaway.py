@@ -72,17 +72,12 @@ class Package:
             "Conflicts",
         )
         fields = {name: self.field(name) for name in names}
-        return (
-            "".join(f"{n}: {v}\n" for n, v in fields.items() if v)
-            + "Description: packed from what is installed\n"
-        )
+        return "".join(f"{n}: {v}\n" for n, v in fields.items() if v) + "Description: packed from what is installed\n"
 
     def pack(self, into: Path) -> Path:
         """Build the package again from its installed files and own maintainer scripts; no network."""
         stage = into / f"{self.name}.d"
-        listed = subprocess.run(
-            ["dpkg", "-L", self.name], capture_output=True, text=True, timeout=30, check=True
-        )
+        listed = subprocess.run(["dpkg", "-L", self.name], capture_output=True, text=True, timeout=30, check=True)
         for path in map(Path, listed.stdout.splitlines()):
             target = stage / path.relative_to("/")
             if path.is_dir() and (not path.is_symlink() or path.parent == Path("/")):  # /lib is one
@@ -110,7 +105,5 @@ def make_repository(packages: list[Package], folder: Path) -> None:
     for package in packages:
         file = package.pack(folder)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        index.append(
-            f"{package.control()}Filename: ./{file.name}\nSize: {file.stat().st_size}\nSHA256: {digest}\n"
-        )
+        index.append(f"{package.control()}Filename: ./{file.name}\nSize: {file.stat().st_size}\nSHA256: {digest}\n")
     (folder / "Packages").write_text("\n".join(index))

@@ -1,0 +1,74 @@
+"""What the documentation shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from holdfast.cli.main import app
+from holdfast.compile.compiler import CompileInput, compile_cluster
+from holdfast.compile.lock import Lock, Secrets, complete_lock
+from holdfast.lab.scenario_file import ACTIONS, parse_scenario
+from holdfast.spec import load_spec, parse_spec
+
+from .source import ROOT, project_files, text_of
+
+PAGES = [path for path in project_files() if path.suffix == ".md"]
+READMES = ("README.md", "README.zh-CN.md")
+SCENARIOS = "docs/how-to/write-a-scenario.md"
+EXAMPLE = ROOT / "examples" / "dual-master-nginx" / "cluster.yaml"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of one language in a page."""
+    return re.findall(rf"```{language}\n(.*?)```", text_of(ROOT / page), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_readmes_spec_compiles(page: str) -> None:
+    (spec,) = (block for block in blocks(page, "yaml") if "holdfast: 1" in block)
+    loaded = parse_spec(spec, page)
+    lock = complete_lock(loaded.spec, Lock(cluster=loaded.spec.cluster))
+    assert set(compile_cluster(CompileInput(loaded, lock, Secrets(cluster=loaded.spec.cluster)))) == {"lb01", "lb02"}
+
+
+def test_the_scenario_in_the_documentation_is_one(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE, tmp_path / "new.yaml")
+    spec = load_spec(EXAMPLE).spec
+    scenario = parse_scenario(blocks(SCENARIOS, "yaml")[0], "scenario.yaml", spec, tmp_path)
+    assert scenario.steps[0].name == "the first balancer loses power"
+
+
+def test_every_step_of_a_scenario_is_documented() -> None:
+    documented = set(re.findall(r"`([a-z_]+): ", text_of(ROOT / SCENARIOS)))
+    assert set(ACTIONS) <= documented
+
+
+def commands() -> set[str]:
+    """All commands that there are: `rehearse`, `lab up`, …"""
+    found = set()
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        found.add(name)
+        found.update(f"{name} {inner}" for inner in getattr(command, "commands", {}))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_that_are_named_exist(page: Path) -> None:
+    known = commands()
+    for first, second in re.findall(
+        r"(?:`|^|\s)holdfast ([a-z]+)(?: ([a-z]+))?(?=[ `\n])", text_of(page), re.MULTILINE
+    ):
+        assert first in known, f"{page.name} names `holdfast {first}`"
+        if any(command.startswith(first + " ") for command in known) and second:
+            assert f"{first} {second}" in known, f"{page.name} names `holdfast {first} {second}`"
+
+
+def test_every_command_is_named_in_the_readmes() -> None:
+    for page in READMES:
+        missing = [c for c in commands() if " " not in c and f"holdfast {c}" not in text_of(ROOT / page)]
+        assert missing in ([], ["lab"]), f"{page} does not name {missing}"
