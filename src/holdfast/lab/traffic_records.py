@@ -1,0 +1,158 @@
+"""What the traffic client and its parent say to each other: listeners to ask, and one line for each request made.
+
+Standard library only, because the client starts often and must start fast. All times are seconds of the monotonic clock,
+which every process of a machine shares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+RequestClass = Literal["new", "kept"]
+CLASSES: tuple[RequestClass, ...] = ("new", "kept")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One request that is made of a listener; `headers` beside Host."""
+
+    host: str
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def request(self, *, keep: bool, query: str = "") -> bytes:
+        """The bytes of a GET. `query` is added to the path, for answers that shall take time."""
+        path = self.path + (("&" if "?" in self.path else "?") + query if query else "")
+        lines = [f"GET {path} HTTP/1.1", f"Host: {self.host}", "Accept: */*"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+
+
+@dataclass(frozen=True)
+class TargetListener:
+    """A socket that clients reach: its name in the report, where it is, and what is asked of it, in turn."""
+
+    name: str
+    address: str
+    port: int
+    targets: tuple[Target, ...]
+    tls: bool = False
+
+
+@dataclass(frozen=True)
+class TrafficPlan:
+    """How hard and how patiently every listener is asked. Rates per second and listener, times in seconds.
+
+    A SYN is sent again after 1 s and after 3 s (RFC 6298), so the time limit lies above both; and a slow answer on its way
+    is what a planned move must wait for. Every `slow_every`th request of a class carries `slow_query`.
+    """
+
+    new_per_second: float = 50.0
+    kept_per_second: float = 25.0
+    timeout_s: float = 4.0
+    slow_every: int = 50
+    slow_query: str = "delay=1.5"
+    idle_connections: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One request as its client saw it. `connected` and `first_byte` are 0 where it never came that far.
+
+    `error` is empty for an answer below 400. `repeated`: the reused connection turned out to be closed before any byte
+    of the answer, and the GET was sent again on a new one (counted as a raw close, not as a failure by itself).
+    """
+
+    listener: str
+    target: int
+    request_class: RequestClass
+    start: float
+    connected: float
+    first_byte: float
+    end: float
+    status: int
+    server: str
+    error: str
+    repeated: bool
+    slow: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether the user got what they asked for."""
+        return not self.error
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The client itself did not run between these two times, though it should have; `unsent` requests were left out."""
+
+    start: float
+    end: float
+    unsent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The client's last word: how many records it wrote, so that a lost one is noticed."""
+
+    records: int
+
+
+def listener_to_json(listener: TargetListener) -> dict[str, Any]:
+    """Plain data for the client's input."""
+    return asdict(listener)
+
+
+def listener_from_json(data: Mapping[str, Any]) -> TargetListener:
+    """The reverse of `listener_to_json`."""
+    targets = tuple(
+        Target(t["host"], t["path"], tuple((str(n), str(v)) for n, v in t["headers"])) for t in data["targets"]
+    )
+    return TargetListener(data["name"], data["address"], data["port"], targets, data["tls"])
+
+
+def record_line(record: Record) -> str:
+    """One line of the client's output; times in microseconds, because they are many."""
+    values: list[Any] = [
+        "r",
+        record.listener,
+        record.target,
+        record.request_class,
+        *(round(t * 1e6) for t in (record.start, record.connected, record.first_byte, record.end)),
+        record.status,
+        record.server,
+        record.error,
+        int(record.repeated),
+        int(record.slow),
+    ]
+    return json.dumps(values, separators=(",", ":")) + "\n"
+
+
+def late_line(late: Late) -> str:
+    """One line of the client's output."""
+    return json.dumps(["l", late.start, late.end, late.unsent]) + "\n"
+
+
+def finished_line(finished: Finished) -> str:
+    """The last line of the client's output."""
+    return json.dumps(["e", finished.records]) + "\n"
+
+
+def parse_line(line: str | bytes) -> Record | Late | Finished:
+    """What one line of the client's output says; ValueError for anything else."""
+    values = json.loads(line)
+    match values:
+        case ["r", listener, target, kind, start, connected, first, end, status, server, error, repeated, slow]:
+            return Record(
+                listener, target, kind, start / 1e6, connected / 1e6, first / 1e6, end / 1e6,
+                status, server, error, bool(repeated), bool(slow),
+            )  # fmt: skip
+        case ["l", start, end, unsent]:
+            return Late(start, end, unsent)
+        case ["e", records]:
+            return Finished(records)
+    raise ValueError(f"not a line of the traffic client: {str(line)[:80]}")
