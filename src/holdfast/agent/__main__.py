@@ -18,6 +18,7 @@ from holdfast.agent.applier import Applier
 from holdfast.agent.host.linux import LinuxHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.lock import exclusive
+from holdfast.agent.probes import install_probes
 from holdfast.agent.service_manager import detect
 from holdfast.agent.services.base import Node
 from holdfast.bundle import Bundle
@@ -113,7 +114,11 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
 
 
 def _applier(node: Node) -> Applier:
-    return Applier(node, lambda bundle: (), lambda: None)
+    return Applier(node, lambda bundle: (), _install_probes)
+
+
+def _install_probes() -> None:
+    install_probes()
 
 
 def _read_bundle(name: str) -> Bundle:

@@ -77,7 +77,7 @@ def _view(
         scripts=trackers.scripts(),
         files=trackers.files(),
         processes=trackers.processes(),
-        interfaces=trackers.interfaces({h.interface for h in held} | {interface}),
+        interfaces=trackers.interfaces({h.interface for h in held} - {interface}, interface),
         hooks=tuple((state, hook) for state in ("active", "standby", "fault") if (hook := getattr(group.hooks, state))),
         mail=spec.notify.email is not None and "vip_moved" in spec.notify.on,
     )
@@ -132,10 +132,11 @@ class _Trackers:
             if tracker.kind == "process" and self._process_events
         )
 
-    def interfaces(self, carrying: set[str]) -> tuple[TrackedInterface, ...]:
-        """Every interface that carries an address of the group, and those that the spec names."""
+    def interfaces(self, carrying: set[str], own: str) -> tuple[TrackedInterface, ...]:
+        """Every interface that carries an address of the group, and those that the spec names; the adverts' own one
+        keepalived tracks by itself, and complains if it is named."""
         named = {t.interface: weight for t, weight in self._trackers if t.interface is not None}
-        return tuple(TrackedInterface(interface, named.get(interface)) for interface in sorted(carrying | named.keys()))
+        return tuple(TrackedInterface(interface, named.get(interface)) for interface in sorted((carrying | named.keys()) - {own}))
 
 
 def _command(tracker: Tracker) -> tuple[str, ...]:

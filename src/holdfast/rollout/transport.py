@@ -50,6 +50,23 @@ class Transport(Protocol):
 RunOnNode = Callable[[str, Sequence[str], str | None, float], "subprocess.CompletedProcess[str]"]
 
 
+class _Said(BaseModel):
+    message: str
+    hint: str = ""
+
+
+class _Refusal(BaseModel):
+    error: _Said
+
+
+def _refusal(text: str) -> _Said | None:
+    """What the agent said instead of a report, if it said it in its own way."""
+    try:
+        return _Refusal.model_validate_json(text).error
+    except ValidationError:
+        return None
+
+
 class CommandTransport:
     """Runs `python -m holdfast.agent …` on the node through `run`, and reads its JSON."""
 
@@ -71,7 +88,7 @@ class CommandTransport:
         return self._ask(node, ["move", group, "--json"], MoveReport, None, APPLY_TIMEOUT_S)
 
     def release(self, node: str, group: str) -> None:
-        self._call(node, ["release", group], None, STATUS_TIMEOUT_S)
+        self._ask(node, ["release", group, "--json"], MoveReport, None, STATUS_TIMEOUT_S)
 
     def _ask(
         self, node: str, words: Sequence[str], message: type[Message], stdin: str | None, timeout: float
@@ -80,6 +97,8 @@ class CommandTransport:
         try:
             return message.model_validate_json(answer.stdout)
         except ValidationError:
+            if (refused := _refusal(answer.stdout)) is not None:
+                raise RolloutFailed(f"{node}: {refused.message}", refused.hint) from None
             said = (answer.stderr or answer.stdout).strip().splitlines()
             raise RolloutFailed(
                 f"{node}: the agent's answer to `{words[0]}` is not understood"

@@ -1,0 +1,92 @@
+"""How commands speak: findings with the line they mean, errors with a way out, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from holdfast.errors import HoldfastError
+from holdfast.findings import Finding, Severity
+
+_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
+_MAX_FINDINGS = 100
+
+
+def stdout() -> Console:
+    """Where results go."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def stderr() -> Console:
+    """Where errors and progress go."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, unwrapped and uncoloured."""
+    stdout().out(json.dumps(value, indent=2, ensure_ascii=False, default=str), highlight=False)
+
+
+def print_findings(findings: Iterable[Finding], console: Console) -> None:
+    """Each finding as compilers do it: place, sentence, the line with a caret, and what to write instead."""
+    shown = list(findings)
+    for finding in shown[:_MAX_FINDINGS]:
+        _print_finding(finding, console)
+    if len(shown) > _MAX_FINDINGS:
+        console.print(f"… and {len(shown) - _MAX_FINDINGS} more")
+
+
+def _print_finding(finding: Finding, console: Console) -> None:
+    head = Text()
+    if finding.location:
+        head.append(f"{finding.location}: ", style="bold")
+    head.append(f"{finding.severity}", style=_STYLE[finding.severity])
+    head.append(f" [{finding.code}] {finding.message}")
+    console.print(head)
+    if finding.location:
+        for line in _excerpt(finding):
+            console.print(line)
+        if finding.location.field:
+            console.print(Text(f"      in {finding.location.field}", style="dim"))
+    if finding.hint:
+        console.print(Text(f"      → {finding.hint}", style="green"))
+
+
+def _excerpt(finding: Finding) -> list[Text]:
+    where = finding.location
+    assert where is not None
+    try:
+        lines = Path(where.file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        source = lines[where.line - 1]
+    except (OSError, IndexError, ValueError):
+        return []
+    start = max(0, where.column - 60)
+    shown = source[start : start + 100].replace("\t", " ")
+    number = f"{where.line:5d} │ "
+    caret = " " * (len(number) - 2) + "│ " + " " * (where.column - 1 - start) + "^"
+    return [Text(number + shown, style="dim"), Text(caret, style="bold red")]
+
+
+def print_error(error: HoldfastError, *, as_json: bool = False) -> None:
+    """The error's sentence, its findings if it carries any, and the way out."""
+    findings: tuple[Finding, ...] = getattr(error, "findings", ())
+    if as_json:
+        print_json(
+            {
+                "ok": False,
+                "error": error.message,
+                "hint": error.hint,
+                "findings": [finding.model_dump(mode="json") for finding in findings],
+            }
+        )
+        return
+    console = stderr()
+    print_findings(findings, console)
+    console.print(Text.assemble(("error: ", "bold red"), error.message))
+    if error.hint:
+        console.print(Text(f"  → {error.hint}", style="green"))

@@ -1,0 +1,140 @@
+"""A planned switchover of one VRRP group: never from the last node that could hold it, never with a lost request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from holdfast.bundle import Bundle, VrrpExpectation
+from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed
+from holdfast.protocol import GroupFacts, MoveReport, NodeStatus
+
+from .transport import Transport
+
+TAKEN_OVER_WITHIN_S = 10.0
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Switchover:
+    """How a group changed hands. `report` is the old holder's own."""
+
+    group: str
+    before: str | None
+    after: str
+    report: MoveReport | None
+
+
+@dataclass(frozen=True)
+class _Member:
+    node: str
+    expected: VrrpExpectation
+    status: NodeStatus
+
+    @property
+    def facts(self) -> GroupFacts:
+        return next(facts for facts in self.status.groups if facts.group == self.expected.group)
+
+    @property
+    def could_hold(self) -> bool:
+        """Whether it would take over: not held back, and every service of its own runs."""
+        return self.facts.hold == 0 and bool(self.status.services) and all(s.running for s in self.status.services)
+
+
+class Switch:
+    """Moves one group of a running cluster."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        bundles: Mapping[str, Bundle],
+        group: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport, self._group, self._clock, self._sleep = transport, group, clock, sleep
+        self._expected = {
+            node: expected
+            for node, bundle in bundles.items()
+            for expected in bundle.expected.vrrp
+            if expected.group == group
+        }
+        if not self._expected:
+            known = sorted({expected.group for bundle in bundles.values() for expected in bundle.expected.vrrp})
+            raise PlanRefused(f"there is no VRRP group '{group}'", f"known: {', '.join(known)}")
+
+    def away(self) -> Switchover:
+        """Move the group from its holder to the best other node, and keep it away until `back`.
+
+        PlanRefused if no other node could hold it. Where nobody may preempt, nothing has to keep it away afterwards.
+        """
+        members = self._members()
+        holder = self._holder(members)
+        heirs = [m for m in members if m.node != holder.node and m.could_hold]
+        if not heirs:
+            raise PlanRefused(
+                f"no other node could hold '{self._group}' now, so {holder.node} keeps it",
+                "bring its peer up, or release it, before you move the group",
+            )
+        report = self._transport.move(holder.node, self._group)
+        return Switchover(self._group, holder.node, self._taken_over({m.node for m in heirs}), report)
+
+    def back(self) -> Switchover:
+        """Let every node hold the group again; if a better one takes it, it does so without a lost request."""
+        members = self._members()
+        kept_away = [member.node for member in members if member.facts.hold != 0]
+        holder = next((member for member in members if member.facts.holds), None)
+        best = max(members, key=lambda member: member.expected.priority)
+        if holder is None or best.node == holder.node or best.node not in kept_away:
+            self._release(kept_away)
+            return Switchover(self._group, holder.node if holder else None, self._taken_over(set(self._expected)), None)
+        # The better node may take the group only once no answer is on its way here: this one gives up first, and the
+        # moment without a holder costs new connections a repeated SYN.
+        report = self._transport.move(holder.node, self._group)
+        try:
+            self._release(kept_away)
+            after = self._taken_over(set(kept_away))
+        finally:
+            self._release([holder.node])
+        return Switchover(self._group, holder.node, after, report)
+
+    def _release(self, nodes: list[str]) -> None:
+        for node in nodes:
+            self._transport.release(node, self._group)
+
+    def _members(self) -> list[_Member]:
+        members = []
+        for node, expected in self._expected.items():
+            try:
+                status = self._transport.status(node)
+            except HoldfastError:
+                continue  # a node that cannot be asked cannot take over either
+            if any(facts.group == self._group for facts in status.groups):
+                members.append(_Member(node, expected, status))
+        if not members:
+            raise RolloutFailed(f"no node of '{self._group}' could be asked", "are its nodes up?")
+        return members
+
+    def _holder(self, members: list[_Member]) -> _Member:
+        holding = [member for member in members if member.facts.holds]
+        if len(holding) == 1:
+            return holding[0]
+        names = ", ".join(member.node for member in holding) or "nobody"
+        raise PlanRefused(
+            f"'{self._group}' is held by {names}: a move needs exactly one holder", "see what is wrong first"
+        )
+
+    def _taken_over(self, heirs: set[str]) -> str:
+        """The heir that holds the group, as soon as one does."""
+        deadline = self._clock() + TAKEN_OVER_WITHIN_S
+        while self._clock() < deadline:
+            for member in self._members():
+                if member.node in heirs and member.facts.holds:
+                    return member.node
+            self._sleep(_POLL_S)
+        raise RolloutFailed(
+            f"nobody took '{self._group}' over within {TAKEN_OVER_WITHIN_S:.0f} s",
+            f"let the old holder have it again: holdfast-agent release {self._group}",
+        )
