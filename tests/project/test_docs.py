@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from .source import ROOT, project_files, text_of
+from tests.project.source import ROOT, project_files, text_of
 
 PAGES = [path for path in project_files() if path.suffix == ".md"]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from tests.project.source import ROOT, project_files, text_of
 
 from holdfast.cli.main import app
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock
 from holdfast.lab.scenario_file import ACTIONS, parse_scenario
 from holdfast.spec import load_spec, parse_spec
-
-from .source import ROOT, project_files, text_of
 
 PAGES = [path for path in project_files() if path.suffix == ".md"]
 READMES = ("README.md", "README.zh-CN.md")

@@ -7,8 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-from .source import ROOT, modules, text_of
+from tests.project.source import ROOT, modules, text_of
 
 PACKAGE = "holdfast"
 

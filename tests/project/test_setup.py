@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from .throwaway import CHECKOUT, REPOSITORY, Package, make_repository, run_in_throwaway
+from tests.project.throwaway import CHECKOUT, REPOSITORY, Package, make_repository, run_in_throwaway
 
 ROOT = Path(__file__).parent.parent.parent
 WITH_SERVICES = (
