@@ -63,13 +63,13 @@ def counts(stage: Stage) -> Counter[str]:
         total, failed, errors, skipped = (
             int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
         )
-        found.update(failed=failed, passed=total - failed - errors - skipped, skipped=skipped, errors=errors)
+        found.update(failed=failed, passed=total - failed - errors - skipped, skipped=skipped, error=errors)
     return found
 
 
 def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> str:
     """One line in pytest's own form over all stages."""
-    parts = [f"{found[kind]} {kind}" for kind in ("failed", "passed", "skipped", "errors") if found[kind]]
+    parts = [f"{found[kind]} {kind}" for kind in ("failed", "passed", "skipped", "error") if found[kind]]
     minutes, rest = divmod(int(seconds), 60)
     where = f" (failed: {', '.join(failed_stages)})" if failed_stages else ""
     return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ({minutes}:{rest:02}){where} ====="

@@ -1,0 +1,80 @@
+"""The runner of the stages: nothing that failed is lost on the way to the last line."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tests.project.source import ROOT
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/run_stages.py, with its results in a folder of the test's."""
+    spec = importlib.util.spec_from_file_location("run_stages", ROOT / "scripts" / "run_stages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "run_stages", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(module, "SUMMARY", tmp_path / "results" / "summary.txt")
+    return module
+
+
+def pytest_stage(runner: ModuleType, tmp_path: Path, name: str, body: str) -> object:
+    """A stage of one small test file."""
+    file = tmp_path / f"test_{name}.py"
+    file.write_text(body)
+    report = f"--junitxml={runner.RESULTS / name}.xml"
+    return runner.Stage(name, (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", report, str(file)), True)
+
+
+def test_all_stages_run_and_are_summed_up(
+    runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good = pytest_stage(runner, tmp_path, "good", "def test_a(): pass\ndef test_b(): pass\n")
+    bad = pytest_stage(
+        runner,
+        tmp_path,
+        "bad",
+        "import pytest\ndef test_c(): assert 0\ndef test_d(): pytest.skip('because')\n"
+        "@pytest.fixture\ndef broken(): raise OSError\ndef test_e(broken): pass\n",
+    )
+    style = runner.Stage("style", (sys.executable, "-c", "raise SystemExit(3)"))
+    assert runner.run((style, bad, good)) == 1
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.startswith("===== 1 failed, 2 passed, 1 skipped, 1 error in ")
+    assert "(failed: style, bad)" in last
+    assert runner.SUMMARY.read_text().strip() == last
+
+
+def test_what_died_before_it_could_report_fails(runner: ModuleType) -> None:
+    died = runner.Stage("lab", (sys.executable, "-c", "import os; os._exit(9)"), True)
+    assert runner.run((died,)) == 1
+    assert "no tests ran" in runner.SUMMARY.read_text()
+
+
+def test_a_stage_without_tests_fails(runner: ModuleType, tmp_path: Path) -> None:
+    """A mark that is misspelt must not look like success."""
+    assert runner.run((pytest_stage(runner, tmp_path, "empty", ""),)) == 1
+
+
+def test_all_well(runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert runner.run((pytest_stage(runner, tmp_path, "good", "def test_a(): pass\n"),)) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith("===== 1 passed in ")
+
+
+def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
+    """Whatever its marks, a test runs in exactly one stage of `make test`, or it is for soak or browser."""
+    from _pytest.mark.expression import Expression
+
+    expressions = [
+        Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in runner.TARGETS["test"] if stage.junit
+    ]
+    for marked in ((), ("lab",), ("measures",), ("lab", "measures")):
+        hits = [e for e in expressions if e.evaluate(lambda name, marked=marked, **_: name in marked)]
+        assert len(hits) == 1, marked
