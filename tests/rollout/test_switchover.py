@@ -1,0 +1,70 @@
+"""Moving a group: to somebody who can hold it, and back, or not at all."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from tests.rollout.bundles import bundle
+from tests.rollout.fake import FakeTransport
+
+from holdfast.bundle import Bundle
+from holdfast.errors import PlanRefused
+from holdfast.rollout.switchover import Switch
+
+BUNDLES = {"lb01": bundle("lb01", groups=(("www", 250),)), "lb02": bundle("lb02", groups=(("www", 245),))}
+
+
+def cluster(**changes: object) -> FakeTransport:
+    running: dict[str, list[Bundle]] = {node: [b] for node, b in BUNDLES.items()}
+    return FakeTransport(running, {"www": "lb01"}, **changes)  # type: ignore[arg-type]
+
+
+def switch(transport: FakeTransport) -> Switch:
+    ticks = itertools.count()
+    return Switch(transport, BUNDLES, "www", clock=lambda: float(next(ticks)), sleep=lambda seconds: None)
+
+
+def test_away_keeps_the_old_holder_out_until_back() -> None:
+    transport = cluster()
+    moved = switch(transport).away()
+    assert (moved.before, moved.after) == ("lb01", "lb02")
+    assert transport.hold == {("lb01", "www"): -254}
+    returned = switch(transport).back()
+    assert (returned.before, returned.after) == ("lb02", "lb01")
+    assert set(transport.hold.values()) == {0}
+    # The holder gives up before the better node may take over, so that no answer is cut.
+    assert transport.order[1:] == ["move www from lb02", "release www on lb01", "release www on lb02"]
+
+
+def test_back_without_a_better_node_only_releases() -> None:
+    transport = cluster()
+    transport.hold[("lb02", "www")] = -254
+    returned = switch(transport).back()
+    assert (returned.after, returned.report) == ("lb01", None)
+    assert transport.order == ["release www on lb02"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{"unreachable": {"lb02"}}, {"hold": {("lb02", "www"): -254}}, {"dead_services": {"lb02"}}],
+    ids=["peer gone", "peer held back", "peer's services dead"],
+)
+def test_the_last_node_that_could_hold_a_group_keeps_it(trouble: dict[str, object]) -> None:
+    transport = cluster(**trouble)
+    with pytest.raises(PlanRefused, match="no other node could hold 'www' now, so lb01 keeps it"):
+        switch(transport).away()
+    assert transport.order == []
+
+
+def test_a_group_without_a_holder_is_not_moved() -> None:
+    transport = cluster()
+    transport.holders["www"] = None
+    with pytest.raises(PlanRefused, match="held by nobody"):
+        switch(transport).away()
+
+
+def test_an_unknown_group_is_named_with_those_that_exist() -> None:
+    with pytest.raises(PlanRefused, match="no VRRP group 'wwww'") as refused:
+        Switch(cluster(), BUNDLES, "wwww")
+    assert "known: www" in refused.value.hint
