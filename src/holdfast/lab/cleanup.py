@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from holdfast.errors import LabError
 from holdfast.lab import network, state
 from holdfast.lab.commands import check_tools, mounts_below, run
-from holdfast.lab.processes import Namespace, Process, inside, wait_gone
+from holdfast.lab.processes import Namespace, Process, inside, leads_namespace, wait_gone
 
 _KILL_WAIT = 5.0
 _ROUNDS = 5
@@ -78,6 +78,12 @@ def _processes(name: str, spaces: set[Namespace]) -> tuple[Process, ...]:
 
 
 def _kill(processes: tuple[Process, ...]) -> None:
+    # The first of each pid namespace goes first, and takes the others along; their parents (nsenter, outside) then
+    # collect them. Killed all at once, they would be left to the machine's init, which may take its time.
+    first = tuple(p for p in processes if leads_namespace(p))
+    for process in first:
+        process.signal(signal.SIGKILL)
+    wait_gone(first, _KILL_WAIT)
     for process in processes:
         process.signal(signal.SIGKILL)
     left = wait_gone(processes, _KILL_WAIT)

@@ -97,6 +97,16 @@ def program(process: Process) -> str:
         return ""
 
 
+def leads_namespace(process: Process) -> bool:
+    """True if `process` is pid 1 of a pid namespace below this one, so that its end is the end of all in there."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(errors="replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return len(numbers) > 1 and numbers[-1] == "1"
+
+
 def reap(processes: Iterable[Process]) -> None:
     """Collect those of `processes` that are dead children of this process, so that no zombie stays behind."""
     for process in processes:
