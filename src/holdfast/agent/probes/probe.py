@@ -34,14 +34,20 @@ class MisuseError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
-    forms = {"http": (http, 3), "process": (process, 1), "script": (script, 1), "hook": (hook, 3)}
+    forms: dict[str, tuple[Any, int]] = {
+        "http": (http, 3),
+        "process": (process, 1),
+        "script": (script, 1),
+        "hook": (hook, 3),
+    }
     try:
         check, count = forms.get(arguments[0] if arguments else "", (None, 0))
         if check is None or len(arguments) != count + 1:
             raise MisuseError(
                 "usage: http ADDRESS:PORT PATH TIMEOUT_MS | process NAME | script NAME | hook NAME GROUP STATE"
             )
-        return check(*arguments[1:])
+        status: int = check(*arguments[1:])
+        return status
     except MisuseError as misuse:
         sys.stderr.write(f"holdfast probe: {misuse}\n")
         return MISUSE
@@ -145,7 +151,9 @@ def entry(kind: str, name: str) -> tuple[list[str], str, float]:
         raise MisuseError(f"{POLICY} has no [{kind}.{name}]")
     words, user = wanted.get("command"), wanted.get("user", "nobody")
     timeout = milliseconds(wanted.get("timeout", "2s"))
-    fine = isinstance(words, list) and words and all(isinstance(w, str) and "\0" not in w for w in words)
+    if not isinstance(words, list) or not words:
+        words = [""]
+    fine = all(isinstance(word, str) and "\0" not in word for word in words)
     if not fine or not words[0].startswith("/") or not isinstance(user, str) or timeout is None:
         raise MisuseError(f"[{kind}.{name}] of {POLICY} is wrong: see `holdfast agent policy`")
     return words, user, timeout / 1000

@@ -1,0 +1,96 @@
+"""Which files a bundle may bring: where they may lie, whose they may be, and that they say whose they are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from holdfast.agent.admission.findings import refuse, shown
+from holdfast.agent.policy import Policy
+from holdfast.bundle import (
+    CONFIG_DIR,
+    HOLD_DIR,
+    OWNERSHIP_LINE,
+    SERVICE_STATE_DIR,
+    Bundle,
+    BundleFile,
+    Service,
+)
+from holdfast.findings import Finding
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+PATHS: dict[Service, re.Pattern[str]] = {
+    Service.SYSCTL: re.compile(rf"{CONFIG_DIR}/sysctl/sysctl\.conf"),
+    Service.NFTABLES: re.compile(rf"{CONFIG_DIR}/nftables/holdfast\.nft"),
+    Service.NGINX: re.compile(rf"{CONFIG_DIR}/nginx/nginx\.conf"),
+    Service.HAPROXY: re.compile(rf"{CONFIG_DIR}/haproxy/(haproxy\.cfg|maps/{_NAME}\.map|errors/{_NAME}\.http)"),
+    Service.KEEPALIVED: re.compile(rf"{CONFIG_DIR}/keepalived/keepalived\.conf"),
+}
+_STATE_FILE = re.compile(rf"({HOLD_DIR}|{SERVICE_STATE_DIR})/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}")
+_GROUPS = {Service.NGINX: ("root", "www-data"), Service.HAPROXY: ("root", "haproxy")}
+_MODES = (0o644, 0o640, 0o600)
+_LARGEST = 16_000_000  # characters, of all files together
+_SECRET = re.compile(r"^\s*(auth_pass|stats\s+auth)\b|\bpassword\b", re.MULTILINE)
+
+
+def service_of(file: BundleFile) -> Service | None:
+    """Whose file it is, by its path; None where no service may have such a file."""
+    return next((service for service, pattern in PATHS.items() if pattern.fullmatch(file.path)), None)
+
+
+def check_files(bundle: Bundle, policy: Policy) -> list[Finding]:
+    """Everything about the bundle but the meaning of its files' content."""
+    found: list[Finding] = []
+    for path, times in Counter(file.path for file in bundle.files).items():
+        if times > 1:
+            found.append(refuse("ADM102", "the bundle brings this file more than once", path))
+    if sum(len(file.content) for file in bundle.files) > _LARGEST:
+        found.append(refuse("ADM109", f"the bundle is larger than {_LARGEST} characters", CONFIG_DIR))
+    for file in bundle.files:
+        found += _check_file(file, bundle.services)
+    holds = [expectation.hold_file for expectation in bundle.expected.vrrp]
+    for path in (*bundle.state_files, *holds):
+        if not _STATE_FILE.fullmatch(path):
+            hint = f"they lie in {HOLD_DIR} and {SERVICE_STATE_DIR}"
+            found.append(refuse("ADM106", "state files may not lie here", path, hint=hint))
+    return found + _check_names(bundle, policy)
+
+
+def _check_file(file: BundleFile, services: tuple[Service, ...]) -> list[Finding]:
+    service = service_of(file)
+    if service is None:
+        hint = f"a service's files lie in {CONFIG_DIR}/SERVICE, under the names that Holdfast gives them"
+        return [refuse("ADM101", "no service may have a file here", file.path, hint=hint)]
+    found = []
+    if service not in services:
+        found.append(refuse("ADM103", f"the bundle does not run {service}", file.path))
+    groups = _GROUPS.get(service, ("root",))
+    if file.owner != "root" or file.group not in groups:
+        message = f"{file.owner}:{file.group} may not own it"
+        found.append(refuse("ADM104", message, file.path, hint=f"root:{' or root:'.join(groups)}"))
+    if file.mode not in _MODES:
+        message = f"mode {file.mode:o} is not allowed"
+        found.append(refuse("ADM105", message, file.path, hint="0644, 0640 or 0600"))
+    elif file.mode & 0o044 and service is Service.KEEPALIVED and _SECRET.search(file.content):
+        found.append(refuse("ADM105", "it holds a secret, so only root may read it", file.path, hint="0600"))
+    first = file.content.split("\n", 1)[0]
+    # An error file is sent as it is; its name and folder must do.
+    if OWNERSHIP_LINE not in first and not file.path.endswith(".http"):
+        message = f"its first line is {shown(first)}"
+        found.append(refuse("ADM107", message, file.path, hint=f"it has to say “{OWNERSHIP_LINE}”"))
+    elif not first.startswith("#") and not file.path.endswith(".http"):
+        found.append(refuse("ADM107", "its first line has to be a comment", file.path))
+    return found
+
+
+def _check_names(bundle: Bundle, policy: Policy) -> list[Finding]:
+    wanted = [("scripts", name, policy.scripts) for name in bundle.policy_names.scripts]
+    wanted += [("hooks", name, policy.hooks) for name in bundle.policy_names.hooks]
+    return [unknown_name(kind, name, f"{CONFIG_DIR}/policy.toml") for kind, name, known in wanted if name not in known]
+
+
+def unknown_name(kind: str, name: str, file: str, line: int = 1, column: int = 1) -> Finding:
+    """A script or hook that this node's policy does not have."""
+    message = f"the node's policy has no [{kind}.{name}]"
+    hint = f"add it to {CONFIG_DIR}/policy.toml on this node, or take it out of the spec"
+    return refuse("ADM108", message, file, line, column, hint)

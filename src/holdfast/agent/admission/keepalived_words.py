@@ -1,0 +1,121 @@
+"""The part of keepalived's language that a bundle may use: which keyword may stand in which block."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class Block:
+    """`items` is the form of lines that begin with a value instead of a keyword (lists of addresses, names)."""
+
+    keywords: frozenset[str] = frozenset()
+    blocks: dict[str, Block] = field(default_factory=dict)
+    items: re.Pattern[str] | None = None
+
+
+# Keywords whose value is a command: they must call the probe.
+COMMANDS = _words(
+    "script misc_path notify_master notify_backup notify_fault notify_stop notify_deleted notify_up notify_down"
+    " quorum_up quorum_down"
+)
+# Keywords whose value is a user.
+USERS = _words("script_user user")
+# Keywords whose value is a file that keepalived reads.
+FILES = _words("file")
+
+_NOTIFY = "notify_master notify_backup notify_fault notify_stop smtp_alert"
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
+_NAME = re.compile(r"(?!include)[A-Za-z0-9_][A-Za-z0-9._@:-]{0,63}")
+_MAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}")
+_RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45}(-[0-9A-Fa-f:.]{1,45})?(/[0-9]{1,3})?|fwmark)")
+
+_ADDRESSES = Block(items=_ADDRESS)
+_NAMES = Block(items=_NAME)
+_TRACKERS = dict.fromkeys(("track_interface", "track_file", "track_script", "track_process", "group"), _NAMES)
+_TRACK_FILE = Block(_words("file weight"))
+_TRACK_PROCESS = Block(
+    _words("process param_match weight quorum quorum_max delay terminate_delay fork_delay full_command")
+)
+
+_CONNECT = "connect_ip connect_port bindto bind_if bind_port connect_timeout fwmark warmup retry delay_before_retry"
+_CHECKER = f"{_CONNECT} delay_loop log_all_failures alpha"
+_URL = Block(_words("path digest status_code virtualhost"))
+_HTTP = Block(_words(f"{_CHECKER} virtualhost enable_sni http_protocol fast_recovery"), {"url": _URL})
+_CHECKERS = {
+    "HTTP_GET": _HTTP,
+    "SSL_GET": _HTTP,
+    "TCP_CHECK": Block(_words(_CHECKER)),
+    "UDP_CHECK": Block(_words(f"{_CHECKER} payload require_reply min_reply_length max_reply_length")),
+    "PING_CHECK": Block(_words(_CHECKER)),
+    "DNS_CHECK": Block(_words(f"{_CHECKER} type name")),
+    "SMTP_CHECK": Block(_words(f"{_CHECKER} helo_name"), {"host": Block(_words(_CONNECT))}),
+    "FILE_CHECK": Block(_words("track_file weight")),
+    "MISC_CHECK": Block(_words(f"{_CHECKER} misc_path misc_timeout misc_dynamic user")),
+}
+_REAL_SERVER = Block(
+    _words(
+        "weight inhibit_on_failure notify_up notify_down uthreshold lthreshold lvs_method virtualhost smtp_alert"
+        f" {_CHECKER}"
+    ),
+    _CHECKERS,
+)
+_VIRTUAL_SERVER = Block(
+    _words(
+        "ip_family delay_loop lvs_sched lb_algo lvs_method lb_kind hashed mh-port mh-fallback sh-port sh-fallback"
+        " flag-1 flag-2 flag-3 ops persistence_engine persistence_timeout persistence_granularity protocol ha_suspend"
+        " smtp_alert virtualhost alpha omega quorum hysteresis quorum_up quorum_down weight sorry_server"
+        " sorry_server_inhibit sorry_server_lvs_method inhibit_on_failure retry delay_before_retry warmup"
+    ),
+    {"real_server": _REAL_SERVER},
+)
+_INSTANCE = Block(
+    _words(
+        "state interface virtual_router_id priority advert_int version nopreempt preempt preempt_delay"
+        " unicast_src_ip mcast_src_ip unicast_ttl unicast_fault_no_peer track_src_ip dont_track_primary native_ipv6"
+        " accept no_accept garp_master_delay garp_master_repeat garp_lower_prio_delay garp_lower_prio_repeat"
+        " garp_master_refresh garp_master_refresh_repeat lower_prio_no_advert higher_prio_send_advert"
+        " skip_check_adv_addr strict_mode check_unicast_src old_unicast_checksum debug lvs_sync_daemon_interface"
+        f" kernel_rx_buf_size {_NOTIFY}"
+    ),
+    {
+        **{name: block for name, block in _TRACKERS.items() if name != "group"},
+        "unicast_peer": _ADDRESSES,
+        "virtual_ipaddress": _ADDRESSES,
+        "virtual_ipaddress_excluded": _ADDRESSES,
+        "authentication": Block(_words("auth_type auth_pass")),
+    },
+)
+_GLOBAL = Block(
+    _words(
+        "router_id enable_script_security script_user notification_email_from smtp_server smtp_connect_timeout"
+        " smtp_helo_name smtp_alert smtp_alert_vrrp smtp_alert_checker email_faults no_email_faults vrrp_version"
+        " vrrp_mcast_group4 vrrp_mcast_group6 vrrp_garp_master_delay vrrp_garp_master_repeat"
+        " vrrp_garp_lower_prio_delay vrrp_garp_lower_prio_repeat vrrp_garp_master_refresh"
+        " vrrp_garp_master_refresh_repeat vrrp_garp_interval vrrp_gna_interval vrrp_min_garp vrrp_strict"
+        " vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_skip_check_adv_addr vrrp_check_unicast_src"
+        " vrrp_startup_delay checker_log_all_failures lvs_sync_daemon lvs_timeouts lvs_flush lvs_flush_on_stop"
+        " max_auto_priority min_auto_priority_delay"
+    ),
+    {"notification_email": Block(items=_MAIL)},
+)
+
+ROOT = Block(
+    blocks={
+        "global_defs": _GLOBAL,
+        "vrrp_script": Block(_words("script interval timeout weight fall rise user init_fail")),
+        "vrrp_track_file": _TRACK_FILE,
+        "track_file": _TRACK_FILE,
+        "vrrp_track_process": _TRACK_PROCESS,
+        "track_process": _TRACK_PROCESS,
+        "vrrp_instance": _INSTANCE,
+        "vrrp_sync_group": Block(_words(f"global_tracking sync_group_tracking_weight {_NOTIFY}"), _TRACKERS),
+        "virtual_server_group": Block(items=_RANGE),
+        "virtual_server": _VIRTUAL_SERVER,
+    }
+)

@@ -1,0 +1,70 @@
+"""nginx.conf: the directives of a reverse proxy, and nothing that reads, writes or runs elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+from holdfast.agent.admission.findings import odd_characters, refuse, shown
+from holdfast.agent.admission.nginx_lexer import Directive, NotNginxError, Word, directives
+from holdfast.agent.admission.nginx_words import BLOCKS, DIRECTIVES, FORMS, TABLES
+from holdfast.bundle import BundleFile
+from holdfast.findings import Finding
+
+_UNIX = re.compile(r"unix:", re.IGNORECASE)
+_GEO_FILES = ("include", "ranges", "proxy", "proxy_recursive", "delete")
+_HINT = "an agent takes only the directives that a reverse proxy needs"
+
+
+def check(file: BundleFile) -> list[Finding]:
+    """Everything in the file that is not allowed."""
+    found = odd_characters(file.path, file.content, "ADM300")
+    if found:
+        return found
+    blocks: list[str] = []
+    try:
+        for directive in directives(file.content):
+            if directive.closes:
+                if not blocks:
+                    return [*found, refuse("ADM301", "a brace closes that none opened", file.path)]
+                blocks.pop()
+                continue
+            found += _check_directive(directive, blocks[-1] if blocks else "", file.path)
+            if directive.opens:
+                blocks.append(directive.words[0].text)
+    except NotNginxError as error:
+        return [*found, refuse("ADM301", error.message, file.path, error.line, error.column)]
+    if blocks:
+        found.append(refuse("ADM301", "a block is not closed", file.path))
+    return found
+
+
+def _check_directive(directive: Directive, block: str, path: str) -> list[Finding]:
+    found = [_refuse("ADM304", word, path) for word in directive.words if _UNIX.search(word.text)]
+    name, *values = directive.words
+    if block in TABLES:
+        return found + _check_entry(directive, block, path)
+    known = BLOCKS if directive.opens else DIRECTIVES
+    if name.text not in known:
+        kind = "block" if directive.opens else "directive"
+        message = f"the {kind} {shown(name.text)} is not allowed"
+        return [*found, refuse("ADM302", message, path, name.line, name.column, _HINT)]
+    form = None if directive.opens else FORMS.get(name.text)
+    text = " ".join(word.text for word in values)
+    if form is not None and (not form.fullmatch(text) or ".." in text):
+        message = f"{name.text} may not be {shown(text)}"
+        found.append(refuse("ADM303", message, path, name.line, name.column))
+    return found
+
+
+def _check_entry(directive: Directive, block: str, path: str) -> list[Finding]:
+    """A line of a table: nginx takes `include` there, whether it is quoted or not."""
+    first = directive.words[0]
+    if directive.opens or first.text in ("include", *(_GEO_FILES if block == "geo" else ())):
+        message = f"{shown(first.text)} may not stand in {block}"
+        return [refuse("ADM302", message, path, first.line, first.column, _HINT)]
+    return []
+
+
+def _refuse(code: str, word: Word, path: str) -> Finding:
+    message = f"{shown(word.text)}: sockets of this machine may not be used"
+    return refuse(code, message, path, word.line, word.column)
