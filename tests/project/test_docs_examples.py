@@ -10,6 +10,7 @@ import pytest
 import typer.main
 from tests.project.source import ROOT, project_files, text_of
 
+from holdfast.agent.policy import parse_policy
 from holdfast.cli.main import app
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock
@@ -19,6 +20,7 @@ from holdfast.spec import load_spec, parse_spec
 PAGES = [path for path in project_files() if path.suffix == ".md"]
 READMES = ("README.md", "README.zh-CN.md")
 SCENARIOS = "docs/how-to/write-a-scenario.md"
+POLICIES = "docs/how-to/allow-scripts-on-a-node.md"
 EXAMPLE = ROOT / "examples" / "dual-master-nginx" / "cluster.yaml"
 
 
@@ -33,6 +35,14 @@ def test_the_readmes_spec_compiles(page: str) -> None:
     loaded = parse_spec(spec, page)
     lock = complete_lock(loaded.spec, Lock(cluster=loaded.spec.cluster))
     assert set(compile_cluster(CompileInput(loaded, lock, Secrets(cluster=loaded.spec.cluster)))) == {"lb01", "lb02"}
+
+
+def test_the_policy_in_the_documentation_allows_what_its_spec_names() -> None:
+    (policy,) = blocks(POLICIES, "toml")
+    allowed = parse_policy(policy.encode(), POLICIES)
+    (spec,) = blocks(POLICIES, "yaml")
+    assert set(re.findall(r"script: ([a-z-]+)", spec)) == set(allowed.scripts)
+    assert set(re.findall(r"hooks: \{active: ([a-z-]+)", spec)) == set(allowed.hooks)
 
 
 def test_the_scenario_in_the_documentation_is_one(tmp_path: Path) -> None:
