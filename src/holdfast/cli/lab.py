@@ -83,7 +83,7 @@ def status(lab: LabName = DEFAULT_LAB, as_json: AsJson = False) -> None:
                         "up": node.up,
                         "addresses": {k: [str(a) for a in v] for k, v in node.addresses().items()},
                     }
-                    for node in cluster.lab.nodes()
+                    for node in cluster.lab.nodes
                 },
                 "faults": [fault.data for fault in state.faults],
             }
@@ -91,7 +91,7 @@ def status(lab: LabName = DEFAULT_LAB, as_json: AsJson = False) -> None:
         return
     _print_holders(lab)
     table = Table("node", "state", "addresses")
-    for node in cluster.lab.nodes():
+    for node in cluster.lab.nodes:
         addresses = " ".join(str(a.ip) for name, v in sorted(node.addresses().items()) if name != "lo" for a in v)
         table.add_row(node.name, Text("up", "green") if node.up else Text("down", "red"), addresses)
     stdout().print(table)

@@ -144,7 +144,7 @@ class LabCluster:
         bundles = self.bundles()
         carried = {
             node.name: {str(a.ip) for addresses in node.addresses().values() for a in addresses}
-            for node in self.lab.nodes()
+            for node in self.lab.nodes
             if node.name in bundles
         }
         wanted = {
