@@ -11,26 +11,58 @@ in force, changes nothing. What lives in the memory of a node (a frozen process,
 from __future__ import annotations
 
 import os
-import time
-from abc import abstractmethod
+import re
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from signal import SIGCONT, SIGKILL
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from holdfast.agent.supervisor.client import ask
 from holdfast.bundle import SafeName
-from holdfast.errors import LabError
+from holdfast.errors import LabError, UsageError
 from holdfast.lab import backend, state
+from holdfast.lab.fault_base import (
+    KINDS,
+    ActiveFault,
+    Fault,
+    NodeFault,
+    active,
+    forget,
+    heal_all,
+    in_force,
+    load,
+    pulled_by_others,
+)
 from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
 from holdfast.lab.processes import inside, namespace, program, wait_gone
 from holdfast.lab.readiness import SUPERVISOR_SOCKET
-from holdfast.lab.state import RecordedFault
 from holdfast.lab.strikes import Strike, arm_cut, arm_links, fill, running, stop
 from holdfast.lab.topology import InterfaceName, LabTopology, Role
+
+__all__ = [
+    "KINDS",
+    "ActiveFault",
+    "CablePulled",
+    "Crash",
+    "Fault",
+    "Freeze",
+    "FullDisk",
+    "HangKeepalived",
+    "KillBackend",
+    "KillService",
+    "Partition",
+    "SlowBackend",
+    "StopService",
+    "active",
+    "describe",
+    "heal_all",
+    "load",
+    "parse",
+]
 
 Program = Literal["keepalived", "nginx", "haproxy"]
 _GONE_WAIT = 5.0
@@ -38,61 +70,15 @@ _LAST_BYTES = 256 * 1024  # of a disk, that are filled only at the moment of the
 _BOOT_TIMEOUT = 120.0
 
 
-class Fault(BaseModel):
-    """The base of all faults."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    ends_with_crash_of: ClassVar[bool] = False  # it lives in the memory of its node
-
-    def inject(self, lab: Lab) -> float:
-        """Inject it, and return when (seconds, monotonic); LabError says why it cannot be done, and then nothing is."""
-        if self in _in_force(lab):
-            return time.monotonic()
-        strike = self._prepare(lab)
-        _record(lab, self)
-        try:
-            at = time.monotonic()
-            strike()
-        except BaseException:
-            _forget(lab, self)
-            raise
-        self._settle(lab)
-        return at
-
-    def heal(self, lab: Lab) -> float:
-        """Undo it, and return when that was complete (seconds, monotonic); LabError if it cannot be undone."""
-        if self in _in_force(lab):
-            self._undo(lab)
-            _forget(lab, self)
-        return time.monotonic()
-
-    def pulls(self, topology: LabTopology) -> frozenset[str]:
-        """The bridge ports whose cables it keeps pulled."""
-        return frozenset()
-
-    @abstractmethod
-    def _prepare(self, lab: Lab) -> Strike:
-        """Do all that can be done before; return what then does it."""
-
-    def _settle(self, lab: Lab) -> None:
-        """What is left to do once it has happened."""
-        return
-
-    @abstractmethod
-    def _undo(self, lab: Lab) -> None:
-        """Heal it; it is still on record."""
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(ms|s|)")
 
 
-class _NodeFault(Fault):
-    node: SafeName
-
-    def _up(self, lab: Lab) -> Node:
-        found = lab.node(self.node)
-        _ = found.process  # LabError if the node is down
-        return found
+def _seconds(value: object) -> object:
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else float(found[1]) * (0.001 if found[2] == "ms" else 1.0)
 
 
-class Crash(_NodeFault):
+class Crash(NodeFault):
     """The node loses its power: it is gone from the network, then all its processes die at once; its disk stays.
 
     Healing boots it: VIPs, sysctls and nftables are forgotten, and the agent brings up what it last applied.
@@ -100,11 +86,15 @@ class Crash(_NodeFault):
 
     kind: Literal["crash"] = "crash"
 
+    @property
+    def title(self) -> str:
+        return f"crash of {self.node}"
+
     def pulls(self, topology: LabTopology) -> frozenset[str]:
         return frozenset(topology.ports(self.node))
 
     def _prepare(self, lab: Lab) -> Strike:
-        first = self._up(lab).process
+        first = self.up(lab).process
         links = _links(lab, self, up=False)
 
         def strike() -> None:
@@ -118,29 +108,33 @@ class Crash(_NodeFault):
         if first is not None and wait_gone([first], _GONE_WAIT):
             raise LabError(f"Pid 1 of {self.node} (process {first.pid}) does not end although it was killed")
         lab.power_off(self.node)
-        for fault in _in_force(lab):
+        for fault in in_force(lab):
             if fault.ends_with_crash_of and getattr(fault, "node", None) == self.node:
-                _forget(lab, fault)
+                forget(lab, fault)
 
     def _undo(self, lab: Lab) -> None:
-        lab.boot(self.node, pulled=_pulled_by_others(lab, self))
+        lab.boot(self.node, pulled=pulled_by_others(lab, self))
         node = lab.node(self.node)
         if node.spec.role is Role.BALANCER:
             # What systemd does at boot on a real machine: end what was half done, start what the generation wants.
             node.exec(["python", "-m", "holdfast.agent", "recover"], timeout=_BOOT_TIMEOUT, check=True)
 
 
-class Freeze(_NodeFault):
+class Freeze(NodeFault):
     """The node hangs: nothing goes in or out, and all its processes are stopped, but their memory is kept."""
 
     kind: Literal["freeze"] = "freeze"
     ends_with_crash_of = True
 
+    @property
+    def title(self) -> str:
+        return f"{self.node} frozen"
+
     def pulls(self, topology: LabTopology) -> frozenset[str]:
         return frozenset(topology.ports(self.node))
 
     def _prepare(self, lab: Lab) -> Strike:
-        node = self._up(lab)
+        node = self.up(lab)
         links = _links(lab, self, up=False)
 
         def strike() -> None:
@@ -150,8 +144,8 @@ class Freeze(_NodeFault):
         return strike
 
     def _undo(self, lab: Lab) -> None:
-        node = self._up(lab)
-        others = [f.program for f in _in_force(lab) if isinstance(f, _Stopped) and f.node == self.node]
+        node = self.up(lab)
+        others = [f.program for f in in_force(lab) if isinstance(f, _Stopped) and f.node == self.node]
         _links(lab, self, up=True)()
         # nsenter, outside of the pid namespace, stops itself along with the child that it waits for.
         waiting = namespace(node.netns)
@@ -160,8 +154,12 @@ class Freeze(_NodeFault):
                 process.signal(SIGCONT)
 
 
-class _Stopped(_NodeFault):
+class _Stopped(NodeFault):
     ends_with_crash_of = True
+
+    @property
+    def title(self) -> str:
+        return f"{self.program} of {self.node} stopped"
 
     @property
     def program(self) -> str:
@@ -169,14 +167,14 @@ class _Stopped(_NodeFault):
         raise NotImplementedError
 
     def _prepare(self, lab: Lab) -> Strike:
-        node = self._up(lab)
+        node = self.up(lab)
         if not running(node, self.program):
             raise LabError(f"{self.program} does not run on {self.node}, so it cannot be stopped")
         return lambda: stop(lambda: running(node, self.program))
 
     def _undo(self, lab: Lab) -> None:
-        if not any(isinstance(f, Freeze) and f.node == self.node for f in _in_force(lab)):
-            for process in running(self._up(lab), self.program):
+        if not any(isinstance(f, Freeze) and f.node == self.node for f in in_force(lab)):
+            for process in running(self.up(lab), self.program):
                 process.signal(SIGCONT)
 
 
@@ -201,15 +199,19 @@ class StopService(_Stopped):
         return self.service
 
 
-class KillService(_NodeFault):
+class KillService(NodeFault):
     """A service is killed (SIGKILL), and stays dead until healed: the supervisor does not start it again."""
 
     kind: Literal["kill_service"] = "kill_service"
     service: Program
     ends_with_crash_of = True
 
+    @property
+    def title(self) -> str:
+        return f"{self.service} of {self.node} killed"
+
     def _prepare(self, lab: Lab) -> Strike:
-        socket = self._socket(self._up(lab))
+        socket = self._socket(self.up(lab))
         if self.service not in ask("status", path=socket):
             raise LabError(f"The supervisor of {self.node} knows no service {self.service}")
 
@@ -219,7 +221,7 @@ class KillService(_NodeFault):
         return strike
 
     def _undo(self, lab: Lab) -> None:
-        ask("mend", self.service, path=self._socket(self._up(lab)))
+        ask("mend", self.service, path=self._socket(self.up(lab)))
 
     def _socket(self, node: Node) -> Path:
         if node.spec.role is not Role.BALANCER:
@@ -227,11 +229,15 @@ class KillService(_NodeFault):
         return node.root / SUPERVISOR_SOCKET.lstrip("/")
 
 
-class CablePulled(_NodeFault):
+class CablePulled(NodeFault):
     """One interface of a node loses its carrier, as when its cable is pulled."""
 
     kind: Literal["cable_pulled"] = "cable_pulled"
     interface: InterfaceName
+
+    @property
+    def title(self) -> str:
+        return f"cable {self.interface} of {self.node} pulled"
 
     def pulls(self, topology: LabTopology) -> frozenset[str]:
         return frozenset({topology.port(self.node, self.interface)})
@@ -249,6 +255,10 @@ class Partition(Fault):
     kind: Literal["partition"] = "partition"
     a: SafeName
     b: SafeName
+
+    @property
+    def title(self) -> str:
+        return f"partition between {self.a} and {self.b}"
 
     @model_validator(mode="after")
     def _two(self) -> Self:
@@ -280,10 +290,14 @@ class Partition(Fault):
         return arm_cut(lab.name, pairs, cut=cut)
 
 
-class FullDisk(_NodeFault):
+class FullDisk(NodeFault):
     """Not a byte is free on the node's disk any more; it also stays full over a crash."""
 
     kind: Literal["full_disk"] = "full_disk"
+
+    @property
+    def title(self) -> str:
+        return f"disk of {self.node} full"
 
     def _prepare(self, lab: Lab) -> Strike:
         filler = self._filler(lab)
@@ -300,32 +314,40 @@ class FullDisk(_NodeFault):
         return state.disk(lab.name, lab.node(self.node).name) / "filler"
 
 
-class SlowBackend(_NodeFault):
+class SlowBackend(NodeFault):
     """The node's web server takes `delay` seconds longer for each answer."""
 
     kind: Literal["slow_backend"] = "slow_backend"
-    delay: Annotated[float, Field(gt=0, le=60)]
+    delay: Annotated[float, Field(gt=0, le=60), BeforeValidator(_seconds)]
     ends_with_crash_of = True
 
+    @property
+    def title(self) -> str:
+        return f"web server of {self.node} slower by {self.delay:g} s"
+
     def _prepare(self, lab: Lab) -> Strike:
-        node = _with_backend(self._up(lab))
+        node = _with_backend(self.up(lab))
         slowest = max(self.delay, _delay(lab, self))
         return lambda: backend.behave(node, delay=slowest)
 
     def _undo(self, lab: Lab) -> None:
-        node = self._up(lab)
+        node = self.up(lab)
         if backend.process(node) is not None:
             backend.behave(node, delay=_delay(lab, self))
 
 
-class KillBackend(_NodeFault):
+class KillBackend(NodeFault):
     """The node's web server dies (SIGKILL), while the node lives on; healing starts it again."""
 
     kind: Literal["kill_backend"] = "kill_backend"
     ends_with_crash_of = True
 
+    @property
+    def title(self) -> str:
+        return f"web server of {self.node} killed"
+
     def _prepare(self, lab: Lab) -> Strike:
-        found = backend.process(_with_backend(self._up(lab)))
+        found = backend.process(_with_backend(self.up(lab)))
         if found is None:
             raise LabError(f"The web server of {self.node} does not run, so it cannot be killed")
 
@@ -335,73 +357,35 @@ class KillBackend(_NodeFault):
         return strike
 
     def _undo(self, lab: Lab) -> None:
-        node = self._up(lab)
+        node = self.up(lab)
         backend.start([node])
         backend.behave(node, delay=_delay(lab, self))
 
 
-AnyFault = Annotated[
-    Crash
-    | Freeze
-    | HangKeepalived
-    | StopService
-    | KillService
-    | CablePulled
-    | Partition
-    | FullDisk
-    | SlowBackend
-    | KillBackend,
-    Field(discriminator="kind"),
-]
-ADAPTER: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
+def parse(kind: str, arguments: Sequence[str]) -> Fault:
+    """A fault from words: its kind, then its fields in order, such as `cable_pulled lb01 eth0`; UsageError if wrong."""
+    if kind not in KINDS:
+        raise UsageError(f"There is no fault called {kind!r}", hint=f"faults are: {', '.join(sorted(KINDS))}")
+    names = [name for name in KINDS[kind].model_fields if name != "kind"]
+    usage = f"write: {kind} {' '.join(name.upper() for name in names)}"
+    if len(arguments) != len(names):
+        raise UsageError(f"{kind} takes {len(names)} words ({', '.join(names)}), not {len(arguments)}", hint=usage)
+    try:
+        return KINDS[kind].model_validate(dict(zip(names, arguments, strict=True)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise UsageError(f"{kind}: {where}{first['msg'].removeprefix('Value error, ')}", hint=usage) from error
 
 
-class ActiveFault(BaseModel):
-    """A fault that is in force, and since when (Unix time in seconds)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fault: AnyFault
-    since: float
-
-
-def active(lab: Lab) -> tuple[ActiveFault, ...]:
-    """The faults that are in force, the oldest first."""
-    return tuple(ActiveFault(fault=ADAPTER.validate_python(r.data), since=r.since) for r in lab.state().faults)
-
-
-def heal_all(lab: Lab) -> float:
-    """Heal every fault, the latest first; return when that was complete (seconds, monotonic)."""
-    for found in reversed(active(lab)):
-        found.fault.heal(lab)
-    return time.monotonic()
-
-
-def _in_force(lab: Lab) -> tuple[Fault, ...]:
-    return tuple(found.fault for found in active(lab))
-
-
-def _record(lab: Lab, fault: Fault) -> None:
-    new = RecordedFault(data=fault.model_dump(mode="json"), since=time.time())
-    state.update(lab.name, lambda s: s.model_copy(update={"faults": (*s.faults, new)}))
-
-
-def _forget(lab: Lab, fault: Fault) -> None:
-    def without(s: state.LabState) -> state.LabState:
-        left = tuple(r for r in s.faults if ADAPTER.validate_python(r.data) != fault)
-        return s.model_copy(update={"faults": left})
-
-    state.update(lab.name, without)
-
-
-def _pulled_by_others(lab: Lab, fault: Fault) -> frozenset[str]:
-    others = (f.pulls(lab.topology) for f in _in_force(lab) if f != fault)
-    return frozenset[str]().union(*others)
+def describe(fault: Fault) -> str:
+    """A fault in a few words, for people."""
+    return fault.title
 
 
 def _links(lab: Lab, fault: Fault, *, up: bool) -> Strike:
     """Arm the pulling (or plugging in) of the cables of `fault` that no other fault pulls."""
-    return arm_links(lab.name, fault.pulls(lab.topology) - _pulled_by_others(lab, fault), up=up)
+    return arm_links(lab.name, fault.pulls(lab.topology) - pulled_by_others(lab, fault), up=up)
 
 
 def _with_backend(node: Node) -> Node:
@@ -412,5 +396,5 @@ def _with_backend(node: Node) -> Node:
 
 def _delay(lab: Lab, but: Fault) -> float:
     """The delay that the other faults in force want of the same node's web server."""
-    same = [f for f in _in_force(lab) if isinstance(f, SlowBackend) and f != but and f.node == getattr(but, "node", "")]
+    same = [f for f in in_force(lab) if isinstance(f, SlowBackend) and f != but and f.node == getattr(but, "node", "")]
     return max((f.delay for f in same), default=0.0)
