@@ -112,6 +112,7 @@ RestartSec=1
 RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes
 LogsDirectory=holdfast/{name}
+StateDirectory=holdfast/{name}
 LogsDirectoryMode=0755
 StandardOutput=append:{log}/{name}/{name}.log
 StandardError=inherit

@@ -124,10 +124,12 @@ BIND_OPTIONS = _forms(
 )
 SERVER_OPTIONS = _forms(
     {
-        "check backup disabled enabled ssl no-check no-backup non-stick stick send-proxy send-proxy-v2 allow-0rtt": _NONE,
-        "check-ssl no-check-ssl check-send-proxy no-ssl no-ssl-reuse no-tls-tickets no-verifyhost tfo agent-check": _NONE,
-        "weight maxconn minconn maxqueue cookie inter fastinter downinter rise fall port slowstart on-marked-down": _WORD,
-        "on-marked-up on-error error-limit observe track id init-addr resolvers resolve-prefer resolve-opts": _WORD,
+        "check backup disabled enabled ssl no-check no-backup non-stick stick send-proxy send-proxy-v2": _NONE,
+        "allow-0rtt check-ssl no-check-ssl check-send-proxy no-ssl no-ssl-reuse no-tls-tickets": _NONE,
+        "no-verifyhost tfo agent-check": _NONE,
+        "weight maxconn minconn maxqueue cookie inter fastinter downinter rise fall port slowstart": _WORD,
+        "on-marked-down on-marked-up on-error error-limit observe track id init-addr resolvers": _WORD,
+        "resolve-prefer resolve-opts": _WORD,
         "verify verifyhost sni check-sni alpn check-alpn proto check-proto ciphers ciphersuites ssl-min-ver": _WORD,
         "ssl-max-ver pool-low-conn pool-max-conn pool-purge-delay max-reuse agent-port agent-inter tcp-ut ws": _WORD,
         "addr agent-addr source": rf"{_ADDRESS}(:[0-9]+)?",

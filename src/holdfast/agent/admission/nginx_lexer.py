@@ -87,10 +87,7 @@ def directives(text: str) -> Iterator[Directive]:
 
 def _word(source: _Source) -> Word:
     line, column = source.line, source.column
-    if source.sign in "\"'":
-        raw = _quoted(source)
-    else:
-        raw = _bare(source)
+    raw = _quoted(source) if source.sign in "\"'" else _bare(source)
     if len(raw) > _LONGEST_WORD:
         raise source.refuse(f"a word is longer than {_LONGEST_WORD} characters")
     return Word(_unescape(raw), line, column)

@@ -9,6 +9,7 @@ from holdfast.bundle import LOG_DIR, RUN_DIR, STATE_DIR, TLS_DIR
 _LOG = rf"{LOG_DIR}/nginx/[A-Za-z0-9][A-Za-z0-9_-]{{0,62}}\.log"
 _TEMPORARY = rf"({RUN_DIR}|{STATE_DIR})/nginx/[a-z][a-z_-]{{0,40}}( [123]){{0,3}}"
 _TLS = rf"{TLS_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}"
+_SHARED = r"shared:[A-Za-z0-9_]+:[0-9]+[kKmM]?"
 _VARIABLE = r"\$\{?[a-z_][a-z0-9_]*\}?"
 _HOST = r"([A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 _ADDRESS = r"([0-9.]+|\*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?|[0-9]{1,5}"
@@ -41,7 +42,7 @@ FORMS: dict[str, re.Pattern[str]] = {
         "listen": rf"({_ADDRESS})( [a-z0-9_=:.\[\]-]+)*",
         # One variable alone may choose the upstream: pieces put together could spell what the parts do not show.
         "proxy_pass": rf"https?://({_HOST}|{_VARIABLE})(/[!-~]*)?",
-        "ssl_session_cache": r"(off|none|builtin(:[0-9]+)?|shared:[A-Za-z0-9_]+:[0-9]+[kKmM]?)( shared:[A-Za-z0-9_]+:[0-9]+[kKmM]?)?",
+        "ssl_session_cache": rf"(off|none|builtin(:[0-9]+)?|{_SHARED})( {_SHARED})?",
     }.items()
 }
 
@@ -61,7 +62,8 @@ add_header expires etag allow deny satisfy real_ip_header real_ip_recursive set_
 limit_req limit_req_zone limit_req_status limit_req_log_level limit_req_dry_run
 limit_conn limit_conn_zone limit_conn_status limit_conn_log_level limit_conn_dry_run limit_rate limit_rate_after
 client_max_body_size client_body_buffer_size client_body_timeout client_header_buffer_size client_header_timeout
-client_body_in_single_buffer large_client_header_buffers connection_pool_size request_pool_size chunked_transfer_encoding
+client_body_in_single_buffer large_client_header_buffers connection_pool_size request_pool_size
+chunked_transfer_encoding
 keepalive keepalive_timeout keepalive_requests keepalive_time keepalive_disable lingering_close lingering_time
 lingering_timeout send_timeout reset_timedout_connection tcp_nopush tcp_nodelay sendfile postpone_output output_buffers
 gzip gzip_comp_level gzip_types gzip_min_length gzip_vary gzip_proxied gzip_disable gzip_buffers gzip_http_version

@@ -11,4 +11,4 @@ def next_delay_s(previous_s: float, ran_s: float) -> float:
     """Seconds until the next start; `previous_s` is the wait before the run that ended, 0 for the first."""
     if previous_s <= 0 or ran_s >= GOOD_RUN_S:
         return FIRST_S
-    return min(previous_s * 2, LONGEST_S)
+    return min(max(previous_s * 2, FIRST_S), LONGEST_S)

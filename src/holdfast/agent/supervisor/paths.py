@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.bundle import LOG_DIR, RUN_DIR, SERVICE_STATE_DIR
+from holdfast.bundle import LOG_DIR, RUN_DIR, SERVICE_STATE_DIR, STATE_DIR
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Paths:
 
     run: Path = Path(RUN_DIR)
     log: Path = Path(LOG_DIR)
+    state: Path = Path(STATE_DIR)
     service_state: Path = Path(SERVICE_STATE_DIR)
 
     @property
@@ -38,7 +39,7 @@ class Paths:
     def prepare(self, services: tuple[str, ...]) -> None:
         """Create all folders: root's, readable by the services' own users."""
         folders = [self.run, self.run / "supervisor", self.service_state, self.log]
-        folders += [base / service for service in services for base in (self.run, self.log)]
+        folders += [base / service for service in services for base in (self.run, self.log, self.state)]
         for folder in folders:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
 

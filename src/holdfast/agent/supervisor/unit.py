@@ -20,9 +20,7 @@ from holdfast.errors import ApplyError
 _LOG = logging.getLogger(__name__)
 
 _SURVIVED_S = 0.5  # a program that refuses its configuration ends sooner
-_LISTENS_AT_MOST_S = (
-    5.0  # nginx gives up binding after 2.5 s; what lives longer has no TCP listener to wait for
-)
+_LISTENS_AT_MOST_S = 5.0  # nginx gives up binding after 2.5 s; what lives longer has no TCP listener to wait for
 _STARTING_TICK_S = 0.1
 _CLEANING_TICK_S = 0.05
 _LEFTOVER_PATIENCE_S = 1.0
@@ -58,9 +56,7 @@ class Unit:
     main: Process | None = None
     restarts: int = 0  # of its own accord, since the last order to start
     last_exit: str = ""
-    deadline: float | None = (
-        None  # when `tick` has something to do; None: only an order or a death can matter
-    )
+    deadline: float | None = None  # when `tick` has something to do; None: only an order or a death can matter
     _leader: Process | None = None  # leads the session in which leftovers are looked for
     _started: float = 0.0
     _delay_s: float = 0.0

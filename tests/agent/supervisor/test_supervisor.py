@@ -1,0 +1,146 @@
+"""The supervisor with the real programs, as process 1 of a node of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.supervisor.isolated import NGINX, Isolated
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes namespaces"),
+    pytest.mark.skipif(not shutil.which("keepalived"), reason="needs nginx, HAProxy and keepalived"),
+]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Isolated]:
+    made = Isolated(tmp_path / "supervisor.log")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def start(node: Isolated, *services: str) -> None:
+    for service in services:
+        node.ask("start", service)
+    for service in services:
+        node.wait(lambda service=service: node.status(service)["running"], f"{service} runs")
+
+
+def test_a_killed_master_gives_the_group_up_and_comes_back(node: Isolated) -> None:
+    assert node.state_file("nginx") == "-1\n"
+    start(node, "nginx", "keepalived")
+    assert node.state_file("nginx") == "0\n"
+    node.wait(node.holds_anchor, "the anchor")
+    master = node.status("nginx")["pid"]
+    workers = [pid for pid in node.processes("nginx") if pid != master]
+    assert len(workers) == 2
+
+    node.run("kill", "-9", str(master))
+    assert node.wait(lambda: not node.holds_anchor(), "gives up") < 0.5
+    assert node.state_file("nginx") == "-1\n"
+    assert not set(workers) & set(node.processes("nginx")), "orphaned workers must not go on listening"
+
+    node.wait(node.holds_anchor, "takes it back")
+    status = node.status("nginx")
+    assert status["running"]
+    assert status["restarts"] == 1
+    assert status["last_exit"] == "killed by SIGKILL"
+    assert node.fetch()
+
+
+def test_fail_keeps_it_down_until_mended(node: Isolated) -> None:
+    start(node, "nginx")
+    node.ask("fail", "nginx")
+    node.wait(lambda: node.status("nginx")["state"] == "failed", "failed")
+    assert node.processes("nginx") == []
+    assert node.state_file("nginx") == "-1\n"
+    time.sleep(1.5)  # longer than the first back-off
+    assert node.status("nginx")["state"] == "failed"
+    node.ask("mend", "nginx")
+    assert node.wait(lambda: node.state_file("nginx") == "0\n", "runs again") < 1.5
+    assert node.fetch()
+
+
+@pytest.mark.parametrize(("service", "port"), [("nginx", 8080), ("haproxy", 8081)])
+def test_reload_keeps_the_master_and_changes_the_workers(node: Isolated, service: str, port: int) -> None:
+    start(node, service)
+    master, before = node.status(service)["pid"], set(node.processes(service))
+    node.ask("reload", service)
+    node.wait(lambda: bool(set(node.processes(service)) - before), "a new worker")
+    node.wait(lambda: not (set(node.processes(service)) & before - {master}), "the old workers are gone")
+    assert node.status(service)["pid"] == master
+    assert node.fetch(port)
+
+
+def test_stop_is_graceful_and_says_so(node: Isolated) -> None:
+    start(node, "nginx", "haproxy")
+    for service in ("nginx", "haproxy"):
+        node.ask("stop", service)
+        node.wait(lambda service=service: node.status(service)["state"] == "stopped", "stopped")
+        assert node.state_file(service) == "-1\n"
+        assert node.status(service)["last_exit"] == "exit status 0"
+        assert node.processes(service) == []
+
+
+def test_a_frozen_service_is_neither_restarted_nor_beyond_killing(node: Isolated) -> None:
+    start(node, "nginx")
+    master = node.status("nginx")["pid"]
+    for pid in node.processes("nginx"):
+        node.run("kill", "-STOP", str(pid))
+    time.sleep(0.5)
+    assert (node.status("nginx")["pid"], node.status("nginx")["state"]) == (master, "running")
+    node.ask("fail", "nginx")
+    node.wait(lambda: node.status("nginx")["state"] == "failed", "failed")
+    assert node.processes("nginx") == []
+
+
+def test_a_refused_configuration_backs_off_and_stays_down_for_keepalived(node: Isolated) -> None:
+    node.run("sh", "-c", "echo 'nonsense;' > /etc/holdfast/nginx/nginx.conf")
+    node.ask("start", "nginx")
+    node.wait(lambda: node.status("nginx")["state"] == "backoff", "backs off")
+    assert node.status("nginx")["last_exit"] == "exit status 1"
+    assert node.state_file("nginx") == "-1\n"
+    assert "nonsense" in node.read("/var/log/holdfast/nginx/nginx.log")
+    node.run("sh", "-c", f"cat > /etc/holdfast/nginx/nginx.conf <<'END'\n{NGINX}END")
+    node.ask("start", "nginx")  # by order: it does not wait
+    assert node.wait(node.fetch, "answers") < 1.5
+
+
+def test_a_killed_keepalived_leaves_no_address_behind(node: Isolated) -> None:
+    start(node, "nginx", "keepalived")
+    node.wait(node.holds_anchor, "the anchor")
+    node.run("kill", "-9", str(node.status("keepalived")["pid"]))
+    node.wait(lambda: not node.holds_anchor(), "its child takes the address away")
+    node.wait(node.holds_anchor, "restarted, it holds it again")
+
+
+def test_process_one_reaps_orphans(node: Isolated) -> None:
+    node.run("sh", "-c", "(sleep 0.1 &) ; exit 0")
+    time.sleep(0.4)
+    zombies = node.run("sh", "-c", "ps -eo stat= | grep -c ^Z").stdout.strip()
+    assert zombies == "0"
+
+
+def test_sigterm_stops_keepalived_before_the_proxies(node: Isolated) -> None:
+    start(node, "nginx", "haproxy", "keepalived")
+    assert node.terminate() == 0
+    log = node.log.read_text()
+    order = [log.index(f"{name}: stopped, was cleaning") for name in ("keepalived", "haproxy", "nginx")]
+    assert order == sorted(order)
+
+
+def test_a_full_disk_does_not_keep_a_service_down(node: Isolated) -> None:
+    node.run("sh", "-c", "rm -rf /var/log/holdfast/nginx/*; mount -t tmpfs -o size=4k none /var/log/holdfast/nginx")
+    node.run("sh", "-c", "head -c 65536 /dev/zero > /var/log/holdfast/nginx/fill")
+    assert node.run("sh", "-c", "echo x > /var/log/holdfast/nginx/more").returncode != 0
+    start(node, "nginx")
+    assert node.fetch()
