@@ -1,0 +1,58 @@
+"""The command as a user runs it: another process, its exit status and what it prints."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def holdfast(tmp_path: Path) -> Command:
+    """Run `holdfast WORDS…` in an empty folder."""
+
+    def run(*words: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "holdfast.cli", *map(str, words)],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+SPEC = """\
+holdfast: 1
+cluster: shop
+networks:
+  front: {cidr: 10.0.0.0/24}
+nodes: {lb01: 10.0.0.5, lb02: 10.0.0.6, web01: 10.0.0.7}
+vrrp:
+  www: {addresses: [10.0.0.3/24], nodes: [lb01, lb02], keeps_while: [{process: nginx}]}
+pools:
+  app: {servers: [web01:80]}
+sites:
+  shop: {hosts: [www.example.com], routes: [{to: app}]}
+proxies:
+  edge: {engine: nginx, nodes: [lb01, lb02], listeners: [{on: 'www:80', sites: [shop]}]}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    """A small sound spec without a VRID."""
+    path = tmp_path / "cluster.yaml"
+    path.write_text(SPEC)
+    return path
