@@ -9,26 +9,30 @@ from pydantic import Field, StringConstraints, model_validator
 
 from .values import (
     Count,
-    Duration,
     Frozen,
     InterfaceName,
     PolicyName,
     Port,
+    PositiveDuration,
     ShortForm,
     Text,
+    WrongError,
     as_address,
+    shown,
     split_host_port,
 )
 
-UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,500}$")]
+# Without "$", "!" and quotes, which mean something of their own in the engines' files; %24, %21, %27 say the same.
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~&()*+,;=:@%/?-]{0,500}$")]
+StatusCode = Annotated[int, Field(ge=100, le=599, strict=True)]
 OnLoss = Literal["release", "yield"]
 
 
 class Timing(Frozen):
     """How often and how stubbornly something is asked."""
 
-    every: Duration = 1000
-    timeout: Duration = 1000
+    every: PositiveDuration = 1000
+    timeout: PositiveDuration = 1000
     fall: Count = 2
     rise: Count = 2
 
@@ -36,24 +40,26 @@ class Timing(Frozen):
 class Check(Timing):
     """A check of a pool's servers: exactly one of `http` (a path) and `tcp: true`."""
 
-    every: Duration = 2000
+    every: PositiveDuration = 2000
     fall: Count = 3
     http: UrlPath | None = None
     tcp: Literal[True] | None = None
     port: Port | None = Field(None, description="asked on this port instead of the server's own")
     host: Text | None = Field(None, description="Host header of the question; the server's address if left out")
-    expect: Annotated[tuple[int, ...], Field(max_length=20)] = Field(
+    expect: Annotated[tuple[StatusCode, ...], Field(max_length=20)] = Field(
         (), description="status codes that count as good; 200 to 399 if left out"
     )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Check:
         if (self.http is None) == (self.tcp is None):
-            raise ValueError("a check is one of `http: /path` or `tcp: true`")
+            given = "both" if self.tcp else "none"
+            raise WrongError(f"a check is either `http` or `tcp`, here {given}", "write `http: /path`, or `tcp: true`")
         if self.tcp and (self.host or self.expect):
-            raise ValueError("`host` and `expect` belong to an http check")
-        if any(not 100 <= code <= 599 for code in self.expect):
-            raise ValueError("`expect` lists HTTP status codes, 100 to 599")
+            field = "expect" if self.expect else "host"
+            raise WrongError(
+                f"`{field}` belongs to an http check", f"remove `{field}`, or ask `http: /path`", at=(field,)
+            )
         return self
 
 
@@ -70,15 +76,16 @@ class HttpTarget(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """Split ADDRESS:PORT/PATH."""
         if not isinstance(value, str):
-            raise ValueError("write it as ADDRESS:PORT/PATH, such as 127.0.0.1:8080/healthz")
+            raise WrongError(f"{shown(value)} is not ADDRESS:PORT/PATH", "write it as 127.0.0.1:8080/healthz")
         authority, slash, path = re.sub(r"^http://", "", value).partition("/")
-        host, port = split_host_port(authority)
+        host, port = split_host_port(authority, "127.0.0.1:8080/healthz")
         return {"address": host, "port": port, "path": slash + path or "/"}
 
     @model_validator(mode="after")
     def _an_address(self) -> HttpTarget:
         if as_address(self.address) is None:
-            raise ValueError(f"'{self.address}' is not an IP address: name resolution may not decide a failover")
+            hint = "write the address, such as 127.0.0.1: name resolution may not decide a failover"
+            raise WrongError(f"'{self.address}' is not an IP address", hint, at=("address",))
         return self
 
 
@@ -107,15 +114,21 @@ class Tracker(Timing):
     def _exactly_one(self) -> Tracker:
         given = [kind for kind in TRACKED if getattr(self, kind) is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(TRACKED)} is needed, here {' and '.join(given) or 'none'}")
+            hint = f"write exactly one of {', '.join(TRACKED)}; for a second, begin a new entry with '- '"
+            raise WrongError(f"{' and '.join(given) or 'nothing'} to watch in one entry", hint)
         if self.weight is not None and "on_loss" in self.model_fields_set:
-            raise ValueError("say either `on_loss` or `weight`, not both")
+            raise WrongError("`on_loss` and `weight` say the same in two ways", "remove `weight`", at=("weight",))
         if self.weight == 0:
-            raise ValueError("`weight: 0` would change nothing; say `on_loss: release` or `on_loss: yield`")
+            raise WrongError(
+                "`weight: 0` would change nothing", "say `on_loss: release` or `on_loss: yield`", at=("weight",)
+            )
         if self.kind in ("http", "script") and self.every % 1000:
-            raise ValueError("`every` takes whole seconds here: keepalived refuses fractions for scripts")
-        if self.kind in ("process", "file", "interface") and self.model_fields_set & {"timeout", "fall", "rise"}:
-            raise ValueError(f"a {self.kind} is watched, not asked: `timeout`, `fall` and `rise` do not apply")
+            hint = "write whole seconds, such as 1s"
+            raise WrongError("keepalived asks once in so many whole seconds", hint, at=("every",))
+        if self.kind in ("process", "file", "interface"):
+            for field in [name for name in ("every", "timeout", "fall", "rise") if name in self.model_fields_set]:
+                hint = f"remove `{field}`, or watch with `http` or `script`"
+                raise WrongError(f"a {self.kind} is watched, not asked: `{field}` does not apply", hint, at=(field,))
         return self
 
     @property

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from .pools import Server
 from .positions import Path
 
 
@@ -19,12 +20,9 @@ def known_fields(root: type[BaseModel], data: Any, path: Path) -> list[str]:
     names: list[str] = []
     for model in models:
         if isinstance(model, type) and issubclass(model, BaseModel):
-            names += [info.alias or name for name, info in model.model_fields.items() if name not in _SPLIT]
-            names += ["address"] if "host" in model.model_fields and "port" in model.model_fields else []
+            written = [info.alias or name for name, info in model.model_fields.items()]
+            names += ["address", *written[2:]] if model is Server else written  # `address` is split into host and port
     return list(dict.fromkeys(names))
-
-
-_SPLIT = {"host", "port"}  # parts of `address: web01:80`
 
 
 def _step(annotation: Any, part: str | int) -> list[Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from .values import Address, Frozen, InterfaceName, Name, ShortForm, Text
+from .values import Address, AddressText, Frozen, InterfaceName, Name, NetworkText, ShortForm, Text, WrongError
+from .values import Network as IPNetwork
 
-IPNetwork = IPv4Network | IPv6Network
 IPInterface = IPv4Interface | IPv6Interface
 
 
@@ -17,16 +17,30 @@ def _as_tuple(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-def one_or_more(description: str) -> Any:
-    """Metadata for a tuple field that may be written as a single value."""
-    return BeforeValidator(_as_tuple, json_schema_input_type=Any), Field(description=description)
-
-
 class Network(Frozen):
     """A layer-2 segment with its addresses; `cidr` may be a list where it carries IPv4 and IPv6."""
 
-    cidr: Annotated[tuple[IPNetwork, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=8)]
-    gateway: Annotated[tuple[Address, ...], BeforeValidator(_as_tuple)] = ()
+    cidr: Annotated[
+        tuple[NetworkText, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=NetworkText | tuple[NetworkText, ...]),
+        Field(min_length=1, max_length=8),
+    ]
+    gateway: Annotated[
+        tuple[AddressText, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=AddressText | tuple[AddressText, ...]),
+        Field(max_length=8),
+    ] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_prefixes(cls, value: Any) -> Any:
+        # `ipaddress` takes a bare address for a network of one: here it is a forgotten prefix.
+        given = value.get("cidr") if isinstance(value, dict) else None
+        for place, text in enumerate(given if isinstance(given, list) else [given]):
+            if isinstance(text, str) and "/" not in text:
+                at = ("cidr", place) if isinstance(given, list) else ("cidr",)
+                raise WrongError(f"'{text}' has no prefix", "write the whole network, such as 10.0.0.0/24", at=at)
+        return value
 
     def subnet_of(self, address: Address) -> IPNetwork | None:
         """The subnet of this network that `address` lies in, or None."""
@@ -40,7 +54,11 @@ class Interface(ShortForm):
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
     }
 
-    addresses: Annotated[tuple[Address, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=64)]
+    addresses: Annotated[
+        tuple[AddressText, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=AddressText | tuple[AddressText, ...]),
+        Field(min_length=1, max_length=64),
+    ]
 
     @classmethod
     def from_short(cls, value: Any) -> Any:
@@ -66,20 +84,10 @@ class Node(ShortForm):
     def _no_address_twice(cls, value: dict[str, Interface]) -> dict[str, Interface]:
         seen = [address for interface in value.values() for address in interface.addresses]
         if twice := {str(a) for a in seen if seen.count(a) > 1}:
-            raise ValueError(f"{', '.join(sorted(twice))} is given twice")
+            raise WrongError(f"{', '.join(sorted(twice))} is given twice on one node", "remove one of the two")
         return value
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Every address of the node, in the order of its interfaces."""
         return tuple(a for interface in self.interfaces.values() for a in interface.addresses)
-
-
-def parse_floating(value: object) -> IPInterface | Address:
-    """`10.0.0.3/24` or `10.0.0.3`; without a prefix the network's is taken later."""
-    text = str(value)
-    if "/" in text:
-        from ipaddress import ip_interface
-
-        return ip_interface(text)
-    return ip_address(text)

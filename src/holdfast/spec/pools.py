@@ -7,7 +7,18 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .checks import Check
-from .values import Count, Duration, Frozen, Port, ShortForm, Text, split_host_port
+from .values import (
+    Count,
+    Frozen,
+    Port,
+    PositiveDuration,
+    ShortForm,
+    Text,
+    WrongError,
+    join_host_port,
+    shown,
+    split_host_port,
+)
 
 RetryCondition = Literal[
     "error", "timeout", "http_403", "http_404", "http_429", "http_500", "http_502", "http_503", "http_504"
@@ -38,12 +49,21 @@ class Server(ShortForm):
         if isinstance(value, dict) and "address" in value:
             rest = {key: item for key, item in value.items() if key != "address"}
             if not isinstance(value["address"], str):
-                raise ValueError("a server's address is NODE:PORT or IP:PORT, such as web01:80")
-            host, port = split_host_port(value["address"])
+                raise WrongError(
+                    f"{shown(value['address'])} is not NODE:PORT or IP:PORT", "write it as web01:80", at=("address",)
+                )
+            host, port = _split_at_address(value["address"])
             return {"host": host, "port": port, **rest}
         if isinstance(value, dict) and not {"host", "port"} <= value.keys():
-            raise ValueError("a server needs `address: NODE:PORT`, such as web01:80")
+            raise WrongError("a server has no address", "add `address: NODE:PORT`, such as web01:80")
         return value
+
+
+def _split_at_address(text: str) -> tuple[str, int]:
+    try:
+        return split_host_port(text)
+    except WrongError as wrong:
+        raise WrongError(str(wrong), wrong.hint, at=("address",)) from None
 
 
 class Pool(Frozen):
@@ -58,23 +78,25 @@ class Pool(Frozen):
     retry_on: Annotated[tuple[RetryCondition, ...], Field(max_length=9)] = ("error", "timeout")
     tries: Count = Field(3, description="servers that one request is sent to, at most")
     min_servers: Count = Field(1, description="Holdfast never removes servers below this number")
-    connect_timeout: Duration = 3000
-    response_timeout: Duration = 60_000
+    connect_timeout: PositiveDuration = 3000
+    response_timeout: PositiveDuration = 60_000
 
     @field_validator("servers", mode="after")
     @classmethod
     def _no_server_twice(cls, servers: tuple[Server, ...]) -> tuple[Server, ...]:
         seen: set[tuple[str, int]] = set()
-        for server in servers:
+        for place, server in enumerate(servers):
             if (server.host, server.port) in seen:
-                raise ValueError(f"{server.host}:{server.port} is in the pool twice; give it a weight instead")
+                name = join_host_port(server.host, server.port)
+                raise WrongError(f"{name} is in the pool twice", "remove one, or give it a `weight`", at=(place,))
             seen.add((server.host, server.port))
         if all(server.backup for server in servers):
-            raise ValueError("every server is a backup; at least one must not be")
+            raise WrongError("every server is a backup", "at least one has to be without `backup: true`")
         return servers
 
     @model_validator(mode="after")
     def _enough(self) -> Pool:
         if self.min_servers > len(self.servers):
-            raise ValueError(f"`min_servers: {self.min_servers}` is more than the pool's {len(self.servers)} servers")
+            message = f"`min_servers: {self.min_servers}` is more than the pool has servers ({len(self.servers)})"
+            raise WrongError(message, f"write {len(self.servers)} or less", at=("min_servers",))
         return self

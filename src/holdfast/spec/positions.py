@@ -12,12 +12,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.reader import ReaderError
 
 from holdfast.errors import SpecError
 from holdfast.findings import Finding, Location, Severity
 
-MAX_BYTES = 4_000_000
+from .wording import yaml_problem
+
+MAX_BYTES = 1_000_000  # ten times what a thousand nodes need; reading it takes some seconds
 MAX_NODES = 400_000
 MAX_DEPTH = 40
 
@@ -35,17 +38,19 @@ class Positions:
     def at(self, path: Path, *, key: bool = False) -> Location:
         """The place of `path`, or of its nearest ancestor that was written down."""
         field = dotted(path)
-        table = {**self.values, **self.keys} if key else {**self.keys, **self.values}
-        while path and path not in table:
+        while path and path not in self.values:
             path = path[:-1]
-        line, column = table.get(path, (1, 1))
+        value = self.values.get(path, (1, 1))
+        named = self.keys.get(path, value)
+        # What begins on a line below its key (a block, or nothing at all) is found by its key.
+        line, column = named if key or named[0] < value[0] else value
         return Location(file=self.file, line=line, column=column, field=field)
 
 
 def dotted(path: Path) -> str:
     """`("pools", "web", "servers", 0)` as `pools.web.servers[0]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.removeprefix("."))
 
 
 def _failure(file: str, line: int, column: int, message: str, hint: str = "") -> SpecError:
@@ -60,19 +65,26 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
     Raise SpecError on broken YAML, repeated keys, tags, merge keys, and on documents beyond the stated bounds.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _failure(file, 1, 1, f"the file is larger than {MAX_BYTES // 1_000_000} MB")
+        raise _failure(file, 1, 1, f"the file is larger than {MAX_BYTES // 1_000_000} MB", "no spec is; check the path")
     yaml = YAML(typ="rt", pure=True)
+    yaml.composer.warn_double_anchors = False
     try:
         documents = list(yaml.compose_all(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = str(error.problem or error.context or "it cannot be parsed")
-        raise _failure(file, line, column, problem, "check indentation, quotes and brackets here") from None
+        raise _failure(file, line, column, *yaml_problem(str(error.problem or error.context))) from None
+    except ReaderError as error:
+        before = text[: error.position].split("\n")
+        raise _failure(file, len(before), len(before[-1]) + 1, *yaml_problem(str(error.reason))) from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise _failure(file, 1, 1, f"it cannot be parsed: {str(error).splitlines()[0][:200]}") from None
-    if len(documents) != 1 or documents[0] is None:
-        raise _failure(file, 1, 1, f"one YAML document is expected, here are {len(documents)}")
+        raise _failure(file, 1, 1, *yaml_problem(str(error).partition("\n")[0][:200])) from None
+    if not documents or documents[0] is None:
+        raise _failure(file, 1, 1, "the file is empty", "begin with `holdfast: 1`")
+    if len(documents) > 1:
+        mark = documents[1].start_mark
+        message = "a second YAML document begins here"
+        raise _failure(file, mark.line + 1, mark.column + 1, message, "write one cluster a file; remove the line ---")
     return _Reader(file).read(documents[0])
 
 
@@ -92,42 +104,56 @@ class _Reader:
 
     def _value(self, node: Node, path: Path) -> Any:
         self._count += 1
-        if self._count > MAX_NODES or len(path) > MAX_DEPTH:
-            raise self._fail(node, "the document is too large or too deep")
+        if self._count > MAX_NODES:
+            raise self._fail(node, "the document is too large", "aliases (*name) count each time they are used")
+        if len(path) > MAX_DEPTH:
+            raise self._fail(node, "it is nested too deeply", "no spec needs this many levels")
         self._positions.values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        if str(node.tag) not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+            raise self._tagged(node)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
-        if isinstance(node, SequenceNode):
-            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node)
+        return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _tagged(self, node: Node) -> SpecError:
+        return self._fail(node, f"the tag {node.tag} is not part of the spec's language", "write the plain value")
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                raise self._fail(key_node, "a key must be a plain word")
-            key = str(key_node.value)
+                raise self._fail(key_node, "a key must be a plain word", "write `name: …`")
+            key = self._text(key_node)
             if key == "<<":
-                raise self._fail(key_node, "merge keys (<<) are not part of the spec's language")
+                hint = "write the fields out, or use an alias for a whole value"
+                raise self._fail(key_node, "merge keys (<<) are not part of the spec's language", hint)
             if key in result:
                 raise self._fail(key_node, f"'{key}' is given twice", "remove one of the two")
             self._positions.keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             result[key] = self._value(value_node, (*path, key))
         return result
 
+    def _text(self, node: ScalarNode) -> str:
+        text = str(node.value)
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise self._fail(node, "half of a surrogate pair, which is no character", "write the character itself")
+        return text
+
     def _scalar(self, node: ScalarNode) -> Any:
-        tag, text = str(node.tag), str(node.value)
-        if tag.endswith(":str") or node.style in ("'", '"', "|", ">"):
+        tag, text = str(node.tag).removeprefix("tag:yaml.org,2002:"), self._text(node)
+        if tag not in ("str", "null", "bool", "int", "float", "timestamp"):
+            raise self._tagged(node)
+        if node.style in ("'", '"', "|", ">"):
             return text
-        if tag.endswith(":null"):
+        if tag == "null":
             return None
-        if tag.endswith(":bool"):
+        if tag == "bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
-        if tag.endswith(":int") and re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        if tag == "int" and re.fullmatch(r"[+-]?[0-9]{1,18}", text):
             return int(text)
-        if tag.endswith(":float") and re.fullmatch(r"[+-]?[0-9.]{1,30}([eE][+-]?\d{1,3})?", text):
+        if tag == "float" and re.fullmatch(r"[+-]?[0-9]{0,15}\.?[0-9]{1,15}([eE][+-]?[0-9]{1,3})?", text):
             number = float(text)
             return number if math.isfinite(number) else text
-        if tag.startswith("tag:yaml.org,2002:"):
-            return text
-        raise self._fail(node, f"the tag {tag} is not part of the spec's language", "write the plain value")
+        return text

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from .checks import HttpTarget
-from .values import Duration, Frozen, Name, ShortForm, as_address, split_host_port
+from .values import (
+    Frozen,
+    Name,
+    PositiveDuration,
+    ShortForm,
+    WrongError,
+    as_address,
+    join_host_port,
+    shown,
+    split_host_port,
+)
 
 Engine = Literal["nginx", "haproxy"]
 
@@ -25,8 +34,8 @@ class ListenOn(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """Split TARGET:PORT."""
         if not isinstance(value, str):
-            raise ValueError("write it as GROUP:PORT, such as 'www:80'")
-        target, port = split_host_port(value)
+            raise WrongError(f"{shown(value)} is not GROUP:PORT", "write it as 'www:80'")
+        target, port = split_host_port(value, "'www:80'")
         return {"target": target, "port": port}
 
     @property
@@ -48,7 +57,12 @@ class Listener(Frozen):
     tls: bool = False
 
 
-_SIZE = re.compile(r"^\d{1,9}[km]?$")
+SIZE_PATTERN = r"^[1-9][0-9]{0,8}[km]?$"
+
+
+def _bytes(value: object) -> object:
+    """A bare number is a number of bytes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Proxy(Frozen):
@@ -65,15 +79,27 @@ class Proxy(Frozen):
         HttpTarget(address="127.0.0.1", port=8080, path="/healthz"),
         description="where the proxy itself answers 200 while it runs, for `keeps_while: - http: …`; false for nowhere",
     )
-    client_timeout: Duration = 60_000
-    idle_timeout: Duration = 75_000
-    max_body: Annotated[str, StringConstraints(pattern=_SIZE.pattern)] | None = Field(
+    client_timeout: PositiveDuration = 60_000
+    idle_timeout: PositiveDuration = 75_000
+    max_body: Annotated[str, BeforeValidator(_bytes), StringConstraints(pattern=SIZE_PATTERN)] | None = Field(
         None, description="largest request body, such as 10m; no limit if left out"
     )
 
+    @field_validator("nodes", mode="after")
+    @classmethod
+    def _nodes_once(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        for place, node in enumerate(nodes):
+            if node in nodes[:place]:
+                raise WrongError(f"'{node}' is named twice", "remove one of the two", at=(place,))
+        return nodes
+
     @model_validator(mode="after")
     def _listeners_once(self) -> Proxy:
-        seen = [(listener.on.target, listener.on.port) for listener in self.listeners]
-        if twice := {f"{target}:{port}" for target, port in seen if seen.count((target, port)) > 1}:
-            raise ValueError(f"{', '.join(sorted(twice))} is listened on twice; name all its sites in one listener")
+        seen: set[tuple[str, int]] = set()
+        for place, listener in enumerate(self.listeners):
+            socket = (listener.on.target, listener.on.port)
+            if socket in seen:
+                hint = "name all its sites in one listener"
+                raise WrongError(f"{join_host_port(*socket)} is listened on twice", hint, at=("listeners", place, "on"))
+            seen.add(socket)
         return self

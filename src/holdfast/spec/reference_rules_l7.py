@@ -9,9 +9,10 @@ from holdfast.findings import Severity
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
 from .positions import Path
+from .proxies import Proxy
 from .resolve import listener_addresses
 from .sites import Route
-from .values import as_address
+from .values import Address, as_address, join_host_port
 
 
 def servers_exist(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -31,26 +32,37 @@ def pools_exist(spec: ClusterSpec) -> Iterator[Mistake]:
             for pool in route.split:
                 used.add(pool)
                 if pool not in spec.pools:
-                    path = ("sites", site_name, "routes", index, "to", pool)
-                    yield unknown("SITE001", path, "pool", pool, spec.pools)
+                    split = isinstance(route.to, dict)
+                    path: Path = ("sites", site_name, "routes", index, "to")
+                    path = (*path, pool) if split else path
+                    yield unknown("SITE001", path, "pool", pool, spec.pools, key=split)
     for name in spec.pools:
-        if name not in used:
-            yield Mistake(
-                "POOL002", ("pools", name), f"no route sends anything to pool '{name}'", severity=Severity.WARNING
-            )
+        if name not in used and used <= spec.pools.keys():  # otherwise a misspelt name is likelier
+            message, hint = f"no route sends anything to pool '{name}'", "name it in a route's `to`, or remove it"
+            yield Mistake("POOL002", ("pools", name), message, hint, Severity.WARNING, key=True)
+
+
+def sites_are_served(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A site that no listener names gets no request: likely forgotten."""
+    served = {site for proxy in spec.proxies.values() for listener in proxy.listeners for site in listener.sites}
+    for name in spec.sites:
+        if name not in served and served <= spec.sites.keys():
+            message, hint = f"no listener serves site '{name}'", "name it in a listener's `sites`, or remove it"
+            yield Mistake("SITE004", ("sites", name), message, hint, Severity.WARNING, key=True)
 
 
 def routes_can_match(spec: ClusterSpec) -> Iterator[Mistake]:
-    """First match wins, so what stands behind a route for everything never gets a request."""
+    """First match wins, so what stands behind a route that takes the same requests never gets one."""
     for site_name, site in spec.sites.items():
-        for index, route in enumerate(site.routes[:-1]):
-            if route.is_everything:
+        for index, route in enumerate(site.routes):
+            first = next((i for i, earlier in enumerate(site.routes[:index]) if earlier.covers(route)), None)
+            if first is not None:
+                what = "everything" if site.routes[first].is_everything else "all that it could match"
                 yield Mistake(
-                    "SITE002", ("sites", site_name, "routes", index + 1),
-                    f"this route is never reached: route {index + 1} of '{site_name}' takes everything",
-                    "move the route that takes everything to the end", Severity.WARNING,
+                    "SITE002", ("sites", site_name, "routes", index),
+                    f"this route is never reached: route {first + 1} of '{site_name}' takes {what}",
+                    "move it before that one: the first match wins", Severity.WARNING,
                 )  # fmt: skip
-                break
 
 
 def proxies_are_complete(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -74,7 +86,7 @@ def proxies_are_complete(spec: ClusterSpec) -> Iterator[Mistake]:
                 known = spec.vrrp[group].addresses
                 wanted = listener.on.address_name or ""
                 yield unknown("PROXY004", (*path, "on"), f"address of '{group}' named", wanted, known)
-            for node in sorted(set(proxy.nodes) - set(spec.vrrp[group].members)):
+            for node in sorted({n for n in proxy.nodes if n in spec.nodes} - set(spec.vrrp[group].members)):
                 yield Mistake(
                     "PROXY005", (*path, "on"), f"'{node}' runs this proxy, but never holds '{group}'",
                     f"add it to vrrp.{group}.nodes, or take it out of proxies.{name}.nodes",
@@ -92,7 +104,9 @@ def hosts_are_clear(spec: ClusterSpec) -> Iterator[Mistake]:
                 for host in (site.hosts or ("",)) if site else ():
                     if host in seen:
                         what = f"the host {host}" if host else "every other host"
-                        yield Mistake("PROXY006", path, f"{what} is taken by site '{seen[host]}' on this listener")
+                        message = f"{what} is taken by site '{seen[host]}' on this listener"
+                        hint = "give each host to one site" if host else "name the hosts of all sites but one"
+                        yield Mistake("PROXY006", path, message, hint)
                     seen[host] = site_name
                 if site and listener.tls and not site.certificate:
                     yield Mistake(
@@ -101,27 +115,62 @@ def hosts_are_clear(spec: ClusterSpec) -> Iterator[Mistake]:
                     )  # fmt: skip
 
 
-def sockets_are_free(spec: ClusterSpec) -> Iterator[Mistake]:
-    """On one node every address and port belongs to one proxy."""
-    taken: dict[tuple[str, str, int], str] = {}
+def literal_addresses_are_own(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A listener's literal address is one that each node of the proxy has, or may come to hold."""
     for name, proxy in spec.proxies.items():
-        sockets: list[tuple[str, int, Path]] = [
-            (str(address), listener.on.port, ("proxies", name, "listeners", index, "on"))
-            for index, listener in enumerate(proxy.listeners)
-            for address in listener_addresses(spec, listener.on.target)
-        ]
-        if proxy.health:
-            sockets.append((proxy.health.address, proxy.health.port, ("proxies", name, "health")))
-        for node in proxy.nodes:
-            for address, port, path in sockets:
-                owner = taken.setdefault((node, address, port), name)
-                wildcard = next((a for a in ("0.0.0.0", "::") if (node, a, port) in taken and a != address), None)
-                if owner != name or (wildcard and taken[(node, wildcard, port)] != name):
-                    other = owner if owner != name else taken[(node, str(wildcard), port)]
-                    yield Mistake(
-                        "PROXY008", path, f"{address}:{port} on '{node}' belongs to proxy '{other}' already",
-                        "give one of them another port" + ("; `health:` names it" if path[-1] == "health" else ""),
-                    )  # fmt: skip
+        for index, listener in enumerate(proxy.listeners):
+            address = as_address(listener.on.target)
+            if address is None or address.is_unspecified or address.is_loopback:
+                continue
+            groups = [group for group in spec.vrrp.values() if address in {a.ip for a in group.addresses.values()}]
+            holders = {member for group in groups for member in group.members}
+            strange = [
+                node
+                for node in proxy.nodes
+                if node in spec.nodes and node not in holders and address not in spec.nodes[node].addresses
+            ]
+            if strange:
+                yield Mistake(
+                    "PROXY009", ("proxies", name, "listeners", index, "on"),
+                    f"{address} is no address of {', '.join(strange)}",
+                    "name a VRRP group, such as 'www:80', or listen on every address: '0.0.0.0:80', '[::]:80'",
+                )  # fmt: skip
+
+
+def sockets_are_free(spec: ClusterSpec) -> Iterator[Mistake]:
+    """On one node every address and port belongs to one listener; 0.0.0.0 and :: stand for all of their family."""
+    taken: dict[tuple[str, int], list[tuple[Address, str]]] = {}
+    reported: set[Path] = set()
+    for name, proxy in spec.proxies.items():
+        for address, port, path in _sockets(spec, name, proxy):
+            for node in proxy.nodes:
+                others = taken.setdefault((node, port), [])
+                found = next((other for other in others if _overlap(other[0], address)), None)
+                if found and path not in reported:
+                    reported.add(path)
+                    yield _taken(join_host_port(str(address), port), node, found, name, path)
+                others.append((address, name))
+
+
+def _sockets(spec: ClusterSpec, name: str, proxy: Proxy) -> Iterator[tuple[Address, int, Path]]:
+    if proxy.health and (own := as_address(proxy.health.address)):
+        yield own, proxy.health.port, ("proxies", name, "health")
+    for index, listener in enumerate(proxy.listeners):
+        for address in listener_addresses(spec, listener.on.target):
+            yield address, listener.on.port, ("proxies", name, "listeners", index, "on")
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    return one == other or (one.version == other.version and (one.is_unspecified or other.is_unspecified))
+
+
+def _taken(socket: str, node: str, found: tuple[Address, str], name: str, path: Path) -> Mistake:
+    owner = "this proxy" if found[1] == name else f"proxy '{found[1]}'"
+    covers = f" ({found[0]} covers it)" if found[0].is_unspecified else ""
+    hint = "give one of them another port"
+    if path[-1] == "health":
+        hint = "give it another port, such as `health: 127.0.0.1:8081/healthz`, or `health: false`"
+    return Mistake("PROXY008", path, f"{socket} on '{node}' belongs to {owner} already{covers}", hint)
 
 
 def cookies_differ(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -143,9 +192,11 @@ def cookies_differ(spec: ClusterSpec) -> Iterator[Mistake]:
 RULES = (
     servers_exist,
     pools_exist,
+    sites_are_served,
     routes_can_match,
     proxies_are_complete,
     hosts_are_clear,
+    literal_addresses_are_own,
     sockets_are_free,
     cookies_differ,
 )

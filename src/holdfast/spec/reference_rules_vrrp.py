@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from holdfast.findings import Severity
 
-from .checks import Tracker
+from .checks import HttpTarget
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
-from .resolve import advert_family, advert_interface, carrying_interface, interface_in, network_of
-from .values import as_address
-from .vrrp import VrrpGroup
+from .positions import Path
+from .resolve import advert_family, advert_interface, carrying_interface, interface_in, network_of, with_prefix
+from .values import Address, as_address, join_host_port
+from .vrrp import FloatingAddress, VrrpGroup
+
+_ONE_EACH = "each address belongs to one network: correct one cidr, or merge the two"
 
 
 def networks_are_distinct(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -20,11 +23,14 @@ def networks_are_distinct(spec: ClusterSpec) -> Iterator[Mistake]:
     for index, (name, subnet) in enumerate(seen):
         for other, other_subnet in seen[:index]:
             if subnet.version == other_subnet.version and subnet.overlaps(other_subnet):
-                yield Mistake("NET001", ("networks", name, "cidr"), f"{subnet} overlaps {other_subnet} of '{other}'")
+                yield Mistake(
+                    "NET001", ("networks", name, "cidr"), f"{subnet} overlaps {other_subnet} of '{other}'", _ONE_EACH
+                )
     for name, network in spec.networks.items():
         for gateway in network.gateway:
             if network.subnet_of(gateway) is None:
-                yield Mistake("NET002", ("networks", name, "gateway"), f"the gateway {gateway} is not in this network")
+                message, hint = f"the gateway {gateway} is not in this network", "correct it, or the network's cidr"
+                yield Mistake("NET002", ("networks", name, "gateway"), message, hint)
 
 
 def nodes_are_on_networks(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -40,7 +46,8 @@ def nodes_are_on_networks(spec: ClusterSpec) -> Iterator[Mistake]:
                         "add the network under `networks:` with its cidr, or correct the address",
                     )  # fmt: skip
                 if str(address) in owners:
-                    yield Mistake("NET004", path, f"{address} belongs to '{owners[str(address)]}' already")
+                    message = f"{address} belongs to '{owners[str(address)]}' already"
+                    yield Mistake("NET004", path, message, "give each node its own address")
                 owners[str(address)] = name
 
 
@@ -49,54 +56,92 @@ def members_exist(spec: ClusterSpec) -> Iterator[Mistake]:
     for group_name, group in spec.vrrp.items():
         for index, member in enumerate(group.nodes):
             if member not in spec.nodes:
-                key = member if isinstance(group.nodes, dict) else index
-                yield unknown("VRRP001", ("vrrp", group_name, "nodes", key), "node", member, spec.nodes)
+                named = isinstance(group.nodes, dict)
+                path = ("vrrp", group_name, "nodes", member if named else index)
+                yield unknown("VRRP001", path, "node", member, spec.nodes, key=named)
 
 
 def _sound_members(spec: ClusterSpec, group: VrrpGroup) -> list[str]:
     return [member for member in group.members if member in spec.nodes]
 
 
+def addresses_float_once(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A floating address is nobody's own, and floats once."""
+    own = {address: name for name, node in spec.nodes.items() for address in node.addresses}
+    floating: dict[Address, str] = {}
+    for group_name, _, floated, path in _floating(spec):
+        if floated.ip in own:
+            message, hint = f"{floated.ip} is the own address of '{own[floated.ip]}'", "let a free address float"
+            yield Mistake("VRRP002", path, message, hint)
+        if floated.ip in floating:
+            message = f"{floated.ip} floats in '{floating[floated.ip]}' already"
+            yield Mistake("VRRP003", path, message, "name it in one group, once")
+        floating[floated.ip] = group_name
+
+
+def addresses_are_for_hosts(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A network's own and its broadcast address answer nobody; a prefix other than the network's splits it."""
+    for _, _, floated, path in _floating(spec):
+        network = network_of(spec, floated.ip)
+        subnet = spec.networks[network].subnet_of(floated.ip) if network else None
+        if subnet is None:
+            continue
+        if subnet.version == 4 and subnet.prefixlen < 31 and floated.ip in (subnet[0], subnet[-1]):
+            which = "the network itself" if floated.ip == subnet[0] else "the network's broadcast address"
+            yield Mistake("VRRP011", path, f"{floated.ip} is {which}", f"write an address inside {subnet}")
+        written = with_prefix(spec, floated.address).network.prefixlen
+        if written not in (subnet.prefixlen, subnet.max_prefixlen):
+            yield Mistake(
+                "VRRP012", path, f"the prefix /{written} differs from /{subnet.prefixlen} of network '{network}'",
+                "leave the prefix out, or correct it", Severity.WARNING,
+            )  # fmt: skip
+
+
 def addresses_fit(spec: ClusterSpec) -> Iterator[Mistake]:
-    """Each floating address fits an interface of every member, is nobody's own, and floats once."""
-    own = {str(address): name for name, node in spec.nodes.items() for address in node.addresses}
-    floating: dict[str, str] = {}
+    """Each floating address fits an interface of every member."""
+    for _, group, floated, path in _floating(spec):
+        members = _sound_members(spec, group)
+        if floated.interface:
+            yield from _lacking(spec, group, floated.interface, (*path, "interface"))
+        elif homeless := [member for member in members if carrying_interface(spec, member, floated) is None]:
+            yield Mistake(
+                "VRRP005", path, f"no interface of {', '.join(homeless)} is in the network of {floated.ip}",
+                "correct the address, give the nodes an address in that network, or name the interface: "
+                f"{{address: {floated.address}, interface: eth0}}",
+            )  # fmt: skip
+
+
+def _floating(spec: ClusterSpec) -> Iterator[tuple[str, VrrpGroup, FloatingAddress, Path]]:
     for group_name, group in spec.vrrp.items():
         for key, floated in group.addresses.items():
-            path = ("vrrp", group_name, "addresses", int(key) if key.isdigit() else key)
-            ip = str(floated.ip)
-            if ip in own:
-                yield Mistake("VRRP002", path, f"{ip} is the own address of '{own[ip]}': it can't float")
-            if ip in floating:
-                yield Mistake("VRRP003", path, f"{ip} floats in '{floating[ip]}' already")
-            floating[ip] = group_name
-            for member in _sound_members(spec, group):
-                if floated.interface and floated.interface not in spec.nodes[member].interfaces:
-                    yield unknown(
-                        "VRRP004", path, f"interface on {member}", floated.interface, spec.nodes[member].interfaces
-                    )
-                elif carrying_interface(spec, member, floated) is None:
-                    yield Mistake(
-                        "VRRP005", path, f"'{member}' has no interface in the network of {ip}",
-                        "give the node an address in that network, or name the interface: "
-                        f"{{address: {floated.address}, interface: eth0}}",
-                    )  # fmt: skip
+            yield group_name, group, floated, ("vrrp", group_name, "addresses", int(key) if key.isdigit() else key)
+
+
+def _lacking(spec: ClusterSpec, group: VrrpGroup, interface: str, path: Path) -> Iterator[Mistake]:
+    """One mistake for all members that have no such interface."""
+    nodes = [name for name in _sound_members(spec, group) if interface not in spec.nodes[name].interfaces]
+    if nodes:
+        known = [name for node in nodes for name in spec.nodes[node].interfaces]
+        yield unknown("VRRP004", path, "interface", interface, dict.fromkeys(known), where=f" on {', '.join(nodes)}")
 
 
 def adverts_can_be_sent(spec: ClusterSpec) -> Iterator[Mistake]:
     """The adverts' interface exists everywhere, and has an address of their family."""
     for group_name, group in spec.vrrp.items():
+        if group.interface:
+            yield from _lacking(spec, group, group.interface, ("vrrp", group_name, "interface"))
+        family, mute = advert_family(group), []
         for member in _sound_members(spec, group):
             name = advert_interface(spec, group, member)
             interface = spec.nodes[member].interfaces.get(name) if name else None
-            if group.interface and interface is None:
-                path = ("vrrp", group_name, "interface")
-                yield unknown("VRRP004", path, f"interface on {member}", group.interface, spec.nodes[member].interfaces)
-            elif interface and all(a.version != advert_family(group) for a in interface.addresses):
-                yield Mistake(
-                    "VRRP006", ("vrrp", group_name), f"'{member}' has no IPv{advert_family(group)} address on {name}, "
-                    "where the group's adverts are sent", "add one, or choose another `interface`",
-                )  # fmt: skip
+            if interface and all(a.version != family for a in interface.addresses):
+                mute.append(f"{name} of {member}")
+        if mute:
+            yield Mistake(
+                "VRRP006", ("vrrp", group_name, "interface" if group.interface else "addresses"),
+                f"adverts go out over IPv{family}, but {', '.join(mute)} has no such address",
+                "add one, or choose another `interface`",
+            )  # fmt: skip
 
 
 def vrids_differ_on_a_segment(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -123,45 +168,58 @@ def trackers_make_sense(spec: ClusterSpec) -> Iterator[Mistake]:
     for group_name, group in spec.vrrp.items():
         for index, tracker in enumerate(group.keeps_while):
             path = ("vrrp", group_name, "keeps_while", index)
-            if not group.preempts and (tracker.on_loss == "yield" or tracker.weight is not None):
-                meant = "on_loss: yield" if tracker.weight is None else f"weight: {tracker.weight}"
+            meant = "on_loss" if tracker.weight is None else "weight"
+            lowers = tracker.on_loss == "yield" or tracker.weight is not None
+            if not group.preempts and lowers:
                 yield Mistake(
-                    "VRRP008", path, f"`{meant}` with `preempt: false` never fails over: a lower priority alone takes "
-                    "nothing from a holder that nobody may preempt", "write `on_loss: release`, or `preempt: true`",
+                    "VRRP008", (*path, meant), f"`{meant}: {getattr(tracker, meant)}` with `preempt: false` never "
+                    "fails over: a lower priority alone takes nothing from a holder that nobody may preempt",
+                    "write `on_loss: release`, or `preempt: true`",
                 )  # fmt: skip
-            for member in _sound_members(spec, group):
-                if tracker.interface and tracker.interface not in spec.nodes[member].interfaces:
-                    known = spec.nodes[member].interfaces
-                    yield unknown("VRRP004", path, f"interface on {member}", tracker.interface, known)
-            if tracker.kind == "http":
-                yield from _somebody_answers(spec, group, tracker, (*path, "http"))
+            if tracker.interface is None:
+                continue
+            yield from _lacking(spec, group, tracker.interface, (*path, "interface"))
+            senders = [n for n in _sound_members(spec, group) if advert_interface(spec, group, n) == tracker.interface]
+            if senders and lowers:
+                yield Mistake(
+                    "VRRP010", (*path, meant), f"the group's adverts of {', '.join(senders)} use {tracker.interface}: "
+                    "without it nobody would hear of a lower rank",
+                    "write `on_loss: release`; the interface of the adverts is always tracked",
+                )  # fmt: skip
 
 
-def _somebody_answers(
-    spec: ClusterSpec, group: VrrpGroup, tracker: Tracker, path: tuple[str | int, ...]
-) -> Iterator[Mistake]:
+def somebody_answers(spec: ClusterSpec) -> Iterator[Mistake]:
     """An HTTP tracker that nothing of the spec answers would keep every node from holding the addresses."""
-    target = tracker.http
-    address = as_address(target.address) if target else None
-    if target is None or address is None or not address.is_loopback:
-        return
-    for member in _sound_members(spec, group):
-        proxies = [proxy for proxy in spec.proxies.values() if member in proxy.nodes]
-        served = [p.health for p in proxies if p.health]
-        if not any((h.address, h.port, h.path) == (target.address, target.port, target.path) for h in served):
-            yield Mistake(
-                "VRRP009", path, f"no proxy of this spec answers {target.address}:{target.port}{target.path} on "
-                f"'{member}'; if nothing else does, '{member}' never holds the group",
-                "proxies answer 127.0.0.1:8080/healthz unless their `health` says otherwise", Severity.WARNING,
-            )  # fmt: skip
+    for group_name, group in spec.vrrp.items():
+        for index, tracker in enumerate(group.keeps_while):
+            target = tracker.http
+            address = as_address(target.address) if target else None
+            if target is None or address is None or not address.is_loopback:
+                continue
+            mute = [name for name in _sound_members(spec, group) if target not in _answered(spec, name)]
+            if mute:
+                names, question = ", ".join(mute), join_host_port(target.address, target.port) + target.path
+                yield Mistake(
+                    "VRRP009", ("vrrp", group_name, "keeps_while", index, "http"),
+                    f"no proxy of this spec answers {question} on {names}; "
+                    f"if nothing else does, {names} never holds the group",
+                    "proxies answer 127.0.0.1:8080/healthz unless their `health` says otherwise", Severity.WARNING,
+                )  # fmt: skip
+
+
+def _answered(spec: ClusterSpec, node: str) -> list[HttpTarget]:
+    return [proxy.health for proxy in spec.proxies.values() if node in proxy.nodes and proxy.health]
 
 
 RULES = (
     networks_are_distinct,
     nodes_are_on_networks,
     members_exist,
+    addresses_float_once,
+    addresses_are_for_hosts,
     addresses_fit,
     adverts_can_be_sent,
     vrids_differ_on_a_segment,
     trackers_make_sense,
+    somebody_answers,
 )

@@ -17,7 +17,7 @@ def check_references(spec: ClusterSpec, positions: Positions) -> list[Finding]:
             severity=mistake.severity,
             message=mistake.message,
             hint=mistake.hint,
-            location=positions.at(mistake.path),
+            location=positions.at(mistake.path, key=mistake.key),
         )
         for rule in (*reference_rules_vrrp.RULES, *reference_rules_l7.RULES)
         for mistake in rule(spec)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from .values import Frozen, Name, ShortForm
+from .values import Frozen, Name, NetworkText, ShortForm, WrongError, shown
 
 
 def _as_tuple(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
+
+
+def _one_or_more(item: Any) -> BeforeValidator:
+    """For a tuple that may be written as a single value."""
+    return BeforeValidator(_as_tuple, json_schema_input_type=item | tuple[item, ...])
 
 
 HostName = Annotated[
@@ -34,15 +38,18 @@ Literally = Annotated[str, StringConstraints(min_length=1, max_length=200, patte
 def _check_regex(value: str) -> str:
     """Both engines use PCRE2; Python's own `re` finds the syntax errors that they share."""
     if any(ord(c) < 0x20 or c in "\"'\x7f" for c in value):
-        raise ValueError("a regular expression may not contain quotes or control characters")
+        hint = "write . for a quote"
+        raise WrongError("a regular expression may not contain quotes or control characters", hint)
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+        raise WrongError(
+            f"{shown(value)} is not a regular expression: {error}", "check brackets and backslashes"
+        ) from None
     return value
 
 
-Regex = Annotated[str, StringConstraints(min_length=1, max_length=500), BeforeValidator(lambda v: v)]
+Regex = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_check_regex)]
 
 
 class ValueMatch(ShortForm):
@@ -60,15 +67,10 @@ class ValueMatch(ShortForm):
         """The exact value."""
         return {"equals": value}
 
-    @field_validator("regex", mode="after")
-    @classmethod
-    def _regex(cls, value: str | None) -> str | None:
-        return None if value is None else _check_regex(value)
-
     @model_validator(mode="after")
     def _exactly_one(self) -> ValueMatch:
         if sum(v is not None for v in (self.equals, self.contains, self.regex, self.present)) != 1:
-            raise ValueError("exactly one of `equals`, `contains`, `regex` and `present` is needed")
+            raise WrongError("not exactly one condition", "write one of `equals`, `contains`, `regex` and `present`")
         return self
 
 
@@ -85,15 +87,21 @@ class Sticky(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """`source`."""
         if value != "source":
-            raise ValueError("write `sticky: source` or `sticky: {cookie: NAME}`")
+            raise WrongError(
+                f"{shown(value)} keeps no client anywhere", "write `sticky: source` or `sticky: {cookie: NAME}`"
+            )
         return {"source": True}
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Sticky:
         if (self.source is None) == (self.cookie is None):
-            raise ValueError("sticky is either `source` or `{cookie: NAME}`")
+            given = "both" if self.source else "none"
+            hint = "write `sticky: source` or `sticky: {cookie: NAME}`"
+            raise WrongError(f"a client is kept by its address or by a cookie, here by {given}", hint)
         if not self.keeps or len(set(self.keeps)) != len(self.keeps):
-            raise ValueError("`keeps` is [variant], or [variant, server]")
+            raise WrongError(
+                "`keeps` names each thing once", "write [variant], [server] or [variant, server]", at=("keeps",)
+            )
         return self
 
 
@@ -114,7 +122,9 @@ class Redirect(ShortForm):
     @classmethod
     def _placeholders(cls, value: str) -> str:
         if set(re.findall(r"\{[^}]*\}?|\}", value)) - {"{host}", "{uri}"}:
-            raise ValueError("only {host} and {uri} may stand in braces")
+            raise WrongError(
+                f"{shown(value)} has something else than {{host}} and {{uri}} in braces", "write {host} or {uri}"
+            )
         return value
 
 
@@ -137,23 +147,19 @@ class Match(Frozen):
 
     path: PathPrefix | None = Field(None, description="whole segments, after decoding and normalising")
     path_regex: Regex | None = Field(None, description="on the decoded, normalised path; anchor it with ^ and $")
-    user_agent: Annotated[tuple[Literally, ...], BeforeValidator(_as_tuple)] = ()
+    user_agent: Annotated[tuple[Literally, ...], _one_or_more(Literally), Field(max_length=100)] = ()
     header: dict[HeaderName, ValueMatch] = {}
     cookie: dict[CookieName, ValueMatch] = {}
-    method: Annotated[tuple[Method, ...], BeforeValidator(_as_tuple)] = ()
-    source: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_as_tuple)] = ()
+    method: Annotated[tuple[Method, ...], _one_or_more(Method), Field(max_length=20)] = ()
+    source: Annotated[tuple[NetworkText, ...], _one_or_more(NetworkText), Field(max_length=500)] = ()
 
     @field_validator("path", mode="after")
     @classmethod
     def _normal(cls, value: str | None) -> str | None:
         if value is not None and ("//" in value or any(part in (".", "..") for part in value.split("/"))):
-            raise ValueError("a path is written as it is matched: without //, /./ and /../")
+            hint = "write it as it is matched, without //, /./ and /../"
+            raise WrongError(f"{shown(value)} can never match: requests are normalised first", hint)
         return value
-
-    @field_validator("path_regex", mode="after")
-    @classmethod
-    def _regex(cls, value: str | None) -> str | None:
-        return None if value is None else _check_regex(value)
 
     @property
     def is_everything(self) -> bool:
@@ -161,6 +167,16 @@ class Match(Frozen):
         return self.path in (None, "/") and not (
             self.path_regex or self.user_agent or self.header or self.cookie or self.method or self.source
         )
+
+    def covers(self, later: Match) -> bool:
+        """Whether this route surely takes every request that `later` matches: it asks for a path at most."""
+        if self.is_everything:
+            return True
+        if self.path is None or self.path_regex or self.user_agent or self.header or self.cookie:
+            return False
+        if self.method or self.source or later.path is None:
+            return False
+        return (later.path.rstrip("/") + "/").startswith(self.path.rstrip("/") + "/")
 
 
 Percent = Annotated[int, Field(ge=0, le=100, strict=True)]
@@ -177,13 +193,18 @@ class Route(Match):
     @model_validator(mode="after")
     def _one_action(self) -> Route:
         if sum(action is not None for action in (self.to, self.redirect, self.respond)) != 1:
-            raise ValueError("a route says exactly one of `to`, `redirect` and `respond`")
+            given = [name for name in ("to", "redirect", "respond") if getattr(self, name) is not None]
+            message = f"this route says {' and '.join(given)}" if given else "this route does not say what happens"
+            raise WrongError(message, "write exactly one of `to: POOL`, `redirect: URL` and `respond: STATUS`")
         if isinstance(self.to, dict) and sum(self.to.values()) != 100:
-            raise ValueError(f"the percentages add up to {sum(self.to.values())}, not to 100")
+            hint = "change them so that the sum is 100"
+            raise WrongError(f"the percentages add up to {sum(self.to.values())}, not to 100", hint, at=("to",))
         if self.sticky and self.to is None:
-            raise ValueError("`sticky` belongs to a route with `to`")
+            hint = "remove `sticky`: nothing is chosen here"
+            raise WrongError("`sticky` belongs to a route with `to`", hint, at=("sticky",))
         if self.sticky and isinstance(self.to, dict) and "variant" not in self.sticky.keeps:
-            raise ValueError("a server can't be kept where the variant is drawn anew: keep [variant, server]")
+            message = "a server can't be kept where the pool is drawn anew each time"
+            raise WrongError(message, "write `keeps: [variant, server]`", at=("sticky", "keeps"))
         return self
 
     @property
@@ -204,6 +225,7 @@ class Site(Frozen):
     @field_validator("hosts", mode="after")
     @classmethod
     def _once(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(hosts)) != len(hosts):
-            raise ValueError("a host is named twice")
+        for place, host in enumerate(hosts):
+            if host in hosts[:place]:
+                raise WrongError(f"the host {host} is named twice", "remove one of the two", at=(place,))
         return hosts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,17 +20,56 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-_DURATION = re.compile(r"^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$")
+_DURATION = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?(ms|s|m|h)")
 _MILLISECONDS_PER = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+LONGEST = 24 * 3_600_000  # the engines count in 31 bits of milliseconds (24 days); nobody means to wait that long
+
+
+class WrongError(ValueError):
+    """What a validator refuses: `hint` says what would be right, `at` which place below the model is meant."""
+
+    def __init__(self, message: str, hint: str = "", *, at: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.at = at
 
 
 def parse_duration(value: object) -> int:
-    """Milliseconds of a duration such as `100ms`, `2s`, `10m` or `1h`; ValueError says what is right."""
-    if isinstance(value, str) and (found := _DURATION.match(value.strip())):
-        milliseconds = float(found[1]) * _MILLISECONDS_PER[found[2]]
-        if milliseconds == int(milliseconds):
-            return int(milliseconds)
-    raise ValueError("a duration is a number with a unit, such as 100ms, 2s, 10m or 1h")
+    """Milliseconds of a duration such as `100ms`, `2s`, `10m` or `1h`, at most 24h; WrongError says what is right."""
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        unit = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        hint = (
+            f"add a unit: {value}ms, or {value}s" if unit else "write a number with its unit, such as 100ms, 2s or 10m"
+        )
+        raise WrongError(f"{shown(value)} is not a duration", hint)
+    thousandths = int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0"))
+    milliseconds, rest = divmod(thousandths * _MILLISECONDS_PER[found[3]], 1000)
+    if rest:
+        raise WrongError(f"{shown(value)} is finer than a millisecond", "write whole milliseconds, such as 100ms")
+    if milliseconds > LONGEST:
+        raise WrongError(f"{shown(value)} is longer than a day", "write 24h or less")
+    return milliseconds
+
+
+def _not_zero(milliseconds: int) -> int:
+    if milliseconds == 0:
+        raise WrongError("this time cannot be zero", "write 1ms or more")
+    return milliseconds
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: short, on one line, without control characters."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) < 80 else f"{text[:76]}…"
 
 
 def format_duration(milliseconds: int) -> str:
@@ -40,11 +80,11 @@ def format_duration(milliseconds: int) -> str:
     return f"{milliseconds}ms"
 
 
-Duration = Annotated[
-    int,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h)$", "examples": ["100ms", "2s"]}),
-]
+_DURATION_SCHEMA = WithJsonSchema(
+    {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)$", "examples": ["100ms", "2s"]}
+)
+Duration = Annotated[int, BeforeValidator(parse_duration), _DURATION_SCHEMA]
+PositiveDuration = Annotated[int, AfterValidator(_not_zero), BeforeValidator(parse_duration), _DURATION_SCHEMA]
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -55,6 +95,47 @@ Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def parse_address(value: object) -> Address:
+    """An IP address without a prefix; a bare number, which `ipaddress` would take, is none."""
+    if isinstance(value, IPv4Address | IPv6Address):
+        return value
+    address = as_address(value) if isinstance(value, str) else None
+    if address is not None:
+        return address
+    bare = value.partition("/")[0] if isinstance(value, str) else ""
+    raise WrongError(
+        f"{shown(value)} is not an IP address",
+        f"write it without the prefix: {bare}" if as_address(bare) else "write one such as 10.0.0.5 or fd00::5",
+    )
+
+
+def parse_network(value: object) -> Network:
+    """A network such as `10.0.0.0/24`, a single address included; WrongError says what is right."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    if not isinstance(value, str) or "%" in value:
+        raise WrongError(f"{shown(value)} is not a network", "write one such as 10.0.0.0/24 or fd00::/64")
+    try:
+        return ip_network(value)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        hint = "write one such as 10.0.0.0/24 or fd00::/64"
+        raise WrongError(f"{shown(value)} is not a network", hint) from None
+    raise WrongError(f"{shown(value)} is an address inside a network", f"did you mean {meant}?")
+
+
+AddressText = Annotated[
+    Address, BeforeValidator(parse_address), WithJsonSchema({"type": "string", "examples": ["10.0.0.5", "fd00::5"]})
+]
+NetworkText = Annotated[
+    Network, BeforeValidator(parse_network), WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]})
+]
 
 
 class Frozen(BaseModel):
@@ -83,22 +164,30 @@ class ShortForm(Frozen):
         return {"anyOf": [cls.short_schema, handler.resolve_ref_schema(handler(core))]}
 
 
-def split_host_port(text: str) -> tuple[str, int]:
-    """`web01:80`, `10.0.0.1:80` or `[fd00::1]:80` as (host, port); ValueError says what is right."""
+def split_host_port(text: str, example: str = "web01:80") -> tuple[str, int]:
+    """`web01:80`, `10.0.0.1:80` or `[fd00::1]:80` as (host, port); WrongError says what is right."""
+    hint = f"write it as {example}, or [fd00::1]:80 for IPv6"
+    if as_address(text) is not None and ":" in text:
+        raise WrongError(f"'{text}' has no port, or an IPv6 address without its brackets", hint)
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"'{text}' needs a port at its end, such as web01:80 or [fd00::1]:80")
+    if not colon or not host:
+        raise WrongError(f"'{text}' has no {'host' if colon else 'port'}", hint)
+    if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise WrongError(f"'{port}' is not a port", "a port is a number from 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
-        return str(IPv6Address(host[1:-1])), int(port)
-    if ":" in host or not host:
-        raise ValueError(f"'{text}': write an IPv6 address in brackets, such as [fd00::1]:80")
+        address = as_address(host[1:-1])
+        if not isinstance(address, IPv6Address):
+            raise WrongError(f"'{host}' is not an IPv6 address in brackets", hint)
+        return str(address), int(port)
+    if ":" in host:
+        raise WrongError(f"'{text}' has an IPv6 address without its brackets", f"write it as [{host}]:{port}")
     return host, int(port)
 
 
 def as_address(text: str) -> Address | None:
-    """The IP address that `text` is, or None."""
+    """The IP address that `text` is, or None. One with a zone (`fe80::1%eth0`) means nothing on another node."""
     try:
-        return ip_address(text)
+        return None if "%" in text else ip_address(text)
     except ValueError:
         return None
 

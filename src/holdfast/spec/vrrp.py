@@ -5,11 +5,22 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from .checks import Tracker
 from .nodes import IPInterface
-from .values import Address, Duration, Frozen, InterfaceName, Name, PolicyName, ShortForm
+from .values import (
+    Address,
+    Duration,
+    Frozen,
+    InterfaceName,
+    Name,
+    PolicyName,
+    PositiveDuration,
+    ShortForm,
+    WrongError,
+    shown,
+)
 
 Priority = Annotated[int, Field(ge=1, le=254, strict=True)]
 Vrid = Annotated[int, Field(ge=1, le=255, strict=True)]
@@ -31,13 +42,18 @@ class FloatingAddress(ShortForm):
     @model_validator(mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(text := value.get("address"), str):
-            try:
-                parsed = ip_interface(text) if "/" in text else ip_address(text)
-            except ValueError:
-                raise ValueError(f"'{text}' is not an IP address, with or without /prefix") from None
-            return {**value, "address": parsed}
-        return value
+        value = value if isinstance(value, dict | BaseModel) else cls.from_short(value)
+        if not isinstance(value, dict) or "address" not in value:
+            return value
+        text = value["address"]
+        try:
+            if not isinstance(text, str) or "%" in text:
+                raise ValueError
+            parsed = ip_interface(text) if "/" in text else ip_address(text)
+        except ValueError:
+            hint = "write one such as 10.0.0.3/24 or fd00::3/64; the prefix may be left out"
+            raise WrongError(f"{shown(text)} is not an IP address", hint, at=("address",)) from None
+        return {**value, "address": parsed}
 
     @property
     def ip(self) -> Address:
@@ -54,7 +70,7 @@ def _name_addresses(value: Any) -> Any:
 class PreemptAfter(Frozen):
     """Take the addresses back only after the better node has been well for this long."""
 
-    after: Duration
+    after: PositiveDuration
 
 
 class Hooks(Frozen):
@@ -69,7 +85,7 @@ class VrrpGroup(Frozen):
     """One VRRP instance: its addresses always move together."""
 
     addresses: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")], FloatingAddress],
+        dict[Name, FloatingAddress],
         BeforeValidator(_name_addresses, json_schema_input_type=dict[str, FloatingAddress] | list[FloatingAddress]),
         Field(min_length=1, max_length=500),
     ]
@@ -88,22 +104,34 @@ class VrrpGroup(Frozen):
 
     @model_validator(mode="after")
     def _sound(self) -> VrrpGroup:
-        if not 2 <= len(self.nodes) <= 32:
-            raise ValueError("a group needs two nodes or more: with one there is nobody to take over")
-        if len(set(self.members)) != len(self.members):
-            raise ValueError("a node is named twice in `nodes`")
+        members = list(self.nodes)
+        if len(members) < 2:
+            hint = "name a second node: with one there is nobody to take over"
+            raise WrongError("a group needs two nodes or more", hint, at=("nodes",))
+        if len(members) > 32:
+            raise WrongError(f"a group of {len(members)} nodes", "name 32 at most", at=("nodes",))
+        if twice := [place for place, name in enumerate(members) if name in members[:place]]:
+            raise WrongError(f"'{members[twice[0]]}' is named twice", "remove one of the two", at=("nodes", twice[0]))
         if isinstance(self.nodes, dict) and len(set(self.nodes.values())) != len(self.nodes):
-            raise ValueError("two nodes have the same priority: the higher IP address would decide; order them")
-        if self.version == 2 and (self.advertise_every % 1000 or self.advertise_every > 255_000):
-            raise ValueError("VRRP version 2 advertises in whole seconds, 1s to 255s; take version 3 for less")
-        if self.version == 3 and (self.advertise_every % 10 or not 10 <= self.advertise_every <= 40_950):
-            raise ValueError("VRRP version 3 advertises in steps of 10 ms, 10ms to 40.95s")
-        families = {address.ip.version for address in self.addresses.values()}
-        if self.version == 2 and 6 in families:
-            raise ValueError("VRRP version 2 knows no IPv6; take version 3")
-        if isinstance(self.preempt, PreemptAfter) and not 0 <= self.preempt.after <= 1_000_000:
-            raise ValueError("`preempt: {after: …}` takes at most 1000s")
+            hint = "give each its own: between equals the higher IP address would decide"
+            raise WrongError("two nodes have the same priority", hint, at=("nodes",))
+        self._advert_interval()
+        if self.version == 2 and any(address.ip.version == 6 for address in self.addresses.values()):
+            raise WrongError("VRRP version 2 knows no IPv6", "write `version: 3`, or leave it out", at=("version",))
+        if isinstance(self.preempt, PreemptAfter) and self.preempt.after > 1_000_000:
+            raise WrongError(
+                "keepalived delays a preemption by 1000s at most", "write 1000s or less", at=("preempt", "after")
+            )
         return self
+
+    def _advert_interval(self) -> None:
+        """RFC 3768 counts whole seconds in 8 bits, RFC 5798 centiseconds in 12."""
+        at = ("advertise_every",)
+        if self.version == 2 and (self.advertise_every % 1000 or not 1000 <= self.advertise_every <= 255_000):
+            hint = "write 1s to 255s, or take `version: 3` for less"
+            raise WrongError("VRRP version 2 advertises in whole seconds", hint, at=at)
+        if self.version == 3 and (self.advertise_every % 10 or not 10 <= self.advertise_every <= 40_950):
+            raise WrongError("VRRP version 3 advertises in steps of 10 ms", "write 10ms to 40.95s", at=at)
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""The words for what pydantic and ruamel.yaml say in their own jargon."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# What may be written, for every pattern of the models: a regular expression is no help at night.
+PATTERNS: Mapping[str, str] = {
+    r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$": "use lower-case letters, digits and '-', at most 40",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$": "use letters, digits, '_', '.' and '-', at most 15: the kernel takes no more",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$": (
+        "write a name out of the node's policy (letters, digits, '.', '_', '-'), never a path or a command"
+    ),
+    r"^[^\x00-\x1f\x7f]*$": "write one line without control characters",
+    r"^/[A-Za-z0-9._~&()*+,;=:@%/?-]{0,500}$": (
+        "write a path that begins with '/', such as /healthz; without blanks, quotes, '$', '!' and '#'"
+    ),
+    r"^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$": (
+        "write a host name without port and scheme, such as www.example.com or *.example.com"
+    ),
+    r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$": "use letters, digits and '-' ('_' in header names is dropped on the way)",
+    r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$": "use letters, digits, '_' and '-'",
+    r"^[A-Z]{1,20}$": "write a method in capitals, such as GET",
+    r"^/[^\x00-\x20\x7f?#%\"'\\{};]{0,500}$": (
+        "write a path that begins with '/', decoded (no %XX), without query, blanks, quotes, braces and ';'"
+    ),
+    r"^[^\x00-\x1f\x7f\"'\\]*$": "write one line without quotes and backslashes",
+    r"^(https?://|/)[A-Za-z0-9._~:/?&=+@{}%-]{0,500}$": "write a URL that begins with http://, https:// or '/'",
+    r"^[^\x00-\x1f\x7f\"'\\$%]*$": "write one line without quotes, backslashes, '$' and '%'",
+    r"^[1-9][0-9]{0,8}[km]?$": "write a size such as 10m or 512k",
+    r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$": "write a mail address such as ops@example.com",
+    r"^[A-Za-z0-9.:\[\]-]{1,255}:\d{1,5}$": "write HOST:PORT, such as 127.0.0.1:25",
+    r"^[A-Za-z0-9]{8}$": "write 8 letters and digits",
+}
+
+# What stands where a value belongs, by pydantic's name of the error.
+EXPECTED: Mapping[str, str] = {
+    "int_type": "a whole number", "int_parsing": "a whole number", "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number", "string_type": "a text", "dict_type": "a mapping of names",
+    "tuple_type": "a list", "bool_type": "true or false", "bool_parsing": "true or false",
+    "model_type": "a mapping of fields", "model_attributes_type": "a mapping of fields",
+}  # fmt: skip
+
+_YAML: tuple[tuple[str, str, str], ...] = (
+    (r"character '\\t'", "a tab is used for indentation", "use blanks"),
+    (r"found character (.*) that", r"a value cannot begin with \1", "put it in quotes"),
+    (
+        r"mapping values are not",
+        "a second ': ' on this line",
+        "put the value in quotes, or look for an open quote above",
+    ),
+    (r"sequence entries are not", "a list entry '- ' where none can stand", "begin it on a line of its own"),
+    (r"could not find expected ':'", "a key without ': '", "write `key: value`, with a blank after the colon"),
+    (r"expected <block end>", "this line does not fit those above it", "indent lines that belong together alike"),
+    (r"expected ',' or ']'", "a list is opened with [ and not closed before this", "add ], or a comma"),
+    (r"expected ',' or '}'", "a mapping is opened with { and not closed before this", "add }, or a comma"),
+    (r"found undefined alias '(.*)'", r"the alias *\1 stands for nothing", r"define it above with &\1, or quote it"),
+    (r"found unexpected end of stream", "a quote is opened and never closed", "close it"),
+    (r"found unknown escape character", "an unknown escape in a text in double quotes", "use single quotes"),
+    (r"expected the node content", "a value is missing, or a bracket is open", "check the brackets before this"),
+    (r"special characters are not allowed", "a control character, which YAML does not allow", "remove it"),
+    (r"recursion depth", "it is nested too deeply", "no spec needs this many levels"),
+)
+
+
+def yaml_problem(problem: str) -> tuple[str, str]:
+    """What is wrong and what to do, for a message of ruamel.yaml."""
+    for pattern, message, hint in _YAML:
+        if found := re.search(pattern, problem):
+            return found.expand(message), found.expand(hint)
+    return problem, "check indentation, quotes and brackets here and just above"
