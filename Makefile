@@ -23,12 +23,13 @@ demo: root setup ## Run a two-balancer cluster here, break it, report to build/d
 
 up: root setup ## Keep the demo cluster running to play with · 启动演示集群并保持运行
 	$(HOLDFAST) lab up $(DEMO) --lab $(LAB)
-	@printf '%s\n' "" "It runs. Try, from here:" \
-	  "  $(HOLDFAST) lab status --lab $(LAB)                        who holds what" \
-	  "  $(HOLDFAST) lab exec --lab $(LAB) lb02 ip -brief address    any command inside a node" \
-	  "  $(HOLDFAST) lab fault --lab $(LAB) crash lb01               break something (--heal mends it)" \
-	  "  $(HOLDFAST) lab move --lab $(LAB) www                       a planned switchover" \
-	  "  make down                                            take it down"
+	@printf '  %-82s %s\n' \
+	  "$(HOLDFAST) lab status --lab $(LAB)" "who holds what" \
+	  "$(HOLDFAST) lab exec --lab $(LAB) lb02 ip -brief address" "any command inside a node" \
+	  "$(HOLDFAST) lab exec --lab $(LAB) client curl -sH 'Host: www.example.com' 10.0.0.3" "what a user sees" \
+	  "$(HOLDFAST) lab fault --lab $(LAB) crash lb01" "break something; --heal mends it" \
+	  "$(HOLDFAST) lab move --lab $(LAB) www" "a planned switchover; --back ends it" \
+	  "make down" "take it down"
 
 down: root setup ## Take the demo cluster down · 拆除演示集群
 	$(HOLDFAST) lab down $(LAB)
