@@ -1,0 +1,116 @@
+"""kill -9 of the agent at any moment: afterwards the node is in exactly the old state or exactly the new one."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from tests.agent import bundles
+from tests.agent.machine import Machine, machine, wait_until
+
+from holdfast.bundle import Bundle
+
+pytestmark = pytest.mark.lab
+
+URL = "http://10.9.0.3:8080/"
+JOURNAL_LINES = 12  # an attempt that changes everything writes about so many
+LONGEST_S = 3.0
+
+
+def variant(number: int) -> Bundle:
+    """Two bundles that differ in every service."""
+    return bundles.bundle(
+        bundles.sysctl(**{"net.ipv4.ip_nonlocal_bind": "1", "net.ipv4.ip_default_ttl": str(60 + number)}),
+        bundles.nftables(1000 + number),
+        bundles.nginx(f"state {number}"),
+        bundles.keepalived(150 + number),
+        listeners=((bundles.Service.NGINX, "10.9.0.3", 8080),),
+    )
+
+
+def state_of(node: Machine) -> tuple[str, ...]:
+    """What runs, asked of the kernel and of the programs themselves, not of the agent."""
+    vrrp = int(node.read("/run/holdfast/keepalived/vrrp.pid"))
+    dump = "/tmp/keepalived.data"
+    node.run("rm", "-f", dump)
+    node.run("kill", "-USR1", str(vrrp))
+    wait_until(lambda: node.exists(dump) and "Priority" in node.read(dump))
+    priority = next(line for line in node.read(dump).splitlines() if "Base priority" in line or " Priority =" in line)
+    port = next(
+        word
+        for word in node.run("nft", "list", "table", "inet", "holdfast").stdout.split()
+        if word.isdigit() and len(word) == 4
+    )
+    return (
+        node.get(URL).removeprefix("state "),
+        str(int(node.sysctl("net.ipv4.ip_default_ttl")) - 60),
+        str(int(port) - 1000),
+        str(int(priority.split("=")[1]) - 150),
+        node.read("/etc/holdfast/nginx/nginx.conf").split('return 200 "state ')[1].split("\\n")[0],
+        node.read("/etc/holdfast/keepalived/keepalived.conf").split("priority ")[1].split()[0].removeprefix("15"),
+    )
+
+
+def kill_during(node: Machine, bundle: Bundle, rng: random.Random, by_journal: int | None) -> None:
+    """Kill at a random moment, or as soon as the journal has so many lines."""
+    child = node.spawn_agent("apply", text=bundle.to_json())
+    started = time.monotonic()
+    delay = rng.uniform(0.15, 1.5)
+    journal = node.root / "var/lib/holdfast/journal.jsonl"
+
+    def now() -> bool:
+        if child.poll() is not None or time.monotonic() - started > LONGEST_S:
+            return True
+        if by_journal is None:
+            return time.monotonic() - started >= delay
+        try:
+            return journal.read_bytes().count(b"\n") >= by_journal
+        except FileNotFoundError:
+            return False
+
+    while not now():  # ends: at LONGEST_S
+        time.sleep(0.002)
+    for pid in node.pids_of_agent():
+        os.kill(pid, signal.SIGKILL)
+    child.wait(timeout=60)
+
+
+def check_kills(folder: Path, count: int, seed: int) -> None:
+    rng = random.Random(seed)
+    ends: set[str] = set()
+    with machine(folder) as node:
+        assert node.apply(variant(0))["outcome"] == "committed"
+        now = 0
+        for turn in range(count):
+            other = 1 - now
+            by_journal = 1 + (turn // 2) % JOURNAL_LINES if turn % 2 else None
+            kill_during(node, variant(other), rng, by_journal)
+            told = f"turn {turn} of seed {seed}"
+            recovered = node.agent("recover")
+            assert recovered["outcome"] in ("recovered", "unchanged", "committed"), (told, recovered)
+            found = state_of(node)
+            assert found in (("0",) * 6, ("1",) * 6), (told, found, recovered)
+            wanted = variant(int(found[0])).digest
+            assert node.agent("status")["digest"] == wanted, told
+            assert not node.agent("status")["interrupted"], told
+            workers = node.run("pgrep", "-f", "nginx: worker").stdout
+            assert node.agent("recover")["outcome"] == "unchanged", told
+            assert state_of(node) == found, told
+            assert node.run("pgrep", "-f", "nginx: worker").stdout == workers, told
+            ends.add("old" if int(found[0]) == now else "new")
+            now = int(found[0])
+    assert ends == {"old", "new"}, "the kills all came too early, or too late, to show anything"
+
+
+def test_twenty_kills(tmp_path: Path) -> None:
+    check_kills(tmp_path, 20, seed=20)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_two_hundred_kills(tmp_path: Path) -> None:
+    check_kills(tmp_path, 200, seed=random.SystemRandom().randrange(1 << 32))
