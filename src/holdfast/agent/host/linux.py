@@ -35,6 +35,7 @@ class LinuxHost:
                 timeout=timeout_s,
                 env=environment,
                 check=False,
+                close_fds=False,  # the node's lock is the only file that is inheritable: see lock.py
             )
         except FileNotFoundError as error:
             package = _PACKAGES.get(argv[0], argv[0])

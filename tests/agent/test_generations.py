@@ -1,0 +1,156 @@
+"""Generations on a real disk: staging, the swap and the way back, drift, what is not ours."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+import pytest
+
+from holdfast.agent.generations import Generations, refuse_what_is_not_ours, relative_path, set_aside
+from holdfast.agent.host.port import Places
+from holdfast.bundle import Bundle, BundleFile, Service
+from holdfast.errors import ApplyError, NotOurs, PolicyRefused
+
+USER = getpass.getuser()
+
+
+def a_bundle(text: str = "one", service: Service = Service.NGINX) -> Bundle:
+    path = f"/etc/holdfast/{service}/{service}.conf"
+    file = BundleFile(path=path, content=text, mode=0o640, owner=USER, group=USER)
+    return Bundle(cluster="shop", node="lb01", services=(service,), files=(file,))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path)
+
+
+@pytest.fixture
+def generations(places: Places) -> Generations:
+    return Generations(places)
+
+
+def use(generations: Generations, bundle: Bundle) -> str:
+    name, fresh = generations.name_for(bundle)
+    if fresh:
+        generations.stage(bundle, name)
+    generations.prepare_swap(name, generations.current())
+    generations.swap(bundle.services, {})
+    return name
+
+
+def test_files_have_their_text_and_mode_and_are_reached_through_the_service(
+    generations: Generations, places: Places
+) -> None:
+    name = use(generations, a_bundle())
+    path = places.config / "nginx/nginx.conf"
+    assert path.read_text() == "one"
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert os.readlink(places.config / "current") == f"generations/{name}"
+    assert os.readlink(places.config / "nginx") == "current/nginx"
+    assert generations.bundle(name) == a_bundle()
+    assert (generations.folder(name) / "manifest.json").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_has_the_name_before_everything_is_there(generations: Generations) -> None:
+    bad = a_bundle().model_copy(
+        update={
+            "files": (
+                *a_bundle().files,
+                a_bundle()
+                .files[0]
+                .model_copy(update={"path": "/etc/holdfast/nginx/other.conf", "owner": "nobody-has-this-name"}),
+            )
+        }
+    )
+    name, _ = generations.name_for(bad)
+    with pytest.raises(ApplyError, match="nobody-has-this-name"):
+        generations.stage(bad, name)
+    assert not generations.folder(name).exists()
+
+
+def test_the_way_back_is_one_rename_and_harmless_twice(generations: Generations, places: Places) -> None:
+    old = use(generations, a_bundle("one"))
+    new = use(generations, a_bundle("two", Service.HAPROXY))
+    assert generations.current() == new
+    for _ in range(2):
+        generations.swap_back(old, {})
+        assert generations.current() == old
+        assert (places.config / "nginx/nginx.conf").read_text() == "one"
+        assert not os.path.lexists(places.config / "haproxy")  # its link leads nowhere any more
+    assert generations.drift(old) == ()
+
+
+def test_back_to_nothing(generations: Generations, places: Places) -> None:
+    use(generations, a_bundle())
+    for _ in range(2):
+        generations.swap_back(None, {})
+        assert generations.current() is None
+        assert not os.path.lexists(places.config / "nginx")
+
+
+def test_drift_names_what_was_changed_removed_and_added(generations: Generations) -> None:
+    name = use(generations, a_bundle())
+    assert generations.drift(name) == ()
+    folder = generations.folder(name)
+    (folder / "nginx/nginx.conf").chmod(0o600)
+    assert generations.drift(name) == ("nginx/nginx.conf",)
+    (folder / "nginx/extra.conf").write_text("x")
+    (folder / "nginx/nginx.conf").unlink()
+    assert generations.drift(name) == ("nginx/extra.conf", "nginx/nginx.conf")
+
+
+def test_an_edited_generation_is_staged_under_another_name(generations: Generations) -> None:
+    name = use(generations, a_bundle())
+    assert generations.name_for(a_bundle()) == (name, False)
+    (generations.folder(name) / "nginx/nginx.conf").write_text("edited")
+    assert generations.name_for(a_bundle()) == (f"{name}.1", True)
+
+
+def test_what_is_not_ours_is_named_and_copied_aside(generations: Generations, places: Places) -> None:
+    (places.config / "nginx").mkdir(parents=True)
+    (places.config / "nginx/own.conf").write_text("own")
+    foreign = generations.foreign(a_bundle())
+    assert foreign == (places.config / "nginx",)
+    with pytest.raises(NotOurs, match="etc/holdfast/nginx") as caught:
+        refuse_what_is_not_ours(foreign, ())
+    assert "--adopt" in caught.value.hint
+    (copy,) = set_aside(foreign, places, "a1")
+    assert (Path(copy) / "own.conf").read_text() == "own"
+
+
+def test_previous_is_the_latest_other_bundle(generations: Generations) -> None:
+    assert generations.previous() is None
+    for text in ("one", "two", "three"):
+        generations.commit(use(generations, a_bundle(text)))
+    assert generations.bundle(generations.previous()) == a_bundle("two")
+    generations.commit(use(generations, a_bundle("two")))
+    assert generations.bundle(generations.previous()) == a_bundle("three")
+
+
+def test_five_stay_and_the_one_in_use_is_one_of_them(generations: Generations, places: Places) -> None:
+    first = use(generations, a_bundle("first"))
+    generations.commit(first)
+    for number in range(7):
+        generations.commit(use(generations, a_bundle(str(number))))
+    assert len(list((places.config / "generations").iterdir())) == 5
+    assert not generations.folder(first).exists()
+    assert generations.current() in generations.history()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/nginx/nginx.conf",
+        "/etc/holdfast/nginx.conf",
+        "/etc/holdfast/haproxy/haproxy.cfg",
+        "/etc/holdfast/nginx/../../passwd",
+        "/etc/holdfast/nginx//x",
+        "/etc/holdfast/policy.toml",
+    ],
+)
+def test_a_file_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(PolicyRefused):
+        relative_path(a_bundle().files[0].model_copy(update={"path": path}), a_bundle())

@@ -1,0 +1,161 @@
+"""The journal on disk and the decision over it: any prefix, any torn tail, any kill point."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.agent.journal import (
+    Begin,
+    Ended,
+    Entry,
+    Journal,
+    NftablesBefore,
+    RollingBack,
+    Swapping,
+    SysctlsBefore,
+    Touching,
+    Validated,
+    Verified,
+    decode,
+    encode,
+)
+from holdfast.agent.recovery import Finish, Nothing, RollBack, decide
+from holdfast.bundle import Service
+
+names = st.text("0123456789abcdef", min_size=1, max_size=12)
+texts = st.text(max_size=30)
+begins = st.builds(
+    Begin, attempt=names, node=names, digest=names, old=st.none() | names, new=names, fresh=st.booleans()
+)
+entries: st.SearchStrategy[Entry] = st.one_of(
+    begins,
+    st.builds(SysctlsBefore, values=st.dictionaries(names, texts, max_size=3)),
+    st.builds(Validated),
+    st.builds(Swapping, aside=st.dictionaries(names, names, max_size=2)),
+    st.builds(NftablesBefore, tables=st.tuples(names), listing=texts),
+    st.builds(Touching, service=st.sampled_from(Service), was_running=st.booleans()),
+    st.builds(Verified),
+    st.builds(RollingBack, reason=texts),
+    st.builds(Ended, outcome=st.sampled_from(["committed", "rolled_back"])),
+)
+
+
+def whole_attempt(services: tuple[tuple[Service, bool], ...]) -> list[Entry]:
+    """What an attempt that succeeds writes, in its order."""
+    return [
+        Begin(attempt="a", node="lb01", digest="d", old="old", new="new", fresh=True),
+        SysctlsBefore(values={"net.ipv4.ip_forward": "0"}),
+        Validated(),
+        Swapping(aside={}),
+        NftablesBefore(tables=("inet holdfast",), listing=""),
+        *(Touching(service=service, was_running=running) for service, running in services),
+        Verified(),
+        Ended(outcome="committed"),
+    ]
+
+
+@given(st.lists(entries, max_size=12), st.binary(max_size=40))
+def test_a_torn_or_damaged_tail_costs_nothing_before_it(written: list[Entry], tail: bytes) -> None:
+    data = b"".join(map(encode, written))
+    torn = tail.replace(b"\n", b"")
+    found, used = decode(data + torn)
+    assert list(found) == written
+    assert used == len(data)
+
+
+@given(st.lists(entries, min_size=1, max_size=8), st.data())
+def test_any_prefix_of_the_bytes_gives_a_prefix_of_the_entries(written: list[Entry], data: st.DataObject) -> None:
+    whole = b"".join(map(encode, written))
+    cut = data.draw(st.integers(0, len(whole)))
+    found, used = decode(whole[:cut])
+    assert list(found) == written[: len(found)]
+    assert used <= cut
+    assert len(found) == whole[:cut].count(b"\n")
+
+
+@given(st.lists(entries, min_size=1, max_size=6), st.data())
+def test_a_flipped_bit_is_never_read_as_an_entry(written: list[Entry], data: st.DataObject) -> None:
+    whole = bytearray(b"".join(map(encode, written)))
+    position = data.draw(st.integers(0, len(whole) - 1))
+    whole[position] ^= 1 << data.draw(st.integers(0, 7))
+    found, _ = decode(bytes(whole))
+    assert list(found) == written[: len(found)]
+
+
+@given(st.lists(entries, max_size=20))
+def test_decide_is_total(written: list[Entry]) -> None:
+    assert isinstance(decide(written), Nothing | Finish | RollBack)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Service), st.booleans()), max_size=4), st.data())
+def test_an_attempt_cut_anywhere_is_finished_or_put_back(
+    services: list[tuple[Service, bool]], data: st.DataObject
+) -> None:
+    written = whole_attempt(tuple(services))
+    cut = data.draw(st.integers(0, len(written)))
+    action = decide(written[:cut])
+    if cut in (0, len(written)):
+        assert action == Nothing()
+    elif cut == len(written) - 1:
+        assert isinstance(action, Finish)
+    else:
+        assert isinstance(action, RollBack)
+        # Everything that may have happened is named, and nothing else.
+        done = written[:cut]
+        assert (action.attempt.swapping is not None) == any(isinstance(e, Swapping) for e in done)
+        assert (action.attempt.sysctls is not None) == any(isinstance(e, SysctlsBefore) for e in done)
+        assert (action.attempt.nftables is not None) == any(isinstance(e, NftablesBefore) for e in done)
+        touched = {e.service for e in done if isinstance(e, Touching)}
+        assert {touching.service for touching in action.attempt.touched} == touched
+
+
+@given(st.lists(entries, max_size=15), texts)
+def test_a_recovery_cut_anywhere_decides_the_same_again(written: list[Entry], reason: str) -> None:
+    action = decide(written)
+    if isinstance(action, RollBack):
+        again = decide([*written, RollingBack(reason=reason)])
+        assert isinstance(again, RollBack)
+        for what in ("begin", "sysctls", "swapping", "nftables", "touched"):
+            assert getattr(again.attempt, what) == getattr(action.attempt, what)
+        assert decide([*written, Ended(outcome="rolled_back")]) == Nothing()
+    if isinstance(action, Finish):
+        assert decide([*written, Ended(outcome="committed")]) == Nothing()
+
+
+def test_a_rollback_never_turns_round() -> None:
+    written = [*whole_attempt(())[:-1], RollingBack(reason="interrupted")]
+    assert isinstance(decide(written), RollBack)
+
+
+def test_only_the_first_state_of_a_service_counts() -> None:
+    begin = whole_attempt(())[0]
+    touches = [Touching(service=Service.NGINX, was_running=False), Touching(service=Service.NGINX, was_running=True)]
+    action = decide([begin, *touches])
+    assert isinstance(action, RollBack)
+    assert [touching.was_running for touching in action.attempt.touched] == [False]
+
+
+def test_a_line_after_a_torn_one_starts_afresh(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first, second = whole_attempt(())[:2]
+    Journal(path).append(first)
+    with path.open("ab") as file:
+        file.write(encode(second)[:17])
+    journal = Journal(path)
+    assert journal.entries == (first,)
+    journal.append(second)
+    assert Journal(path).entries == (first, second)
+    journal.rotate()
+    assert Journal(path).entries == ()
+    assert (tmp_path / "journal.last.jsonl").exists()
+    assert path.parent.stat().st_uid == os.getuid()
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"\n", b"\0" * 100, b"00000000 {}\n", b"deadbeef nonsense\n"])
+def test_rubbish_is_an_empty_journal(rubbish: bytes) -> None:
+    assert decode(rubbish) == ((), 0)
