@@ -18,11 +18,12 @@ from holdfast.agent.applier import Applier
 from holdfast.agent.host.linux import LinuxHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.lock import exclusive
-from holdfast.agent.probes import install_probes
+from holdfast.agent.probes.install import install_probes
 from holdfast.agent.service_manager import detect
 from holdfast.agent.services.base import Node
 from holdfast.bundle import Bundle
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.findings import Finding
 from holdfast.protocol import ApplyReport, MoveReport, NodeStatus, Outcome
 
 _BUNDLE_AT_MOST = 64_000_000  # bytes
@@ -114,11 +115,10 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
 
 
 def _applier(node: Node) -> Applier:
-    return Applier(node, lambda bundle: (), _install_probes)
+    def judge(bundle: Bundle) -> tuple[Finding, ...]:
+        return ()
 
-
-def _install_probes() -> None:
-    install_probes()
+    return Applier(node, judge, prepare=lambda: install_probes())
 
 
 def _read_bundle(name: str) -> Bundle:

@@ -45,7 +45,7 @@ INTERRUPTED = "the attempt was interrupted"
 class Applier:
     """One node's. `admit` judges a bundle by the node's own policy; `prepare` puts the agent's probes into place."""
 
-    def __init__(self, node: Node, admit: Admit, prepare: Callable[[], None]) -> None:
+    def __init__(self, node: Node, admit: Admit, prepare: Callable[[], object]) -> None:
         self._node = node
         self._admit = admit
         self._prepare = prepare
@@ -138,7 +138,7 @@ class _Run:
         node: Node,
         generations: Generations,
         admit: Admit,
-        prepare: Callable[[], None],
+        prepare: Callable[[], object],
         bundle: Bundle,
         adopt: bool,
         steps: Steps,

@@ -23,8 +23,11 @@ def exclusive(places: Places, patience_s: float = 5.0) -> Iterator[None]:
     The kernel drops the lock of a process that is killed.
     """
     create_folder(places.state)
-    descriptor = os.open(places.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(places.state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        # Programs that the agent runs inherit it: after a kill of the agent alone, a last `nft -f` must end before the
+        # next agent command looks at what is there.
+        os.set_inheritable(descriptor, True)
         _acquire(descriptor, patience_s)
         yield
     finally:

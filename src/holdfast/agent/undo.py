@@ -12,8 +12,8 @@ from holdfast.agent.recovery import Attempt
 from holdfast.agent.services import daemons, nftables, sysctl
 from holdfast.agent.services.base import Node
 from holdfast.agent.steps import Steps
-from holdfast.bundle import Bundle
-from holdfast.errors import HoldfastError
+from holdfast.bundle import Bundle, Service
+from holdfast.errors import HoldfastError, VerificationFailed
 
 
 def finish(node: Node, generations: Generations, journal: Journal, attempt: Attempt) -> None:
@@ -79,6 +79,14 @@ def _put_service_back(node: Node, bundle: Bundle | None, touching: Touching) -> 
     if not touching.was_running:
         node.manager.stop(service)
         return "stopped, as before"
+    try:
+        return _told_to_use_its_files(node, bundle, service)
+    except VerificationFailed:
+        # The complaints may have been about the order before this one: a program finishes that first.
+        return _told_to_use_its_files(node, bundle, service)
+
+
+def _told_to_use_its_files(node: Node, bundle: Bundle | None, service: Service) -> str:
     daemon = daemons.DAEMONS[service]
     before = daemon.observe(node, bundle)
     if before.running:

@@ -112,8 +112,12 @@ class WorkerGenerations:
         """Whether this child of the master takes connections."""
         raise NotImplementedError
 
-    def bad_line(self, line: str) -> bool:
-        """Whether a log line says that the new configuration is not in use."""
+    def gave_up(self, line: str, reloaded: bool) -> bool:
+        """Whether a log line says that the new configuration is not in use, and that the program takes orders again."""
+        raise NotImplementedError
+
+    def worth_quoting(self, line: str) -> bool:
+        """Whether a log line tells the reason."""
         raise NotImplementedError
 
     def observe(self, node: Node, bundle: Bundle | None) -> Before:
@@ -142,13 +146,13 @@ class WorkerGenerations:
             node.host.sleep(_POLL_S)
 
     def _not_yet(self, node: Node, bundle: Bundle, before: Before) -> str:
-        for line in new_log_lines(node.places, self.service, before.logs):
-            if self.bad_line(line):
-                raise VerificationFailed(
-                    f"{self.service} took the order, but not its new configuration",
-                    f"correct what it complains about; its log is in {node.places.log / self.service}",
-                    line.strip(),
-                )
+        lines = new_log_lines(node.places, self.service, before.logs)
+        if any(self.gave_up(line, before.running) for line in lines):
+            raise VerificationFailed(
+                f"{self.service} took the order, but not its new configuration",
+                f"correct what it complains about; its log is in {node.places.log / self.service}",
+                next((line.strip() for line in lines if self.worth_quoting(line)), ""),
+            )
         status = node.manager.status(self.service)
         if not status.running or status.pid is None:
             return f"it does not run ({status.state})"

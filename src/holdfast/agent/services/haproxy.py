@@ -9,9 +9,6 @@ from holdfast.agent.services.base import VALIDATE_TIMEOUT_S, Node, WorkerGenerat
 from holdfast.bundle import Service
 from holdfast.errors import ValidationFailed
 
-# After a failed reload the master goes on without new workers; an old worker's end is no failure.
-_WAIT_MODE = ("in waitmode", "in wait mode", "exit-on-failure")
-
 
 class Haproxy(WorkerGenerations):
     """See Daemon."""
@@ -23,9 +20,13 @@ class Haproxy(WorkerGenerations):
         """The master has no other children: sections that start programs are refused at admission."""
         return True
 
-    def bad_line(self, line: str) -> bool:
+    def gave_up(self, line: str, reloaded: bool) -> bool:
+        """A master that failed to reload executes itself once more, and loses what it is told before this line."""
+        return "Loading failure" in line if reloaded else "[ALERT]" in line
+
+    def worth_quoting(self, line: str) -> bool:
         """What the master writes when it keeps its old workers."""
-        return "[ALERT]" in line or any(words in line for words in _WAIT_MODE)
+        return "[ALERT]" in line
 
     def validate(self, node: Node, folder: Path) -> str:
         """See Daemon."""

@@ -25,7 +25,11 @@ class Nginx(WorkerGenerations):
         """Workers on their way out, cache managers and loaders are children too."""
         return process.title.startswith("nginx: worker process") and "shutting down" not in process.title
 
-    def bad_line(self, line: str) -> bool:
+    def gave_up(self, line: str, reloaded: bool) -> bool:
+        """A bind that fails is tried again for 2.5 s, during which nginx takes no other order."""
+        return self.worth_quoting(line) and ("bind() to" not in line or "still could not bind" in line)
+
+    def worth_quoting(self, line: str) -> bool:
         """What nginx writes when it goes on with its old configuration."""
         return bool(_BAD.search(line)) and not _HARMLESS.search(line)
 
