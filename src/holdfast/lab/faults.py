@@ -369,7 +369,7 @@ def parse(kind: str, arguments: Sequence[str]) -> Fault:
     names = [name for name in KINDS[kind].model_fields if name != "kind"]
     usage = f"write: {kind} {' '.join(name.upper() for name in names)}"
     if len(arguments) != len(names):
-        raise UsageError(f"{kind} takes {len(names)} words ({', '.join(names)}), not {len(arguments)}", hint=usage)
+        raise UsageError(f"{kind} wants {' and '.join(names)}, not {len(arguments)} words", hint=usage)
     try:
         return KINDS[kind].model_validate(dict(zip(names, arguments, strict=True)))
     except ValidationError as error:
