@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ TLS_CIPHERS = ":".join(
 
 @dataclass(frozen=True)
 class PathPrefix:
-    """The decoded, normalised path is `prefix` or lies below it; a prefix that ends in `/` leaves out the folder itself."""
+    """The decoded, normalised path is `prefix` or lies below it; one that ends in `/` takes only what lies below."""
 
     prefix: str
 
@@ -116,6 +117,11 @@ class PlannedRoute:
     shares: tuple[Share, ...]
 
 
+def value_regex(literal: str) -> str:
+    """`literal` inside a PCRE pattern, as bytes: everything that could mean something is escaped."""
+    return re.sub(r"([^A-Za-z0-9_/\x80-\U0010ffff])", r"\\\1", literal)
+
+
 def conditions_of(route: Route) -> tuple[Condition, ...]:
     """All that must hold, the cheapest first; empty for a route that takes everything."""
     found: list[Condition] = []
@@ -191,8 +197,8 @@ def refusals(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
             if any(name.lower() == "x-forwarded-for" for name in route.header):
                 yield Refusal(
                     f"sites.{site.name}.routes[{index}].header",
-                    "nginx joins repeated X-Forwarded-For headers and HAProxy reads the first, so a condition on it has "
-                    "two meanings",
+                    "nginx joins repeated X-Forwarded-For headers and HAProxy reads the first, so a condition on it "
+                    "has two meanings",
                     "match on `source`, or on a header that the tier in front sets once",
                 )
 

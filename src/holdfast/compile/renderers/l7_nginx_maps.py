@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from .l7 import (
     PlannedRoute,
     Sources,
     UserAgent,
+    value_regex,
 )
 
 # Routes that one map decides; the next map is evaluated only if none of them matched. nginx allows variables that need
@@ -34,11 +34,6 @@ class Block:
     variable: str
     entries: tuple[tuple[str, str], ...]
     comment: str = ""
-
-
-def value_regex(literal: str) -> str:
-    """`literal` inside a PCRE pattern, as bytes: everything that could mean something is escaped."""
-    return re.sub(r"([^A-Za-z0-9_/\x80-\U0010ffff])", r"\\\1", literal)
 
 
 def prefix_regex(prefix: str) -> str:

@@ -50,14 +50,14 @@ class End:
 
     name: str
     route: int
-    backend: Backend | None
-    pool: PoolView | None
-    next_upstream: tuple[str, ...]
-    set_cookie: str  # a variable, or nothing
-    status: int
-    text: str  # of an answer or a redirect; may contain nginx variables only in a redirect
-    redirect: bool
-    needs_host: bool
+    backend: Backend | None = None
+    pool: PoolView | None = None
+    next_upstream: tuple[str, ...] = ()
+    set_cookie: str = ""  # a variable, or nothing
+    status: int = 0
+    text: str = ""  # of an answer or a redirect; has nginx variables only in a redirect
+    redirect: bool = False
+    needs_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,31 +194,23 @@ def _servers(proxies: tuple[ProxyView, ...], backends: dict[Backend, PoolView], 
 
 
 def _ends(planned: PlannedRoute, backends: dict[Backend, PoolView], maps: Maps) -> Iterator[End]:
-    route = planned.route
+    route, name, index = planned.route, str(planned.index), planned.index
     if route.redirect:
-        target = route.redirect.to.replace("{host}", "${host}").replace("{uri}", "${request_uri}")
+        to = route.redirect.to.replace("{host}", "${host}").replace("{uri}", "${request_uri}")
         needs_host = "{host}" in route.redirect.to
-        yield End(
-            str(planned.index), planned.index, None, None, (), "", route.redirect.status, target, True, needs_host
-        )
+        yield End(name, index, status=route.redirect.status, text=to, redirect=True, needs_host=needs_host)
     if route.respond:
-        yield End(
-            str(planned.index), planned.index, None, None, (), "", route.respond.status, route.respond.body, False, False
-        )
+        yield End(name, index, status=route.respond.status, text=route.respond.body)
     cookie = route.sticky.cookie if route.sticky else None
     for share in planned.shares:
         pool = backends[share.backend]
         yield End(
-            name=f"{planned.index}.{share.backend.name}",
-            route=planned.index,
+            name=f"{index}.{share.backend.name}",
+            route=index,
             backend=share.backend,
             pool=pool,
             next_upstream=_next_upstream(pool.retry_on),
             set_cookie=maps.set_cookie(cookie) if cookie else "",
-            status=0,
-            text="",
-            redirect=False,
-            needs_host=False,
         )
 
 
