@@ -18,6 +18,7 @@ from ruamel.yaml.reader import ReaderError
 from holdfast.errors import SpecError
 from holdfast.findings import Finding, Location, Severity
 
+from .values import shown
 from .wording import yaml_problem
 
 MAX_BYTES = 1_000_000  # ten times what a thousand nodes need; reading it takes some seconds
@@ -71,9 +72,7 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
     try:
         documents = list(yaml.compose_all(text))
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _failure(file, line, column, *yaml_problem(str(error.problem or error.context))) from None
+        raise _marked(file, error) from None
     except ReaderError as error:
         before = text[: error.position].split("\n")
         raise _failure(file, len(before), len(before[-1]) + 1, *yaml_problem(str(error.reason))) from None
@@ -88,12 +87,23 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
     return _Reader(file).read(documents[0])
 
 
+def _marked(file: str, error: MarkedYAMLError) -> SpecError:
+    problem = str(error.problem or error.context)
+    mark, begun = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
+    if mark is None or begun is None:
+        return _failure(file, 1, 1, *yaml_problem(problem))
+    if "could not find" in problem or "end of stream" in problem:
+        mark = begun  # what was begun there never ended: its end is where the parser gave up
+    return _failure(file, mark.line + 1, mark.column + 1, *yaml_problem(problem, begun.line + 1))
+
+
 class _Reader:
     """Turns a composed tree into plain data, once, counting nodes so that aliases cannot explode."""
 
     def __init__(self, file: str) -> None:
         self._positions = Positions(file, {}, {})
         self._count = 0
+        self._open: list[Node] = []  # from the root to the value being read
 
     def read(self, root: Node) -> tuple[Any, Positions]:
         return self._value(root, ()), self._positions
@@ -113,12 +123,20 @@ class _Reader:
             return self._scalar(node)
         if str(node.tag) not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             raise self._tagged(node)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, path)
-        return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if any(node is outer for outer in self._open):
+            raise self._fail(node, "this value contains itself, by an alias", "write the value out")
+        self._open.append(node)
+        try:
+            if isinstance(node, MappingNode):
+                return self._mapping(node, path)
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        finally:
+            self._open.pop()
 
     def _tagged(self, node: Node) -> SpecError:
-        return self._fail(node, f"the tag {node.tag} is not part of the spec's language", "write the plain value")
+        return self._fail(
+            node, f"the tag {shown(str(node.tag))} is not part of the spec's language", "write the plain value"
+        )
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -130,7 +148,7 @@ class _Reader:
                 hint = "write the fields out, or use an alias for a whole value"
                 raise self._fail(key_node, "merge keys (<<) are not part of the spec's language", hint)
             if key in result:
-                raise self._fail(key_node, f"'{key}' is given twice", "remove one of the two")
+                raise self._fail(key_node, f"{shown(key)} is given twice", "remove one of the two")
             self._positions.keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             result[key] = self._value(value_node, (*path, key))
         return result

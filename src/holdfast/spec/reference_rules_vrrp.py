@@ -202,7 +202,7 @@ def somebody_answers(spec: ClusterSpec) -> Iterator[Mistake]:
                 yield Mistake(
                     "VRRP009", ("vrrp", group_name, "keeps_while", index, "http"),
                     f"no proxy of this spec answers {question} on {names}; "
-                    f"if nothing else does, {names} never holds the group",
+                    "if nothing else does, such a node never holds the group",
                     "proxies answer 127.0.0.1:8080/healthz unless their `health` says otherwise", Severity.WARNING,
                 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from holdfast.findings import Finding, Severity
 from .fields import known_fields
 from .positions import Path, Positions, dotted
 from .values import WrongError, shown
-from .wording import EXPECTED, PATTERNS
+from .wording import EXPECTED, PATTERNS, SYNONYMS
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,8 @@ class _Translator:
     def _hint(self, path: Path, given: Any, wanted: list[str], listed: str) -> str:
         if "a text" in wanted and isinstance(given, int | float):
             return f"put it in quotes: '{shown(given)}'"
+        if "a whole number" in wanted and isinstance(given, str) and (digits := re.fullmatch(r"([0-9]+)\s*%?", given)):
+            return f"write a whole number, without quotes: {digits[1]}"
         if "a list" in wanted and not isinstance(given, dict):
             return f"write a list: [{given}]" if len(str(given)) < 40 else "write a list, in [brackets]"
         if "a list" in wanted:
@@ -176,6 +179,9 @@ class _Translator:
             return f"write its fields here: {', '.join(self._known(path))}"
         if wanted == ["a mapping of names"]:
             return "write lines of `name: …`"
+        if "a mapping of fields" in wanted:
+            rest = listed.replace(" or a mapping of fields", "")
+            return f"write {rest}, or its fields: {', '.join(self._known(path))}"
         return f"write {listed}"
 
 
@@ -184,6 +190,9 @@ _NEAR = 0.7
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """The nearest name, and unless it is very near, all of them; empty where nothing is known."""
+    near = [SYNONYMS[name]] if SYNONYMS.get(name) in known else []
+    if near:
+        return f"did you mean '{near[0]}'?"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     listed = f"known here: {', '.join(known[:12])}" + ("…" if len(known) > 12 else "")
     sure = bool(near) and difflib.SequenceMatcher(None, name, near[0]).ratio() >= _NEAR

@@ -170,8 +170,8 @@ def split_host_port(text: str, example: str = "web01:80") -> tuple[str, int]:
     if as_address(text) is not None and ":" in text:
         raise WrongError(f"'{text}' has no port, or an IPv6 address without its brackets", hint)
     host, colon, port = text.rpartition(":")
-    if not colon or not host:
-        raise WrongError(f"'{text}' has no {'host' if colon else 'port'}", hint)
+    if not colon or not host or text.endswith("]"):
+        raise WrongError(f"'{text}' has no {'host' if colon and not host else 'port'}", hint)
     if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise WrongError(f"'{port}' is not a port", "a port is a number from 1 to 65535")
     if host.startswith("[") and host.endswith("]"):

@@ -42,6 +42,22 @@ EXPECTED: Mapping[str, str] = {
     "model_type": "a mapping of fields", "model_attributes_type": "a mapping of fields",
 }  # fmt: skip
 
+# What other programs call a field: the nearest name by letters is then the wrong one.
+SYNONYMS: Mapping[str, str] = {
+    "interval": "every", "intervall": "every", "inter": "every", "advert_int": "advertise_every",
+    "virtual_ipaddress": "addresses", "vips": "addresses", "vip": "addresses", "ip": "addresses",
+    "virtual_router_id": "vrid", "router_id": "vrid", "nopreempt": "preempt", "priority": "nodes",
+    "priorities": "nodes", "members": "nodes", "track_script": "keeps_while", "track": "keeps_while",
+    "trackers": "keeps_while", "master": "active", "backup": "standby", "notify_master": "active",
+    "notify_backup": "standby", "server_name": "hosts", "domains": "hosts", "location": "path", "prefix": "path",
+    "url": "path", "uri": "path", "backend": "to", "pool": "to", "upstream": "to", "upstreams": "pools",
+    "backends": "pools", "frontends": "proxies", "ssl": "tls", "cert": "certificate", "bind": "on", "listen": "on",
+    "algorithm": "balance", "lb_algo": "balance", "method": "balance", "proxy_next_upstream": "retry_on",
+    "maxconn": "max_connections", "code": "status", "server": "smtp", "uplink": "interface", "iface": "interface",
+    "dev": "interface", "healthcheck": "check", "health_check": "check", "client_max_body_size": "max_body",
+    "name": "cluster", "version": "holdfast", "vrrp_instance": "vrrp", "servers_min": "min_servers",
+}  # fmt: skip
+
 _YAML: tuple[tuple[str, str, str], ...] = (
     (r"character '\\t'", "a tab is used for indentation", "use blanks"),
     (r"found character (.*) that", r"a value cannot begin with \1", "put it in quotes"),
@@ -51,10 +67,18 @@ _YAML: tuple[tuple[str, str, str], ...] = (
         "put the value in quotes, or look for an open quote above",
     ),
     (r"sequence entries are not", "a list entry '- ' where none can stand", "begin it on a line of its own"),
-    (r"could not find expected ':'", "a key without ': '", "write `key: value`, with a blank after the colon"),
+    (r"could not find expected ':'", "here is neither `key: value` nor a list entry", "is a blank missing after ':'?"),
     (r"expected <block end>", "this line does not fit those above it", "indent lines that belong together alike"),
-    (r"expected ',' or ']'", "a list is opened with [ and not closed before this", "add ], or a comma"),
-    (r"expected ',' or '}'", "a mapping is opened with { and not closed before this", "add }, or a comma"),
+    (
+        r"expected ',' or ']'",
+        "the list that begins with [ on line {line} is not closed before this",
+        "add ], or a comma",
+    ),
+    (
+        r"expected ',' or '}'",
+        "the mapping that begins with {{ on line {line} is not closed before this",
+        "add }, or a comma",
+    ),
     (r"found undefined alias '(.*)'", r"the alias *\1 stands for nothing", r"define it above with &\1, or quote it"),
     (r"found unexpected end of stream", "a quote is opened and never closed", "close it"),
     (r"found unknown escape character", "an unknown escape in a text in double quotes", "use single quotes"),
@@ -64,9 +88,11 @@ _YAML: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def yaml_problem(problem: str) -> tuple[str, str]:
-    """What is wrong and what to do, for a message of ruamel.yaml."""
+def yaml_problem(problem: str, begun_on: int = 1) -> tuple[str, str]:
+    """What is wrong and what to do, for a message of ruamel.yaml; `begun_on` is the line where the construct begins."""
     for pattern, message, hint in _YAML:
         if found := re.search(pattern, problem):
+            if "{line}" in message:
+                message = message.format(line=begun_on)
             return found.expand(message), found.expand(hint)
     return problem, "check indentation, quotes and brackets here and just above"
