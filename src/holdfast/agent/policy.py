@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -61,8 +59,8 @@ class PolicyCommand(_Strict):
 class Policy(_Strict):
     """Scripts for trackers and hooks for changes of state, by the names that specs use."""
 
-    scripts: Annotated[Mapping[SafeName, PolicyCommand], Field(max_length=_ENTRIES_AT_MOST)] = MappingProxyType({})
-    hooks: Annotated[Mapping[SafeName, PolicyCommand], Field(max_length=_ENTRIES_AT_MOST)] = MappingProxyType({})
+    scripts: Annotated[dict[SafeName, PolicyCommand], Field(max_length=_ENTRIES_AT_MOST)] = {}
+    hooks: Annotated[dict[SafeName, PolicyCommand], Field(max_length=_ENTRIES_AT_MOST)] = {}
 
 
 def load_policy(path: Path = Path(POLICY_FILE), root: Path = Path("/")) -> Policy:

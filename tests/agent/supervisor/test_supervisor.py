@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.agent.supervisor.isolated import NGINX, Isolated
 
 pytestmark = [

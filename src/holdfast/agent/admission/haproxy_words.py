@@ -36,7 +36,7 @@ GLOBAL = _forms(
         "log": _LOCAL_LOG,
         "log-tag node description log-send-hostname": r"[A-Za-z0-9._ -]{0,100}",
         "stats": (
-            rf"socket {RUN_DIR}/haproxy/{_NAME}\.sock( mode 06[06]0| level (user|operator|admin)| expose-fd listeners"
+            rf"socket {RUN_DIR}/haproxy/{_NAME}\.sock( mode 0?6[06]0| level (user|operator|admin)| expose-fd listeners"
             r"| (user|group) (root|haproxy))*|timeout [0-9]+[a-z]*|maxconn [0-9]+"
         ),
         "maxconn nbthread maxsslconn maxconnrate maxsessrate maxsslrate spread-checks ulimit-n fd-hard-limit": _NUMBER,

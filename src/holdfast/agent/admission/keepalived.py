@@ -116,7 +116,8 @@ class _Reader:
     def _open(self, token: Token) -> None:
         words, self._statement = self._statement, []
         block = self._stack[-1]
-        if not words or not token.gap or any(word.kind is not Kind.WORD for word in words):
+        most = 3 if len(self._stack) == 1 or (words[:1] and words[0].raw == "real_server") else 1
+        if not 1 <= len(words) <= most or not token.gap or any(word.kind is not Kind.WORD for word in words):
             self._refuse("ADM206", "a block begins as `keyword name {`", token)
             self._stack.append(None)
             return
@@ -148,6 +149,9 @@ class _Reader:
         if block.items is not None:
             if first.kind is not Kind.WORD or not block.items.fullmatch(first.raw):
                 self._refuse("ADM209", f"{shown(first.raw)} is not what this block lists", first)
+            # Should keepalived ever read this list as keywords, it must find none that runs something.
+            if any(word.raw in COMMANDS | USERS for word in words):
+                self._refuse("ADM209", "a keyword may not stand in a list", first)
             self._only_words(words[1:])
         elif first.kind is not Kind.WORD or first.raw not in block.keywords:
             hint = "an agent takes only the keywords that Holdfast's compiler writes"

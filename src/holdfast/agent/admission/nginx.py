@@ -11,6 +11,7 @@ from holdfast.bundle import BundleFile
 from holdfast.findings import Finding
 
 _UNIX = re.compile(r"unix:", re.IGNORECASE)
+_FILE_TEST = re.compile(r"\(?!?-[fdex]")
 _GEO_FILES = ("include", "ranges", "proxy", "proxy_recursive", "delete")
 _HINT = "an agent takes only the directives that a reverse proxy needs"
 
@@ -41,6 +42,8 @@ def check(file: BundleFile) -> list[Finding]:
 def _check_directive(directive: Directive, block: str, path: str) -> list[Finding]:
     found = [_refuse("ADM304", word, path) for word in directive.words if _UNIX.search(word.text)]
     name, *values = directive.words
+    if name.text == "if" and any(_FILE_TEST.fullmatch(word.text) for word in values):
+        found.append(refuse("ADM303", "files of this machine may not be looked for", path, name.line, name.column))
     if block in TABLES:
         return found + _check_entry(directive, block, path)
     known = BLOCKS if directive.opens else DIRECTIVES

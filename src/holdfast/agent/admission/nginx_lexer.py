@@ -110,11 +110,12 @@ def _quoted(source: _Source) -> str:
 
 def _bare(source: _Source) -> str:
     """Up to a blank, `;` or `{`; but `${` is the beginning of a variable."""
-    raw = ""
+    raw, variable = "", False
     while (sign := source.sign) and sign not in _BLANKS and sign != ";":
-        if sign == "{" and not raw.endswith("$"):
+        if sign == "{" and not variable:
             break
         raw += source.take()
+        variable = sign == "$" or (variable and sign == "{")  # after `${`, nginx takes further braces too
         if sign == "\\":
             raw += source.take()
     return raw
