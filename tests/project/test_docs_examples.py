@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,15 @@ def test_commands_that_are_named_exist(page: Path) -> None:
         assert first in known, f"{page.name} names `holdfast {first}`"
         if any(command.startswith(first + " ") for command in known) and second:
             assert f"{first} {second}" in known, f"{page.name} names `holdfast {first} {second}`"
+
+
+def test_every_command_of_the_agent_is_documented_and_none_else() -> None:
+    called = [sys.executable, "-m", "holdfast.agent", "--help"]
+    shown = subprocess.run(called, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True).stdout
+    there = set(re.findall(r"\{([a-z,]+)\}", shown)[0].split(","))
+    page = text_of(ROOT / "docs" / "how-to" / "apply-on-a-node.md")
+    assert set(re.findall(r"holdfast-agent ([a-z]+)", page)) <= there
+    assert there <= set(re.findall(r"[a-z]+", page))
 
 
 def test_every_command_is_named_in_the_readmes() -> None:
