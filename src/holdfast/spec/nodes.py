@@ -21,14 +21,12 @@ class Network(Frozen):
     """A layer-2 segment with its addresses; `cidr` may be a list where it carries IPv4 and IPv6."""
 
     cidr: Annotated[
-        tuple[NetworkText, ...],
+        Annotated[tuple[NetworkText, ...], Field(min_length=1, max_length=8)],
         BeforeValidator(_as_tuple, json_schema_input_type=NetworkText | tuple[NetworkText, ...]),
-        Field(min_length=1, max_length=8),
     ]
     gateway: Annotated[
-        tuple[AddressText, ...],
+        Annotated[tuple[AddressText, ...], Field(max_length=8)],
         BeforeValidator(_as_tuple, json_schema_input_type=AddressText | tuple[AddressText, ...]),
-        Field(max_length=8),
     ] = ()
 
     @model_validator(mode="before")
@@ -55,9 +53,8 @@ class Interface(ShortForm):
     }
 
     addresses: Annotated[
-        tuple[AddressText, ...],
+        Annotated[tuple[AddressText, ...], Field(min_length=1, max_length=64)],
         BeforeValidator(_as_tuple, json_schema_input_type=AddressText | tuple[AddressText, ...]),
-        Field(min_length=1, max_length=64),
     ]
 
     @classmethod

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from .checks import Check
 from .values import (
@@ -41,6 +43,12 @@ class Server(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """`web01:80`."""
         return {"address": value}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        short, long = super().__get_pydantic_json_schema__(core, handler)["anyOf"]
+        parts = {name: part for name, part in long["properties"].items() if name not in ("host", "port")}
+        return {"anyOf": [short, {**long, "properties": {"address": short, **parts}, "required": ["address"]}]}
 
     @model_validator(mode="before")
     @classmethod

@@ -147,11 +147,11 @@ class Match(Frozen):
 
     path: PathPrefix | None = Field(None, description="whole segments, after decoding and normalising")
     path_regex: Regex | None = Field(None, description="on the decoded, normalised path; anchor it with ^ and $")
-    user_agent: Annotated[tuple[Literally, ...], _one_or_more(Literally), Field(max_length=100)] = ()
+    user_agent: Annotated[Annotated[tuple[Literally, ...], Field(max_length=100)], _one_or_more(Literally)] = ()
     header: dict[HeaderName, ValueMatch] = {}
     cookie: dict[CookieName, ValueMatch] = {}
-    method: Annotated[tuple[Method, ...], _one_or_more(Method), Field(max_length=20)] = ()
-    source: Annotated[tuple[NetworkText, ...], _one_or_more(NetworkText), Field(max_length=500)] = ()
+    method: Annotated[Annotated[tuple[Method, ...], Field(max_length=20)], _one_or_more(Method)] = ()
+    source: Annotated[Annotated[tuple[NetworkText, ...], Field(max_length=500)], _one_or_more(NetworkText)] = ()
 
     @field_validator("path", mode="after")
     @classmethod

@@ -85,9 +85,8 @@ class VrrpGroup(Frozen):
     """One VRRP instance: its addresses always move together."""
 
     addresses: Annotated[
-        dict[Name, FloatingAddress],
-        BeforeValidator(_name_addresses, json_schema_input_type=dict[str, FloatingAddress] | list[FloatingAddress]),
-        Field(min_length=1, max_length=500),
+        Annotated[dict[Name, FloatingAddress], Field(min_length=1, max_length=500)],
+        BeforeValidator(_name_addresses, json_schema_input_type=dict[Name, FloatingAddress] | list[FloatingAddress]),
     ]
     nodes: tuple[Name, ...] | dict[Name, Priority] = Field(
         description="in order of preference; or names with their priorities"
