@@ -174,6 +174,16 @@ def test_a_cable_stays_pulled_and_a_partition_cut_over_a_reboot(lab: Lab, reache
     Crash(node="web01").heal(lab)
 
 
+def test_a_crash_ends_what_lived_in_the_nodes_memory(lab: Lab, reaches: Reaches) -> None:
+    for fault in (SlowBackend(node="web01", delay=5), Freeze(node="web01"), Crash(node="web01")):
+        fault.inject(lab)
+    assert in_force(lab) == {Crash(node="web01")}
+    Freeze(node="web01").heal(lab)
+    Crash(node="web01").heal(lab)
+    assert {p.state for p in lab.node("web01").processes()} <= {"S", "R"}
+    assert reaches(lab, "lb01", WEB)
+
+
 def test_a_killed_service_stays_dead_until_it_is_healed(lab: Lab, reaches: Reaches) -> None:
     node = lab.node("lb01")
     start_nginx(node)

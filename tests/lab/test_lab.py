@@ -16,6 +16,7 @@ import pytest
 
 from holdfast.errors import LabError, MissingProgram, UsageError
 from holdfast.lab import cleanup, commands, network, state
+from holdfast.lab.faults import Crash, Freeze
 from holdfast.lab.lab import Lab
 from holdfast.lab.processes import Process
 from holdfast.lab.state import LabState, Phase
@@ -199,6 +200,16 @@ def test_the_machine_is_afterwards_as_before_and_down_can_be_repeated(lab_name: 
     assert host_mounts() == mounts_before
     made.down()
     assert Lab.destroy(lab_name) is False
+
+
+def test_a_lab_with_frozen_and_crashed_nodes_goes_down_as_fast(lab_name: str, small: Small) -> None:
+    made = Lab.up(small(lab_name))
+    Freeze(node="web01").inject(made)
+    Crash(node="lb01").inject(made)
+    begin = time.monotonic()
+    made.down()
+    assert time.monotonic() - begin < 2
+    assert (cleanup.leftovers(lab_name), strays(lab_name)) == ((), [])
 
 
 def test_two_labs_with_the_same_addresses_do_not_hear_each_other(

@@ -83,6 +83,8 @@ def _kill(processes: tuple[Process, ...]) -> None:
     first = tuple(p for p in processes if leads_namespace(p))
     for process in first:
         process.signal(signal.SIGKILL)
+    for process in processes:
+        process.signal(signal.SIGCONT)  # those of a frozen node: stopped parents collect nothing
     wait_gone(first, _KILL_WAIT)
     for process in processes:
         process.signal(signal.SIGKILL)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -38,7 +39,7 @@ from holdfast.lab.fault_base import (
 )
 from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
-from holdfast.lab.processes import inside, namespace, program, wait_gone
+from holdfast.lab.processes import Process, inside, namespace, program, wait_gone
 from holdfast.lab.readiness import SUPERVISOR_SOCKET
 from holdfast.lab.strikes import Strike, arm_cut, arm_links, fill, running, stop
 from holdfast.lab.topology import InterfaceName, LabTopology, Role
@@ -105,6 +106,8 @@ class Crash(NodeFault):
 
     def _settle(self, lab: Lab) -> None:
         first = lab.state().pid1.get(self.node)
+        for process in _with_waiting(lab.node(self.node)):
+            process.signal(SIGCONT)  # of a frozen node: stopped parents collect no children, and pid 1 waits for that
         if first is not None and wait_gone([first], _GONE_WAIT):
             raise LabError(f"Pid 1 of {self.node} (process {first.pid}) does not end although it was killed")
         lab.power_off(self.node)
@@ -147,9 +150,7 @@ class Freeze(NodeFault):
         node = self.up(lab)
         others = [f.program for f in in_force(lab) if isinstance(f, _Stopped) and f.node == self.node]
         _links(lab, self, up=True)()
-        # nsenter, outside of the pid namespace, stops itself along with the child that it waits for.
-        waiting = namespace(node.netns)
-        for process in (*node.processes(), *inside("net", [waiting] if waiting else [])):
+        for process in (*node.processes(), *_with_waiting(node)):
             if program(process) not in others:
                 process.signal(SIGCONT)
 
@@ -162,9 +163,9 @@ class _Stopped(NodeFault):
         return f"{self.program} of {self.node} stopped"
 
     @property
+    @abstractmethod
     def program(self) -> str:
         """The file name of the program that is stopped."""
-        raise NotImplementedError
 
     def _prepare(self, lab: Lab) -> Strike:
         node = self.up(lab)
@@ -386,6 +387,15 @@ def describe(fault: Fault) -> str:
 def _links(lab: Lab, fault: Fault, *, up: bool) -> Strike:
     """Arm the pulling (or plugging in) of the cables of `fault` that no other fault pulls."""
     return arm_links(lab.name, fault.pulls(lab.topology) - pulled_by_others(lab, fault), up=up)
+
+
+def _with_waiting(node: Node) -> tuple[Process, ...]:
+    """All in the node's network namespace: also nsenter, which is outside of its pid namespace.
+
+    It stops itself along with the child that it waits for, and does not go on by itself.
+    """
+    space = namespace(node.netns)
+    return inside("net", [space]) if space else ()
 
 
 def _with_backend(node: Node) -> Node:
