@@ -1,0 +1,80 @@
+"""The units: accepted by systemd itself, sandboxed, and of one mind with the supervisor."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from holdfast.agent.supervisor.commands import COMMANDS
+from holdfast.agent.systemd_units import NETWORK_UNIT, unit_texts
+from holdfast.bundle import OWNERSHIP_LINE
+
+DAEMONS = [name for name in unit_texts() if name != NETWORK_UNIT]
+
+
+def test_one_unit_a_service_and_one_before_them() -> None:
+    assert sorted(unit_texts()) == [
+        "holdfast-haproxy.service",
+        "holdfast-keepalived.service",
+        "holdfast-network.service",
+        "holdfast-nginx.service",
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd's own checker")
+def test_systemd_has_nothing_to_say_against_them(tmp_path: Path) -> None:
+    for name, text in unit_texts().items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in unit_texts())],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", unit_texts())
+def test_sandboxed_and_owned(name: str) -> None:
+    text = unit_texts()[name]
+    assert OWNERSHIP_LINE in text.splitlines()[0]
+    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes"):
+        assert line in text.splitlines()
+    assert text.count("\nCapabilityBoundingSet=") == 1
+    assert text.count("\nRestrictAddressFamilies=") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_same_program_configuration_and_reload_as_under_the_supervisor(command) -> None:  # type: ignore[no-untyped-def]
+    text = unit_texts()[f"holdfast-{command.name}.service"]
+    start = next(line for line in text.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
+    assert start.startswith(command.argv[0] + " ")
+    assert next(word for word in command.argv if "/etc/holdfast/" in word) in start
+    assert f"ExecReload=/bin/kill -{command.reload_signal.name.removeprefix('SIG')} $MAINPID" in text
+    assert ("/run/holdfast/service-state/" in text) is command.tracked
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+def test_a_death_is_written_for_keepalived(name: str) -> None:
+    lines = unit_texts()[f"holdfast-{name}.service"].splitlines()
+    assert f"ExecStartPost=/bin/sh -c 'echo 0 > /run/holdfast/service-state/{name}'" in lines
+    assert f"ExecStopPost=/bin/sh -c 'echo -1 > /run/holdfast/service-state/{name}'" in lines
+
+
+def test_keepalived_may_do_no_more_than_it_needs() -> None:
+    text = unit_texts()["holdfast-keepalived.service"]
+    capabilities = next(line for line in text.splitlines() if line.startswith("CapabilityBoundingSet="))
+    assert set(capabilities.partition("=")[2].split()) == {
+        "CAP_NET_ADMIN",
+        "CAP_NET_RAW",
+        "CAP_SETUID",
+        "CAP_SETGID",
+        "CAP_KILL",
+        "CAP_SYS_NICE",
+        "CAP_IPC_LOCK",
+    }
