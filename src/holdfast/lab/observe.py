@@ -13,7 +13,7 @@ from time import monotonic
 
 from holdfast.errors import LabError
 from holdfast.lab.commands import tool
-from holdfast.lab.observe_timeline import AddressTimeline, Event, timelines
+from holdfast.lab.observe_timeline import AddressTimeline, Event, timelines, who_at
 
 MAX_EVENTS = 1_000_000
 _END_S = 10.0
@@ -69,6 +69,13 @@ class Observer:
     def timelines(self, addresses: Iterable[str]) -> dict[str, AddressTimeline]:
         """The timeline of each address up to now; raises LabError as above."""
         return timelines(self.events(), addresses, self._macs, monotonic())
+
+    def holders(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Who carries each address on a link that is up, now; raises LabError as above."""
+        now = monotonic()
+        # Cut off a moment later, so that what is still going on covers this one.
+        lines = timelines(self.events(), addresses, self._macs, now + 1.0)
+        return {address: who_at(line.reachable, now) for address, line in lines.items()}
 
     def close(self) -> None:
         """End the process if it still runs. May be called again."""

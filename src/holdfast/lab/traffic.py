@@ -15,7 +15,9 @@ from holdfast.errors import LabError
 from holdfast.lab.commands import tool
 from holdfast.lab.traffic_records import (
     Finished,
+    Item,
     Late,
+    Outstanding,
     Record,
     TargetListener,
     TrafficPlan,
@@ -53,6 +55,7 @@ class Traffic:
         self._records: list[Record] = []
         self._late: list[Late] = []
         self._finished: Finished | None = None
+        self._outstanding = Outstanding(0.0, 0.0)
         self._failed = self._repeated = 0
         self._problem = ""
         self._lock = threading.Lock()
@@ -95,6 +98,12 @@ class Traffic:
                 if record.end >= start:
                     found.append(record)
         return tuple(reversed(found))
+
+    def oldest_on_its_way(self) -> float:
+        """When the oldest request began that had no answer yet when the client last said so; raises LabError as above."""
+        self._check()
+        with self._lock:
+            return self._outstanding.oldest
 
     def stop(self) -> TrafficResult:
         """Start no more requests, wait for those on their way, and return everything; LabError if a record was lost."""
@@ -148,9 +157,11 @@ class Traffic:
             with self._lock:
                 self._take(item)
 
-    def _take(self, item: Record | Late | Finished) -> None:
+    def _take(self, item: Item) -> None:
         if isinstance(item, Late):
             self._late.append(item)
+        elif isinstance(item, Outstanding):
+            self._outstanding = item
         elif isinstance(item, Finished):
             self._finished = item
         elif len(self._records) >= MAX_RECORDS:

@@ -22,6 +22,7 @@ from holdfast.lab.traffic_records import (
     CLASSES,
     Finished,
     Late,
+    Outstanding,
     Record,
     RequestClass,
     TargetListener,
@@ -29,6 +30,7 @@ from holdfast.lab.traffic_records import (
     finished_line,
     late_line,
     listener_from_json,
+    outstanding_line,
     record_line,
 )
 
@@ -252,7 +254,7 @@ class Generator:
         self._plan, self._output = plan, output
         self._users: dict[str, ListenerUsers] = {}
         self._tickers: list[asyncio.Task[None]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}  # and when each began, in that order
         self.stopping = asyncio.Event()
 
     def add(self, listener: TargetListener) -> None:
@@ -279,8 +281,8 @@ class Generator:
                 self._output.add(late_line(Late(due, due + missed * period, missed)))
                 due += missed * period
             task = asyncio.create_task(self._one(users, request_class))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[task] = monotonic()
+            task.add_done_callback(self._running.pop)
             due += period
 
     async def _one(self, users: ListenerUsers, request_class: RequestClass) -> None:
@@ -296,6 +298,7 @@ class Generator:
             if now - due > LATE_S:
                 self._output.add(late_line(Late(due, now)))
             if now - flushed > FLUSH_S:
+                self._output.add(outstanding_line(Outstanding(now, next(iter(self._running.values()), now))))
                 self._output.flush()
                 flushed = now
 

@@ -102,6 +102,14 @@ class Finished:
     records: int
 
 
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """At `time` the oldest request on its way had begun at `oldest` (or at `time`, if there was none)."""
+
+    time: float
+    oldest: float
+
+
 def listener_to_json(listener: TargetListener) -> dict[str, Any]:
     """Plain data for the client's input."""
     return asdict(listener)
@@ -137,12 +145,20 @@ def late_line(late: Late) -> str:
     return json.dumps(["l", late.start, late.end, late.unsent]) + "\n"
 
 
+def outstanding_line(outstanding: Outstanding) -> str:
+    """One line of the client's output."""
+    return json.dumps(["o", outstanding.time, outstanding.oldest]) + "\n"
+
+
 def finished_line(finished: Finished) -> str:
     """The last line of the client's output."""
     return json.dumps(["e", finished.records]) + "\n"
 
 
-def parse_line(line: str | bytes) -> Record | Late | Finished:
+Item = Record | Late | Outstanding | Finished
+
+
+def parse_line(line: str | bytes) -> Item:
     """What one line of the client's output says; ValueError for anything else."""
     values = json.loads(line)
     match values:
@@ -153,6 +169,8 @@ def parse_line(line: str | bytes) -> Record | Late | Finished:
             )  # fmt: skip
         case ["l", start, end, unsent]:
             return Late(start, end, unsent)
+        case ["o", time, oldest]:
+            return Outstanding(time, oldest)
         case ["e", records]:
             return Finished(records)
     raise ValueError(f"not a line of the traffic client: {str(line)[:80]}")

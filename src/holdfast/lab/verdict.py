@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -106,8 +107,32 @@ def objective_for(kind: Kind, objectives: Objectives) -> Objective | None:
     return found if isinstance(found, Objective) else None
 
 
-def judge(run: StepRun, evidence: Evidence, objective: Objective | None) -> StepResult:
-    """Everything about one step."""
+def judge_all(runs: Sequence[StepRun], evidence: Evidence, objectives: Objectives) -> tuple[StepResult, ...]:
+    """Everything about every step."""
+    shares = assign(evidence.records, runs)
+    return tuple(
+        judge(run, mine, evidence, objective_for(run.step.kind, objectives))
+        for run, mine in zip(runs, shares, strict=True)
+    )
+
+
+def assign(records: Iterable[Record], runs: Sequence[StepRun]) -> list[list[Record]]:
+    """Each request belongs to the step during which it ended.
+
+    A request that is on its way when a fault strikes is that fault's victim, although it began before. The reverse cannot
+    be: a step ends only when no request is left that its own fault may have hurt (or when patience does).
+    """
+    shares: list[list[Record]] = [[] for _ in runs]
+    begins = [run.began for run in runs]
+    for record in records:
+        shares[max(0, bisect_right(begins, record.end) - 1)].append(record)
+    return shares
+
+
+def judge(
+    run: StepRun, mine: Sequence[Record], evidence: Evidence, objective: Objective | None
+) -> StepResult:
+    """Everything about one step; `mine` are its requests."""
     addresses = evidence.addresses
     before = {a: who_at(t.reachable, run.began) for a, t in addresses.items()}
     # Just before its end: the next step begins at that very moment.
@@ -116,7 +141,6 @@ def judge(run: StepRun, evidence: Evidence, objective: Objective | None) -> Step
         a: tuple(sorted(set(who_at(t.carried, run.ended - 1e-6)) - set(after[a]))) for a, t in addresses.items()
     }
     failovers = _failovers(run, addresses, before)
-    mine = [r for r in evidence.records if run.began <= r.start < run.ended]
     listeners = _listeners(run, mine, evidence.records)
     worst = max(listeners, key=lambda name: listeners[name].longest_gap_s, default="")
     doubles = {a: overlaps(clip(t.reachable, run.began, run.ended)) for a, t in addresses.items()}
@@ -186,17 +210,17 @@ def _listeners(run: StepRun, mine: Sequence[Record], records: Sequence[Record]) 
     by_name: dict[str, list[Record]] = {}
     for record in mine:
         by_name.setdefault(record.listener, []).append(record)
-    answered: dict[str, list[float]] = {name: [] for name in by_name}
-    for record in records:
-        if record.ok and record.request_class == "new" and run.began <= record.end < run.ended:
-            answered.setdefault(record.listener, []).append(record.end)
     return {
         name: ListenerResult(
             sent=len(asked),
             failed=sum(not r.ok for r in asked),
             repeated=sum(r.repeated for r in asked),
             # A listener that is new in this step is not missed before its first request.
-            longest_gap_s=longest_gap(answered[name], _asked_from(run, name, asked, records), run.ended),
+            longest_gap_s=longest_gap(
+                (r.end for r in asked if r.ok and r.request_class == "new"),
+                _asked_from(run, name, asked, records),
+                run.ended,
+            ),
         )
         for name, asked in sorted(by_name.items())
     }

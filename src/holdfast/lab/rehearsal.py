@@ -1,0 +1,254 @@
+"""A rehearsal: the lab up, the spec rolled out, traffic on it, one step after the other, and what was seen of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from holdfast.compile.compiler import CompileInput
+from holdfast.errors import LabError
+from holdfast.lab.cluster import LabCluster
+from holdfast.lab.lab import Lab
+from holdfast.lab.observe import Observer, Probe
+from holdfast.lab.rehearsal_actions import carry_out
+from holdfast.lab.scenario import Change, Kind, Scenario, Step, Wait
+from holdfast.lab.scenario_default import default_scenario
+from holdfast.lab.scenario_world import Expected, World, expected_holders
+from holdfast.lab.topology import CLIENT, LabTopology, mac_address
+from holdfast.lab.traffic import Traffic, TrafficCounts
+from holdfast.lab.traffic_records import TargetListener, TrafficPlan
+from holdfast.lab.traffic_targets import wanted_traffic
+from holdfast.lab.verdict import Evidence, Holders, StepResult, StepRun, Verdict, judge, judge_all, objective_for
+from holdfast.spec.cluster import ClusterSpec
+from holdfast.spec.vrrp import PreemptAfter
+
+QUIET_S = 1.0  # a step ends when every listener has answered without a failure for this long …
+SETTLE_WITHIN_S = 15.0  # … or after this long, whatever is still wrong: the verdict will say it
+OLD_S = 2.5  # a request that is older than the slowest answer should be (1.5 s, and a backend that is slow by 1 s)
+BACKEND_WITHIN_S = 5.0  # a pool whose only server is dead stays unquiet
+READY_WITHIN_S = 40.0
+_LONGEST_PREEMPT_DELAY_S = 60.0
+_POLL_S = 0.1
+STEADY = Step("steady traffic", Kind.WAIT, Wait(2.0), 2.0)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the rehearsal is: `doing` for people; `number` of `total` steps; who holds what; live counts.
+
+    `finished` is the step before, judged by what is known so far.
+    """
+
+    doing: str
+    number: int = 0
+    total: int = 0
+    holders: Holders = field(default_factory=dict)
+    counts: TrafficCounts | None = None
+    finished: StepResult | None = None
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A rehearsal that has ended: what was wanted, what was seen, and the verdicts. Times in monotonic seconds."""
+
+    spec: ClusterSpec
+    scenario: Scenario
+    plan: TrafficPlan
+    listeners: tuple[TargetListener, ...]
+    not_asked: tuple[str, ...]
+    started_at: datetime
+    began: float
+    ended: float
+    evidence: Evidence
+    steps: tuple[StepResult, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`fail` if any step failed."""
+        return Verdict.FAIL if any(s.verdict is Verdict.FAIL for s in self.steps) else Verdict.PASS
+
+
+def rehearse(
+    source: CompileInput,
+    scenario: Scenario | None = None,
+    *,
+    lab: str = "rehearsal",
+    plan: TrafficPlan | None = None,
+    progress: Callable[[Progress], None] = lambda event: None,
+    before_down: Callable[[Lab], None] = lambda lab: None,
+) -> Rehearsal:
+    """Rehearse a spec, and leave nothing behind, whatever happens.
+
+    `before_down` may look at the lab once all steps are over. LabError if the cluster cannot be brought up, or does not
+    answer before anything was broken.
+    """
+    scenario = scenario or default_scenario(source.loaded)
+    progress(Progress("building the lab", total=len(scenario.steps)))
+    cluster = LabCluster.up(
+        source,
+        lab,
+        progress=lambda line: progress(Progress(f"lab: {line}")),
+        rollout_progress=lambda event: progress(Progress(f"{event.node}: {event.what}")),
+    )
+    with ExitStack() as stack:
+        stack.callback(cluster.lab.down)
+        run = _Run(cluster, source.loaded.spec, scenario, plan or TrafficPlan(), progress, stack)
+        result = run.play()
+        before_down(cluster.lab)
+        return result
+
+
+class _Run:
+    """The loop: act, wait until it is quiet again, next."""
+
+    def __init__(
+        self,
+        cluster: LabCluster,
+        spec: ClusterSpec,
+        scenario: Scenario,
+        plan: TrafficPlan,
+        progress: Callable[[Progress], None],
+        stack: ExitStack,
+    ) -> None:
+        self._cluster, self._scenario, self._plan, self._progress = cluster, scenario, plan, progress
+        self._world = World(spec)
+        self._spec = spec
+        topology = cluster.lab.topology
+        nodes = {name: cluster.lab.node(name).netns for name in sorted(cluster.bundles())}
+        client = cluster.lab.node(CLIENT).netns
+        self._observer = stack.enter_context(Observer(nodes, client, macs(topology)))
+        self._traffic = stack.enter_context(Traffic(client, plan))
+        self._listeners: dict[str, TargetListener] = {}
+        self._not_asked: tuple[str, ...] = ()
+        self._addresses: tuple[str, ...] = ()
+        self._doing, self._number = "", 0
+
+    def play(self) -> Rehearsal:
+        """All steps."""
+        started_at, began = datetime.now(UTC), time.monotonic()
+        self._ask_for(self._spec)
+        self._wait_until_ready()
+        runs: list[StepRun] = []
+        for number, step in enumerate((STEADY, *self._scenario.steps)):
+            self._number, self._doing = number, step.name
+            if runs:
+                self._show(self._judged(runs[-1]))
+            runs.append(self._step(step))
+        ended = time.monotonic()
+        self._doing = "collecting"
+        timelines = self._observer.timelines(self._addresses)
+        traffic = self._traffic.stop()
+        evidence = Evidence(traffic.records, traffic.late, timelines)
+        results = judge_all(runs, evidence, self._spec.objectives)
+        return Rehearsal(
+            self._spec, self._scenario, self._plan, tuple(self._listeners.values()), self._not_asked,
+            started_at, began, ended, evidence, results,
+        )  # fmt: skip
+
+    def _step(self, step: Step) -> StepRun:
+        """Carry a step out, and wait until nothing moves any more."""
+        began = time.monotonic()
+        before = self._holders()
+        self._show()
+        done = carry_out(self._cluster, self._world, step.action)
+        self._world = self._world.after(step.action)
+        if isinstance(step.action, Change) and not done.problem and not step.action.refused:
+            self._ask_for(self._world.spec)
+        expected = expected_holders(self._world, before)
+        at_least = step.action.seconds if isinstance(step.action, Wait) else step.at_least_s
+        self._until_quiet(done.acted, at_least, self._patience(step), expected)
+        return StepRun(step, began, done.acted, time.monotonic(), expected, done.problem, done.remarks)
+
+    def _judged(self, run: StepRun) -> StepResult:
+        """A first verdict on the step before, for people; requests that are still on their way may change it."""
+        mine = [r for r in self._traffic.since(run.began) if r.end < run.ended]
+        evidence = Evidence(mine, (), self._observer.timelines(self._addresses))
+        return judge(run, mine, evidence, objective_for(run.step.kind, self._spec.objectives))
+
+    def _ask_for(self, spec: ClusterSpec) -> None:
+        """Send traffic to every listener of `spec`, and ask the segments for every address."""
+        wanted = wanted_traffic(spec)
+        self._not_asked = wanted.not_asked
+        self._listeners.update({listener.name: listener for listener in wanted.listeners})
+        addresses = [str(a.ip) for group in spec.vrrp.values() for a in group.addresses.values()]
+        self._addresses = tuple(dict.fromkeys((*self._addresses, *addresses)))
+        self._observer.probe(probes(self._cluster.lab.topology, addresses))
+        self._traffic.add(wanted.listeners)
+
+    def _wait_until_ready(self) -> None:
+        """The cluster must stand before it is broken."""
+        self._doing = "waiting until all listeners answer"
+        expected = expected_holders(self._world, {})
+        start = time.monotonic()
+        self._until_quiet(start, QUIET_S, READY_WITHIN_S, expected)
+        if time.monotonic() - start >= READY_WITHIN_S:
+            silent = self._unquiet() or [
+                f"{a} is held by {' and '.join(self._holders().get(a, ())) or 'nobody'}"
+                for a, e in expected.items()
+                if not e.met_by(self._holders().get(a, ()))
+            ]
+            raise LabError(
+                f"Before anything was broken, the cluster did not work within {READY_WITHIN_S:g} s: {'; '.join(silent)}",
+                "bring it up with `holdfast lab up`, and look at `holdfast lab status` and at the logs of its nodes",
+            )
+
+    def _patience(self, step: Step) -> float:
+        if step.kind is Kind.BACKEND_LOST:
+            return BACKEND_WITHIN_S
+        delays = [g.preempt.after / 1000 for g in self._spec.vrrp.values() if isinstance(g.preempt, PreemptAfter)]
+        return SETTLE_WITHIN_S + min(max(delays, default=0.0), _LONGEST_PREEMPT_DELAY_S)
+
+    def _until_quiet(self, start: float, at_least: float, at_most: float, expected: Mapping[str, Expected]) -> None:
+        """Wait until all is as expected and every listener has answered for a while, or for `at_most` seconds."""
+        deadline = max(time.monotonic(), start + at_least) + at_most
+        while time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            self._show()
+            if time.monotonic() < start + max(at_least, QUIET_S):
+                continue
+            holders = self._holders()
+            # What still waits for an answer longer than a slow answer takes may be this step's victim.
+            waiting = time.monotonic() - self._traffic.oldest_on_its_way() > OLD_S
+            settled = all(e.met_by(holders.get(a, ())) for a, e in expected.items())
+            if settled and not waiting and not self._unquiet():
+                return
+
+    def _unquiet(self) -> list[str]:
+        """The listeners that have failed, or not answered at all, within the last moment; and how."""
+        recent = self._traffic.since(time.monotonic() - QUIET_S)
+        found = []
+        for name in self._listeners:
+            mine = [record for record in recent if record.listener == name]
+            errors = sorted({record.error for record in mine if not record.ok})
+            if errors or not mine:
+                found.append(f"{name}: {', '.join(errors) or 'no answer'}")
+        return found
+
+    def _holders(self) -> dict[str, tuple[str, ...]]:
+        return self._observer.holders(self._addresses)
+
+    def _show(self, finished: StepResult | None = None) -> None:
+        counts = self._traffic.counts()
+        total = len(self._scenario.steps)
+        self._progress(Progress(self._doing, self._number, total, self._holders(), counts, finished))
+
+
+def macs(topology: LabTopology) -> dict[str, str]:
+    """The node behind each MAC address of a lab."""
+    return {mac_address(node.name, i.name): node.name for node in topology.nodes for i in node.interfaces}
+
+
+def probes(topology: LabTopology, addresses: list[str]) -> tuple[Probe, ...]:
+    """Where each address is asked for: on the client's interface in its subnet; none for an address beyond a router."""
+    found = []
+    for address in addresses:
+        parsed = ip_address(address)
+        for interface in topology.node(CLIENT).interfaces:
+            if any(parsed.version == own.version and parsed in own.network for own in interface.addresses):
+                found.append(Probe(address, interface.name))
+                break
+    return tuple(found)
