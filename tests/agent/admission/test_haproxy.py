@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
+import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.agent.admission.samples import HAPROXY, codes
 
@@ -158,3 +161,23 @@ def test_words_as_haproxy_makes_them() -> None:
 def test_the_lexer_ends_and_raises_nothing_else(line: str) -> None:
     with contextlib.suppress(NotHaproxyError):
         split(line)
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
+@settings(max_examples=100, deadline=None)
+@given(tail=st.text(alphabet="ab \t\"'\\$#{}nrt", min_size=1, max_size=9))
+def test_words_are_split_as_haproxy_splits_them(tmp_path_factory: pytest.TempPathFactory, tail: str) -> None:
+    """HAProxy names the option that it does not know; it must be the one that we see."""
+    line = f"option zz{tail}"
+    try:
+        seen = split(line)[1].text
+    except NotHaproxyError:
+        return  # refused here, whatever HAProxy thinks of it
+    file = tmp_path_factory.mktemp("haproxy") / "haproxy.cfg"
+    file.write_text(f"defaults\n{line}\n")
+    command = ["haproxy", "-c", "-f", str(file)]
+    done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    unknown = re.search(rb"unknown option '(.*?)'\.\n", done.stderr, re.DOTALL)
+    assert unknown is not None, done.stderr
+    assert unknown[1].decode() == seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_PROTECTED = " \\#\"'$"  # before any other sign, a backslash is an ordinary sign
+_PROTECTED = " \\#\"'"  # before any other sign, a backslash is an ordinary sign
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -49,8 +49,9 @@ def _word(line: str, start: int) -> tuple[Word, int]:
         elif not quote and sign in "\"'":
             quote, plain = sign, False
         elif sign == "\\" and quote != "'":
-            text += _escaped(line, position)
-            position, plain = position + 1, False
+            made, taken = _escaped(line, position, quote)
+            text += made
+            position, plain = position + taken, False
         elif sign == "$" and quote == '"':
             raise NotHaproxyError("variables of the environment may not be used", position + 1)
         else:
@@ -61,10 +62,13 @@ def _word(line: str, start: int) -> tuple[Word, int]:
     return Word(text, start + 1, plain), position
 
 
-def _escaped(line: str, position: int) -> str:
+def _escaped(line: str, position: int, quote: str) -> tuple[str, int]:
+    """What a backslash makes of the sign after it, and whether it takes that sign (1) or stands for itself (0)."""
     follower = line[position + 1 : position + 2]
     if not follower:
         raise NotHaproxyError("a line may not end with a backslash", position + 1)
     if follower == "x":
         raise NotHaproxyError("signs may not be written as \\x..", position + 1)
-    return _LETTERS.get(follower, follower if follower in _PROTECTED else "\\" + follower)
+    if follower in _LETTERS:
+        return _LETTERS[follower], 1
+    return (follower, 1) if follower in _PROTECTED or (follower == "$" and quote) else ("\\", 0)
