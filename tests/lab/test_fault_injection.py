@@ -101,6 +101,23 @@ def test_a_server_that_crashed_serves_again_after_its_boot(lab: Lab, reaches: Re
     assert reaches(lab, "lb01", WEB)
 
 
+def test_a_boot_that_failed_can_be_repeated(lab: Lab, reaches: Reaches, monkeypatch: pytest.MonkeyPatch) -> None:
+    Crash(node="web01").inject(lab)
+
+    def refuse(*_: object) -> None:
+        raise LabError("no web server today")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(backend, "start", refuse)
+        with pytest.raises(LabError, match="no web server today"):
+            Crash(node="web01").heal(lab)
+    assert in_force(lab) == {Crash(node="web01")}
+    half_up = lab.node("web01").process
+    Crash(node="web01").heal(lab)
+    assert not half_up.alive
+    assert reaches(lab, "lb01", WEB)
+
+
 def test_a_frozen_node_does_nothing_and_goes_on_where_it_was(lab: Lab, tmp_path: Path, reaches: Reaches) -> None:
     counter = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"]
     log = tmp_path / "log"

@@ -330,6 +330,37 @@ def test_a_refused_overlay_is_said_with_a_way_out(lab_name: str, monkeypatch: py
     assert "virtual machine" in refused.value.hint
 
 
+ELSEWHERE = """
+import sys
+sys.path.insert(0, {tests!r})
+from conftest import small_topology
+from holdfast.lab import boot
+from holdfast.lab.lab import Lab
+folders = boot.python_folders()
+boot.python_folders = lambda: (*folders, "/srv/python")
+with Lab.up(small_topology({name!r}, 1, 0)) as lab:
+    run = lab.node("lb01").exec
+    print(run(["cat", "/srv/python/a", "/opt/a"]).stdout.split())
+    print(run(["touch", "/srv/python/b"]).returncode, run(["sh", "-c", "echo changed > /opt/a"]).returncode)
+    print(run(["cat", "/opt/a"]).stdout.strip(), open("/opt/a").read().strip())
+"""
+
+
+def test_file_systems_beside_the_root_are_shown_and_cannot_be_changed(lab_name: str) -> None:
+    # In a mount namespace of its own, so that this machine's /srv and /opt are left alone.
+    mounts = "mount -t tmpfs x /srv && mkdir /srv/python && echo 1 > /srv/python/a"
+    mounts += " && mount -t tmpfs x /opt && echo 2 > /opt/a"
+    code = ELSEWHERE.format(tests=str(Path(__file__).parent), name=lab_name)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$0" -c "$1"', sys.executable, code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["['1', '2']", "1 0", "changed 2"], done.stderr
+
+
 def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, small: Small) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match="only root") as refused:

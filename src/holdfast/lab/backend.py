@@ -13,7 +13,6 @@ from pathlib import Path
 
 from holdfast.errors import LabError
 from holdfast.lab import state
-from holdfast.lab.boot import clean_environment
 from holdfast.lab.commands import tool
 from holdfast.lab.node import Node
 from holdfast.lab.processes import Process
@@ -83,7 +82,6 @@ def _launch(node: Node) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=clean_environment(),
             timeout=5.0,
             check=False,
         )

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.errors import LabError, MissingProgram
@@ -69,9 +69,7 @@ def run(argv: Sequence[str], *, text: str = "", timeout: float = TIMEOUT) -> str
     return done.stdout
 
 
-def communicate(
-    argv: Sequence[str], *, text: str | None, timeout: float, env: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def communicate(argv: Sequence[str], *, text: str | None, timeout: float) -> subprocess.CompletedProcess[str]:
     """Run `argv` in a session of its own, and kill all of that session's group when the time (seconds) is over.
 
     Killing the child alone would not do: nsenter forks, and what it started would live on inside the node.
@@ -83,7 +81,6 @@ def communicate(
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env=env,
         start_new_session=True,
     ) as child:
         try:

@@ -117,6 +117,7 @@ class Crash(NodeFault):
 
     def _undo(self, lab: Lab) -> None:
         lab.boot(self.node, pulled=pulled_by_others(lab, self))
+        forget(lab, self)  # the node is there again, whatever becomes of its services
         node = lab.node(self.node)
         if node.spec.role is Role.BALANCER:
             # What systemd does at boot on a real machine: end what was half done, start what the generation wants.

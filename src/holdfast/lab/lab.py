@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from signal import SIGKILL
 from typing import Self
 
 from holdfast.errors import LabError
@@ -14,13 +15,14 @@ from holdfast.lab import backend, cleanup, network, state
 from holdfast.lab.boot import Boot, make_disk
 from holdfast.lab.commands import check_tools
 from holdfast.lab.node import Node
-from holdfast.lab.processes import Process
+from holdfast.lab.processes import Process, wait_gone
 from holdfast.lab.readiness import wait_ready
 from holdfast.lab.state import LabState, Phase
 from holdfast.lab.topology import LabNode, LabTopology
 
 Progress = Callable[[str], None]  # called with one line for each step, in the thread that builds
 _TOGETHER = 4  # node networks that are built at once; more than the kernel's one rtnl lock lets through gains nothing
+_GONE_WAIT = 5.0
 
 
 def _silent(_: str) -> None:
@@ -95,18 +97,20 @@ class Lab:
         """All nodes, the client among them, in the topology's order."""
         return tuple(Node(self.name, spec) for spec in self.topology.nodes)
 
-    def boot(self, name: str, *, pulled: Iterable[str] = (), backend_too: bool = True) -> None:
+    def boot(self, name: str, *, pulled: Iterable[str] = ()) -> None:
         """Start a node that is down: a fresh network namespace and fresh processes on the same disk.
 
-        The bridge ports in `pulled` stay down. `backend_too` starts the node's web server, if it has one.
+        The bridge ports in `pulled` stay down. What an earlier boot that failed has left is cut off first.
         """
         spec = self.topology.node(name)
+        half_up = self.state().pid1.get(name)
+        if half_up is not None and half_up.signal(SIGKILL):
+            wait_gone([half_up], _GONE_WAIT)
         network.drop_namespace(network.node_name(self.name, name))
         network.unplug(self.topology, spec)
         network.build_node(self.topology, spec, pulled)
         self._start([spec])
-        if backend_too:
-            self._start_backends([spec])
+        self._start_backends([spec])
 
     def power_off(self, name: str) -> None:
         """Record that the pid 1 of `name` is gone, and remove what it leaves behind but for its disk."""

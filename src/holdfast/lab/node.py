@@ -74,13 +74,15 @@ class Node:
         space = namespace(f"/proc/{self.pid1}/ns/pid")
         return inside("pid", [space]) if space else ()
 
-    def argv(self, argv: Sequence[str]) -> list[str]:
+    def argv(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
         """The command that runs `argv` in the node: for those who start processes in their own way.
 
-        It forks: a signal to it does not reach `argv`, one to its process group does.
+        It forks: a signal to it does not reach `argv`, one to its process group does. Nothing of the caller's
+        environment gets in; `python` is this interpreter; `env` adds variables.
         """
-        enter = [tool("nsenter"), "--target", str(self.pid1), "--mount", "--uts", "--ipc", "--net", "--pid"]
-        return [*enter, "--", *argv]
+        enter = [tool("nsenter"), "--target", str(self.pid1), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
+        variables = [f"{name}={value}" for name, value in {**clean_environment(), **(env or {})}.items()]
+        return [*enter, "/usr/bin/env", "-i", *variables, *argv]
 
     def exec(
         self,
@@ -93,11 +95,11 @@ class Node:
     ) -> subprocess.CompletedProcess[str]:
         """Run `argv` in the node and wait; everything it started in its group is killed after `timeout` seconds.
 
-        `python` is this interpreter. `env` adds to the clean environment. LabError if the node is down, the time is
-        over, or, with `check`, if the status is not 0.
+        `env` adds to a clean environment, in which `python` is this interpreter. LabError if the node is down, the
+        time is over, or, with `check`, if the status is not 0.
         """
         try:
-            done = communicate(self.argv(argv), text=input, timeout=timeout, env={**clean_environment(), **(env or {})})
+            done = communicate(self.argv(argv, env), text=input, timeout=timeout)
         except subprocess.TimeoutExpired:
             raise LabError(f"`{' '.join(argv)}` on {self.name} did not end within {timeout:g} s") from None
         if check and done.returncode != 0:
@@ -108,14 +110,13 @@ class Node:
 
     def spawn(self, argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None) -> Spawned:
         """Start `argv` in the node and leave it running, its output appended to `log` (a path on the host)."""
-        command = self.argv(argv)
+        command = self.argv(argv, env)
         with log.open("ab") as output:
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**clean_environment(), **(env or {})},
                 start_new_session=True,
             )
         return Spawned(self, child)
