@@ -13,7 +13,8 @@ from holdfast.spec.vrrp import VrrpGroup
 
 TOP = 250  # near the top: a backup's skew time, (256 − priority) / 256 of an advert interval, stays short
 STEP = 5
-LOWEST = 1
+LOWEST, HIGHEST = 1, 254  # 255 is for a router that owns the addresses
+MOST = 253  # the largest weight that keepalived takes
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def rank(group: VrrpGroup) -> Ranking:
     if isinstance(group.nodes, dict):
         priorities = dict(group.nodes)
     else:
-        step = min(STEP, max(1, 100 // len(members)))
+        step = _step(len(members), sum(t.weight is None and t.on_loss == "yield" for t in group.keeps_while))
         priorities = {member: TOP - step * place for place, member in enumerate(members)}
     spread = max(priorities.values()) - min(priorities.values())
     loss: list[int | None] = []
@@ -55,39 +56,45 @@ def rank(group: VrrpGroup) -> Ranking:
     return Ranking(priorities, tuple(loss), tuple(gain))
 
 
+def _step(members: int, yields: int) -> int:
+    """The widest step that leaves room for every loss at once; 1 where even that does not."""
+    spreads = ((step, (members - 1) * step) for step in range(STEP, 0, -1))
+    return next((step for step, spread in spreads if TOP - spread - yields * (spread + 1) >= LOWEST), 1)
+
+
 def unproved_weights(group: VrrpGroup) -> tuple[WeightMistake, ...]:
     """Trackers whose loss would not move the group, or whose numbers leave VRRP's range. Empty means proved."""
     ranking = rank(group)
     healthy = {node: priority + sum(ranking.gain) for node, priority in ranking.priorities.items()}
+    best = max(healthy, key=lambda node: healthy[node])
+    peer = max(priority for node, priority in healthy.items() if node != best)
     mistakes: list[WeightMistake] = []
-    for node, priority in healthy.items():
-        if priority > 254:
-            hint = f"lower the priorities, so that the sum stays at 254 or below ({priority} now)"
-            mistakes.append(
-                WeightMistake(0, node, f"'{node}' in good health would exceed VRRP's highest priority", hint)
-            )
+    if healthy[best] > HIGHEST:
+        hint = f"lower the priorities, so that the sum stays at {HIGHEST} or below ({healthy[best]} now)"
+        mistakes.append(WeightMistake(0, best, f"'{best}' in good health would exceed VRRP's highest priority", hint))
     for index, (loss, gain) in enumerate(zip(ranking.loss, ranking.gain, strict=True)):
-        if loss is None:
+        after = healthy[best] + (loss or 0) - gain
+        if loss is None or after < peer:
             continue
-        best = max(healthy, key=lambda node: healthy[node])
-        peer = max(priority for node, priority in healthy.items() if node != best)
-        after = healthy[best] + loss - gain
-        if after >= peer:
-            need = healthy[best] - peer + 1
-            hint = f"make it −{need} or more, or say `on_loss: yield` and let the compiler count"
-            message = f"after the loss '{best}' still ranks at {after}, a healthy peer at {peer}: it never fails over"
-            mistakes.append(WeightMistake(index, best, message, hint))
-    mistakes += _too_low(ranking, healthy)
-    return tuple(mistakes)
+        message = (
+            f"after the loss '{best}' still ranks at {after}, not below a healthy peer's {peer}: it never fails over"
+        )
+        mistakes.append(WeightMistake(index, best, message, _enough(healthy[best] - peer + 1, gain > 0)))
+    return tuple(mistakes + _too_low(ranking, healthy))
+
+
+def _enough(need: int, positive: bool) -> str:
+    counted = "say `on_loss: yield` and let the compiler count"
+    return f"write `weight: {need if positive else -need}`, or {counted}" if need <= MOST else counted
 
 
 def _too_low(ranking: Ranking, healthy: Mapping[str, int]) -> list[WeightMistake]:
-    """keepalived clamps at 1: below that the order between nodes with losses would be lost."""
+    """keepalived clamps at 1: two nodes that get there are equal, however many losses each of them has."""
     total = sum((loss or 0) - gain for loss, gain in zip(ranking.loss, ranking.gain, strict=True))
-    node = min(healthy, key=lambda name: healthy[name])
-    if healthy[node] + total >= LOWEST:
+    lowest, above = sorted(healthy, key=lambda name: healthy[name])[:2]
+    if healthy[lowest] + total >= LOWEST or healthy[above] + total > LOWEST:
         return []
-    index = next(i for i, loss in enumerate(ranking.loss) if loss is not None)
-    hint = "let some of them say `on_loss: release`, or use fewer"
-    message = f"all losses together would take '{node}' to {healthy[node] + total}, below VRRP's lowest priority"
-    return [WeightMistake(index, node, message, hint)]
+    index = next(i for i, (loss, gain) in enumerate(zip(ranking.loss, ranking.gain, strict=True)) if loss or gain)
+    hint = "bring the priorities nearer together, let some trackers say `on_loss: release`, or use fewer"
+    message = f"with all losses '{lowest}' and '{above}' would both rank at VRRP's lowest priority, {LOWEST}"
+    return [WeightMistake(index, lowest, message, hint)]
