@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from signal import SIGSTOP
@@ -14,7 +15,7 @@ from holdfast.lab.node import Node
 from holdfast.lab.processes import Process, program
 
 Strike = Callable[[], None]
-_ROUNDS = 5  # looks for processes that were forked while the others were being stopped
+_STOP_WAIT = 1.0
 
 
 def arm_links(lab: str, ports: Iterable[str], *, up: bool) -> Strike:
@@ -39,13 +40,19 @@ def running(node: Node, name: str) -> tuple[Process, ...]:
 
 
 def stop(find: Callable[[], tuple[Process, ...]]) -> None:
-    """SIGSTOP to all that `find` finds, until it finds none that still runs."""
-    for _ in range(_ROUNDS):
+    """SIGSTOP to all that `find` finds, until it finds none that still runs.
+
+    What is forked while the others are being stopped is found by the next look; and on a busy machine a process goes
+    on for a moment before it sees its signal.
+    """
+    deadline = time.monotonic() + _STOP_WAIT
+    while True:
         moving = [p for p in find() if p.state not in ("T", "t", "")]
-        if not moving:
-            return
-        for process in sorted(moving, key=lambda p: p.pid):
+        for process in moving:
             process.signal(SIGSTOP)
+        if not moving or time.monotonic() > deadline:
+            return
+        time.sleep(0.001)
 
 
 def fill(path: Path, size: int) -> None:
