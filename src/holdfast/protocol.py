@@ -11,7 +11,25 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from holdfast.bundle import HeldAddress, SafeName, Service
+from holdfast.bundle import Bundle, HeldAddress, SafeName, Service, VrrpExpectation
+
+# A bundle is what a controller sends: who speaks the protocol gets it here.
+__all__ = [
+    "PROTOCOL_VERSION",
+    "ApplyReport",
+    "Bundle",
+    "Failure",
+    "GroupFacts",
+    "HostFacts",
+    "InterfaceFacts",
+    "ListenerFacts",
+    "MoveReport",
+    "NodeStatus",
+    "Outcome",
+    "ServiceFacts",
+    "StageReport",
+    "VrrpExpectation",
+]
 
 PROTOCOL_VERSION: Literal[1] = 1
 

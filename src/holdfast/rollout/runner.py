@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.bundle import Bundle
 from holdfast.errors import HoldfastError, PlanRefused
 from holdfast.plan import Hazard, Plan
-from holdfast.protocol import ApplyReport, NodeStatus, Outcome
+from holdfast.protocol import ApplyReport, Bundle, NodeStatus, Outcome
 
 from .decide import Apply, NodePhase, PutBack, RolloutState, Stop, begin, decide, refused_hazards
 from .transport import Transport

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.bundle import Bundle, VrrpExpectation
 from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed
-from holdfast.protocol import GroupFacts, MoveReport, NodeStatus
+from holdfast.protocol import Bundle, GroupFacts, MoveReport, NodeStatus, VrrpExpectation
 
 from .transport import Transport
 

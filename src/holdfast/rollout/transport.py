@@ -12,9 +12,8 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.bundle import Bundle
 from holdfast.errors import RolloutFailed
-from holdfast.protocol import ApplyReport, MoveReport, NodeStatus
+from holdfast.protocol import ApplyReport, Bundle, MoveReport, NodeStatus
 
 APPLY_TIMEOUT_S = 90.0
 STATUS_TIMEOUT_S = 20.0

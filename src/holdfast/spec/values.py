@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, ClassVar
 
@@ -150,9 +151,9 @@ class ShortForm(Frozen):
     short_schema: ClassVar[dict[str, Any]] = {"type": "string"}
 
     @classmethod
+    @abstractmethod
     def from_short(cls, value: Any) -> Any:
         """The long form of `value`, or `value` itself where it is none of the short forms."""
-        raise NotImplementedError
 
     @model_validator(mode="before")
     @classmethod
