@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,3 +144,27 @@ def test_a_full_disk_does_not_keep_a_service_down(node: Isolated) -> None:
     assert node.run("sh", "-c", "echo x > /var/log/holdfast/nginx/more").returncode != 0
     start(node, "nginx")
     assert node.fetch()
+
+
+def test_there_is_one_supervisor_at_a_time(node: Isolated) -> None:
+    second = node.run(sys.executable, "-m", "holdfast.agent.supervisor")
+    assert second.returncode == 1
+    assert "another supervisor runs here" in second.stderr
+    assert node.status("nginx")["state"] == "stopped", "the first one still answers"
+
+
+def test_an_order_to_start_while_it_starts_is_a_reload(node: Isolated) -> None:
+    """The configuration may have changed after the program read it."""
+    program = (
+        "import subprocess, time\n"
+        "from holdfast.agent.supervisor.client import ask\n"
+        "ask('start', 'nginx')\n"
+        "time.sleep(0.1)\n"
+        "subprocess.run(['sed', '-i', 's/hello/changed/', '/etc/holdfast/nginx/nginx.conf'], check=True)\n"
+        "print(ask('start', 'nginx')['nginx']['state'])\n"
+    )
+    assert node.run(sys.executable, "-c", program).stdout == "starting\n"
+    first = node.status("nginx")["pid"]
+    changed = ("sh", "-c", "curl -sf -m 2 http://127.0.0.1:8080/ | grep -q changed")
+    node.wait(lambda: node.run(*changed).returncode == 0, "the changed answer")
+    assert node.status("nginx")["pid"] == first
