@@ -22,7 +22,7 @@ from holdfast.spec import LoadedSpec
 from holdfast.spec.positions import Path
 from holdfast.spec.resolve import network_of
 
-from .lock import Lock, Secrets, vrids
+from .lock import Lock, Secrets, clashes, vrids
 from .node_view import HeldView, MailView, NodeView, VrrpView
 from .proxy_views import proxy_views
 from .renderers import haproxy, keepalived, nftables, nginx, sysctl
@@ -182,4 +182,11 @@ def _missing_choices(source: CompileInput) -> list[Finding]:
         for name, group in spec.vrrp.items()
         if group.version == 2 and name not in source.secrets.vrrp
     ]
+    findings += [
+        _finding(
+            source, "LOCK004", ("vrrp", name), f"VRID {vrid} of '{name}' is taken by '{other}' on this network",
+            "name another `vrid` in the spec; what the lock chose before stays",
+        )
+        for name, other, vrid in clashes(spec, source.lock)
+    ]  # fmt: skip
     return findings

@@ -9,10 +9,11 @@ import hashlib
 import secrets as random
 import string
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
+from holdfast.errors import UsageError
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.resolve import advert_family, advert_interface, interface_in
 from holdfast.spec.values import Frozen, Name
@@ -31,6 +32,8 @@ class Lock(Frozen):
 
 class Secrets(Frozen):
     """The VRRPv2 passwords of the groups that want one (8 characters: keepalived ignores the rest)."""
+
+    confidential: ClassVar[bool] = True  # no message quotes a value of this file
 
     holdfast_secrets: Literal[1] = 1
     cluster: Name
@@ -56,8 +59,23 @@ def complete_lock(spec: ClusterSpec, lock: Lock) -> Lock:
                 for other, vrid in {**vrids(spec, lock), **chosen}.items()
                 if other in spec.vrrp and _segment(spec, other) == _segment(spec, name)
             }
+            if len(taken) == 255:
+                hint = "spread the groups over networks, or put several addresses into one group"
+                raise UsageError(f"no VRID is left for '{name}': its network has 255 groups already", hint)
             chosen[name] = _free_vrid(f"{spec.cluster}/{name}", taken)
     return Lock(cluster=spec.cluster, vrids=dict(sorted(chosen.items())))
+
+
+def clashes(spec: ClusterSpec, lock: Lock) -> list[tuple[str, str, int]]:
+    """(group, other group, VRID) where two on one segment have the same: the spec names what the lock chose before."""
+    found: list[tuple[str, str, int]] = []
+    taken: dict[tuple[str | None, int, int], str] = {}
+    for name, vrid in vrids(spec, lock).items():
+        key = (*_segment(spec, name), vrid)
+        if key in taken:
+            found.append((name, taken[key], vrid))
+        taken.setdefault(key, name)
+    return found
 
 
 def _segment(spec: ClusterSpec, group_name: str) -> tuple[str | None, int]:
@@ -89,8 +107,8 @@ def write_yaml(lock: Lock | Secrets) -> str:
     lines = [
         f"# Chosen once by `holdfast lock` for cluster {lock.cluster}; an input to every compilation.",
         f"holdfast_{kind}: 1",
-        f"cluster: {lock.cluster}",
+        f"cluster: '{lock.cluster}'",  # a name may look like a number
         ("vrids:" if kind == "lock" else "vrrp:") + ("" if values else " {}"),
-        *(f"  {name}: {value!r}" if isinstance(value, str) else f"  {name}: {value}" for name, value in values.items()),
+        *(f"  {name}: {value!r}" for name, value in values.items()),
     ]
     return "\n".join(lines) + "\n"

@@ -46,7 +46,7 @@ def translate_errors(model: type[BaseModel], data: Any, error: ValidationError, 
     groups: dict[tuple[Path, bool], list[_Error]] = {}
     for one in _telling(errors):
         groups.setdefault((one.path, one.is_key), []).append(one)
-    translator = _Translator(model, data, positions, {one.path for one in errors if one.kind == "missing"})
+    translator = _Translator(model, data, positions)
     return [finding for group in groups.values() if (finding := translator.finding(group))]
 
 
@@ -87,16 +87,19 @@ def real_path(data: Any, loc: Iterable[int | str]) -> Path:
 
 
 class _Translator:
-    def __init__(self, model: type[BaseModel], data: Any, positions: Positions, missing: set[Path]) -> None:
+    def __init__(self, model: type[BaseModel], data: Any, positions: Positions) -> None:
         self._model = model
         self._data = data
         self._positions = positions
-        self._missing = missing
-        self._misspelt: set[Path] = set()
+        # Secrets stay out of messages, which end in terminals and logs.
+        self._confidential = bool(getattr(model, "confidential", False))
 
     def finding(self, errors: list[_Error]) -> Finding | None:
         """The finding for one place, or None where another one says it."""
         first = errors[0]
+        if self._confidential and first.kind not in ("missing", "extra_forbidden") and not first.is_key:
+            hint = PATTERNS.get(str(first.context.get("pattern")), "let `holdfast lock` write this file")
+            return self._make("SPEC003", first.path, "this value cannot be used here", hint)
         if first.kind == "missing":
             if self._spelt_otherwise(first.path):
                 return None
