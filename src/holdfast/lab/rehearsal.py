@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +52,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class KnownAddress:
+    """A virtual IP: its group, and since when (monotonic seconds) it belongs to the cluster."""
+
+    group: str
+    since: float
+
+
+@dataclass(frozen=True)
 class Rehearsal:
     """A rehearsal that has ended: what was wanted, what was seen, and the verdicts. Times in monotonic seconds."""
 
@@ -60,6 +68,7 @@ class Rehearsal:
     plan: TrafficPlan
     listeners: tuple[TargetListener, ...]
     not_asked: tuple[str, ...]
+    addresses: Mapping[str, KnownAddress]
     started_at: datetime
     began: float
     ended: float
@@ -124,7 +133,7 @@ class _Run:
         self._traffic = stack.enter_context(Traffic(client, plan))
         self._listeners: dict[str, TargetListener] = {}
         self._not_asked: tuple[str, ...] = ()
-        self._addresses: tuple[str, ...] = ()
+        self._addresses: dict[str, KnownAddress] = {}
         self._doing, self._number = "", 0
 
     def play(self) -> Rehearsal:
@@ -146,7 +155,7 @@ class _Run:
         results = judge_all(runs, evidence, self._spec.objectives)
         return Rehearsal(
             self._spec, self._scenario, self._plan, tuple(self._listeners.values()), self._not_asked,
-            started_at, began, ended, evidence, results,
+            self._addresses, started_at, began, ended, evidence, results,
         )  # fmt: skip
 
     def _step(self, step: Step) -> StepRun:
@@ -160,8 +169,13 @@ class _Run:
             self._ask_for(self._world.spec)
         expected = expected_holders(self._world, before)
         at_least = step.action.seconds if isinstance(step.action, Wait) else step.at_least_s
-        self._until_quiet(done.acted, at_least, self._patience(step), expected)
-        return StepRun(step, began, done.acted, time.monotonic(), expected, done.problem, done.remarks)
+        unquiet = self._until_quiet(done.acted, at_least, self._patience(step), expected)
+        problem, remarks = done.problem, done.remarks
+        if unquiet and self._world.faults:
+            remarks = (*remarks, *unquiet)
+        elif unquiet and not problem:
+            problem = f"nothing is broken any more, but: {'; '.join(unquiet)}"
+        return StepRun(step, began, done.acted, time.monotonic(), expected, problem, remarks)
 
     def _judged(self, run: StepRun) -> StepResult:
         """A first verdict on the step before, for people; requests that are still on their way may change it."""
@@ -174,9 +188,11 @@ class _Run:
         wanted = wanted_traffic(spec)
         self._not_asked = wanted.not_asked
         self._listeners.update({listener.name: listener for listener in wanted.listeners})
-        addresses = [str(a.ip) for group in spec.vrrp.values() for a in group.addresses.values()]
-        self._addresses = tuple(dict.fromkeys((*self._addresses, *addresses)))
-        self._observer.probe(probes(self._cluster.lab.topology, addresses))
+        now = time.monotonic()
+        for name, group in spec.vrrp.items():
+            for address in group.addresses.values():
+                self._addresses.setdefault(str(address.ip), KnownAddress(name, now))
+        self._observer.probe(probes(self._cluster.lab.topology, self._addresses))
         self._traffic.add(wanted.listeners)
 
     def _wait_until_ready(self) -> None:
@@ -184,15 +200,15 @@ class _Run:
         self._doing = "waiting until all listeners answer"
         expected = expected_holders(self._world, {})
         start = time.monotonic()
-        self._until_quiet(start, QUIET_S, READY_WITHIN_S, expected)
-        if time.monotonic() - start >= READY_WITHIN_S:
-            silent = self._unquiet() or [
+        unquiet = self._until_quiet(start, QUIET_S, READY_WITHIN_S, expected)
+        if unquiet or time.monotonic() - start >= READY_WITHIN_S:
+            silent = unquiet or [
                 f"{a} is held by {' and '.join(self._holders().get(a, ())) or 'nobody'}"
                 for a, e in expected.items()
                 if not e.met_by(self._holders().get(a, ()))
             ]
             raise LabError(
-                f"Before anything was broken, the cluster did not work within {READY_WITHIN_S:g} s: {'; '.join(silent)}",
+                f"Before anything was broken, the cluster did not work in {READY_WITHIN_S:g} s: {'; '.join(silent)}",
                 "bring it up with `holdfast lab up`, and look at `holdfast lab status` and at the logs of its nodes",
             )
 
@@ -202,8 +218,13 @@ class _Run:
         delays = [g.preempt.after / 1000 for g in self._spec.vrrp.values() if isinstance(g.preempt, PreemptAfter)]
         return SETTLE_WITHIN_S + min(max(delays, default=0.0), _LONGEST_PREEMPT_DELAY_S)
 
-    def _until_quiet(self, start: float, at_least: float, at_most: float, expected: Mapping[str, Expected]) -> None:
-        """Wait until all is as expected and every listener has answered for a while, or for `at_most` seconds."""
+    def _until_quiet(
+        self, start: float, at_least: float, at_most: float, expected: Mapping[str, Expected]
+    ) -> tuple[str, ...]:
+        """Wait until all is as expected and every listener has answered for a while, or for `at_most` seconds.
+
+        Returns what was still wrong then; wrong holders are for the verdict to name.
+        """
         deadline = max(time.monotonic(), start + at_least) + at_most
         while time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -215,7 +236,8 @@ class _Run:
             waiting = time.monotonic() - self._traffic.oldest_on_its_way() > OLD_S
             settled = all(e.met_by(holders.get(a, ())) for a, e in expected.items())
             if settled and not waiting and not self._unquiet():
-                return
+                return ()
+        return tuple(self._unquiet())
 
     def _unquiet(self) -> list[str]:
         """The listeners that have failed, or not answered at all, within the last moment; and how."""
@@ -242,7 +264,7 @@ def macs(topology: LabTopology) -> dict[str, str]:
     return {mac_address(node.name, i.name): node.name for node in topology.nodes for i in node.interfaces}
 
 
-def probes(topology: LabTopology, addresses: list[str]) -> tuple[Probe, ...]:
+def probes(topology: LabTopology, addresses: Iterable[str]) -> tuple[Probe, ...]:
     """Where each address is asked for: on the client's interface in its subnet; none for an address beyond a router."""
     found = []
     for address in addresses:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from holdfast.lab.observe_timeline import AddressTimeline, Span
-from holdfast.lab.rehearsal import Rehearsal
+from holdfast.lab.rehearsal import KnownAddress, Rehearsal
 from holdfast.lab.scenario import Kind
 from holdfast.lab.traffic_records import Record
 from holdfast.lab.verdict import StepResult, Verdict, late_between
@@ -18,11 +18,12 @@ REPORT_VERSION = 1
 BIN_S = 0.1
 
 MEANING = {
-    "holders": "nodes whose kernel carried the address on a link that was up (netlink events; `ip address` agrees)",
+    "holders": "nodes whose kernel carried the address on a link that was up (netlink; `ip address` agrees)",
     "carried": "the address was on an interface of the node, also while the node was frozen or cut off",
-    "answered": "a MAC address answered an ARP request or neighbour solicitation, asked every 50 ms by a MAC nobody has",
-    "failover_s": "from the fault (or the order to move) until a node that did not hold an address before carries it, for"
-    " the last address of the step; null if nothing had to move, or if something never did (then the step fails)",
+    "answered": "a MAC address answered an ARP request or neighbour solicitation, asked every 50 ms by a MAC that nobody"
+    " has",
+    "failover_s": "from the fault (or the order to move) until a node that did not hold an address before carries it,"
+    " for the last address of the step; null if nothing had to move, or if something never did (then the step fails)",
     "sent": "requests that ended during the step, which lasts until the next one begins: one that is on its way when a"
     " fault strikes is that fault's victim; a step waits for its own victims before it ends",
     "failed": "no complete answer below 400 within the client's time limit, SYNs being sent again as usual",
@@ -30,9 +31,11 @@ MEANING = {
     " as browsers do; such raw closes are counted here, and are no failures",
     "longest_gap_s": "the longest time without a successful answer to a new connection, on the worst listener",
     "double_holder_s": "time during which two nodes held one address, on links that were up; the worst address",
-    "double_carried_s": "the same, a node that is frozen or cut off included: it carries the address, but nobody hears it",
+    "double_carried_s": "the same, a node that is frozen or cut off included: it carries the address, but nobody hears"
+    " it",
     "answered_twice_s": "time during which two MAC addresses answered for one address, within one round of questions",
-    "client_late_s": "time during which the client itself did not run although it should: a busy machine, not the cluster",
+    "client_late_s": "time during which the client itself did not run although it should: a busy machine, not the"
+    " cluster",
 }
 
 
@@ -60,7 +63,7 @@ def report_data(rehearsal: Rehearsal, context: Context) -> dict[str, Any]:
         "planned_failed": sum(s.failed for s in rehearsal.steps if s.kind in (Kind.PLANNED, Kind.REFUSED)),
         "steps": steps,
         "objectives": objectives(rehearsal.spec),
-        "addresses": {a: _address(rehearsal.spec, t, zero) for a, t in evidence.addresses.items()},
+        "addresses": {a: _address(rehearsal.addresses[a], t, zero) for a, t in evidence.addresses.items()},
         "listeners": {
             listener.name: {"requests": bins(_of(evidence.records, listener.name), zero, rehearsal.ended)}
             for listener in rehearsal.listeners
@@ -145,10 +148,10 @@ def substitutions(spec: ClusterSpec) -> list[str]:
     return found
 
 
-def _address(spec: ClusterSpec, line: AddressTimeline, zero: float) -> dict[str, Any]:
-    groups = {str(a.ip): name for name, group in spec.vrrp.items() for a in group.addresses.values()}
+def _address(known: KnownAddress, line: AddressTimeline, zero: float) -> dict[str, Any]:
     return {
-        "group": groups.get(line.address, "added"),
+        "group": known.group,
+        "since_s": _seconds(max(0.0, known.since - zero)),
         "carried": _spans(line.carried, zero),
         "reachable": _spans(line.reachable, zero),
         "answered": _spans(line.answered, zero),

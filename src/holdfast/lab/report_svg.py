@@ -28,12 +28,14 @@ _MOST = 52  # height of a listener's fullest tenth of a second
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane's label: a name, what stands under it, and where it begins."""
+    """A lane's label and place: an address with its group, or a listener with its requests."""
 
     name: str
-    detail: str
     y: float
     height: float
+    group: str = ""
+    sent: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,19 @@ def draw(data: Mapping[str, Any]) -> Timeline:
         else:
             canvas.listener(lane, data["listeners"][lane.name]["requests"])
     canvas.marks(data["steps"], bottom)
-    return Timeline(canvas.svg(bottom + AXIS), width, bottom + AXIS, lanes, colours)
+    return Timeline(canvas.svg(), width, bottom + AXIS, lanes, colours)
 
 
 def _lanes(data: Mapping[str, Any]) -> tuple[Lane, ...]:
     lanes: list[Lane] = []
     y = float(TOP)
     for name, address in data["addresses"].items():
-        lanes.append(Lane(name, address["group"], y, ADDRESS_LANE))
+        lanes.append(Lane(name, y, ADDRESS_LANE, group=address["group"]))
         y += ADDRESS_LANE
     for name, listener in data["listeners"].items():
         requests = listener["requests"]
-        detail = f"{sum(requests['good']) + sum(requests['failed'])} / {sum(requests['failed'])}"
-        lanes.append(Lane(name, detail, y, LISTENER_LANE))
+        failed = sum(requests["failed"])
+        lanes.append(Lane(name, y, LISTENER_LANE, sent=sum(requests["good"]) + failed, failed=failed))
         y += LISTENER_LANE
     return tuple(lanes)
 
@@ -99,7 +101,7 @@ class _Canvas:
     def x(self, seconds: float) -> float:
         return LEFT + min(max(seconds, 0.0), self._duration) * self._scale
 
-    def svg(self, height: float) -> Markup:
+    def svg(self) -> Markup:
         return Markup("\n").join(self._parts)
 
     def bar(self, css: str, start: float, end: float, y: float, height: float, title: str) -> None:
@@ -127,21 +129,30 @@ class _Canvas:
         for number, step in enumerate(steps):
             x = self.x(step["acted_s"])
             fault = step["kind"] not in ("recovery", "wait")
-            self.add(
-                '<line class="mark {}" x1="{}" x2="{}" y1="{}" y2="{}"/>', "fault" if fault else "", x, x, TOP - 12, bottom
-            )
+            css = "mark fault" if fault else "mark"
+            self.add('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>', css, x, x, TOP - 12, bottom)
             centre = max(x, last + 21)
             last = centre
             self.add(
                 '<a href="#step-{}"><circle class="dot {}" cx="{}" cy="{}" r="10"/>'
                 '<text class="number {}" x="{}" y="{}">{}</text><title>{}. {}</title></a>',
-                number, step["verdict"], centre, TOP - 26, step["verdict"], centre, TOP - 22, number, number, step["name"],
-            )  # fmt: skip
+                number,
+                step["verdict"],
+                centre,
+                TOP - 26,
+                step["verdict"],
+                centre,
+                TOP - 22,
+                number,
+                number,
+                step["name"],
+            )
 
     def address(self, lane: Lane, address: Mapping[str, Any], colours: Mapping[str, int]) -> None:
         """Who carried it (pale where cut off), two holders hatched over both; below it who answered."""
         y = lane.y + 9
-        self.add('<line class="nobody" x1="{}" x2="{}" y1="{}" y2="{}"/>', self.x(0), self.x(self._duration), y + 11, y + 11)
+        since, until = self.x(address["since_s"]), self.x(self._duration)
+        self.add('<line class="nobody" x1="{}" x2="{}" y1="{}" y2="{}"/>', since, until, y + 11, y + 11)
         for who, start, end in address["carried"]:
             title = f"{who} carried {lane.name} from {start:.3f} s to {end:.3f} s"
             self.bar(f"held cut c{colours[who]}", start, end, y, _BAR, title)
@@ -149,7 +160,8 @@ class _Canvas:
             title = f"{who} held {lane.name} from {start:.3f} s to {end:.3f} s"
             self.bar(f"held c{colours[who]}", start, end, y, _BAR, title)
         for start, end, who in double(address["reachable"]):
-            title = f"{' and '.join(who)} both held {lane.name} for {(end - start) * 1000:.1f} ms, from {start:.3f} s"
+            names, lasted = " and ".join(who), (end - start) * 1000
+            title = f"{names} both held {lane.name} for {lasted:.1f} ms, from {start:.3f} s"
             self.bar("double", start, end, y - 4, _BAR + 8, title)
         for who, start, end in address["answered"]:
             title = f"{who} answered for {lane.name} from {start:.3f} s to {end:.3f} s"

@@ -1,4 +1,4 @@
-"""What a rehearsal does to a cluster: steps, each one a fault, a repair or a change; read from YAML or made from a spec."""
+"""What a rehearsal does to a cluster: steps, each one a fault, a repair or a change."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Heal:
 
 @dataclass(frozen=True)
 class Move:
-    """A planned switchover: `group` to another member (None: the next one), held there; or `back` to the usual order."""
+    """A planned switchover: `group` to a member (None: the second one), and held there; or `back` as usual."""
 
     group: str
     to: str | None = None

@@ -1,7 +1,7 @@
 """The scenario that a rehearsal plays when it is given none: a pure function of the spec.
 
-Every node of a VRRP group and every tracked service dies once and comes back; each of the other breakages happens once; a
-backend dies; a group is moved and comes back; an address and a server are added while traffic flows; a change that a
+Every node of a VRRP group and every tracked service dies once and comes back; each of the other breakages happens once;
+a backend dies; a group is moved and comes back; an address and a server are added while traffic flows; a change that a
 program refuses is tried.
 """
 
@@ -79,9 +79,7 @@ class _Maker:
             return
         first, group = nodes[0], next(iter(self._spec.vrrp.values()))
         yield from _broken_and_healed(Break(Breakage.FREEZE, first), f"thaw {first}")
-        yield from _broken_and_healed(
-            Break(Breakage.HANG_KEEPALIVED, first), f"keepalived of {first} goes on"
-        )
+        yield from _broken_and_healed(Break(Breakage.HANG_KEEPALIVED, first), f"keepalived of {first} goes on")
         interface = advert_interface(self._spec, group, first)
         if interface:
             yield from _broken_and_healed(

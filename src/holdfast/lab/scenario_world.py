@@ -107,9 +107,7 @@ def _uses(spec: ClusterSpec, group: VrrpGroup, fault: Break) -> bool:
     return fault.detail in carrying | {group.interface}
 
 
-def _expected(
-    name: str, group: VrrpGroup, world: World, situation: Situation, current: set[str]
-) -> Expected:
+def _expected(name: str, group: VrrpGroup, world: World, situation: Situation, current: set[str]) -> Expected:
     """Every node that hears no better holder holds: one, or one on each side of a partition."""
     ranked = {
         node: (-priority, place)
@@ -129,6 +127,4 @@ def _expected(
 
 
 def _cut(world: World, one: str, other: str) -> bool:
-    return any(
-        f.what is Breakage.PARTITION and {f.node, f.detail} == {one, other} for f in world.faults
-    )
+    return any(f.what is Breakage.PARTITION and {f.node, f.detail} == {one, other} for f in world.faults)

@@ -100,7 +100,7 @@ class Traffic:
         return tuple(reversed(found))
 
     def oldest_on_its_way(self) -> float:
-        """When the oldest request began that had no answer yet when the client last said so; raises LabError as above."""
+        """When the oldest request began that had no answer when the client last said so; raises LabError as above."""
         self._check()
         with self._lock:
             return self._outstanding.oldest

@@ -1,7 +1,7 @@
 """The users of the site, as a process of its own in the client's network namespace (python -m … , plan on stdin).
 
-Open loop: requests are due at a steady rate whatever became of the earlier ones. Every request is written down, and so is
-every moment in which this process itself was late, so that a busy machine is not blamed on the cluster.
+Open loop: requests are due at a steady rate whatever became of the earlier ones. Every request is written down, and so
+is every moment in which this process itself was late, so that a busy machine is not blamed on the cluster.
 """
 
 from __future__ import annotations

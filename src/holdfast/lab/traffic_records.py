@@ -1,7 +1,7 @@
 """What the traffic client and its parent say to each other: listeners to ask, and one line for each request made.
 
-Standard library only, because the client starts often and must start fast. All times are seconds of the monotonic clock,
-which every process of a machine shares.
+Standard library only, because the client starts often and must start fast. All times are seconds of the monotonic
+clock, which every process of a machine shares.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class TargetListener:
 class TrafficPlan:
     """How hard and how patiently every listener is asked. Rates per second and listener, times in seconds.
 
-    A SYN is sent again after 1 s and after 3 s (RFC 6298), so the time limit lies above both; and a slow answer on its way
-    is what a planned move must wait for. Every `slow_every`th request of a class carries `slow_query`.
+    A SYN is sent again after 1 s and after 3 s (RFC 6298), so the time limit lies above both; and a slow answer on its
+    way is what a planned move must wait for. Every `slow_every`th request of a class carries `slow_query`.
     """
 
     new_per_second: float = 50.0

@@ -1,4 +1,4 @@
-"""From a spec to what the traffic asks: every listener, and for each of its sites requests that end at a pool (pure)."""
+"""From a spec to what the traffic asks: every listener, and for each site requests that end at a pool (pure)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def _paths(route: Route) -> tuple[str, ...]:
         return (base, base.rstrip("/") + "/page")
     plain = re.sub(r"\\(.)", r"\1", re.sub(r"\(\?[^)]*\)|[\^$()+*?]", "", route.path_regex.replace(".*", "x")))
     first_choice = re.sub(r"\|[^/|]*", "", plain)
-    return tuple(p if p.startswith("/") else f"/{p}" for p in (plain, first_choice, base + plain, base + "x" + plain, base))
+    guesses = (plain, first_choice, base + plain, base + "x" + plain, base)
+    return tuple(guess if guess.startswith("/") else f"/{guess}" for guess in guesses)
 
 
 def _values(matches: dict[str, ValueMatch]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""From what was seen during a step to a verdict on it: pure arithmetic over requests, address timelines and objectives."""
+"""From what was seen during a step to a verdict on it: arithmetic over requests, timelines and objectives (pure)."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def judge_all(runs: Sequence[StepRun], evidence: Evidence, objectives: Objective
 def assign(records: Iterable[Record], runs: Sequence[StepRun]) -> list[list[Record]]:
     """Each request belongs to the step during which it ended.
 
-    A request that is on its way when a fault strikes is that fault's victim, although it began before. The reverse cannot
-    be: a step ends only when no request is left that its own fault may have hurt (or when patience does).
+    A request that is on its way when a fault strikes is that fault's victim, although it began before. The reverse
+    cannot be: a step ends only when no request is left that its own fault may have hurt (or when patience does).
     """
     shares: list[list[Record]] = [[] for _ in runs]
     begins = [run.began for run in runs]
@@ -129,17 +129,13 @@ def assign(records: Iterable[Record], runs: Sequence[StepRun]) -> list[list[Reco
     return shares
 
 
-def judge(
-    run: StepRun, mine: Sequence[Record], evidence: Evidence, objective: Objective | None
-) -> StepResult:
+def judge(run: StepRun, mine: Sequence[Record], evidence: Evidence, objective: Objective | None) -> StepResult:
     """Everything about one step; `mine` are its requests."""
     addresses = evidence.addresses
     before = {a: who_at(t.reachable, run.began) for a, t in addresses.items()}
     # Just before its end: the next step begins at that very moment.
     after = {a: who_at(t.reachable, run.ended - 1e-6) for a, t in addresses.items()}
-    cut_off = {
-        a: tuple(sorted(set(who_at(t.carried, run.ended - 1e-6)) - set(after[a]))) for a, t in addresses.items()
-    }
+    cut_off = {a: tuple(sorted(set(who_at(t.carried, run.ended - 1e-6)) - set(after[a]))) for a, t in addresses.items()}
     failovers = _failovers(run, addresses, before)
     listeners = _listeners(run, mine, evidence.records)
     worst = max(listeners, key=lambda name: listeners[name].longest_gap_s, default="")
@@ -187,9 +183,7 @@ def _latest(failovers: Mapping[str, float | None]) -> float | None:
     return max(t for t in times if t is not None) if times and None not in times else None
 
 
-def _failovers(
-    run: StepRun, addresses: Mapping[str, AddressTimeline], before: Holders
-) -> dict[str, float | None]:
+def _failovers(run: StepRun, addresses: Mapping[str, AddressTimeline], before: Holders) -> dict[str, float | None]:
     """For each address that had to move: seconds from the act until a node that did not hold it before does."""
     found: dict[str, float | None] = {}
     for address, expected in run.expected.items():
