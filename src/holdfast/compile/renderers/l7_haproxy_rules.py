@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from holdfast.compile.node_view import SiteView
 from holdfast.spec.sites import Redirect, Respond, ValueMatch
@@ -23,6 +24,7 @@ from .l7 import (
 )
 
 PATTERNS_PER_LINE = 40  # a line of haproxy.cfg has 64 words at most
+_MAPPED = IPv6Network("::ffff:0:0/96")
 MAX_COOKIE_HEADERS = 8  # joined, as nginx joins them; a request with more is refused
 
 
@@ -110,6 +112,17 @@ def _lines(patterns: list[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(patterns[at : at + PATTERNS_PER_LINE])
 
 
+def _source_patterns(networks: tuple[IPv4Network | IPv6Network, ...]) -> list[str]:
+    """HAProxy sees an IPv4 client in ::/0 too, as ::ffff:a.b.c.d: that range is taken out."""
+    patterns: list[str] = []
+    for network in networks:
+        if isinstance(network, IPv6Network) and network.supernet_of(_MAPPED):
+            patterns += [str(part) for part in sorted(network.address_exclude(_MAPPED))]
+        else:
+            patterns.append(str(network))
+    return patterns
+
+
 class Rules:
     """Collects the rules of one frontend; equal conditions share one ACL, equal headers one variable."""
 
@@ -178,7 +191,7 @@ class Rules:
             case Methods(names):
                 self.acls += [Acl(name, "method", line) for line in _lines(list(names))]
             case Sources(networks):
-                self.acls += [Acl(name, "src", line) for line in _lines([str(network) for network in networks])]
+                self.acls += [Acl(name, "src", line) for line in _lines(_source_patterns(networks))]
             case Header(header, match):
                 return self._value(name, self._extract(header, cookie=False), match)
             case Cookie(cookie, match):

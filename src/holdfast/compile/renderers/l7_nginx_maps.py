@@ -87,7 +87,7 @@ class Maps:
             # nginx can't tell an empty header from none; HAProxy is told to see it so too.
             return self._add((type(key), key.name, str(match)), "c", "map", source, [("default", found), ("", absent)])
         if match.equals is not None:
-            pattern = rf"~^[ \t]*{value_regex(match.equals)}[ \t]*\z"  # nginx leaves tabs around a value
+            pattern = rf"~^[ \t]*{value_regex(match.equals.strip())}[ \t]*\z"  # nginx leaves tabs around a value
         elif match.contains is not None:
             pattern = "~" + value_regex(match.contains)
         else:
@@ -101,7 +101,7 @@ class Maps:
         Not `$cookie_NAME`, which ignores the case of the name and splits at commas.
         """
         capture = f"hf_value{self._counts['cookie'] + 1}"
-        pattern = rf"~^(?:[^;]*;)*?[ \t]*{value_regex(name)}=(?<{capture}>[^;]*?)[ \t]*(?:;|\z)"
+        pattern = rf"~^(?:[^;]*;)*?[ \t]*{value_regex(name)}=[ \t]*(?<{capture}>[^;]*?)[ \t]*(?:;|\z)"
         entries = [("default", ""), (pattern, f"${capture}")]
         return self._add(("cookie", name), "cookie", "map", "$http_cookie", entries, f"cookie {name}")
 
