@@ -65,8 +65,7 @@ _DAEMONS = (
         title="HAProxy",
         start=(
             "Type=notify",
-            f"ExecStart=/usr/sbin/haproxy -Ws -f {CONFIG_DIR}/haproxy/haproxy.cfg"
-            f" -p {RUN_DIR}/haproxy/haproxy.pid",
+            f"ExecStart=/usr/sbin/haproxy -Ws -f {CONFIG_DIR}/haproxy/haproxy.cfg -p {RUN_DIR}/haproxy/haproxy.pid",
         ),
         reload_signal="USR2",
         stop=("KillSignal=SIGUSR1", "KillMode=mixed", "TimeoutStopSec=15", "SuccessExitStatus=143"),
