@@ -40,7 +40,7 @@ FORMS: dict[str, re.Pattern[str]] = {
         "proxy_ssl_trusted_certificate": _TLS,
         "proxy_ssl_crl": _TLS,
         "listen": rf"({_ADDRESS})( [a-z0-9_=:.\[\]-]+)*",
-        # No variable in the host: a header of the client's, or pieces put together, could name a socket of this machine.
+        # No variable in the host: a client's header, or pieces put together, could name a socket of this machine.
         "proxy_pass": rf"https?://{_HOST}(/[!-~]*)?",
         "ssl_session_cache": rf"(off|none|builtin(:[0-9]+)?|{_SHARED})( {_SHARED})?",
     }.items()
