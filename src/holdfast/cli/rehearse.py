@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from holdfast import __version__
+
 from .inputs import compile_input
 from .output import print_json, stderr, stdout
 from .validate import AsJson, SpecPath
@@ -45,23 +47,32 @@ def rehearse(
     Example:  holdfast rehearse examples/dual-master-nginx/cluster.yaml --report build/report
     """
     from holdfast.lab.rehearsal import rehearse as run
-    from holdfast.lab.report import document, write_report
+    from holdfast.lab.report import keep_logs, prepare_folder, program_versions, write_report
+    from holdfast.lab.report_data import Context, report_data
     from holdfast.lab.scenario_file import load_scenario
     from holdfast.lab.verdict import Verdict
 
     source = compile_input(spec, choose=True)
     steps = load_scenario(scenario, source.loaded.spec) if scenario else None
+    if report:
+        prepare_folder(report)
     command = f"holdfast rehearse {spec}" + (f" --scenario {scenario}" if scenario else "")
     with ExitStack() as stack:
         display = stack.enter_context(_Display(stderr()))
-        result = run(source, steps, lab=lab, progress=display.show)
-    written = write_report(result, report, command) if report else ()
+        result = run(
+            source,
+            steps,
+            lab=lab,
+            progress=display.show,
+            before_down=lambda running: keep_logs(running, report) if report else None,
+        )
+    page = write_report(result, report, command) if report else None
     if as_json:
-        print_json(document(result, command))
+        print_json(report_data(result, Context(command, __version__, program_versions())))
     else:
         _print_result(result, stdout())
-        for path in written:
-            stdout().print(f"report: {path}")
+        if page:
+            stdout().print(f"report: {page}")
     if result.verdict is Verdict.FAIL:
         raise typer.Exit(1)
 
