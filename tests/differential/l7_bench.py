@@ -86,9 +86,8 @@ class Namespace:
                 process.kill()
                 process.wait(_DEADLINE_S)
 
-    def write(self, file: BundleFile) -> None:
-        with open(f"/proc/{self._holder.pid}/root{file.path}", "w", encoding="utf-8") as out:
-            out.write(file.content)
+    def put(self, path: str, content: str) -> None:
+        Path(f"/proc/{self._holder.pid}/root{path}").write_text(content, encoding="utf-8")
 
     def read(self, path: str) -> str:
         return Path(f"/proc/{self._holder.pid}/root{path}").read_text(encoding="utf-8", errors="surrogateescape")
@@ -249,7 +248,7 @@ class Bench:
     @contextmanager
     def running(self, engine: str, file: BundleFile, address: str, port: int) -> Iterator[None]:
         """`engine` on `file`, from the moment when it answers."""
-        self.namespace.write(file)
+        self.namespace.put(file.path, file.content)
         log = self.folder / f"{engine}.out"
         if engine == "nginx":
             words: tuple[str, ...] = ("nginx", "-g", "daemon off;", "-c", file.path)
