@@ -20,6 +20,7 @@ LOG_DIR = "/var/log/holdfast"  # one folder a service
 PROBE_DIR = "/usr/lib/holdfast"  # the agent's own probe and hook runner, called by keepalived
 HOLD_DIR = f"{STATE_DIR}/hold"  # one file per VRRP group: 0, or -254 to give the group up
 SERVICE_STATE_DIR = f"{RUN_DIR}/service-state"  # one file per service: 0 while it runs, -1 when its process died
+TRACK_DIR = f"{STATE_DIR}/track"  # files of `keeps_while: - file: NAME`, fed by the operator's own programs
 TLS_DIR = f"{CONFIG_DIR}/tls"  # NAME.crt and NAME.key, put there by the operator, never by a bundle
 
 OWNERSHIP_LINE = "Managed by Holdfast"  # each file's first line contains it, behind the format's comment sign

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -47,8 +48,14 @@ def _root(
     pass
 
 
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run; exit 0 good, 1 a failure or findings, 2 usage. No traceback for a user's mistake."""
+    # Being told to end is no reason to leave a half-built lab behind: unwind as for Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         app()
     except HoldfastError as error:

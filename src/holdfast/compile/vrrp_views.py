@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from holdfast.bundle import HOLD_DIR, PROBE_DIR, SERVICE_STATE_DIR, STATE_DIR
+from holdfast.bundle import HOLD_DIR, PROBE_DIR, SERVICE_STATE_DIR, TRACK_DIR
 from holdfast.failover import Ranking, rank
 from holdfast.spec.checks import Tracker
 from holdfast.spec.cluster import ClusterSpec
@@ -22,7 +22,6 @@ from .lock import Secrets
 from .node_view import HeldView, TrackedFile, TrackedInterface, TrackedProcess, TrackedScript, VrrpView
 
 PROBE = f"{PROBE_DIR}/probe"
-TRACK_DIR = f"{STATE_DIR}/track"  # files of `keeps_while: - file: NAME`, written by the operator's own programs
 SUPERVISED = ("nginx", "haproxy")  # services whose death the supervisor reports at once
 
 

@@ -54,6 +54,7 @@ class LabCluster:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.transport: Transport = CommandTransport(self._run)
+        self._compiled: tuple[str, Mapping[str, Bundle]] = ("", {})
 
     @classmethod
     def up(
@@ -89,16 +90,29 @@ class LabCluster:
 
     def running(self) -> CompileInput:
         """The input that the cluster was last brought to; LabError if no rollout has succeeded yet."""
+        return self._input(self._kept())
+
+    def _kept(self) -> str:
+        hint = f"take it down with: holdfast lab down {self.lab.name}"
         try:
-            kept = _Running.model_validate_json(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            hint = f"take it down with: holdfast lab down {self.lab.name}"
-            raise LabError(f"lab {self.lab.name} does not know its spec: {error}", hint) from None
+            return self._path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise LabError(f"lab {self.lab.name} does not know its spec: {error.strerror}", hint) from None
+
+    def _input(self, text: str) -> CompileInput:
+        hint = f"take it down with: holdfast lab down {self.lab.name}"
+        try:
+            kept = _Running.model_validate_json(text)
+        except ValidationError:
+            raise LabError(f"what lab {self.lab.name} kept of its spec is damaged", hint) from None
         return CompileInput(parse_spec(kept.text, kept.file), kept.lock, kept.secrets, process_events=False)
 
     def bundles(self) -> Mapping[str, Bundle]:
         """What runs now, as compiled."""
-        return compile_cluster(self.running())
+        text = self._kept()
+        if self._compiled[0] != text:
+            self._compiled = (text, compile_cluster(self._input(text)))
+        return self._compiled[1]
 
     def plan(self, loaded: LoadedSpec) -> Plan:
         """What rolling the spec out would change; LabError if it needs nodes that the lab lacks."""

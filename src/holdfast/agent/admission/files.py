@@ -12,6 +12,7 @@ from holdfast.bundle import (
     HOLD_DIR,
     OWNERSHIP_LINE,
     SERVICE_STATE_DIR,
+    TRACK_DIR,
     Bundle,
     BundleFile,
     Service,
@@ -26,7 +27,7 @@ PATHS: dict[Service, re.Pattern[str]] = {
     Service.HAPROXY: re.compile(rf"{CONFIG_DIR}/haproxy/(haproxy\.cfg|maps/{_NAME}\.map|errors/{_NAME}\.http)"),
     Service.KEEPALIVED: re.compile(rf"{CONFIG_DIR}/keepalived/keepalived\.conf"),
 }
-_STATE_FILE = re.compile(rf"({HOLD_DIR}|{SERVICE_STATE_DIR})/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}")
+_STATE_FILE = re.compile(rf"({HOLD_DIR}|{SERVICE_STATE_DIR}|{TRACK_DIR})/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}")
 _GROUPS = {Service.NGINX: ("root", "www-data"), Service.HAPROXY: ("root", "haproxy")}
 _MODES = (0o644, 0o640, 0o600)
 _LARGEST = 16_000_000  # characters, of all files together
@@ -51,7 +52,7 @@ def check_files(bundle: Bundle, policy: Policy) -> list[Finding]:
     holds = [expectation.hold_file for expectation in bundle.expected.vrrp]
     for path in (*bundle.state_files, *holds):
         if not _STATE_FILE.fullmatch(path):
-            hint = f"they lie in {HOLD_DIR} and {SERVICE_STATE_DIR}"
+            hint = f"they lie in {HOLD_DIR}, {SERVICE_STATE_DIR} and {TRACK_DIR}"
             found.append(refuse("ADM106", "state files may not lie here", path, hint=hint))
     return found + _check_names(bundle, policy)
 
