@@ -71,8 +71,6 @@ def keepalived(priority: int = 150, more: str = "", address: str = "10.9.0.3/24"
 global_defs {{
     router_id lb01
     vrrp_version 3
-    enable_script_security
-    script_user root
 }}
 track_file hold_www {{
     file {HOLD_FILE}
@@ -102,7 +100,7 @@ vrrp_instance www {{
 def sysctl(**values: str) -> BundleFile:
     found = values or {"net.ipv4.ip_nonlocal_bind": "1"}
     lines = "".join(f"{key.replace('__', '.')} = {value}\n" for key, value in found.items())
-    return BundleFile(path="/etc/holdfast/sysctl/holdfast.conf", content=f"# Managed by Holdfast\n{lines}")
+    return BundleFile(path="/etc/holdfast/sysctl/sysctl.conf", content=f"# Managed by Holdfast\n{lines}")
 
 
 def nftables(port: int = 112) -> BundleFile:

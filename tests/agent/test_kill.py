@@ -24,7 +24,7 @@ LONGEST_S = 3.0
 def variant(number: int) -> Bundle:
     """Two bundles that differ in every service."""
     return bundles.bundle(
-        bundles.sysctl(**{"net.ipv4.ip_nonlocal_bind": "1", "net.ipv4.ip_default_ttl": str(60 + number)}),
+        bundles.sysctl(**{"net.ipv4.ip_nonlocal_bind": "1", "net.ipv4.conf.all.arp_ignore": str(number)}),
         bundles.nftables(1000 + number),
         bundles.nginx(f"state {number}"),
         bundles.keepalived(150 + number),
@@ -47,7 +47,7 @@ def state_of(node: Machine) -> tuple[str, ...]:
     )
     return (
         node.get(URL).removeprefix("state "),
-        str(int(node.sysctl("net.ipv4.ip_default_ttl")) - 60),
+        str(int(node.sysctl("net.ipv4.conf.all.arp_ignore"))),
         str(int(port) - 1000),
         str(int(priority.split("=")[1]) - 150),
         node.read("/etc/holdfast/nginx/nginx.conf").split('return 200 "state ')[1].split("\\n")[0],

@@ -14,10 +14,12 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from holdfast.agent import move, status
+from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier
 from holdfast.agent.host.linux import LinuxHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.lock import exclusive
+from holdfast.agent.policy import load_policy
 from holdfast.agent.probes.install import install_probes
 from holdfast.agent.service_manager import detect
 from holdfast.agent.services.base import Node
@@ -116,7 +118,7 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
 
 def _applier(node: Node) -> Applier:
     def judge(bundle: Bundle) -> tuple[Finding, ...]:
-        return ()
+        return admit(bundle, load_policy())
 
     return Applier(node, judge, prepare=lambda: install_probes())
 

@@ -17,6 +17,7 @@ from holdfast.agent.changes import Changes
 from holdfast.agent.files import create_folder, write_new
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
 from holdfast.agent.hold import MAY_HOLD
+from holdfast.agent.holdback import let_go
 from holdfast.agent.journal import (
     Begin,
     Journal,
@@ -94,6 +95,7 @@ class Applier:
             return self._end_interrupted(Steps(self._node.host.monotonic))
 
     def _end_interrupted(self, steps: Steps) -> ApplyReport | None:
+        let_go(self._node.host, self._node.places)  # of a mover that was killed
         journal = Journal(journal_path(self._node))
         action = decide(journal.entries)
         if isinstance(action, Nothing):

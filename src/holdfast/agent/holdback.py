@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from pathlib import Path
 
-from holdfast.agent.host.port import Connection, Host
+from holdfast.agent.files import create_folder
+from holdfast.agent.host.port import Connection, Host, Places
+from holdfast.agent.steps import translated
 from holdfast.bundle import VrrpExpectation
 from holdfast.errors import ApplyError
 
@@ -40,8 +43,16 @@ def plain_addresses(group: VrrpExpectation) -> frozenset[str]:
     return frozenset(str(ipaddress.ip_interface(held.address).ip) for held in group.addresses)
 
 
-def hold_back_connections(host: Host, addresses: frozenset[str], at_most_s: float) -> None:
+def _mark(places: Places) -> Path:
+    """There while something is held back: the next agent command sees it when a mover was killed."""
+    return places.run / "moving"
+
+
+def hold_back_connections(host: Host, places: Places, addresses: frozenset[str], at_most_s: float) -> None:
     """Drop what would open a connection to these addresses; a client's kernel sends it again after a second."""
+    with translated():
+        create_folder(places.run)
+        _mark(places).touch()
     lines = [_RULES.format(table=TABLE)]
     for address in sorted(addresses):
         kind = "held6" if ":" in address else "held4"
@@ -61,9 +72,13 @@ def hold_back_requests(host: Host, connections: Iterable[Connection], at_most_s:
         _nft(host, "".join(lines))
 
 
-def let_go(host: Host) -> None:
+def let_go(host: Host, places: Places) -> None:
     """Hold nothing back any more; harmless when nothing is held back."""
-    _nft(host, f"add table {TABLE}\ndelete table {TABLE}\n")
+    with translated():
+        if not _mark(places).exists():
+            return
+        _nft(host, f"add table {TABLE}\ndelete table {TABLE}\n")
+        _mark(places).unlink(missing_ok=True)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.agent.answers import SeenIdle, busy
+from holdfast.agent.answers import Key, Picture, SeenIdle, Uploads
 from holdfast.agent.hold import GIVE_UP, MAY_HOLD, read_hold, write_hold
 from holdfast.agent.holdback import hold_back_connections, hold_back_requests, let_go, plain_addresses
-from holdfast.agent.host.port import Connection
+from holdfast.agent.host.port import Connection, Host
 from holdfast.agent.services.base import Node
 from holdfast.agent.steps import translated
 from holdfast.agent.vrrp_state import Group, group_now
@@ -54,13 +54,13 @@ def move(node: Node, group: VrrpExpectation, within_s: float | None = None) -> M
     started = node.host.monotonic()
     mover = _Mover(node, group, started, limit_s)
     try:
-        hold_back_connections(node.host, mover.addresses, limit_s + _GONE_WITHIN_S + _MARGIN_S)
+        hold_back_connections(node.host, node.places, mover.addresses, limit_s + _GONE_WITHIN_S + _MARGIN_S)
         mover.wait_until_each_was_idle()
         requests_from = node.host.monotonic()
         left, cut = mover.wait_for_last_answers()
         _give_up(node, group)
     finally:
-        let_go(node.host)
+        let_go(node.host, node.places)
     ended = node.host.monotonic()
     return MoveReport(
         group=group.group,
@@ -79,47 +79,44 @@ class _Mover:
         self.addresses = plain_addresses(group)
         self._started, self._limit_s = started, limit_s
 
-    def _look(self) -> tuple[tuple[Connection, ...], float]:
-        held_ms = (self._host.monotonic() - self._started) * 1000
-        return self._host.connections(self.addresses), held_ms
+    def _look(self) -> tuple[Picture, float]:
+        here = frozenset(each.address.partition("/")[0] for each in self._host.addresses())
+        ports = {each.port for each in self._host.listening()}
+        picture = Picture.of(self._host.connections(here | self.addresses), self.addresses, ports)
+        return picture, (self._host.monotonic() - self._started) * 1000
 
     def wait_until_each_was_idle(self) -> None:
-        """Kept-alive connections are served on meanwhile: under steady traffic they are never all idle at once."""
+        """Kept-alive ones are served on meanwhile: under steady traffic they are never all idle at once."""
         seen = SeenIdle()
-        _poll(
-            self._host.monotonic, self._host.sleep, self._started + self._limit_s, lambda: not seen.look(*self._look())
-        )
+        _poll(self._host, self._started + self._limit_s, lambda: not seen.look(*self._look()))
 
     def wait_for_last_answers(self) -> tuple[int, int]:
-        """Hold new requests back where no answer is on its way; returns how many connections are left, and how many
-        of these still wait for their answer."""
-        quiet: set[tuple[str, int, str, int]] = set()
-        still_busy: list[Connection] = []
+        """Hold new requests back; returns how many connections are left, and how many still wait for their answer."""
+        uploads = Uploads()
+        quiet: set[Key] = set()
         left: tuple[Connection, ...] = ()
+        still_busy: tuple[Connection, ...] = ()
 
         def nobody_waits() -> bool:
             nonlocal still_busy, left
-            left, held_ms = self._look()
-            still_busy = [connection for connection in left if busy(connection, held_ms)]
-            waiting = {connection.key for connection in still_busy}
-            idle = [c for c in left if c.key not in waiting and c.key not in quiet]
-            hold_back_requests(self._host, idle, self._limit_s + _MARGIN_S)
-            quiet.update(connection.key for connection in idle)
+            picture, held_ms = self._look()
+            left, still_busy = picture.clients, picture.busy(held_ms)
+            more = [each for each in uploads.sent_all(left) if each.key not in quiet]
+            hold_back_requests(self._host, more, self._limit_s + _MARGIN_S)
+            quiet.update(each.key for each in more)
             # One more look after the last one was made quiet: a request may have come just before.
-            return not still_busy and not idle
+            return not still_busy and not more
 
         deadline = max(self._started + self._limit_s, self._host.monotonic() + _LAST_REQUESTS_S)
-        _poll(self._host.monotonic, self._host.sleep, deadline, nobody_waits)
+        _poll(self._host, deadline, nobody_waits)
         return len(left), len(still_busy)
 
 
-def _poll(
-    clock: Callable[[], float], sleep: Callable[[float], None], deadline: float, done: Callable[[], bool]
-) -> bool:
+def _poll(host: Host, deadline: float, done: Callable[[], bool]) -> bool:
     while not done():  # ends: at the deadline
-        if clock() >= deadline:
+        if host.monotonic() >= deadline:
             return False
-        sleep(_POLL_S)
+        host.sleep(_POLL_S)
     return True
 
 
@@ -135,7 +132,7 @@ def _give_up(node: Node, group: VrrpExpectation) -> None:
         now: Group = group_now(group, node.host, node.places)
         return not now.present
 
-    if _poll(node.host.monotonic, node.host.sleep, deadline, gone):
+    if _poll(node.host, deadline, gone):
         return
     with translated():
         write_hold(path, before)

@@ -20,8 +20,9 @@ _ERROR, _DONE = 2, 3
 _GETADDR, _SOCK_DIAG_BY_FAMILY = 22, 20
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _DIAG_INFO = 2  # INET_DIAG_INFO: struct tcp_info
-_ESTABLISHED, _SYN_RECV, _CLOSE_WAIT, _NEW_SYN_RECV = 1, 3, 8, 12
-_STATES = 1 << _ESTABLISHED | 1 << _SYN_RECV | 1 << _CLOSE_WAIT | 1 << _NEW_SYN_RECV
+_ESTABLISHED, _SYN_RECV, _FIN_WAIT1, _CLOSE_WAIT, _LAST_ACK, _CLOSING, _NEW_SYN_RECV = 1, 3, 4, 8, 9, 11, 12
+_LEAVING = frozenset({_FIN_WAIT1, _LAST_ACK, _CLOSING})  # closed by the program, with data still in the kernel perhaps
+_STATES = sum(1 << state for state in (_ESTABLISHED, _SYN_RECV, _CLOSE_WAIT, _NEW_SYN_RECV, *_LEAVING))
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _TIMEOUT_S = 5.0
@@ -101,6 +102,7 @@ def _connection(payload: bytes) -> Connection:
         remote=_plain(payload[24 : 24 + width]),
         remote_port=remote_port,
         half_open=state in (_SYN_RECV, _NEW_SYN_RECV),
+        closed=state in _LEAVING,
         unread=unread,
         unsent=unsent,
         received_bytes=received,

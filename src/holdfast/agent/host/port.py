@@ -97,6 +97,7 @@ class Connection:
     remote: str
     remote_port: int
     half_open: bool = False
+    closed: bool = False  # by the program; what is unsent may still be on its way
     unread: int = 0  # bytes that the program has not taken yet
     unsent: int = 0  # bytes not yet acknowledged by the other side
     received_bytes: int = 0

@@ -1,4 +1,4 @@
-"""What the programs that run all the time have in common: the port, log tails, workers and listeners."""
+"""What the programs that run all the time have in common: the port, workers and listeners."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Protocol
 
 from holdfast.agent.host.port import Host, Places, Process
 from holdfast.agent.service_manager import ServiceManager
+from holdfast.agent.services.logs import LogTail, log_lengths
 from holdfast.bundle import Bundle, ListenerExpectation, Service
 from holdfast.errors import VerificationFailed
 
 VALIDATE_TIMEOUT_S = 30.0
 VERIFY_TIMEOUT_S = 15.0  # nginx alone tries a busy port for 2.5 s before it gives up
-_LOG_AT_MOST = 1 << 20  # bytes of new log lines that are read
 _POLL_S = 0.05
+_LISTEN_WITHIN_S = 2.0
 _SETTLE_S = 0.25  # a worker that dies of its configuration does so at once
 
 
@@ -58,29 +59,6 @@ class Daemon(Protocol):
 def children(host: Host, parent: int | None) -> tuple[Process, ...]:
     """The living children of a process."""
     return tuple(process for process in host.processes() if process.parent == parent)
-
-
-def log_lengths(places: Places, service: Service) -> dict[Path, tuple[int, int]]:
-    """Inode and length of each log of a service, access logs aside."""
-    found = {}
-    folder = places.log / service
-    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
-        if path.is_file() and "access" not in path.name:
-            status = path.stat()
-            found[path] = (status.st_ino, status.st_size)
-    return found
-
-
-def new_log_lines(places: Places, service: Service, before: Mapping[Path, tuple[int, int]]) -> tuple[str, ...]:
-    """Lines that were written since `before`; a file that is new, or was rotated, counts from its beginning."""
-    lines: list[str] = []
-    for path, (inode, length) in log_lengths(places, service).items():
-        known_inode, known_length = before.get(path, (inode, 0))
-        start = known_length if known_inode == inode and known_length <= length else 0
-        with path.open("rb") as log:
-            log.seek(max(start, length - _LOG_AT_MOST))
-            lines += log.read(_LOG_AT_MOST).decode("utf-8", "replace").splitlines()
-    return tuple(lines)
 
 
 def missing_listeners(
@@ -129,24 +107,28 @@ class WorkerGenerations:
 
     def verify(self, node: Node, bundle: Bundle, before: Before) -> str:
         """See Daemon."""
-        deadline = node.host.monotonic() + VERIFY_TIMEOUT_S
-        expected = listeners_of(bundle, self.service)
+        started = node.host.monotonic()
+        deadline = started + VERIFY_TIMEOUT_S
+        tail = LogTail(node.places, self.service, before.logs)
         while True:  # ends: at the deadline
-            why = self._not_yet(node, bundle, before)
+            why, workers = self._not_yet(node, bundle, before, tail)
             if not why:
                 node.host.sleep(_SETTLE_S)
-                why = self._not_yet(node, bundle, before)
+                why, workers = self._not_yet(node, bundle, before, tail)
                 if not why:
-                    return f"new workers, {len(expected)} listener{'' if len(expected) == 1 else 's'} open"
-            if node.host.monotonic() >= deadline:
+                    return f"new workers, {_names(listeners_of(bundle, self.service)) or 'no listener'}"
+            now = node.host.monotonic()
+            if workers:  # listeners come before workers: what is missing now stays missing
+                deadline = min(deadline, now + _LISTEN_WITHIN_S)
+            if now >= deadline:
                 raise VerificationFailed(
-                    f"{self.service}: {why}, {VERIFY_TIMEOUT_S:g} s after it was told to use its new configuration",
+                    f"{self.service}: {why}, {now - started:.1f} s after it was told to use its new configuration",
                     f"read {node.places.log / self.service}; is another program using the port?",
                 )
             node.host.sleep(_POLL_S)
 
-    def _not_yet(self, node: Node, bundle: Bundle, before: Before) -> str:
-        lines = new_log_lines(node.places, self.service, before.logs)
+    def _not_yet(self, node: Node, bundle: Bundle, before: Before, tail: LogTail) -> tuple[str, bool]:
+        lines = tail.lines()
         if any(self.gave_up(line, before.running) for line in lines):
             raise VerificationFailed(
                 f"{self.service} took the order, but not its new configuration",
@@ -155,12 +137,12 @@ class WorkerGenerations:
             )
         status = node.manager.status(self.service)
         if not status.running or status.pid is None:
-            return f"it does not run ({status.state})"
+            return f"it does not run ({status.state})", False
         workers = [p.pid for p in children(node.host, status.pid) if self.is_worker(p) and p.pid not in before.pids]
         if not workers:
-            return "no new worker process has appeared"
+            return "no new worker process has appeared", False
         missing = missing_listeners(node.host, listeners_of(bundle, self.service), workers)
-        return f"nothing of it listens on {_names(missing)}" if missing else ""
+        return f"nothing of it listens on {_names(missing)}" if missing else "", True
 
 
 def _names(listeners: Sequence[ListenerExpectation]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from holdfast.agent.host.port import Process
 from holdfast.agent.services.base import VALIDATE_TIMEOUT_S, Node, WorkerGenerations
 from holdfast.bundle import Service
 from holdfast.errors import ValidationFailed
+
+_FAILED = re.compile(r"\[WARNING\] +\(\d+\) : Loading failure")
 
 
 class Haproxy(WorkerGenerations):
@@ -22,18 +25,18 @@ class Haproxy(WorkerGenerations):
 
     def gave_up(self, line: str, reloaded: bool) -> bool:
         """A master that failed to reload executes itself once more, and loses what it is told before this line."""
-        return "Loading failure" in line if reloaded else "[ALERT]" in line
+        return bool(_FAILED.match(line)) if reloaded else self.worth_quoting(line)
 
     def worth_quoting(self, line: str) -> bool:
         """What the master writes when it keeps its old workers."""
-        return "[ALERT]" in line
+        return line.startswith("[ALERT]")
 
     def validate(self, node: Node, folder: Path) -> str:
         """See Daemon."""
         file = folder / "haproxy.cfg"
         done = node.host.run(("haproxy", "-c", "-f", str(file)), VALIDATE_TIMEOUT_S)
         if done.status != 0:
-            told = [line for line in done.lines if "[ALERT]" in line] or list(done.lines)
+            told = [line for line in done.lines if line.startswith("[ALERT]")] or list(done.lines)
             raise ValidationFailed(
                 "haproxy refuses its new configuration",
                 "correct what it names; the configuration that runs was not touched",

@@ -12,9 +12,8 @@ from holdfast.agent.services.base import (
     Before,
     Node,
     children,
-    log_lengths,
-    new_log_lines,
 )
+from holdfast.agent.services.logs import LogTail, log_lengths
 from holdfast.agent.vrrp_state import Group, groups_of
 from holdfast.bundle import Bundle, Service, VrrpExpectation
 from holdfast.errors import ValidationFailed, VerificationFailed
@@ -72,8 +71,9 @@ class Keepalived:
         slowest = max((e.advert_interval_ms for e in bundle.expected.vrrp), default=0) / 1000
         deadline = node.host.monotonic() + VERIFY_TIMEOUT_S + _MASTER_AFTER * slowest
         earliest = node.host.monotonic() + (0 if before.running else _MASTER_AFTER * slowest)
+        tail = LogTail(node.places, self.service, before.logs)
         while True:  # ends: at the deadline
-            why = self._not_yet(node, bundle, before)
+            why = self._not_yet(node, bundle, before, tail)
             if not why and node.host.monotonic() >= earliest:
                 held = [group.expected.group for group in groups_of(bundle, node.host, node.places) if group.holds]
                 return f"holds {', '.join(held)}" if held else "holds no group"
@@ -84,8 +84,8 @@ class Keepalived:
                 )
             node.host.sleep(_POLL_S)
 
-    def _not_yet(self, node: Node, bundle: Bundle, before: Before) -> str:
-        lines = new_log_lines(node.places, self.service, before.logs)
+    def _not_yet(self, node: Node, bundle: Bundle, before: Before, tail: LogTail) -> str:
+        lines = tail.lines()
         for line in map(_unstamped, lines):
             if _BAD.search(line) and not _harmless(line):
                 raise VerificationFailed(

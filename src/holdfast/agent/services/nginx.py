@@ -10,7 +10,8 @@ from holdfast.agent.services.base import VALIDATE_TIMEOUT_S, Node, WorkerGenerat
 from holdfast.bundle import Service
 from holdfast.errors import ValidationFailed
 
-_BAD = re.compile(r"\[(emerg|alert)\]|still could not bind")
+# At the beginning of a line only: what follows may quote a request, and with it anything.
+_BAD = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|nginx:) \[(emerg|alert)\] ")
 # A worker says this of its own kept-alive connections when it ends; the configuration has no part in it.
 _HARMLESS = re.compile(r"open socket #\d+ left in connection")
 
@@ -31,14 +32,14 @@ class Nginx(WorkerGenerations):
 
     def worth_quoting(self, line: str) -> bool:
         """What nginx writes when it goes on with its old configuration."""
-        return bool(_BAD.search(line)) and not _HARMLESS.search(line)
+        return bool(_BAD.match(line)) and not _HARMLESS.search(line)
 
     def validate(self, node: Node, folder: Path) -> str:
         """See Daemon."""
         file = folder / "nginx.conf"
         done = node.host.run(("nginx", "-e", "stderr", "-t", "-c", str(file)), VALIDATE_TIMEOUT_S)
         if done.status != 0:
-            told = [line for line in done.lines if "[emerg]" in line or "[alert]" in line] or list(done.lines)
+            told = [line for line in done.lines if _BAD.match(line)] or list(done.lines)
             raise ValidationFailed(
                 "nginx refuses its new configuration",
                 "correct what it names; the configuration that runs was not touched",

@@ -1,0 +1,51 @@
+"""What a service writes to its logs from a moment on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.agent.host.port import Places
+from holdfast.bundle import Service
+
+_READ_AT_MOST = 1 << 20  # bytes a look; what is skipped is the oldest
+_LINES_AT_MOST = 1000
+
+
+def log_lengths(places: Places, service: Service) -> dict[Path, tuple[int, int]]:
+    """Inode and length of each log of a service, access logs aside; raises OSError."""
+    found = {}
+    folder = places.log / service
+    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+        if path.is_file() and "access" not in path.name:
+            status = path.stat()
+            found[path] = (status.st_ino, status.st_size)
+    return found
+
+
+class LogTail:
+    """Whole lines since `before`; a file that is new, or was rotated, counts from its start.
+
+    Lines that begin with a brace are requests (HAProxy writes them to the same file as its own complaints): they are
+    many, and what they say is the users' choice.
+    """
+
+    def __init__(self, places: Places, service: Service, before: Mapping[Path, tuple[int, int]]) -> None:
+        self._places, self._service = places, service
+        self._read_up_to = dict(before)
+        self._lines: list[str] = []
+
+    def lines(self) -> tuple[str, ...]:
+        """All so far; raises OSError."""
+        for path, (inode, length) in log_lengths(self._places, self._service).items():
+            known_inode, position = self._read_up_to.get(path, (inode, 0))
+            if known_inode != inode or position > length:
+                position = 0
+            position = max(position, length - _READ_AT_MOST)
+            with path.open("rb") as log:
+                log.seek(position)
+                whole, newline, _ = log.read(_READ_AT_MOST).rpartition(b"\n")
+            self._read_up_to[path] = (inode, position + len(whole) + len(newline))
+            self._lines += [line for line in whole.decode("utf-8", "replace").splitlines() if line[:1] != "{"]
+        del self._lines[:-_LINES_AT_MOST]
+        return tuple(self._lines)
