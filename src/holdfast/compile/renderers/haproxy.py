@@ -43,6 +43,11 @@ class BackendSection:
     check: Check | None
     expect: str
 
+    @property
+    def own_host(self) -> str:
+        """Host of a check that names none: the address that is asked, IPv6 in brackets."""
+        return "%[bc_dst]" if _families(self.pool) == {4} else "[%[bc_dst]]"
+
 
 @dataclass(frozen=True)
 class Frontend:
@@ -153,6 +158,12 @@ def _refusals(backends: dict[Backend, PoolView]) -> Iterator[Refusal]:
                     f"HAProxy 2.6 cannot retry on {condition}",
                     f"leave {condition} out, or use `engine: nginx`",
                 )
+        if pool.check and pool.check.http and not pool.check.host and len(_families(pool)) > 1:
+            yield Refusal(
+                f"pools.{pool.name}.check.host",
+                "HAProxy asks all servers for one Host, and these have addresses of both families",
+                "name the `host` that the check asks for",
+            )
         if pool.check is None and (indices := [i for i, server in enumerate(pool.servers) if server.backup]):
             yield Refusal(
                 f"pools.{pool.name}.servers[{indices[0]}].backup",
@@ -193,6 +204,10 @@ def _backend(backend: Backend, pool: PoolView) -> BackendSection:
     expect = ",".join(str(code) for code in pool.check.expect) if pool.check and pool.check.expect else "200-399"
     retries = min(pool.tries, len(pool.servers)) - 1 if pool.retry_on else 0
     return BackendSection(backend, pool, balance, retries, _retry_on(pool.retry_on), pool.check, expect)
+
+
+def _families(pool: PoolView) -> set[int]:
+    return {server.address.version for server in pool.servers}
 
 
 def _retry_on(conditions: tuple[RetryCondition, ...]) -> tuple[str, ...]:

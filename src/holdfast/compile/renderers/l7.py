@@ -15,6 +15,8 @@ from holdfast.spec.sites import Route, Sticky, ValueMatch
 # RFC 9110, 9.2.2, as nginx draws the line: these are never sent a second time once a server has seen them.
 NON_IDEMPOTENT = ("POST", "LOCK", "PATCH")
 
+MAX_CONDITIONS = 40  # of one route; a line of haproxy.cfg has 64 words at most
+
 # TLS 1.2, forward secrecy and authenticated encryption only (Mozilla's "intermediate"); TLS 1.3 has its own.
 TLS_CIPHERS = ":".join(
     (
@@ -194,6 +196,12 @@ def refusals(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
             yield from _listener_refusals(proxy, listener)
     for site in sites_of(proxies).values():
         for index, route in enumerate(site.routes):
+            if len(conditions_of(route)) > MAX_CONDITIONS:
+                yield Refusal(
+                    f"sites.{site.name}.routes[{index}]",
+                    f"the route has more than {MAX_CONDITIONS} conditions, which no line of haproxy.cfg can hold",
+                    "use fewer headers and cookies",
+                )
             if any(name.lower() == "x-forwarded-for" for name in route.header):
                 yield Refusal(
                     f"sites.{site.name}.routes[{index}].header",

@@ -24,6 +24,7 @@ from .l7 import (
 )
 
 PATTERNS_PER_LINE = 40  # a line of haproxy.cfg has 64 words at most
+CHARACTERS_PER_LINE = 1000  # HAProxy takes more, a reader and the agent do not
 _MAPPED = IPv6Network("::ffff:0:0/96")
 MAX_COOKIE_HEADERS = 8  # joined, as nginx joins them; a request with more is refused
 
@@ -108,8 +109,14 @@ def host_assignments(sites: tuple[SiteView, ...]) -> tuple[Assignment, ...]:
 
 
 def _lines(patterns: list[str]) -> Iterator[tuple[str, ...]]:
-    for at in range(0, len(patterns), PATTERNS_PER_LINE):
-        yield tuple(patterns[at : at + PATTERNS_PER_LINE])
+    line: list[str] = []
+    for pattern in patterns:
+        if len(line) == PATTERNS_PER_LINE or sum(map(len, line)) > CHARACTERS_PER_LINE:
+            yield tuple(line)
+            line = []
+        line.append(pattern)
+    if line:
+        yield tuple(line)
 
 
 def _source_patterns(networks: tuple[IPv4Network | IPv6Network, ...]) -> list[str]:

@@ -71,7 +71,9 @@ class Maps:
             case Methods(names):
                 return self._flag(condition, "$request_method", [rf"~^{value_regex(name)}\z" for name in names])
             case Sources(networks):
-                entries = [("default", "0"), *((str(network), "1") for network in networks)]
+                # `default` is nginx's own word for both whole families, so those are named by halves.
+                halved = [half for net in networks for half in ([net] if net.prefixlen else net.subnets())]
+                entries = [("default", "0"), *((str(network), "1") for network in dict.fromkeys(halved))]
                 return self._add(condition, "c", "geo", "$remote_addr", entries)
             case Header(name, match):
                 return self._value(condition, "$http_" + name.replace("-", "_"), match)
