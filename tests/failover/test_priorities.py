@@ -48,8 +48,8 @@ def subsets(count: int) -> list[frozenset[int]]:
 def proved(of: VrrpGroup) -> bool:
     """By brute force.
 
-    Nothing healthy is clamped; a single loss on the best node leaves it below the best peer; and clamping never makes
-    equal what the numbers keep apart, whatever is lost on any two nodes.
+    Nothing healthy is clamped; a single loss on the best node leaves it below the best peer; and where the compiler
+    counts, clamping never makes equal what the numbers keep apart, whatever is lost on any two nodes.
     """
     ranking, members, well = rank(of), of.members, frozenset[int]()
     if any(raw(ranking, node, well) > 254 for node in members):
@@ -59,6 +59,8 @@ def proved(of: VrrpGroup) -> bool:
     trackers = [index for index, loss in enumerate(ranking.loss) if loss is not None]
     if any(effective(ranking, best, frozenset([index])) >= peer for index in trackers):
         return False
+    if not any(tracker.weight is None and tracker.on_loss == "yield" for tracker in of.keeps_while):
+        return True
     every = [lost for lost in subsets(len(ranking.loss)) if lost <= set(trackers)]
     for one, other in combinations(members, 2):
         for here, there in product(every, every):
@@ -146,7 +148,8 @@ def test_the_weight_that_a_hint_names_is_accepted(priorities: list[int], weights
         ({"a": 150, "b": 100}, -50),  # equal: the higher IP address would decide
         ({"a": 150, "b": 100}, -2),
         ({"a": 254, "b": 253}, 1),  # in good health above the highest priority
-        ({"a": 254, "b": 1}, -253),
+        ({"a": 254, "b": 1}, -253),  # clamped: equal to the peer
+        ({"a": 2, "b": 1}, -5),
     ],
 )
 def test_numbers_that_never_fail_over_are_refused(nodes: dict[str, int], weight: int) -> None:
@@ -157,7 +160,7 @@ def test_numbers_that_never_fail_over_are_refused(nodes: dict[str, int], weight:
 
 @pytest.mark.parametrize(
     ("nodes", "weight"),
-    [({"a": 150, "b": 100}, -51), ({"a": 150, "b": 100}, 51), ({"a": 150, "b": 100}, -100), ({"a": 2, "b": 1}, 2)],
+    [({"a": 150, "b": 100}, -51), ({"a": 150, "b": 100}, 51), ({"a": 150, "b": 100}, -100), ({"a": 3, "b": 2}, -2)],
 )
 def test_numbers_that_fail_over_are_accepted(nodes: dict[str, int], weight: int) -> None:
     assert unproved_weights(group(nodes, weighted(weight))) == ()
@@ -167,3 +170,8 @@ def test_each_of_several_weights_has_to_move_the_group_by_itself() -> None:
     mistakes = unproved_weights(group({"a": 150, "b": 100}, weighted(-60, -10)))
     assert [mistake.index for mistake in mistakes] == [1]
     assert "`weight: -51`" in mistakes[0].hint
+
+
+def test_several_losses_of_weights_that_the_operator_chose_are_his_business() -> None:
+    """Three scripts at −60 each are common: each of them moves the group, and that is what is proved."""
+    assert unproved_weights(group({"a": 150, "b": 100}, weighted(-60, -60, -60))) == ()

@@ -58,7 +58,7 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
     """A bundle for every node that does anything, by name; CompileError lists all that cannot be expressed."""
     findings = _unproved(source) + _missing_choices(source)
     if findings:
-        raise CompileError(f"{source.loaded.positions.file} cannot be compiled", findings)
+        raise CompileError(f"{source.loaded.positions.file} cannot be compiled", sorted(findings, key=_place))
     bundles: dict[str, Bundle] = {}
     refusals: dict[tuple[str, str], Refusal] = {}
     for node in sorted(source.loaded.spec.nodes):
@@ -72,9 +72,13 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
     if refusals:
         raise CompileError(
             f"{source.loaded.positions.file} asks for what a program cannot do",
-            [_refused(source, refusal) for refusal in refusals.values()],
+            sorted((_refused(source, refusal) for refusal in refusals.values()), key=_place),
         )
     return bundles
+
+
+def _place(finding: Finding) -> tuple[int, int]:
+    return (finding.location.line, finding.location.column) if finding.location else (0, 0)
 
 
 def node_view(source: CompileInput, node: str) -> NodeView:

@@ -73,17 +73,23 @@ def unproved_weights(group: VrrpGroup) -> tuple[WeightMistake, ...]:
         hint = f"lower the priorities, so that the sum stays at {HIGHEST} or below ({healthy[best]} now)"
         mistakes.append(WeightMistake(0, best, f"'{best}' in good health would exceed VRRP's highest priority", hint))
     for index, (loss, gain) in enumerate(zip(ranking.loss, ranking.gain, strict=True)):
-        after = healthy[best] + (loss or 0) - gain
+        after = max(LOWEST, healthy[best] + (loss or 0) - gain)
         if loss is None or after < peer:
             continue
         message = (
             f"after the loss '{best}' still ranks at {after}, not below a healthy peer's {peer}: it never fails over"
         )
-        mistakes.append(WeightMistake(index, best, message, _enough(healthy[best] - peer + 1, gain > 0)))
-    return tuple(mistakes + _too_low(ranking, healthy))
+        mistakes.append(WeightMistake(index, best, message, _enough(healthy[best], peer, gain > 0)))
+    # The operator's own numbers promise a failover; what the compiler counts also orders those with several losses.
+    counted = any(tracker.weight is None and tracker.on_loss == "yield" for tracker in group.keeps_while)
+    return tuple(mistakes + (_too_low(ranking, healthy) if counted else []))
 
 
-def _enough(need: int, positive: bool) -> str:
+def _enough(best: int, peer: int, positive: bool) -> str:
+    """What to write instead, so that the best node falls below its peer."""
+    need = best - peer + 1
+    if peer == LOWEST:
+        return f"give every node a priority above {LOWEST}: none can rank below that"
     counted = "say `on_loss: yield` and let the compiler count"
     return f"write `weight: {need if positive else -need}`, or {counted}" if need <= MOST else counted
 

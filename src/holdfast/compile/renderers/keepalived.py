@@ -15,7 +15,7 @@ from ..rendering import Rendering, ownership, template
 
 PATH = f"{CONFIG_DIR}/keepalived/keepalived.conf"
 
-_WORD = re.compile(r"[A-Za-z0-9_./:@+,=~%?&()*;-]+")
+_WORD = re.compile(r"[A-Za-z0-9_./:@+,=~%?&()*;\[\]-]+")
 _KEEPALIVED_STATE = {"active": "master", "standby": "backup", "fault": "fault"}
 
 
