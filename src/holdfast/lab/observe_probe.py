@@ -1,8 +1,8 @@
 """Asking a segment who answers for an address: ARP requests and IPv6 neighbour solicitations, and their answers.
 
-The questions come from a MAC address that nobody has. The answers to it pass the client's kernel by (they are for another
-host), so that asking never repairs the client's own neighbour entries: those move only when the new holder announces
-itself, as they would for a real user.
+The questions come from a MAC address that nobody has. The answers to it pass the client's kernel by (they are for
+another host), so that asking never repairs the client's own neighbour entries: those move only when the new holder
+announces itself, as they would for a real user.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from holdfast.spec.vrrp import PreemptAfter
 
 QUIET_S = 1.0  # a step ends when every listener has answered without a failure for this long …
 SETTLE_WITHIN_S = 15.0  # … or after this long, whatever is still wrong: the verdict will say it
-OLD_S = 2.5  # a request that is older than the slowest answer should be (1.5 s, and a backend that is slow by 1 s)
 BACKEND_WITHIN_S = 5.0  # a pool whose only server is dead stays unquiet
 READY_WITHIN_S = 40.0
 _LONGEST_PREEMPT_DELAY_S = 60.0
@@ -225,26 +224,30 @@ class _Run:
 
         Returns what was still wrong then; wrong holders are for the verdict to name.
         """
-        deadline = max(time.monotonic(), start + at_least) + at_most
+        calm_since = time.monotonic()
+        deadline = max(calm_since, start + at_least) + at_most
         while time.monotonic() < deadline:
             time.sleep(_POLL_S)
             self._show()
-            if time.monotonic() < start + max(at_least, QUIET_S):
-                continue
             holders = self._holders()
-            # What still waits for an answer longer than a slow answer takes may be this step's victim.
-            waiting = time.monotonic() - self._traffic.oldest_on_its_way() > OLD_S
-            settled = all(e.met_by(holders.get(a, ())) for a, e in expected.items())
-            if settled and not waiting and not self._unquiet():
+            if not all(e.met_by(holders.get(a, ())) for a, e in expected.items()):
+                calm_since = time.monotonic()
+            if time.monotonic() < max(start + at_least, calm_since + QUIET_S):
+                continue
+            # What has waited for its answer since before the addresses came to rest may be this step's victim.
+            if self._traffic.oldest_on_its_way() >= calm_since and not self._unquiet(calm_since):
                 return ()
-        return tuple(self._unquiet())
+        return tuple(self._unquiet(calm_since))
 
-    def _unquiet(self) -> list[str]:
-        """The listeners that have failed, or not answered at all, within the last moment; and how."""
+    def _unquiet(self, calm_since: float) -> list[str]:
+        """The listeners that have failed, or not answered at all, within the last moment; and how.
+
+        Requests that began before the addresses came to rest are not counted: their time may run out only now.
+        """
         recent = self._traffic.since(time.monotonic() - QUIET_S)
         found = []
         for name in self._listeners:
-            mine = [record for record in recent if record.listener == name]
+            mine = [record for record in recent if record.listener == name and record.start >= calm_since]
             errors = sorted({record.error for record in mine if not record.ok})
             if errors or not mine:
                 found.append(f"{name}: {', '.join(errors) or 'no answer'}")

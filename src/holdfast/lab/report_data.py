@@ -20,7 +20,7 @@ BIN_S = 0.1
 MEANING = {
     "holders": "nodes whose kernel carried the address on a link that was up (netlink; `ip address` agrees)",
     "carried": "the address was on an interface of the node, also while the node was frozen or cut off",
-    "answered": "a MAC address answered an ARP request or neighbour solicitation, asked every 50 ms by a MAC that nobody"
+    "answered": "a MAC address answered an ARP request or neighbour solicitation, asked every 50 ms by a MAC nobody"
     " has",
     "failover_s": "from the fault (or the order to move) until a node that did not hold an address before carries it,"
     " for the last address of the step; null if nothing had to move, or if something never did (then the step fails)",

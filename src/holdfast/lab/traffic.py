@@ -77,6 +77,11 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The client's process."""
+        return self._child.pid
+
     def add(self, listeners: Iterable[TargetListener]) -> None:
         """Start asking these listeners too; those that are asked already are left as they are."""
         self._send({"add": [listener_to_json(listener) for listener in listeners]})

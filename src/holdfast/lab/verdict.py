@@ -187,8 +187,8 @@ def _failovers(run: StepRun, addresses: Mapping[str, AddressTimeline], before: H
     """For each address that had to move: seconds from the act until a node that did not hold it before does."""
     found: dict[str, float | None] = {}
     for address, expected in run.expected.items():
-        if address not in addresses or not expected.holders or expected.holders <= set(before[address]):
-            continue
+        if not before.get(address) or not expected.holders or expected.holders <= set(before[address]):
+            continue  # nobody had it to lose (an address that was added), or it may stay where it is
         moved = first_by_another(addresses[address].reachable, before[address], run.acted, run.ended)
         found[address] = None if moved is None else moved - run.acted
     return found
