@@ -87,7 +87,9 @@ class Namespace:
                 process.wait(_DEADLINE_S)
 
     def put(self, path: str, content: str) -> None:
-        Path(f"/proc/{self._holder.pid}/root{path}").write_text(content, encoding="utf-8")
+        file = Path(f"/proc/{self._holder.pid}/root{path}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
 
     def read(self, path: str) -> str:
         return Path(f"/proc/{self._holder.pid}/root{path}").read_text(encoding="utf-8", errors="surrogateescape")
@@ -246,14 +248,16 @@ class Bench:
         return self.origins[-1]
 
     @contextmanager
-    def running(self, engine: str, file: BundleFile, address: str, port: int) -> Iterator[None]:
-        """`engine` on `file`, from the moment when it answers."""
-        self.namespace.put(file.path, file.content)
+    def running(self, engine: str, files: tuple[BundleFile, ...], address: str, port: int) -> Iterator[None]:
+        """`engine` on the first of `files`, from the moment when it answers."""
+        for file in files:
+            self.namespace.put(file.path, file.content)
+        configuration = files[0].path
         log = self.folder / f"{engine}.out"
         if engine == "nginx":
-            words: tuple[str, ...] = ("nginx", "-g", "daemon off;", "-c", file.path)
+            words: tuple[str, ...] = ("nginx", "-g", "daemon off;", "-c", configuration)
         else:
-            words = ("haproxy", "-db", "-f", file.path)
+            words = ("haproxy", "-db", "-f", configuration)
         process = self.namespace.start(*words, output=log)
         try:
             self._await(process, address, port, log)

@@ -28,12 +28,11 @@ def pools(count: int = 3, **fields: Any) -> tuple[PoolView, ...]:
     return tuple(pool(name, SERVERS[name][:count], **fields) for name in POOLS)
 
 
-def rendered(written: NodeView) -> BundleFile:
-    """The one file of the view's engine, which must refuse nothing."""
+def rendered(written: NodeView) -> tuple[BundleFile, ...]:
+    """The files of the view's engine, which must refuse nothing; its configuration is the first."""
     rendering = RENDER[written.proxies[0].engine](written)
     assert not rendering.refusals, rendering.refusals
-    (file,) = rendering.files
-    return file
+    return rendering.files
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,6 @@ def pair(bench: Bench, sites: Iterable[SiteView], used: Iterable[PoolView] = (),
     sites, used = tuple(sites), tuple(used) or pools()
     with ExitStack() as stack:
         for engine in ENGINES:
-            file = rendered(view(engine, sites, used, **fields))
-            stack.enter_context(bench.running(engine, file, ADDRESS[engine], PORT))
+            files = rendered(view(engine, sites, used, **fields))
+            stack.enter_context(bench.running(engine, files, ADDRESS[engine], PORT))
         yield Pair(bench)

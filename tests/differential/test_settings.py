@@ -65,6 +65,34 @@ def test_without_a_limit_large_bodies_pass(bench: Bench, engine: str) -> None:
         assert seen.body == body
 
 
+def test_answers_without_a_server(bench: Bench, engine: str) -> None:
+    statuses = [status for status in range(200, 600) if status not in (301, 302, 303, 307, 308, 444)]
+    bodies = {status: "" if status in (204, 205, 304) else "some; {text}" for status in statuses}
+    routes = [{"path": f"/{status}", "respond": {"status": status}} for status in statuses]
+    routes += [
+        {"path": f"/text/{status}", "respond": {"status": status, "body": body}} for status, body in bodies.items()
+    ]
+    with pair(bench, [site("shop", ("www.example.com",), *routes)]):
+        for status, body in bodies.items():
+            plain = bench.send(ADDRESS[engine], PORT, request(f"/{status}"))
+            assert (plain.status, plain.body) == (status, b"")
+            worded = bench.send(ADDRESS[engine], PORT, request(f"/text/{status}", method="POST", body=b"x"))
+            assert (worded.status, worded.body) == (status, body.encode())
+            if body:
+                assert worded.header("content-type") == ["text/plain"]
+
+
+def test_redirects(bench: Bench, engine: str) -> None:
+    routes = [
+        {"path": f"/{code}", "redirect": {"to": "/to%20{host}{uri}", "status": code}}
+        for code in (301, 302, 303, 307, 308)
+    ]
+    with pair(bench, [site("shop", ("www.example.com",), *routes)]):
+        for code in (301, 302, 303, 307, 308):
+            answer = bench.send(ADDRESS[engine], PORT, request(f"/{code}/%41?x=%zz", "www.example.com:80"))
+            assert (answer.status, answer.header("location")) == (code, [f"/to%20www.example.com/{code}/%41?x=%zz"])
+
+
 def test_health(bench: Bench, engine: str) -> None:
     with pair(bench, [SITE]):
         answer = bench.send(ADDRESS[engine], 8080, request("/healthz", "localhost"))

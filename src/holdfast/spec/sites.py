@@ -35,11 +35,18 @@ PathPrefix = Annotated[str, StringConstraints(pattern=r"^/[^\x00-\x20\x7f?#%\"'\
 Literally = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\"'\\]*$")]
 
 
+# Named groups would set variables of nginx; PCRE2 has no \\u, \\U, \\N{…} and no flags a, L, u, and counts to 65535.
+_NOT_IN_BOTH = re.compile(r"\(\?P|(?<!\\)(?:\\\\)*\\[uUN]|\(\?[a-z-]*[aLu]|\{[0-9]*,?[0-9]{6,}")
+
+
 def _check_regex(value: str) -> str:
     """Both engines use PCRE2; Python's own `re` finds the syntax errors that they share."""
     if any(ord(c) < 0x20 or c in "\"'\x7f" for c in value):
         hint = "write . for a quote"
         raise WrongError("a regular expression may not contain quotes or control characters", hint)
+    if found := _NOT_IN_BOTH.search(value):
+        hint = "groups have numbers, bytes are written \\xNN, flags are i, m, s and x"
+        raise WrongError(f"{shown(found[0])} is not in the dialect that both engines share", hint)
     try:
         re.compile(value)
     except re.error as error:
@@ -141,6 +148,19 @@ class Respond(ShortForm):
         """The status alone."""
         return {"status": value}
 
+    @model_validator(mode="after")
+    def _a_plain_answer(self) -> Respond:
+        if self.status in (301, 302, 303, 307, 308):
+            raise WrongError(f"{self.status} sends the client elsewhere", "write `redirect: URL`", at=("status",))
+        if self.body and self.status in (204, 205, 304):
+            raise WrongError(f"an answer with status {self.status} has no body", "leave `body` out", at=("body",))
+        return self
+
+
+def _by_name(values: dict[str, ValueMatch]) -> dict[str, ValueMatch]:
+    """All have to hold, so their order means nothing, and must not change what is compiled."""
+    return dict(sorted(values.items()))
+
 
 class Match(Frozen):
     """Conditions of a route; all that are given must hold."""
@@ -148,8 +168,8 @@ class Match(Frozen):
     path: PathPrefix | None = Field(None, description="whole segments, after decoding and normalising")
     path_regex: Regex | None = Field(None, description="on the decoded, normalised path; anchor it with ^ and $")
     user_agent: Annotated[Annotated[tuple[Literally, ...], Field(max_length=100)], _one_or_more(Literally)] = ()
-    header: dict[HeaderName, ValueMatch] = {}
-    cookie: dict[CookieName, ValueMatch] = {}
+    header: Annotated[dict[HeaderName, ValueMatch], AfterValidator(_by_name), Field(max_length=50)] = {}
+    cookie: Annotated[dict[CookieName, ValueMatch], AfterValidator(_by_name), Field(max_length=50)] = {}
     method: Annotated[Annotated[tuple[Method, ...], Field(max_length=20)], _one_or_more(Method)] = ()
     source: Annotated[Annotated[tuple[NetworkText, ...], Field(max_length=500)], _one_or_more(NetworkText)] = ()
 

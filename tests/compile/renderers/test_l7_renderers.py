@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from tests.differential.l7_views import pool, server, site, view
 
 from holdfast.agent.admission import haproxy as haproxy_admission
 from holdfast.agent.admission import nginx as nginx_admission
-from holdfast.bundle import OWNERSHIP_LINE
-from holdfast.compile.node_view import NodeView
+from holdfast.bundle import CONFIG_DIR, OWNERSHIP_LINE
+from holdfast.compile.node_view import HealthView, NodeView
 from holdfast.compile.renderers import haproxy, nginx
 from holdfast.spec.checks import Check
 
@@ -65,9 +67,9 @@ def everything(engine: str, **fields: Any) -> NodeView:
 def content(written: NodeView) -> str:
     rendering = RENDER[written.proxies[0].engine](written)
     assert not rendering.refusals
-    (file,) = rendering.files
-    assert OWNERSHIP_LINE in file.content.splitlines()[0]
-    return file.content
+    for file in rendering.files:
+        assert OWNERSHIP_LINE in file.content.splitlines()[0]
+    return rendering.files[0].content
 
 
 def refused(engine: str, *routes: dict[str, Any], pools: Any = (WEB,), **fields: Any) -> list[str]:
@@ -88,7 +90,7 @@ def test_nothing_for_the_other_engine() -> None:
     "fields", [{}, {"tls": True, "forwarded": "append", "max_body_bytes": 10}, {"forwarded": "keep"}]
 )
 def test_the_agent_admits_it(engine: str, fields: dict[str, Any]) -> None:
-    (file,) = RENDER[engine](everything(engine, **fields)).files
+    file, *_ = RENDER[engine](everything(engine, **fields)).files
     assert ADMISSION[engine](file) == []
 
 
@@ -121,6 +123,19 @@ def test_what_both_refuse(engine: str) -> None:
     assert [refusal.field for refusal in RENDER[engine](strays).refusals] == ["proxies.edge.listeners"]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_socket_for_two_is_refused(engine: str) -> None:
+    first = view(engine, [site("a", [], {"to": "web"})], [WEB], ["10.0.0.3"], port=80)
+    again = replace(first.proxies[0], name="other")
+    rendering = RENDER[engine](replace(first, proxies=(first.proxies[0], again)))
+    assert [refusal.field for refusal in rendering.refusals] == ["proxies.other.listeners"]
+    elsewhere = replace(again, listeners=(replace(again.listeners[0], port=81),))
+    assert RENDER[engine](replace(first, proxies=(first.proxies[0], elsewhere))).files
+    health = HealthView(ip_address("10.0.0.3"), 80, "/healthz")
+    rendering = RENDER[engine](replace(first, proxies=(replace(first.proxies[0], health=health),)))
+    assert [refusal.field for refusal in rendering.refusals] == ["proxies.edge.health"]
+
+
 def test_what_nginx_refuses() -> None:
     spare = pool("web", [*WEB.servers, server("web03-80", "10.0.0.10", backup=True)], check=Check(tcp=True))
     kept = {"to": "web", "sticky": {"cookie": "srv"}}
@@ -128,7 +143,8 @@ def test_what_nginx_refuses() -> None:
     assert refused("nginx", {"to": "web", "sticky": "source"}, pools=[spare]) == ["pools.web.servers[2].backup"]
     by_source = pool("web", spare.servers, balance="source", check=spare.check)
     assert refused("nginx", {"to": "web"}, pools=[by_source]) == ["pools.web.servers[2].backup"]
-    assert "backup" in content(view("nginx", [site("s", [], {"to": "web"})], [spare]))
+    taken = nginx.render(view("nginx", [site("s", [], {"to": "web"})], [spare])).files
+    assert any(" backup;" in file.content for file in taken)
     assert content(view("haproxy", [site("s", [], kept)], [spare]))
 
 
@@ -219,8 +235,11 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
 @pytest.mark.parametrize("fields", [{}, {"tls": True, "forwarded": "append", "max_body_bytes": 10}, {"health": None}])
 def test_the_program_takes_it_without_a_word(namespace: Namespace, engine: str, fields: dict[str, Any]) -> None:
     # From a folder of another name, as a staged configuration is validated, and with addresses that no interface has.
-    staged = f"/run/holdfast/{engine}/staged.conf"
-    namespace.put(staged, content(everything(engine, **fields)))
+    folder, staged = f"{CONFIG_DIR}/{engine}", f"/run/holdfast/{engine}/staged"
+    files = RENDER[engine](everything(engine, **fields)).files
+    for file in files:
+        namespace.put(file.path.replace(folder, staged), file.content)
+    staged = files[0].path.replace(folder, staged)
     words = {"nginx": ["nginx", "-e", "stderr", "-t", "-c", staged], "haproxy": ["haproxy", "-c", "-f", staged]}
     done = namespace.run(*words[engine])
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from holdfast.compile.node_view import ListenerView, PoolView, ProxyView, SiteView
 from holdfast.compile.rendering import Refusal
 from holdfast.spec.sites import Route, Sticky, ValueMatch
+from holdfast.spec.values import join_host_port
 
 # RFC 9110, 9.2.2, as nginx draws the line: these are never sent a second time once a server has seen them.
 NON_IDEMPOTENT = ("POST", "LOCK", "PATCH")
@@ -191,6 +192,7 @@ def sites_of(proxies: tuple[ProxyView, ...]) -> dict[str, SiteView]:
 
 def refusals(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
     """What neither engine can mean in the same way as the other."""
+    yield from _sockets_taken_twice(proxies)
     for proxy in proxies:
         for listener in proxy.listeners:
             yield from _listener_refusals(proxy, listener)
@@ -209,6 +211,27 @@ def refusals(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
                     "has two meanings",
                     "match on `source`, or on a header that the tier in front sets once",
                 )
+
+
+def _sockets_taken_twice(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
+    sockets = [
+        (f"proxies.{proxy.name}.listeners", f"listener {listener.name}", str(address), listener.port)
+        for proxy in proxies
+        for listener in proxy.listeners
+        for address in listener.addresses
+    ]
+    # Equal health addresses of two proxies are one: it says that the program runs, and that is one program.
+    healths = {proxy.health: proxy.name for proxy in reversed(proxies) if proxy.health}
+    sockets += [
+        (f"proxies.{name}.health", "the health address", str(health.address), health.port)
+        for health, name in healths.items()
+    ]
+    taken: dict[tuple[str, int], str] = {}
+    for field, what, address, port in sockets:
+        if (address, port) in taken:
+            message = f"{what} and {taken[address, port]} both need {join_host_port(address, port)}"
+            yield Refusal(field, message, "change the port of one of them")
+        taken.setdefault((address, port), what)
 
 
 def _listener_refusals(proxy: ProxyView, listener: ListenerView) -> Iterator[Refusal]:
