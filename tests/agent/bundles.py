@@ -103,13 +103,14 @@ def sysctl(**values: str) -> BundleFile:
     return BundleFile(path="/etc/holdfast/sysctl/sysctl.conf", content=f"# Managed by Holdfast\n{lines}")
 
 
-def nftables(port: int = 112) -> BundleFile:
+def nftables(port: int = 112, rules: int = 1) -> BundleFile:
+    more = "".join(f"        tcp dport {20000 + number} counter\n" for number in range(1, rules))
     content = f"""# Managed by Holdfast
 table inet holdfast {{
     chain input {{
         type filter hook input priority 0; policy accept;
         tcp dport {port} counter drop
-    }}
+{more}    }}
 }}
 """
     return BundleFile(path="/etc/holdfast/nftables/holdfast.nft", content=content)
@@ -133,11 +134,11 @@ def bundle(*files: BundleFile, listeners: tuple[tuple[Service, str, int], ...] =
     )
 
 
-def pair(text: str = "one", port: int = 8080, priority: int = 150, vrid_port: int = 112) -> Bundle:
+def pair(text: str = "one", port: int = 8080, priority: int = 150, table_port: int = 112, rules: int = 1) -> Bundle:
     """What a balancer has: sysctls, nftables, nginx on its address, keepalived."""
     return bundle(
         sysctl(),
-        nftables(vrid_port),
+        nftables(table_port, rules),
         nginx(text, port),
         keepalived(priority),
         listeners=((Service.NGINX, "10.9.0.3", port),),

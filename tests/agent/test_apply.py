@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.agent import bundles
-from tests.agent.machine import Machine
+from tests.agent.machine import PYTHON, Machine
 
 from holdfast.bundle import Service
 
@@ -34,7 +34,7 @@ def test_a_bundle_is_applied_changed_found_unchanged_and_rolled_back(node: Machi
     assert again["outcome"] == "unchanged"
     assert stage_names(again) == ["admit", "look"]
 
-    second = node.apply(bundles.pair("two", vrid_port=113))
+    second = node.apply(bundles.pair("two", table_port=113))
     assert second["outcome"] == "committed", second
     assert second["reloaded"] == ["nginx"]  # keepalived's files are the same
     assert node.get(URL) == "two"
@@ -219,3 +219,45 @@ def test_what_the_bundle_may_not_bring_is_refused(node: Machine) -> None:
     assert not node.exists("/etc/cron.d/evil")
     flush = bundles.nftables().model_copy(update={"content": "# Managed by Holdfast\nflush ruleset\n"})
     assert node.apply(bundles.bundle(flush))["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("left_kb", [4, 28, 36, 40, 44, 52])  # staging, the journal in the middle, the books, none
+def test_a_disk_that_fills_up_on_the_way_leaves_one_state_or_the_other(node: Machine, left_kb: int) -> None:
+    old, new = bundles.pair("one", rules=200), bundles.pair("two", table_port=113, rules=200)
+    node.apply(old)
+    fill = "head -c 100m /dev/zero > /var/lib/filler; truncate -s -$(($1 * 1024)) /var/lib/filler"
+    node.run("sh", "-c", fill, "sh", str(left_kb), check=False)
+    report = node.apply(new)
+    expected = {"refused": old, "rolled_back": old, "committed": new}[report["outcome"]]
+    if report["failure"]:
+        assert "the disk is full" in report["failure"]["message"], report
+    assert node.get(URL) == ("one" if expected is old else "two")
+    assert ("dport 112" in node.run("nft", "list", "ruleset").stdout) is (expected is old)
+    node.run("rm", "/var/lib/filler")
+    recovered = node.agent("recover")
+    assert recovered["outcome"] in ("unchanged", "recovered"), recovered
+    assert node.agent("status")["digest"] == expected.digest
+    assert node.get(URL) == ("one" if expected is old else "two")
+
+
+def test_after_a_reboot_recover_brings_everything_up_again(node: Machine) -> None:
+    node.apply(bundles.pair())
+    # What a reboot takes: processes, tables, sysctls, and everything below /run.
+    for service in node.agent("status")["services"]:
+        stop = "from holdfast.agent.service_manager import detect; from holdfast.bundle import Service\n"
+        node.run(PYTHON, "-c", stop + f"detect().stop(Service('{service['service']}'))")
+    node.run("nft", "flush", "ruleset")
+    node.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_nonlocal_bind")
+    assert node.get(URL) == ""
+    report = node.agent("recover")
+    assert report["outcome"] == "committed", report
+    assert report["started"] == ["nginx", "keepalived"]
+    assert node.get(URL) == "one"
+    assert "dport 112" in node.run("nft", "list", "ruleset").stdout
+    assert node.agent("recover")["outcome"] == "unchanged"
+
+
+def test_a_node_that_was_never_given_a_bundle(node: Machine) -> None:
+    assert node.agent("recover") == {}
+    assert node.agent("status")["generation"] is None
+    assert "no earlier generation" in node.agent("rollback")["error"]["message"]

@@ -32,20 +32,18 @@ class LogTail:
 
     def __init__(self, places: Places, service: Service, before: Mapping[Path, tuple[int, int]]) -> None:
         self._places, self._service = places, service
-        self._read_up_to = dict(before)
+        self._read_up_to = dict(before.values())  # by inode: a rotated file has another name, but was read already
         self._lines: list[str] = []
 
     def lines(self) -> tuple[str, ...]:
         """All so far; raises OSError."""
         for path, (inode, length) in log_lengths(self._places, self._service).items():
-            known_inode, position = self._read_up_to.get(path, (inode, 0))
-            if known_inode != inode or position > length:
-                position = 0
-            position = max(position, length - _READ_AT_MOST)
+            position = self._read_up_to.get(inode, 0)
+            position = max(position if position <= length else 0, length - _READ_AT_MOST)
             with path.open("rb") as log:
                 log.seek(position)
                 whole, newline, _ = log.read(_READ_AT_MOST).rpartition(b"\n")
-            self._read_up_to[path] = (inode, position + len(whole) + len(newline))
+            self._read_up_to[inode] = position + len(whole) + len(newline)
             self._lines += [line for line in whole.decode("utf-8", "replace").splitlines() if line[:1] != "{"]
         del self._lines[:-_LINES_AT_MOST]
         return tuple(self._lines)
