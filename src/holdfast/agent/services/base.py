@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,23 +81,23 @@ def listeners_of(bundle: Bundle, service: Service) -> tuple[ListenerExpectation,
     return tuple(e for e in bundle.expected.listeners if e.service is service)
 
 
-class WorkerGenerations:
+class WorkerGenerations(ABC):
     """Verification of programs whose master replaces its workers: a new one must serve every listener."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
 
+    @abstractmethod
     def is_worker(self, process: Process) -> bool:
         """Whether this child of the master takes connections."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gave_up(self, line: str, reloaded: bool) -> bool:
         """Whether a log line says that the new configuration is not in use, and that the program takes orders again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def worth_quoting(self, line: str) -> bool:
         """Whether a log line tells the reason."""
-        raise NotImplementedError
 
     def observe(self, node: Node, bundle: Bundle | None) -> Before:
         """See Daemon."""
