@@ -4,7 +4,7 @@
     CASE/lock.yaml          its lock, where VRIDs are left out
     CASE/secrets.yaml       its secrets, where VRRP version 2 wants one
     CASE/NODE/etc/…         the files of each node
-    CASE/NODE/bundle.json   all else that its bundle says: services in order, modes, expectations, names out of the policy
+    CASE/NODE/bundle.json   all else that its bundle says: services in order, modes, expectations, names of the policy
     CASE/refused.txt        instead of nodes: what cannot be compiled, and why
 
 A case whose name ends with `-in-namespaces` is compiled for nodes without process events.
