@@ -94,12 +94,12 @@ class Namespace:
     def read(self, path: str) -> str:
         return Path(f"/proc/{self._holder.pid}/root{path}").read_text(encoding="utf-8", errors="surrogateescape")
 
-    def socket(self) -> socket.socket:
+    def socket(self, family: int = socket.AF_INET) -> socket.socket:
         """A TCP socket of the namespace: it stays there although this thread goes back."""
         with open("/proc/thread-self/ns/net", "rb") as home, open(f"/proc/{self._holder.pid}/ns/net", "rb") as there:
             self._setns(there.fileno())
             try:
-                return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                return socket.socket(family, socket.SOCK_STREAM)
             finally:
                 self._setns(home.fileno())
 
@@ -109,7 +109,7 @@ class Namespace:
             raise OSError(ctypes.get_errno(), "setns")
 
     def connect(self, address: str, port: int, timeout: float = 5.0, source: str = "") -> socket.socket:
-        made = self.socket()
+        made = self.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         made.settimeout(timeout)
         if source:
             made.bind((source, 0))

@@ -97,6 +97,22 @@ def test_a_refused_connection_is_tried_elsewhere_for_every_method(
         assert reached == 6
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_silent_address_is_left_after_the_connect_timeout(bench: Bench, engine: str, method: str) -> None:
+    silent = server("silent", "127.0.100.98")
+    rules = "table inet silence { chain in { type filter hook input priority 0; ip daddr 127.0.100.98 drop; }; }"
+    assert bench.namespace.run("nft", rules).returncode == 0
+    changed = tuple(
+        pool if pool.name != "p0" else type(pool)(**{**vars(pool), "servers": (silent, SERVERS["p0"][0])})
+        for pool in pools(2, connect_timeout_ms=200)
+    )
+    with pair(bench, [site("shop", ["www.example.com"], {"to": "p0"})], changed):
+        answers, reached = ask(bench, engine, method, times=3)
+        assert [answer.status for answer in answers] == [200] * 3
+        assert reached == 3
+    assert bench.namespace.run("nft", "delete table inet silence").returncode == 0
+
+
 def test_a_kept_client_is_served_elsewhere_while_its_server_fails(bench: Bench, engine: str) -> None:
     with pair(bench, [SITE], pools(3, retry_on=ALL, tries=2)):
         (answer,), _ = ask(bench, engine, target="/kept")

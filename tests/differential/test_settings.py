@@ -165,6 +165,17 @@ def test_checks_ask_what_was_written(bench: Bench, engine: str) -> None:
         assert hosts == {(f"p0-{at}", f"127.0.100.{at}") for at in (1, 2, 3)}
 
 
+def test_ipv6(bench: Bench, engine: str) -> None:
+    by_source = site("shop", [], {"source": ["10.0.0.0/8", "fd00::/8"], "to": "p1"}, {"source": "::1/128", "to": "p2"})
+    files = rendered(view(engine, [by_source], pools(), addresses=["::1"]))
+    with bench.running(engine, files, "::1", PORT):
+        for host in ("[::1]:8000", "[::1]", "anything.test"):
+            answer = bench.send("::1", PORT, request("/", host))
+            assert answer.told["pool"] == "p2"
+            (seen,) = bench.seen()
+            assert (seen.header("x-forwarded-for"), seen.header("host")) == (["::1"], [host])
+
+
 TLS_SITES = (
     site("one", ("one.test", "www.one.test"), {"to": "p0"}, certificate="one"),
     site("two", ("two.test",), {"to": "p1", "sticky": {"cookie": "srv"}}, certificate="two"),
