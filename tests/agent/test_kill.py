@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -104,6 +105,23 @@ def check_kills(folder: Path, count: int, seed: int) -> None:
             ends.add("old" if int(found[0]) == now else "new")
             now = int(found[0])
     assert ends == {"old", "new"}, "the kills all came too early, or too late, to show anything"
+
+
+def test_an_interrupt_puts_everything_back_at_once(tmp_path: Path) -> None:
+    with machine(tmp_path) as node:
+        node.apply(variant(0))
+        child = node.spawn_agent("apply", text=variant(1).to_json())
+        journal = node.root / "var/lib/holdfast/journal.jsonl"
+        wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 6)
+        for pid in node.pids_of_agent():
+            os.kill(pid, signal.SIGTERM)
+        assert child.wait(timeout=60) == 1
+        assert child.stdout is not None
+        report = json.loads(child.stdout.read())
+        assert report["outcome"] == "rolled_back", report
+        assert report["failure"]["message"] == "interrupted"
+        assert state_of(node) == ("0",) * 6
+        assert not node.agent("status")["interrupted"]
 
 
 def test_twenty_kills(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The agent's command line: `python -m holdfast.agent apply|recover|status|hold|release|move|rollback`."""
+"""The agent's command line: `python -m holdfast.agent apply|recover|status|facts|hold|release|move|rollback`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from holdfast.agent import move, status
 from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier
+from holdfast.agent.facts import host_facts
 from holdfast.agent.host.linux import LinuxHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.lock import exclusive
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--adopt", action="store_true", help="move files aside that are not Holdfast's")
     commands.add_parser("recover", parents=[common], help="end an interrupted attempt; bring up what should run")
     commands.add_parser("status", parents=[common], help="this node as it is")
+    commands.add_parser("facts", parents=[common], help="what this node can do")
     for name, text in (
         ("hold", "give a VRRP group up, and keep it so"),
         ("release", "let this node hold a VRRP group again"),
@@ -96,6 +98,9 @@ def _command(arguments: argparse.Namespace) -> int:
             return _say_report(applier.recover(), arguments.json)
         case "status":
             return _say_status(status.node_status(node), arguments.json)
+        case "facts":
+            _write(_json(host_facts(node.host, node.manager)))
+            return 0
         case _:
             return _on_group(node, applier, arguments)
 
