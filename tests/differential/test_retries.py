@@ -113,6 +113,23 @@ def test_a_silent_address_is_left_after_the_connect_timeout(bench: Bench, engine
     assert bench.namespace.run("nft", "delete table inet silence").returncode == 0
 
 
+@pytest.mark.parametrize("mood", ["404", "close", "hang"])
+def test_a_client_kept_by_a_cookie_is_served_elsewhere_while_its_server_fails(
+    bench: Bench, engine: str, mood: str
+) -> None:
+    kept_by_cookie = site("shop", ("www.example.com",), {"to": "p0", "sticky": {"cookie": "srv"}})
+    with pair(bench, [kept_by_cookie], pools(3, retry_on=ALL, tries=3, response_timeout_ms=300)):
+        first = bench.send(ADDRESS[engine], PORT, request("/"))
+        cookie = first.header("set-cookie")[0].partition(";")[0]
+        kept = next(origin for origin in bench.origins if origin.name == first.told["server"])
+        kept.mood = mood
+        for _ in range(3):
+            answer = bench.send(ADDRESS[engine], PORT, request("/", "www.example.com", f"Cookie: {cookie}"))
+            assert answer.status == 200
+            assert answer.told["server"] != kept.name
+        assert kept.seen, "the failing server was never asked"
+
+
 def test_a_kept_client_is_served_elsewhere_while_its_server_fails(bench: Bench, engine: str) -> None:
     with pair(bench, [SITE], pools(3, retry_on=ALL, tries=2)):
         (answer,), _ = ask(bench, engine, target="/kept")
