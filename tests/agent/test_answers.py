@@ -28,6 +28,11 @@ ANSWERED = Connection(
         ({"half_open": True}, True),
         ({"unread": 10}, True),
         ({"unsent": 10}, True),
+        # Lost once on the way: it still arrives. In vain three times: nobody is there (the client gave up while the
+        # addresses were elsewhere), and a move that waits for it holds everybody else back.
+        ({"unsent": 10, "repeats": 1}, True),
+        ({"unsent": 10, "repeats": 3}, False),
+        ({"unsent": 10, "repeats": 3, "closed": True}, False),
         # A request that came after the last answer.
         ({"since_received_ms": 20, "since_sent_ms": 600}, True),
         # The first request, in the same millisecond as the handshake: nothing was ever sent.

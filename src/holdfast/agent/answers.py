@@ -17,6 +17,9 @@ GREETING_MS = 1000  # a client whose handshake is done sends its request within 
 PAUSE_MS = 30  # between two writes of one ordinary answer
 LATE_MS = 50  # an answer that is still written so long after its request may be a stream …
 STREAM_PAUSE_MS = 600  # … which must be silent for so long before it counts as ended
+# Sent so often in vain, an answer reaches nobody: its client was lost when the addresses were elsewhere, and the kernel
+# goes on for a quarter of an hour. The third repetition is due 1.4 s after the answer, at Linux's shortest interval.
+DEAF_AFTER = 3
 _RELAY_MS = 8  # from a server's part to the client's: the kernel's clock ticks every 4 ms, and there are two readings
 
 
@@ -51,6 +54,8 @@ def busy(connection: Connection, held_ms: float, relayed: bool = False) -> bool:
     A request that came within the same tick of the kernel's clock as the end of the answer before it looks like an
     answered one until its own answer begins.
     """
+    if connection.repeats >= DEAF_AFTER:
+        return False
     if connection.half_open or connection.unread or connection.unsent:
         return True
     if connection.closed:

@@ -89,7 +89,7 @@ def tcp_connections(addresses: frozenset[str]) -> tuple[Connection, ...]:
 
 
 def _connection(payload: bytes) -> Connection:
-    family, state = struct.unpack_from("=BB", payload)
+    family, state, _, repeats = struct.unpack_from("=BBBB", payload)
     local_port, remote_port = struct.unpack_from("!HH", payload, 4)
     width = 4 if family == socket.AF_INET else 16
     unread, unsent = struct.unpack_from("=II", payload, 56)
@@ -105,6 +105,7 @@ def _connection(payload: bytes) -> Connection:
         closed=state in _LEAVING,
         unread=unread,
         unsent=unsent,
+        repeats=repeats,
         received_bytes=received,
         sent_bytes=sent,
         since_sent_ms=since_sent,

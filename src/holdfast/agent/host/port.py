@@ -100,6 +100,7 @@ class Connection:
     closed: bool = False  # by the program; what is unsent may still be on its way
     unread: int = 0  # bytes that the program has not taken yet
     unsent: int = 0  # bytes not yet acknowledged by the other side
+    repeats: int = 0  # how often they were sent again since the other side last acknowledged anything
     received_bytes: int = 0
     sent_bytes: int = 0  # acknowledged ones
     since_sent_ms: int = 0
