@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.golden.cases import Case, all_cases, all_examples
 
-from golden.cases import Case, all_cases, all_examples
 from holdfast.bundle import Bundle
 from holdfast.compile.compiler import CompileInput, compile_cluster, parse_field
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
@@ -159,7 +159,13 @@ def whole(engine: str, routes: Any, trackers: Any, more: dict[str, Any]) -> dict
     ROUTES,
     TRACKERS,
     st.sampled_from(
-        [{}, {"balance": "source"}, {"check": {"http": "/a?b=c&d"}}, {"check": {"tcp": True}, "retry_on": []}]
+        [
+            {},
+            {"balance": "source"},
+            {"servers": ["10.1.0.20:80", {"address": "10.1.0.21:80", "backup": True}]},
+            {"check": {"http": "/a?b=c&d"}},
+            {"check": {"tcp": True}, "retry_on": []},
+        ]
     ),
     st.booleans(),
 )

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.golden.cases import GOLDEN, Case, all_cases, all_examples
 
 from holdfast.bundle import OWNERSHIP_LINE
 from holdfast.compile.compiler import RENDERERS
-
-from .cases import GOLDEN, Case, all_cases, all_examples
 
 CASES = all_cases()
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -23,7 +22,7 @@ each_compiled = pytest.mark.parametrize("case", [*compiled, *all_examples()], id
 DIGESTS = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from golden.cases import all_cases, all_examples
+from tests.golden.cases import all_cases, all_examples
 for case in [*all_cases(), *all_examples()]:
     if not case.name.startswith("refused-"):
         print(case.name, *(f"{node}={bundle.digest}" for node, bundle in case.bundles().items()))
@@ -77,7 +76,7 @@ def digests_of_other_processes() -> list[str]:
     answers = []
     for seed in ("1", "2222"):
         done = subprocess.run(
-            [sys.executable, "-c", DIGESTS, str(GOLDEN.parent)],
+            [sys.executable, "-c", DIGESTS, str(GOLDEN.parents[1])],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
