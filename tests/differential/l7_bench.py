@@ -20,19 +20,25 @@ from holdfast.bundle import BundleFile
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DEADLINE_S = 10.0
-_FOLDERS = [
+_FOLDERS = " ".join(
     f"/{root}/{service}"
     for root in ("etc/holdfast", "var/lib/holdfast", "run/holdfast", "var/log/holdfast")
-    for service in ("nginx", "haproxy")
-]
+    for service in ("nginx", "haproxy", "tls")
+)
+# The machine's own folders show through, and nothing is ever written to them.
+_OVERLAY = (
+    "mkdir -p /mnt{0}/upper /mnt{0}/work; "
+    "mount -t overlay -o lowerdir={0},upperdir=/mnt{0}/upper,workdir=/mnt{0}/work overlay {0}"
+)
 _PREPARE = "; ".join(
     [
         "set -e",
         "ip link set lo up",
         "sysctl -qw net.ipv4.ip_nonlocal_bind=1 net.ipv6.ip_nonlocal_bind=1",
-        *(f"mkdir -p {root}; mount -t tmpfs none {root}" for root in ("/etc/holdfast", "/var/lib/holdfast")),
-        *(f"mkdir -p {root}; mount -t tmpfs none {root}" for root in ("/run/holdfast", "/var/log/holdfast")),
-        f"mkdir -p {' '.join(_FOLDERS)} /etc/holdfast/tls",
+        "mount -t tmpfs none /mnt",
+        "mount -t tmpfs none /run",
+        *(_OVERLAY.format(root) for root in ("/etc", "/var/lib", "/var/log")),
+        f"mkdir -p {_FOLDERS}",
         "echo ready",
         "exec cat",
     ]
