@@ -14,6 +14,9 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*/cluster.yaml"))
 REHEARSED_WITHIN_S = 300  # what `make demo` promises on two cores
 
+# The sketch names a script out of the operator's own policy, which the lab's nodes do not have.
+REHEARSED = [path for path in EXAMPLES if path.parent.name != "sketch"]
+
 every_example = pytest.mark.parametrize("spec", EXAMPLES, ids=lambda path: path.parent.name)
 
 
@@ -49,7 +52,7 @@ def test_an_example_compiles_to_the_same_bytes_twice(spec: Path, tmp_path: Path)
 @pytest.mark.measures
 @pytest.mark.timeout(2 * REHEARSED_WITHIN_S)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a rehearsal makes network namespaces")
-@every_example
+@pytest.mark.parametrize("spec", REHEARSED, ids=lambda path: path.parent.name)
 def test_an_example_survives_its_rehearsal(spec: Path, tmp_path: Path) -> None:
     """Every objective is met, within the time that `make demo` promises, and the report is there to read."""
     done = holdfast("rehearse", spec, "--report", tmp_path, within_s=REHEARSED_WITHIN_S)

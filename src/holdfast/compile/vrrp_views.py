@@ -107,8 +107,13 @@ class _Trackers:
                 weight=weight,
             )
             for index, (tracker, weight) in enumerate(self._trackers)
-            if tracker.kind in ("http", "script") or (tracker.kind == "process" and not self._process_events)
+            if tracker.kind in ("http", "script") or self._asks_for(tracker, weight)
         )
+
+    def _asks_for(self, tracker: Tracker, weight: int | None) -> bool:
+        """Whether a process is asked for each second. Beside the supervisor's word a weight would count twice."""
+        told = tracker.process in SUPERVISED and weight is not None
+        return tracker.kind == "process" and not self._process_events and not told
 
     def files(self) -> tuple[TrackedFile, ...]:
         """The hold file, the operator's own files, and the supervisor's word on a process where events are missing."""
