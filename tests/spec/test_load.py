@@ -144,7 +144,7 @@ def test_a_mistake_in_an_aliased_value_is_named_where_it_is_written() -> None:
 
 def test_words_that_yaml_1_1_took_for_something_else() -> None:
     """`on` as a key, `no` as a name, and a time-like number stay what they look like."""
-    text = SMALL + "  no: 10.0.0.7\nnotify: {on: [vip_moved]}\n"
+    text = SMALL + "  no: 10.0.0.7\nnotify: {email: {from: a@b.c, to: [d@e.f]}, on: [vip_moved]}\n"
     spec = parse_spec(text).spec
     assert "no" in spec.nodes
     assert spec.notify.on == ("vip_moved",)

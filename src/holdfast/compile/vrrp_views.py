@@ -140,7 +140,8 @@ class _Trackers:
         """Every interface that carries an address of the group, and those that the spec names; the adverts' own one
         keepalived tracks by itself, and complains if it is named."""
         named = {t.interface: weight for t, weight in self._trackers if t.interface is not None}
-        return tuple(TrackedInterface(interface, named.get(interface)) for interface in sorted((carrying | named.keys()) - {own}))
+        watched = sorted((carrying | named.keys()) - {own})
+        return tuple(TrackedInterface(interface, named.get(interface)) for interface in watched)
 
 
 def _command(tracker: Tracker) -> tuple[str, ...]:
