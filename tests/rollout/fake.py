@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 from holdfast.bundle import Bundle
@@ -21,6 +22,7 @@ class FakeTransport:
     hold: dict[tuple[str, str], int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     dead_services: set[str] = field(default_factory=set)
+    _moved: threading.Event = field(default_factory=threading.Event)
 
     def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
         self._reach(node)
@@ -61,6 +63,7 @@ class FakeTransport:
         self.order.append(f"move {group} from {node}")
         self.hold[(node, group)] = -254
         self._elect(group)
+        self._moved.set()
         return MoveReport(group=group, moved=True, held_back_s=0.1)
 
     def release(self, node: str, group: str) -> None:
@@ -68,6 +71,13 @@ class FakeTransport:
         self.order.append(f"release {group} on {node}")
         self.hold[(node, group)] = 0
         self._elect(group)
+
+    def release_when_given_up(self, node: str, group: str, within_s: float) -> MoveReport:
+        """Waits for the move that another thread makes."""
+        given_up = self._moved.wait(timeout=5)
+        if given_up:
+            self.release(node, group)
+        return MoveReport(group=group, moved=given_up)
 
     def _elect(self, group: str) -> None:
         able = [

@@ -30,6 +30,7 @@ def test_away_keeps_the_old_holder_out_until_back() -> None:
     moved = switch(transport).away()
     assert (moved.before, moved.after) == ("lb01", "lb02")
     assert transport.hold == {("lb01", "www"): -254}
+    transport._moved.clear()
     returned = switch(transport).back()
     assert (returned.before, returned.after) == ("lb02", "lb01")
     assert set(transport.hold.values()) == {0}

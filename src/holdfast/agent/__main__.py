@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["move"].add_argument(
         "--within", type=_seconds, metavar="TIME", help="hold new connections back at most so long (10s)"
     )
+    commands.choices["release"].add_argument(
+        "--when-given-up", type=_seconds, metavar="TIME", help="wait at most so long for its holder to give it up"
+    )
     return parser
 
 
@@ -112,7 +115,9 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
     with exclusive(node.places):
         bundle = applier.generations.bundle(applier.generations.current())
         group = status.group(bundle, arguments.group)
-        if arguments.command == "release":
+        if arguments.command == "release" and arguments.when_given_up is not None:
+            report = move.release_when_given_up(node, group, arguments.when_given_up)
+        elif arguments.command == "release":
             report = move.release(node, group)
         elif arguments.command == "hold":
             report = move.hold(node, group)

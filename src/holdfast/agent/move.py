@@ -14,8 +14,10 @@ from holdfast.agent.vrrp_state import Group, group_now
 from holdfast.bundle import Service, VrrpExpectation
 from holdfast.errors import VerificationFailed
 from holdfast.protocol import MoveReport
+from holdfast.vrrp import AdvertListener
 
 _POLL_S = 0.01
+_MASTER_AFTER = 4  # adverts: three that did not come, and the skew (RFC 5798 6.1)
 _GONE_WITHIN_S = 5.0
 _LAST_REQUESTS_S = 0.3  # what the second phase gets where the first one took all the time that there was
 _MARGIN_S = 10.0  # the held-back addresses expire so long after everything should be over
@@ -26,6 +28,19 @@ def release(node: Node, group: VrrpExpectation) -> MoveReport:
     with translated():
         write_hold(node.places.at(group.hold_file), MAY_HOLD)
     return MoveReport(group=group.group, moved=True, detail="may be held here again")
+
+
+def release_when_given_up(node: Node, group: VrrpExpectation, within_s: float) -> MoveReport:
+    """Let this node hold the group again in the moment in which its present holder gives it up.
+
+    So a better node takes a group back without a moment in which it could preempt, and without one in which nobody
+    may hold it. Nothing is changed where the holder holds on for `within_s` seconds.
+    """
+    silent_after_s = _MASTER_AFTER * group.advert_interval_ms / 1000
+    with AdvertListener(group.interface) as listener:
+        if listener.wait_until_given_up(group.vrid, silent_after_s, within_s):
+            return release(node, group)
+    return MoveReport(group=group.group, moved=False, detail=f"its holder did not give it up within {within_s:g} s")
 
 
 def hold(node: Node, group: VrrpExpectation) -> MoveReport:

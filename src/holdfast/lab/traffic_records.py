@@ -53,7 +53,7 @@ class TrafficPlan:
 
     new_per_second: float = 50.0
     kept_per_second: float = 25.0
-    timeout_s: float = 4.0
+    timeout_s: float = 6.0
     slow_every: int = 50
     slow_query: str = "delay=1.5"
     idle_connections: int = 8

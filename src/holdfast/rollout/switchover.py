@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed
@@ -89,15 +90,26 @@ class Switch:
         if holder is None or best.node == holder.node or best.node not in kept_away:
             self._release(kept_away)
             return Switchover(self._group, holder.node if holder else None, self._taken_over(set(self._expected)), None)
-        # The better node may take the group only once no answer is on its way here: this one gives up first, and the
-        # moment without a holder costs new connections a repeated SYN.
-        report = self._transport.move(holder.node, self._group)
+        report = self._hand_over(holder, best)
         try:
-            self._release(kept_away)
-            after = self._taken_over(set(kept_away))
+            after = self._taken_over({best.node})
         finally:
-            self._release([holder.node])
+            self._release([holder.node, *(node for node in kept_away if node != best.node)])
         return Switchover(self._group, holder.node, after, report)
+
+    def _hand_over(self, holder: _Member, heir: _Member) -> MoveReport:
+        """The heir may take the group only once no answer is on its way at the holder, and should at once then.
+
+        So it listens for the holder's last advert. Released before, it would preempt; later, new connections would
+        wait on for as long as it takes to reach it.
+        """
+        within_s = holder.expected.hold_back_at_most_ms / 1000 + TAKEN_OVER_WITHIN_S
+        with ThreadPoolExecutor(max_workers=1) as waiter:
+            released = waiter.submit(self._transport.release_when_given_up, heir.node, self._group, within_s)
+            report = self._transport.move(holder.node, self._group)
+            if not released.result().moved:
+                self._release([heir.node])
+        return report
 
     def _release(self, nodes: list[str]) -> None:
         for node in nodes:

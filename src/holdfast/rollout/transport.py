@@ -44,6 +44,10 @@ class Transport(Protocol):
         """Let the node hold the group again."""
         ...
 
+    def release_when_given_up(self, node: str, group: str, within_s: float) -> MoveReport:
+        """The same, in the moment in which the present holder gives the group up; not `moved` if it does not."""
+        ...
+
 
 # (node, words, standard input, seconds) → the finished command
 RunOnNode = Callable[[str, Sequence[str], str | None, float], "subprocess.CompletedProcess[str]"]
@@ -88,6 +92,10 @@ class CommandTransport:
 
     def release(self, node: str, group: str) -> None:
         self._ask(node, ["release", group, "--json"], MoveReport, None, STATUS_TIMEOUT_S)
+
+    def release_when_given_up(self, node: str, group: str, within_s: float) -> MoveReport:
+        words = ["release", group, "--json", "--when-given-up", f"{within_s:g}s"]
+        return self._ask(node, words, MoveReport, None, within_s + STATUS_TIMEOUT_S)
 
     def _ask(
         self, node: str, words: Sequence[str], message: type[Message], stdin: str | None, timeout: float
