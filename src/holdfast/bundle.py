@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -21,6 +22,8 @@ PROBE_DIR = "/usr/lib/holdfast"  # the agent's own probe and hook runner, called
 HOLD_DIR = f"{STATE_DIR}/hold"  # one file per VRRP group: 0, or -254 to give the group up
 SERVICE_STATE_DIR = f"{RUN_DIR}/service-state"  # one file per service: 0 while it runs, -1 when its process died
 TRACK_DIR = f"{STATE_DIR}/track"  # files of `keeps_while: - file: NAME`, fed by the operator's own programs
+NGINX_SERVERS_DIR = f"{CONFIG_DIR}/nginx/servers"  # UPSTREAM.conf: the servers of a pool that the prober asks
+PROBER_FILE = f"{CONFIG_DIR}/prober/pools.json"  # what it asks them: ProbedPools
 TLS_DIR = f"{CONFIG_DIR}/tls"  # NAME.crt and NAME.key, put there by the operator, never by a bundle
 
 OWNERSHIP_LINE = "Managed by Holdfast"  # each file's first line contains it, behind the format's comment sign
@@ -36,6 +39,7 @@ class Service(StrEnum):
     NFTABLES = "nftables"
     NGINX = "nginx"
     HAPROXY = "haproxy"
+    PROBER = "prober"  # the agent's own: asks the servers of pools that nginx serves
     KEEPALIVED = "keepalived"
 
 
@@ -44,13 +48,72 @@ class _Frozen(BaseModel):
 
 
 class BundleFile(_Frozen):
-    """One file: an absolute path below CONFIG_DIR/SERVICE/, its text, mode and owner."""
+    """One file: an absolute path below CONFIG_DIR/SERVICE/, its text, mode and owner.
+
+    `state` marks a list of servers whose `down` marks the agent sets at run time: `content` is what it starts with, and
+    all that digests and comparisons of bundles know.
+    """
 
     path: AbsolutePath
     content: Annotated[str, Field(max_length=16_000_000)]
     mode: int = 0o644
     owner: SafeName = "root"
     group: SafeName = "root"
+    state: bool = False
+
+
+_Milliseconds = Annotated[int, Field(ge=1, le=10**16)]
+_Times = Annotated[int, Field(ge=1, le=1000)]
+_Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class ProbedServer(_Frozen):
+    """A server of a pool, as nginx's list of servers names it: its address (in its shortest form) and port."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$")]
+    address: IPv4Address | IPv6Address
+    port: _Port
+
+    @property
+    def endpoint(self) -> str:
+        """`address:port`, IPv6 in brackets: how nginx names it."""
+        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
+
+
+class Probe(_Frozen):
+    """What a server is asked: a GET of `http` (any status of `expect`, or 200 to 399), or, without it, a connection.
+
+    `port` stands in for the server's own; `host` is the Host header, the server's address if None.
+    """
+
+    http: Annotated[str, StringConstraints(pattern=r"^/[!-~]{0,500}$")] | None = None
+    host: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")] | None = None
+    expect: Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(max_length=20)] = ()
+    port: _Port | None = None
+    every_ms: _Milliseconds
+    timeout_ms: _Milliseconds
+    fall: _Times
+    rise: _Times
+
+
+class ProbedPool(_Frozen):
+    """A pool that the prober asks, and the nginx upstreams that it serves (their lists are in NGINX_SERVERS_DIR)."""
+
+    pool: SafeName
+    upstreams: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,150}$")], ...],
+        Field(min_length=1, max_length=1000),
+    ]
+    servers: Annotated[tuple[ProbedServer, ...], Field(min_length=1, max_length=2000)]
+    min_servers: _Times
+    check: Probe
+
+
+class ProbedPools(_Frozen):
+    """PROBER_FILE. JSON has no comments, so the first key says whose the file is."""
+
+    ownership: str = Field(alias="_", max_length=500)
+    pools: Annotated[tuple[ProbedPool, ...], Field(max_length=10_000)]
 
 
 class ListenerExpectation(_Frozen):

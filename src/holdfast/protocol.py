@@ -26,6 +26,8 @@ __all__ = [
     "MoveReport",
     "NodeStatus",
     "Outcome",
+    "PoolFacts",
+    "ServerFacts",
     "ServiceFacts",
     "StageReport",
     "VrrpExpectation",
@@ -116,6 +118,31 @@ class GroupFacts(_Message):
     hold: int = 0
 
 
+class ServerFacts(_Message):
+    """A server of a pool that the prober asks. `up` is what its answers say, `in_use` what nginx was told.
+
+    They differ while a change waits for its reload, and where a failing server stays because of `min_servers`.
+    `since` is when `up` became what it is (RFC 3339), `failures` and `successes` count answers in a row.
+    """
+
+    name: str
+    endpoint: str
+    up: bool
+    in_use: bool
+    since: str | None = None  # None: as it was found
+    last: str = ""  # what became of the last question; empty: none was asked yet
+    failures: int = 0
+    successes: int = 0
+
+
+class PoolFacts(_Message):
+    """A pool as this node's prober sees it."""
+
+    pool: str
+    min_servers: int
+    servers: tuple[ServerFacts, ...] = ()
+
+
 class NodeStatus(_Message):
     """The node as it is, not as it should be."""
 
@@ -127,6 +154,7 @@ class NodeStatus(_Message):
     services: tuple[ServiceFacts, ...] = ()
     listeners: tuple[ListenerFacts, ...] = ()
     groups: tuple[GroupFacts, ...] = ()
+    pools: tuple[PoolFacts, ...] = ()  # as the prober last saw them; empty where it does not run
     drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
     interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
 

@@ -21,6 +21,7 @@ def test_one_unit_a_service_and_one_before_them() -> None:
         "holdfast-keepalived.service",
         "holdfast-network.service",
         "holdfast-nginx.service",
+        "holdfast-prober.service",
     ]
 
 
@@ -43,7 +44,10 @@ def test_systemd_has_nothing_to_say_against_them(tmp_path: Path) -> None:
 def test_sandboxed_and_owned(name: str) -> None:
     text = unit_texts()[name]
     assert OWNERSHIP_LINE in text.splitlines()[0]
-    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes"):
+    # Where Holdfast itself is installed in a home, its prober must be able to read that.
+    homely = name == "holdfast-prober.service" and "ProtectHome=read-only" in text
+    home = "ProtectHome=read-only" if homely else "ProtectHome=yes"
+    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", home, "PrivateTmp=yes"):
         assert line in text.splitlines()
     assert text.count("\nCapabilityBoundingSet=") == 1
     assert text.count("\nRestrictAddressFamilies=") == 1
@@ -54,7 +58,8 @@ def test_same_program_configuration_and_reload_as_under_the_supervisor(command) 
     text = unit_texts()[f"holdfast-{command.name}.service"]
     start = next(line for line in text.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
     assert start.startswith(command.argv[0] + " ")
-    assert next(word for word in command.argv if "/etc/holdfast/" in word) in start
+    own = "holdfast.agent.prober" if command.name == "prober" else "/etc/holdfast/"
+    assert next(word for word in command.argv if own in word) in start
     assert f"ExecReload=/bin/kill -{command.reload_signal.name.removeprefix('SIG')} $MAINPID" in text
     assert ("/run/holdfast/service-state/" in text) is command.tracked
 
@@ -78,3 +83,11 @@ def test_keepalived_may_do_no_more_than_it_needs() -> None:
         "CAP_SYS_NICE",
         "CAP_IPC_LOCK",
     }
+
+
+def test_the_prober_may_write_the_lists_of_servers_and_little_else() -> None:
+    text = unit_texts()["holdfast-prober.service"]
+    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    assert set(settings["CapabilityBoundingSet"].split()) == {"CAP_NET_BIND_SERVICE", "CAP_DAC_OVERRIDE", "CAP_CHOWN"}
+    assert "-/etc/holdfast/generations" in settings["ReadWritePaths"].split()
+    assert "/etc" not in settings["ReadWritePaths"].split()

@@ -37,18 +37,23 @@ def write_new(path: Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) ->
         os.close(descriptor)
 
 
+def beside(path: Path) -> Path:
+    """Where `replace` writes before it renames; a kill may leave it there."""
+    return path.with_name(f".{path.name}.new")
+
+
 def replace(path: Path, data: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
     """Replace `path` in one step: readers see the old text or the new one; raises OSError."""
     create_folder(path.parent)
-    beside = path.with_name(f".{path.name}.new")
+    waiting = beside(path)
     with suppress(FileNotFoundError):
-        beside.unlink()
+        waiting.unlink()
     try:
-        write_new(beside, data, mode, uid, gid)
-        os.replace(beside, path)
+        write_new(waiting, data, mode, uid, gid)
+        os.replace(waiting, path)
     except OSError:
         with suppress(FileNotFoundError):
-            beside.unlink()
+            waiting.unlink()
         raise
     sync_folder(path.parent)
 

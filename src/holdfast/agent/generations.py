@@ -19,8 +19,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from holdfast.agent.files import create_folder, prepare_link, replace, sync_folder, write_new
+from holdfast.agent.files import beside, create_folder, prepare_link, replace, sync_folder, write_new
 from holdfast.agent.host.port import Places
+from holdfast.agent.server_lists import carried_over, unmarked
 from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
 from holdfast.errors import ApplyError, NotOurs, PolicyRefused
 
@@ -97,8 +98,10 @@ class Generations:
             return ()
         folder = self.folder(name)
         there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
-        changed = {path for path, record in manifest.files.items() if _record(folder / path) != record}
-        return tuple(sorted(changed | (there - set(manifest.files) - {_MANIFEST})))
+        state = {relative_path(file, manifest.bundle) for file in manifest.bundle.files if file.state}
+        changed = {path for path, record in manifest.files.items() if _record(folder / path, path in state) != record}
+        half_written = {str(beside(Path(path))) for path in state}
+        return tuple(sorted(changed | (there - set(manifest.files) - half_written - {_MANIFEST})))
 
     def foreign(self, bundle: Bundle) -> tuple[Path, ...]:
         """What is in the way of the links and was not made by Holdfast."""
@@ -149,6 +152,27 @@ class Generations:
             sync_folder(Path(folder))
         os.rename(waiting, self.folder(name))
         sync_folder(self._folder)
+
+    def carry_state(self, bundle: Bundle, name: str) -> None:
+        """Give the lists of servers of generation `name` the marks of the one in use: applying heals no server."""
+        current = self.current()
+        if name == current:
+            return
+        previous = {file.path: self._text(current, file.path) for file in bundle.files if file.state}
+        for path, text in carried_over(bundle, previous).items():
+            file = bundle.file(path)
+            if file is not None and self._text(name, path) != text:
+                target = self.folder(name) / relative_path(file, bundle)
+                replace(target, text.encode(), file.mode, *_owner(file))
+
+    def _text(self, name: str | None, path: str) -> str:
+        """A file of a generation, empty where there is none."""
+        if name is None:
+            return ""
+        try:
+            return (self.folder(name) / path.removeprefix(f"{CONFIG_DIR}/")).read_text(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
 
     def discard(self, name: str) -> None:
         """Remove a generation that is not in use."""
@@ -248,14 +272,18 @@ def _owner(file: BundleFile) -> tuple[int, int]:
         ) from error
 
 
-def _record(path: Path) -> FileRecord | None:
+def _record(path: Path, state: bool) -> FileRecord | None:
+    """What the file is now; of a list of servers, what it would be without the agent's own marks."""
     try:
         if path.is_symlink():
             return None
         status = path.stat()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        data = path.read_bytes()
     except OSError:  # removed, or replaced by a folder: changed either way
         return None
+    if state:
+        data = unmarked(data.decode("utf-8", "replace")).encode()
+    digest = hashlib.sha256(data).hexdigest()
     return FileRecord(sha256=digest, mode=status.st_mode & 0o7777, uid=status.st_uid, gid=status.st_gid)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Journal
+from holdfast.agent.prober.status_file import read_status
 from holdfast.agent.recovery import Nothing, decide
 from holdfast.agent.services.base import Node, service_of
 from holdfast.agent.services.daemons import DAEMONS
 from holdfast.agent.vrrp_state import groups_of
-from holdfast.bundle import Bundle, VrrpExpectation
+from holdfast.bundle import Bundle, Service, VrrpExpectation
 from holdfast.errors import UsageError
-from holdfast.protocol import GroupFacts, ListenerFacts, NodeStatus, ServiceFacts
+from holdfast.protocol import GroupFacts, ListenerFacts, NodeStatus, PoolFacts, ServiceFacts
 
 
 def node_status(node: Node) -> NodeStatus:
@@ -31,6 +32,7 @@ def node_status(node: Node) -> NodeStatus:
         services=services,
         listeners=_listeners(node, services),
         groups=_groups(node, bundle),
+        pools=_pools(node, services),
         drift=generations.drift(name),
         interrupted=not isinstance(decide(journal.entries), Nothing),
     )
@@ -58,6 +60,13 @@ def _listeners(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[Listener
     found = {(socket.address, socket.port, owners.get(socket.inode)) for socket in node.host.listening()}
     ordered = sorted(found, key=lambda item: (item[1], item[0], item[2] or ""))
     return tuple(ListenerFacts(address=address, port=port, service=service) for address, port, service in ordered)
+
+
+def _pools(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[PoolFacts, ...]:
+    """Nothing where the prober does not run: what it said last may not be true any more."""
+    prober = next((facts for facts in services if facts.service is Service.PROBER), None)
+    said = read_status(node.places) if prober is not None and prober.running else None
+    return said.pools if said is not None and prober is not None and said.pid == prober.pid else ()
 
 
 def _groups(node: Node, bundle: Bundle | None) -> tuple[GroupFacts, ...]:
@@ -95,6 +104,11 @@ def lines(found: NodeStatus) -> list[str]:
     for each in found.groups:
         held = "holds" if each.holds else "does not hold"
         out.append(f"  group {each.group}: {held}{', given up by its hold file' if each.hold <= -254 else ''}")
+    for pool in found.pools:
+        for server in pool.servers:
+            kept = ", but stays in use" if server.in_use and not server.up else ""
+            state = f"{'up' if server.up else 'down'}{kept}"
+            out.append(f"  pool {pool.pool}: {server.name} is {state} ({server.last or 'not asked yet'})")
     out += [f"  changed by hand: {path}" for path in found.drift]
     if found.interrupted:
         out.append("  an attempt was interrupted: run `recover`")

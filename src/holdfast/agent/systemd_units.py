@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from holdfast.bundle import CONFIG_DIR, LOG_DIR, OWNERSHIP_LINE, RUN_DIR, SERVICE_STATE_DIR
+from holdfast.bundle import CONFIG_DIR, LOG_DIR, OWNERSHIP_LINE, RUN_DIR, SERVICE_STATE_DIR, STATE_DIR
 
 NETWORK_UNIT = "holdfast-network.service"
 
@@ -40,6 +42,7 @@ class _Daemon:
     families: str
     more: tuple[str, ...] = ()
     tracked: bool = True
+    writes: tuple[str, ...] = ()  # beside its own folders
 
 
 # CAP_KILL: the master signals workers of another user. CAP_DAC_OVERRIDE: it opens logs that belong to them.
@@ -72,6 +75,24 @@ _DAEMONS = (
         capabilities=f"{_PROXY_CAPABILITIES} CAP_SYS_CHROOT",
         families="AF_UNIX AF_INET AF_INET6",
         more=("ProtectKernelTunables=yes", "RestrictRealtime=yes"),
+    ),
+    _Daemon(
+        name="prober",
+        title="The prober",
+        start=(
+            "Type=exec",
+            f"ExecStart=/usr/bin/env {sys.executable} -P -m holdfast.agent.prober",
+        ),
+        reload_signal="HUP",
+        stop=("KillMode=mixed", "TimeoutStopSec=10"),
+        # All for `nginx -t`, which binds, opens logs of another user, and gives temporary folders to it. nginx itself
+        # is reloaded by systemd.
+        capabilities="CAP_NET_BIND_SERVICE CAP_DAC_OVERRIDE CAP_CHOWN",
+        families="AF_UNIX AF_INET AF_INET6",
+        more=("ProtectKernelTunables=yes", "RestrictRealtime=yes"),
+        tracked=False,
+        # The lists of servers; the node's lock, and nginx's temporary folders; nginx's logs.
+        writes=(f"-{CONFIG_DIR}/generations", STATE_DIR, f"-{LOG_DIR}/nginx"),
     ),
     _Daemon(
         name="keepalived",
@@ -119,7 +140,7 @@ LimitNOFILE=131072
 UMask=0022
 {sandbox}{more}CapabilityBoundingSet={capabilities}
 RestrictAddressFamilies={families}
-ReadWritePaths={run} {log}/{name}
+ReadWritePaths={run} {log}/{name}{writes}
 
 [Install]
 WantedBy=multi-user.target
@@ -131,7 +152,7 @@ _NETWORK_UNIT = f"""\
 Description=Kernel settings and packet filter of Holdfast
 Wants=network-online.target
 After=network-online.target nftables.service systemd-sysctl.service
-Before=holdfast-nginx.service holdfast-haproxy.service holdfast-keepalived.service
+Before=holdfast-nginx.service holdfast-haproxy.service holdfast-prober.service holdfast-keepalived.service
 
 [Service]
 Type=oneshot
@@ -160,7 +181,8 @@ def unit_texts() -> Mapping[str, str]:
             reload_signal=daemon.reload_signal,
             stop="\n".join(daemon.stop),
             state=_state_lines(daemon.name) if daemon.tracked else "",
-            sandbox=_SANDBOX,
+            sandbox=_sandbox(daemon),
+            writes="".join(f" {place}" for place in daemon.writes),
             more="".join(f"{line}\n" for line in daemon.more),
             capabilities=daemon.capabilities,
             families=daemon.families,
@@ -168,6 +190,14 @@ def unit_texts() -> Mapping[str, str]:
             log=LOG_DIR,
         )
     return texts
+
+
+def _sandbox(daemon: _Daemon) -> str:
+    """The prober must see its interpreter, also where Holdfast was installed in somebody's home."""
+    homely = daemon.name == "prober" and any(
+        Path(place).is_relative_to(home) for place in (sys.executable, __file__) for home in ("/home", "/root")
+    )
+    return _SANDBOX.replace("ProtectHome=yes", "ProtectHome=read-only") if homely else _SANDBOX
 
 
 def _state_lines(name: str) -> str:

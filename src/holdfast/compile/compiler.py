@@ -25,7 +25,7 @@ from holdfast.spec.resolve import network_of
 from .lock import Lock, Secrets, clashes, vrids
 from .node_view import HeldView, MailView, NodeView, VrrpView
 from .proxy_views import proxy_views
-from .renderers import haproxy, keepalived, nftables, nginx, sysctl
+from .renderers import haproxy, keepalived, nftables, nginx, prober, sysctl
 from .rendering import Refusal, Rendering
 from .vrrp_views import vrrp_views
 
@@ -37,6 +37,7 @@ RENDERERS: Mapping[Service, Renderer] = {
     Service.NFTABLES: nftables.render,
     Service.NGINX: nginx.render,
     Service.HAPROXY: haproxy.render,
+    Service.PROBER: prober.render,
     Service.KEEPALIVED: keepalived.render,
 }
 

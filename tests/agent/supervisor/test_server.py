@@ -42,6 +42,7 @@ def test_status_names_every_service(units: dict[str, Unit]) -> None:
     assert {name: found["state"] for name, found in reply["services"].items()} == {
         "nginx": "stopped",
         "haproxy": "stopped",
+        "prober": "stopped",
         "keepalived": "stopped",
     }
 

@@ -10,7 +10,9 @@ from holdfast.agent.policy import Policy
 from holdfast.bundle import (
     CONFIG_DIR,
     HOLD_DIR,
+    NGINX_SERVERS_DIR,
     OWNERSHIP_LINE,
+    PROBER_FILE,
     SERVICE_STATE_DIR,
     TRACK_DIR,
     Bundle,
@@ -20,11 +22,13 @@ from holdfast.bundle import (
 from holdfast.findings import Finding
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+LISTS = re.compile(rf"{NGINX_SERVERS_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}\.conf")
 PATHS: dict[Service, re.Pattern[str]] = {
     Service.SYSCTL: re.compile(rf"{CONFIG_DIR}/sysctl/sysctl\.conf"),
     Service.NFTABLES: re.compile(rf"{CONFIG_DIR}/nftables/holdfast\.nft"),
-    Service.NGINX: re.compile(rf"{CONFIG_DIR}/nginx/nginx\.conf"),
+    Service.NGINX: re.compile(rf"{CONFIG_DIR}/nginx/nginx\.conf|{LISTS.pattern}"),
     Service.HAPROXY: re.compile(rf"{CONFIG_DIR}/haproxy/(haproxy\.cfg|maps/{_NAME}\.map|errors/{_NAME}\.http)"),
+    Service.PROBER: re.compile(re.escape(PROBER_FILE)),
     Service.KEEPALIVED: re.compile(rf"{CONFIG_DIR}/keepalived/keepalived\.conf"),
 }
 _STATE_FILE = re.compile(rf"({HOLD_DIR}|{SERVICE_STATE_DIR}|{TRACK_DIR})/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}")
@@ -79,8 +83,11 @@ def _check_file(file: BundleFile, services: tuple[Service, ...]) -> list[Finding
     if OWNERSHIP_LINE not in first and not file.path.endswith(".http"):
         message = f"its first line is {shown(first)}"
         found.append(refuse("ADM107", message, file.path, hint=f"it has to say “{OWNERSHIP_LINE}”"))
-    elif not first.startswith("#") and not file.path.endswith(".http"):
+    elif not first.startswith('{"_": "' if service is Service.PROBER else "#") and not file.path.endswith(".http"):
         found.append(refuse("ADM107", "its first line has to be a comment", file.path))
+    if file.state is not bool(LISTS.fullmatch(file.path)):
+        hint = f"lists of servers in {NGINX_SERVERS_DIR}, and nothing else, are state"
+        found.append(refuse("ADM110", "its `state` is not what it should be", file.path, hint=hint))
     return found
 
 

@@ -1,4 +1,4 @@
-"""nginx.conf: the directives of a reverse proxy, and nothing that reads, writes or runs elsewhere."""
+"""nginx.conf: the directives of a reverse proxy, and nothing that reads, writes or runs elsewhere; lists of servers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 from holdfast.agent.admission.findings import odd_characters, refuse, shown
 from holdfast.agent.admission.nginx_lexer import Directive, NotNginxError, Word, directives
-from holdfast.agent.admission.nginx_words import BLOCKS, DIRECTIVES, FORMS, TABLES
+from holdfast.agent.admission.nginx_words import BLOCKS, DIRECTIVES, FORMS, SERVER_LIST, TABLES
+from holdfast.agent.server_lists import endpoints, unmarked
 from holdfast.bundle import BundleFile
 from holdfast.findings import Finding
 
@@ -39,6 +40,28 @@ def check(file: BundleFile) -> list[Finding]:
     return found
 
 
+def check_list(file: BundleFile) -> list[Finding]:
+    """A list of servers: one a line, as the prober will read it, and none of them marked yet."""
+    found = odd_characters(file.path, file.content, "ADM300")
+    if found:
+        return found
+    try:
+        listed = list(directives(file.content))
+    except NotNginxError as error:
+        return [refuse("ADM301", error.message, file.path, error.line, error.column)]
+    for directive in listed:
+        if directive.opens or directive.closes or directive.words[0].text != "server":
+            first = directive.words[0] if directive.words else Word("}", 1, 1)
+            message = f"{shown(first.text)} may not stand in a list of servers"
+            found.append(refuse("ADM302", message, file.path, first.line, first.column, _HINT))
+    if not found and [d.words[1].text for d in listed if len(d.words) > 1] != list(endpoints(file.content)):
+        hint = "`server ADDRESS:PORT …;`, each in a line of its own"
+        found.append(refuse("ADM305", "it is not a list of servers as Holdfast writes it", file.path, hint=hint))
+    if unmarked(file.content) != file.content:
+        found.append(refuse("ADM305", "`down` is for the node's own prober to say", file.path))
+    return found
+
+
 def _check_directive(directive: Directive, block: str, path: str) -> list[Finding]:
     found = [_refuse("ADM304", word, path) for word in directive.words if _UNIX.search(word.text)]
     name, *values = directive.words
@@ -46,6 +69,11 @@ def _check_directive(directive: Directive, block: str, path: str) -> list[Findin
         found.append(refuse("ADM303", "files of this machine may not be looked for", path, name.line, name.column))
     if block in TABLES:
         return found + _check_entry(directive, block, path)
+    if name.text == "include" and block == "upstream" and not directive.opens:
+        if len(values) != 1 or not SERVER_LIST.fullmatch(values[0].text):
+            message = "only a list of servers may be included"
+            found.append(refuse("ADM303", message, path, name.line, name.column, "servers/UPSTREAM.conf"))
+        return found
     known = BLOCKS if directive.opens else DIRECTIVES
     if name.text not in known:
         kind = "block" if directive.opens else "directive"

@@ -46,6 +46,9 @@ FORMS: dict[str, re.Pattern[str]] = {
     }.items()
 }
 
+# What an upstream may include: nginx looks for it beside nginx.conf, so also in a generation that is staged.
+SERVER_LIST = re.compile(r"servers/[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.conf")
+
 # Blocks whose lines begin with a value, not with a directive.
 TABLES = frozenset({"map", "geo", "split_clients", "types"})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from signal import SIGHUP, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, Signals
 
@@ -58,6 +60,17 @@ HAPROXY = ServiceCommand(
     listens=True,
     tracked=True,
 )
+# The interpreter that runs the supervisor, and where it found Holdfast; `-P`: never out of the present folder.
+_PYTHONPATH = (f"PYTHONPATH={os.environ['PYTHONPATH']}",) if os.environ.get("PYTHONPATH") else ()
+PROBER = ServiceCommand(
+    name="prober",
+    argv=("/usr/bin/env", *_PYTHONPATH, sys.executable, "-P", "-m", "holdfast.agent.prober"),
+    reload_signal=SIGHUP,
+    stop_steps=(StopStep(SIGTERM, 5.0),),
+    leftover_signal=SIGTERM,  # an `nginx -t` on its way
+    listens=False,
+    tracked=False,
+)
 KEEPALIVED = ServiceCommand(
     name="keepalived",
     argv=(
@@ -80,4 +93,4 @@ KEEPALIVED = ServiceCommand(
 )
 
 # In the order in which they are brought up; stopped the other way round, so that addresses leave first.
-COMMANDS: tuple[ServiceCommand, ...] = (NGINX, HAPROXY, KEEPALIVED)
+COMMANDS: tuple[ServiceCommand, ...] = (NGINX, HAPROXY, PROBER, KEEPALIVED)

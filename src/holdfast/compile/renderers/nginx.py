@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.bundle import CONFIG_DIR, LOG_DIR, RUN_DIR, STATE_DIR, TLS_DIR, BundleFile
-from holdfast.compile.node_view import HealthView, ListenerView, NodeView, PoolView, ProxyView, SiteView
+from holdfast.bundle import CONFIG_DIR, LOG_DIR, NGINX_SERVERS_DIR, RUN_DIR, STATE_DIR, TLS_DIR, BundleFile
+from holdfast.compile.node_view import HealthView, ListenerView, NodeView, PoolView, ProxyView, ServerView, SiteView
 from holdfast.compile.rendering import Refusal, Rendering, ownership, template
 from holdfast.spec.pools import RetryCondition
 from holdfast.spec.values import join_host_port
@@ -42,6 +42,11 @@ class Upstream:
     def zone_kb(self) -> int:
         """Shared memory for the state of its servers: about 1 kB each, measured, and some room."""
         return 64 + 2 * len(self.pool.servers)
+
+    @property
+    def server_lines(self) -> tuple[str, ...]:
+        """Its servers, a line each."""
+        return tuple(_server_line(server, self.fail_timeout_s) for server in self.pool.servers)
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,14 @@ def comment(value: object) -> str:
     return str(value)
 
 
+def _server_line(server: ServerView, fail_timeout_s: int) -> str:
+    limit = f" max_conns={server.max_connections}" if server.max_connections else ""
+    return (
+        f"server {endpoint(server.address, server.port)} weight={server.weight}{limit} max_fails=1"
+        f" fail_timeout={fail_timeout_s}s{' backup' if server.backup else ''}; # {comment(server.name)}"
+    )
+
+
 def endpoint(address: object, port: int) -> str:
     """`address:port` as nginx and HAProxy both write it, IPv6 in brackets."""
     return join_host_port(str(address), port)
@@ -140,7 +153,16 @@ def render(view: NodeView) -> Rendering:
         run=f"{RUN_DIR}/nginx",
         log=f"{LOG_DIR}/nginx",
     )
-    return Rendering(files=(BundleFile(path=PATH, content=content),))
+    lists = (_server_list(view, upstream) for upstream in upstreams if upstream.pool.check)
+    return Rendering(files=(BundleFile(path=PATH, content=content), *lists))
+
+
+def _server_list(view: NodeView, upstream: Upstream) -> BundleFile:
+    """The servers of a pool with a check, in a file of their own: the agent's prober marks in it which are down."""
+    explained = "# The node's prober sets and takes away `down`."
+    lines = [ownership(view.cluster, view.node), explained, *upstream.server_lines]
+    path = f"{NGINX_SERVERS_DIR}/{name(upstream.backend.name)}.conf"
+    return BundleFile(path=path, content="\n".join(lines) + "\n", state=True)
 
 
 def _in_order_of_need(blocks: list[Block]) -> tuple[Block, ...]:
