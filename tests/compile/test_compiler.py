@@ -81,6 +81,16 @@ def test_a_refused_field_is_found_in_the_spec() -> None:
         assert parse_field(dotted(path)) == path
 
 
+def test_a_configuration_beyond_all_bounds_is_refused_in_words() -> None:
+    spec = whole("nginx", [{"path": f"/{n}", "redirect": f"/{'x' * 480}"} for n in range(1000)], [], {})
+    spec["proxies"]["edge"]["listeners"] = [{"on": f"www:{1 + port}", "sites": ["s"]} for port in range(30)]
+    loaded = parse_spec(json.dumps(spec))
+    source = CompileInput(loaded, complete_lock(loaded.spec, Lock(cluster="any")), Secrets(cluster="any"))
+    with pytest.raises(CompileError, match="the nginx configuration of 'lb01' is too large") as caught:
+        compile_cluster(source)
+    assert caught.value.hint
+
+
 # --- any sound spec
 
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from holdfast.bundle import (
     Bundle,
     BundleFile,
@@ -66,7 +68,7 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
         view = node_view(source, node)
         if not view.vrrp and not view.proxies:
             continue
-        renderings = {service: renderer(view) for service, renderer in RENDERERS.items()}
+        renderings = {service: _rendered(service, renderer, view) for service, renderer in RENDERERS.items()}
         for rendering in renderings.values():
             refusals.update({(refusal.field, refusal.message): refusal for refusal in rendering.refusals})
         bundles[node] = _bundle(view, renderings)
@@ -76,6 +78,17 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
             sorted((_refused(source, refusal) for refusal in refusals.values()), key=_place),
         )
     return bundles
+
+
+def _rendered(service: Service, renderer: Renderer, view: NodeView) -> Rendering:
+    try:
+        return renderer(view)
+    except ValidationError:  # a bundle is bounded: what is refused here would be refused by the node
+        raise CompileError(
+            f"the {service} configuration of '{view.node}' is too large for a bundle: one file has 16 MB at most",
+            [],
+            "serve fewer sites on each listener, or give several addresses to one listener",
+        ) from None
 
 
 def _place(finding: Finding) -> tuple[int, int]:
