@@ -212,6 +212,7 @@ class _Run:
             self._adopted = set_aside((*self._foreign, *self._drifted), self._node.places, self._attempt_name)
             if fresh:
                 generations.stage(bundle, name)
+            generations.carry_state(bundle, name)
             self._prepare()
             _create_state_files(self._node, bundle)
             remark.text = f"generation {name}"
