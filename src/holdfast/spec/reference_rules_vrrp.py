@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from holdfast.findings import Severity
 
@@ -10,10 +11,12 @@ from .checks import HttpTarget
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
 from .positions import Path
+from .proxies import Engine
 from .resolve import advert_family, advert_interface, carrying_interface, interface_in, network_of, with_prefix
 from .values import Address, as_address, join_host_port
 from .vrrp import FloatingAddress, VrrpGroup
 
+ENGINES = get_args(Engine)
 _ONE_EACH = "each address belongs to one network: correct one cidr, or merge the two"
 
 
@@ -211,6 +214,28 @@ def _answered(spec: ClusterSpec, node: str) -> list[HttpTarget]:
     return [proxy.health for proxy in spec.proxies.values() if node in proxy.nodes and proxy.health]
 
 
+def the_engine_watched_is_the_one_that_runs(spec: ClusterSpec) -> Iterator[Mistake]:
+    """`engine:` is changed by one word; a group that still waits for the other program would never be held."""
+    for group_name, group in spec.vrrp.items():
+        for index, tracker in enumerate(group.keeps_while):
+            if tracker.process not in ENGINES:
+                continue
+            engines = {name: _engines(spec, name) for name in _sound_members(spec, group)}
+            without = [name for name, used in engines.items() if used and tracker.process not in used]
+            if without:
+                used = " and ".join(sorted(engines[without[0]]))
+                yield Mistake(
+                    "VRRP013", ("vrrp", group_name, "keeps_while", index, "process"),
+                    f"the proxies of {', '.join(without)} run {used}, not {tracker.process}; "
+                    "if nothing else starts it, such a node never holds the group",
+                    f"write `process: {sorted(engines[without[0]])[0]}`", Severity.WARNING,
+                )  # fmt: skip
+
+
+def _engines(spec: ClusterSpec, node: str) -> set[str]:
+    return {proxy.engine for proxy in spec.proxies.values() if node in proxy.nodes}
+
+
 def somebody_is_told(spec: ClusterSpec) -> Iterator[Mistake]:
     """What a spec asks to be told of has somebody to tell it, and somebody to tell."""
     asked = spec.notify.on if "on" in spec.notify.model_fields_set else ()
@@ -237,5 +262,6 @@ RULES = (
     vrids_differ_on_a_segment,
     trackers_make_sense,
     somebody_answers,
+    the_engine_watched_is_the_one_that_runs,
     somebody_is_told,
 )
