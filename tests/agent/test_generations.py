@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.agent.prober import pools
 
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, relative_path, set_aside
 from holdfast.agent.host.port import Places
+from holdfast.agent.server_lists import down_in, marked
 from holdfast.bundle import Bundle, BundleFile, Service
 from holdfast.errors import ApplyError, NotOurs, PolicyRefused
 
@@ -154,3 +156,46 @@ def test_five_stay_and_the_one_in_use_is_one_of_them(generations: Generations, p
 def test_a_file_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(PolicyRefused):
         relative_path(a_bundle().files[0].model_copy(update={"path": path}), a_bundle())
+
+
+def checked(text: str = "server 127.0.0.1:9001 weight=1;\n") -> Bundle:
+    """With a list of servers, and what the prober asks them."""
+    file = pools.server_list((9001, 9002)).model_copy(update={"owner": USER, "group": USER})
+    asked = pools.pools_file((9001, 9002)).model_copy(update={"owner": USER, "group": USER})
+    plain = a_bundle(text)
+    files = (*plain.files, file, asked)
+    return plain.model_copy(update={"services": (Service.NGINX, Service.PROBER), "files": files})
+
+
+def test_marks_of_servers_that_are_down_are_no_drift_but_any_other_change_is(generations: Generations) -> None:
+    bundle = checked()
+    name = use(generations, bundle)
+    place = generations.folder(name) / "nginx/servers/web.conf"
+    clean = place.read_text()
+    place.write_text(marked(clean, {"127.0.0.1:9001"}))
+    assert generations.drift(name) == ()
+    assert generations.name_for(bundle) == (name, False)
+    (place.parent / ".web.conf.new").write_text("half")  # of a prober that was killed
+    assert generations.drift(name) == ()
+    place.write_text(clean.replace("weight=1", "weight=9", 1))
+    assert generations.drift(name) == ("nginx/servers/web.conf",)
+    place.write_text(clean)
+    (place.parent / "other.conf").write_text("x")
+    assert generations.drift(name) == ("nginx/servers/other.conf",)
+
+
+def test_a_generation_takes_the_marks_of_the_one_in_use_also_when_it_is_used_again(generations: Generations) -> None:
+    first = use(generations, checked("one"))
+    place = "nginx/servers/web.conf"
+    clean = (generations.folder(first) / place).read_text()
+    (generations.folder(first) / place).write_text(marked(clean, {"127.0.0.1:9001"}))
+    name, _ = generations.name_for(checked("two"))
+    generations.stage(checked("two"), name)
+    generations.carry_state(checked("two"), name)
+    second = use(generations, checked("two"))
+    assert down_in((generations.folder(second) / place).read_text()) == {"127.0.0.1:9001"}
+    (generations.folder(second) / place).write_text(marked(clean, {"127.0.0.1:9002"}))
+    generations.carry_state(checked("one"), first)
+    assert down_in((generations.folder(first) / place).read_text()) == {"127.0.0.1:9002"}
+    generations.carry_state(checked("two"), second)  # the one in use: nothing to do
+    assert down_in((generations.folder(second) / place).read_text()) == {"127.0.0.1:9002"}

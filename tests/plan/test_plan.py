@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.rollout.bundles import bundle
 
-from holdfast.bundle import Bundle, BundleFile, ListenerExpectation, Service
+from holdfast.bundle import PROBER_FILE, Bundle, BundleFile, ListenerExpectation, Service
 from holdfast.plan import Hazard, make_plan, unified_diff
 
 
@@ -58,6 +58,32 @@ def test_an_address_that_goes_and_a_service_that_goes_drop_connections() -> None
     assert Hazard.DROPS_CONNECTIONS in hazards(old, without)
     stopped = old.model_copy(update={"services": (Service.KEEPALIVED,), "files": ()})
     assert Hazard.DROPS_CONNECTIONS in hazards(old, stopped)
+
+
+def with_check(every_ms: int) -> Bundle:
+    check = f'{{"http": "/healthz", "every_ms": {every_ms}, "timeout_ms": 500, "fall": 3, "rise": 2}}'
+    servers = '[{"name": "web01-80", "address": "10.0.0.7", "port": 80}]'
+    pool = f'{{"pool": "web", "upstreams": ["web"], "servers": {servers}, "min_servers": 1, "check": {check}}}'
+    file = BundleFile(path=PROBER_FILE, content=f'{{"_": "Managed by Holdfast",\n"pools": [{pool}]}}\n')
+    base = bundle("lb01")
+    return base.model_copy(update={"services": (*base.services, Service.PROBER), "files": (*base.files, file)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (bundle("lb01"), with_check(2000), "begins to ask the servers: GET /healthz every 2 s; 3 bad answers"),
+        (with_check(2000), with_check(500), "asks the servers anew: GET /healthz every 0.5 s"),
+        (with_check(2000), bundle("lb01"), "no more: passive checks alone"),
+    ],
+)
+def test_a_check_that_comes_changes_or_goes_is_live_and_says_what_it_does(old: Bundle, new: Bundle, said: str) -> None:
+    (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
+    (note,) = node.hazards
+    assert note.hazard is Hazard.LIVE
+    assert said in note.reason
+    if "every" in said:
+        assert "while the agent is dead, what it knew last holds" in note.reason
 
 
 def test_a_node_that_leaves_is_in_the_plan() -> None:

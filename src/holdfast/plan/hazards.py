@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from holdfast.bundle import Bundle, Service, VrrpExpectation
+from holdfast.bundle import PROBER_FILE, Bundle, ProbedPool, ProbedPools, Service, VrrpExpectation
 
 from .difference import FileChange
 
@@ -42,7 +42,8 @@ def hazards(old: Bundle | None, new: Bundle | None, changes: tuple[FileChange, .
 
 def _reloads(old: Bundle, new: Bundle | None, changes: tuple[FileChange, ...]) -> Iterator[HazardNote]:
     services = set(new.services) if new else set()
-    for service in sorted({change.service for change in changes}):
+    yield from _checks(old, new)
+    for service in sorted({change.service for change in changes} - {Service.PROBER}):
         if service in services and service in old.services:
             if service in _RELOADED:
                 yield HazardNote(Hazard.RELOAD, f"{service} reads its configuration anew")
@@ -51,6 +52,34 @@ def _reloads(old: Bundle, new: Bundle | None, changes: tuple[FileChange, ...]) -
     for service in old.services:
         if service not in services and service in _RELOADED:
             yield HazardNote(Hazard.DROPS_CONNECTIONS, f"{service} is stopped: it is no longer part of this node")
+
+
+def _checks(old: Bundle, new: Bundle | None) -> Iterator[HazardNote]:
+    """What the prober asks from now on: itself it changes nothing, but what it finds reloads nginx."""
+    before, after = _probed(old), _probed(new)
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        if now is None:
+            reason = f"the prober asks the servers of pool '{name}' no more: passive checks alone find those that fail"
+            yield HazardNote(Hazard.LIVE, reason)
+        elif was is None or was != now:
+            begins = "begins to ask the servers" if was is None else "asks the servers anew"
+            yield HazardNote(Hazard.LIVE, f"the prober of pool '{name}' {begins}: {_in_words(now)}")
+
+
+def _probed(bundle: Bundle | None) -> dict[str, ProbedPool]:
+    file = bundle.file(PROBER_FILE) if bundle else None
+    return {pool.pool: pool for pool in ProbedPools.model_validate_json(file.content).pools} if file else {}
+
+
+def _in_words(pool: ProbedPool) -> str:
+    check = pool.check
+    what = f"GET {check.http}" if check.http else "a connection"
+    return (
+        f"{what} every {check.every_ms / 1000:g} s; {check.fall} bad answers in a row take one out by a reload of"
+        f" nginx, {check.rise} good ones bring it back, {pool.min_servers} always stay; while the agent is dead, what"
+        " it knew last holds, and passive checks go on"
+    )
 
 
 def _groups(old: Bundle, new: Bundle | None) -> Iterator[HazardNote]:

@@ -14,7 +14,7 @@ def handler(name: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - its base class calls it so
+        def do_GET(self) -> None:
             broken = self.path == "/healthz" and (FOLDER / f"BROKEN.{name}").exists()
             body = name.encode()
             self.send_response(500 if broken else 200)

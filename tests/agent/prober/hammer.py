@@ -1,4 +1,4 @@
-"""New connections, one after the other, until its input ends; then it says which failed, and who answered until when."""
+"""New connections, one after the other, until its input ends; then it says which failed, and who answered."""
 
 from __future__ import annotations
 

@@ -6,14 +6,15 @@ import re
 
 from holdfast.agent.admission.findings import odd_characters, refuse, shown
 from holdfast.agent.admission.nginx_lexer import Directive, NotNginxError, Word, directives
-from holdfast.agent.admission.nginx_words import BLOCKS, DIRECTIVES, FORMS, SERVER_LIST, TABLES
-from holdfast.agent.server_lists import endpoints, unmarked
+from holdfast.agent.admission.nginx_words import BLOCKS, DIRECTIVES, FORMS, SERVER_LIST, SERVER_SETTING, TABLES
+from holdfast.agent.server_lists import endpoints
 from holdfast.bundle import BundleFile
 from holdfast.findings import Finding
 
 _UNIX = re.compile(r"unix:", re.IGNORECASE)
 _FILE_TEST = re.compile(r"\(?!?-[fdex]")
 _GEO_FILES = ("include", "ranges", "proxy", "proxy_recursive", "delete")
+_SETTINGS = "a weight, limits, or `backup`; `down` is for the node's own prober to say"
 _HINT = "an agent takes only the directives that a reverse proxy needs"
 
 
@@ -54,11 +55,13 @@ def check_list(file: BundleFile) -> list[Finding]:
             first = directive.words[0] if directive.words else Word("}", 1, 1)
             message = f"{shown(first.text)} may not stand in a list of servers"
             found.append(refuse("ADM302", message, file.path, first.line, first.column, _HINT))
+        for word in directive.words[2:]:
+            if not SERVER_SETTING.fullmatch(word.text):
+                message = f"a server may not be given {shown(word.text)}"
+                found.append(refuse("ADM303", message, file.path, word.line, word.column, _SETTINGS))
     if not found and [d.words[1].text for d in listed if len(d.words) > 1] != list(endpoints(file.content)):
         hint = "`server ADDRESS:PORT …;`, each in a line of its own"
         found.append(refuse("ADM305", "it is not a list of servers as Holdfast writes it", file.path, hint=hint))
-    if unmarked(file.content) != file.content:
-        found.append(refuse("ADM305", "`down` is for the node's own prober to say", file.path))
     return found
 
 

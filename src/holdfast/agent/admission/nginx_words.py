@@ -48,6 +48,7 @@ FORMS: dict[str, re.Pattern[str]] = {
 
 # What an upstream may include: nginx looks for it beside nginx.conf, so also in a generation that is staged.
 SERVER_LIST = re.compile(r"servers/[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.conf")
+SERVER_SETTING = re.compile(r"(weight|max_conns|max_fails|fail_timeout)=[0-9]{1,9}(ms|[smh])?|backup")
 
 # Blocks whose lines begin with a value, not with a directive.
 TABLES = frozenset({"map", "geo", "split_clients", "types"})
