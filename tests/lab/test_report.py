@@ -23,9 +23,8 @@ from holdfast.lab.scenario import Kind
 from holdfast.lab.traffic_records import Record, parse_line
 from holdfast.lab.verdict import Verdict
 
-PROMISED = set(
-    ["name", "holders_before", "holders_after", "failover_s", "sent", "failed", "longest_gap_s", "double_holder_s", "verdict"]
-)
+TIMES = {"failover_s", "longest_gap_s", "double_holder_s"}
+PROMISED = {"name", "holders_before", "holders_after", "sent", "failed", "verdict"} | TIMES
 CONTEXT = Context("holdfast rehearse cluster.yaml", "1.2.3", {"nginx": "nginx version: nginx/1.22.1"})
 
 

@@ -27,6 +27,7 @@ from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.vrrp import PreemptAfter
 
 QUIET_S = 1.0  # a step ends when every listener has answered without a failure for this long …
+JUST_NOW_S = 0.5  # records arrive in lots, every 0.1 s
 SETTLE_WITHIN_S = 15.0  # … or after this long, whatever is still wrong: the verdict will say it
 BACKEND_WITHIN_S = 5.0  # a pool whose only server is dead stays unquiet
 READY_WITHIN_S = 40.0
@@ -240,17 +241,25 @@ class _Run:
         return tuple(self._unquiet(calm_since))
 
     def _unquiet(self, calm_since: float) -> list[str]:
-        """The listeners that have failed, or not answered at all, within the last moment; and how.
+        """The listeners that have failed, or not answered everything that is asked of them, within the last moment.
 
         Requests that began before the addresses came to rest are not counted: their time may run out only now.
         """
-        recent = self._traffic.since(time.monotonic() - QUIET_S)
+        now = time.monotonic()
+        rate = self._plan.new_per_second + self._plan.kept_per_second
         found = []
-        for name in self._listeners:
-            mine = [record for record in recent if record.listener == name and record.start >= calm_since]
-            errors = sorted({record.error for record in mine if not record.ok})
-            if errors or not mine:
-                found.append(f"{name}: {', '.join(errors) or 'no answer'}")
+        for name, listener in self._listeners.items():
+            moment = max(QUIET_S, 2 * len(listener.targets) / rate)
+            mine = [r for r in self._traffic.since(now - moment) if r.listener == name and r.start >= calm_since]
+            errors = sorted({r.error for r in mine if not r.ok})
+            good = [r for r in mine if r.ok]
+            # An answer to each of the requests that are asked in turn, and the last one only just now: those that came
+            # before everything stopped prove nothing.
+            silent = {*range(len(listener.targets))} - {r.target for r in good}
+            if not errors and (silent or max(r.end for r in good) < now - JUST_NOW_S):
+                errors = [f"no answer to {listener.targets[min(silent)].path}" if silent else "no answer"]
+            if errors:
+                found.append(f"{name}: {', '.join(errors)}")
         return found
 
     def _holders(self) -> dict[str, tuple[str, ...]]:
