@@ -20,6 +20,9 @@ _POLL_S = 0.01
 _MASTER_AFTER = 4  # adverts: three that did not come, and the skew (RFC 5798 6.1)
 _GONE_WITHIN_S = 5.0
 _LAST_REQUESTS_S = 0.3  # what the second phase gets where the first one took all the time that there was
+# A request that came just before its connection was made quiet may look answered (see `busy`): its answer begins to
+# leave within this, or its server is slow enough to be missed.
+_CALM_S = 0.15
 _MARGIN_S = 10.0  # the held-back addresses expire so long after everything should be over
 
 
@@ -111,16 +114,20 @@ class _Mover:
         quiet: set[Key] = set()
         left: tuple[Connection, ...] = ()
         still_busy: tuple[Connection, ...] = ()
+        sent: dict[Key, int] = {}
+        calm_since = self._host.monotonic()
 
         def nobody_waits() -> bool:
-            nonlocal still_busy, left
+            nonlocal still_busy, left, sent, calm_since
             picture, held_ms = self._look()
             left, still_busy = picture.clients, picture.busy(held_ms)
             more = [each for each in uploads.sent_all(left) if each.key not in quiet]
             hold_back_requests(self._host, more, self._limit_s + _MARGIN_S)
             quiet.update(each.key for each in more)
-            # One more look after the last one was made quiet: a request may have come just before.
-            return not still_busy and not more
+            before, sent = sent, {each.key: each.sent_bytes + each.unsent for each in left}
+            if still_busy or more or any(before.get(key, count) != count for key, count in sent.items()):
+                calm_since = self._host.monotonic()
+            return self._host.monotonic() - calm_since >= _CALM_S
 
         deadline = max(self._started + self._limit_s, self._host.monotonic() + _LAST_REQUESTS_S)
         _poll(self._host, deadline, nobody_waits)
