@@ -54,6 +54,14 @@ def test_the_scenario_in_the_documentation_is_one(tmp_path: Path) -> None:
     assert scenario.steps[0].name == "the first balancer loses power"
 
 
+def test_the_pool_in_the_documentation_is_one() -> None:
+    (text,) = blocks("docs/how-to/check-the-servers-of-a-pool.md", "yaml")
+    example = re.sub(r"^pools:\n", text, text_of(EXAMPLE), count=1, flags=re.MULTILINE)
+    pool = parse_spec(example, "cluster.yaml").spec.pools["web"]
+    assert pool.check is not None
+    assert pool.min_servers < len(pool.servers)
+
+
 def test_every_step_of_a_scenario_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+): ", text_of(ROOT / SCENARIOS)))
     assert set(ACTIONS) <= documented

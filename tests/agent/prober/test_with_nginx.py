@@ -106,22 +106,38 @@ def test_a_server_whose_check_fails_is_out_in_time_and_back_again_and_nobody_not
         assert reloads(node) == 2
 
 
-def test_a_pool_that_is_dead_altogether_keeps_its_minimum_and_is_left_alone(node: Machine) -> None:
+def test_the_minimum_stays_though_it_fails(node: Machine) -> None:
     with serving(node, *pools.PORTS):
         assert node.apply(pools.bundle(min_servers=2))["outcome"] == "committed"
-        for port in pools.PORTS:
+        for port in (9002, 9003):
+            break_one(node, port)
+        wait_until(lambda: sum(server["up"] for server in status(node).values()) == 1, limit_s=10)
+        wait_until(lambda: reloads(node) == 1, limit_s=10)
+        before = down(node)
+        assert len(before) == 1
+        assert before < {9002, 9003}
+        time.sleep(2.5)
+        assert (down(node), reloads(node)) == (before, 1)  # and which of them does not change with every answer
+        assert len(answering(node)) == 2
+
+
+def test_a_pool_that_is_dead_altogether_is_left_whole(node: Machine) -> None:
+    """It may be this node that is cut off; all of them may still answer users."""
+    with serving(node, *pools.PORTS):
+        assert node.apply(pools.bundle())["outcome"] == "committed"
+        break_one(node, 9001)
+        wait_until(lambda: down(node) == {9001}, limit_s=10)
+        for port in (9002, 9003):
             break_one(node, port)
         wait_until(lambda: not any(server["up"] for server in status(node).values()), limit_s=10)
-        wait_until(lambda: reloads(node) == 1, limit_s=10)
-        assert len(down(node)) == 1
-        before = (down(node), reloads(node))
+        wait_until(lambda: down(node) == set(), limit_s=10)
+        wait_until(lambda: all(server["in_use"] for server in status(node).values()), limit_s=10)
+        told = reloads(node)
         time.sleep(2.5)
-        assert (down(node), reloads(node)) == before
-        assert len(answering(node)) == 2  # they still answer users
-        (out,) = before[0]
-        mend(node, out)
-        wait_until(lambda: down(node) and out not in down(node), limit_s=10)
-        assert len(down(node)) == 1
+        assert (down(node), reloads(node)) == (set(), told)
+        assert answering(node) == {"s9001", "s9002", "s9003"}
+        mend(node, 9002)
+        wait_until(lambda: down(node) == {9001, 9003}, limit_s=10)
 
 
 def test_killed_it_changes_nothing_and_comes_back_to_what_it_knew(node: Machine) -> None:

@@ -36,11 +36,14 @@ def wanted_down(
 ) -> frozenset[str]:
     """Which servers of a pool are to be marked down, so that `min_servers` (or all there are) stay.
 
-    Where some that fail must stay, those stay that are in use already (`marked` are not), so that a pool that is dead
-    altogether is not rewritten again and again; then those with the fewest failures, then those that were good last.
-    `weakest` stay only where nothing else does: backups.
+    Where some that fail must stay, those stay that are in use already (`marked` are not), so that nothing is rewritten
+    again and again; then those with the fewest failures, then those that were good last. `weakest` stay only where
+    nothing else does: backups. Where none is up, all stay: it may well be this node that is cut off, and with fewer
+    servers left nginx's passive checks would be the sooner at their end. One in use that answers well again stays too.
     """
-    failing = [name for name, health in servers.items() if not health.up]
+    if not any(health.up for health in servers.values()):
+        return frozenset()
+    failing = [name for name, health in servers.items() if not health.up and (name in marked or health.failures)]
     allowed = max(0, len(servers) - min_servers)
     if len(failing) <= allowed:
         return frozenset(failing)
