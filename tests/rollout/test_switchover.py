@@ -29,13 +29,13 @@ def test_away_keeps_the_old_holder_out_until_back() -> None:
     transport = cluster()
     moved = switch(transport).away()
     assert (moved.before, moved.after) == ("lb01", "lb02")
-    assert transport.hold == {("lb01", "www"): -254}
+    assert {key for key, value in transport.hold.items() if value} == {("lb01", "www")}
     transport._moved.clear()
     returned = switch(transport).back()
     assert (returned.before, returned.after) == ("lb02", "lb01")
     assert set(transport.hold.values()) == {0}
     # The holder gives up before the better node may take over, so that no answer is cut.
-    assert transport.order[1:] == ["move www from lb02", "release www on lb01", "release www on lb02"]
+    assert transport.order[2:] == ["move www from lb02", "release www on lb01", "release www on lb02"]
 
 
 def test_back_without_a_better_node_only_releases() -> None:

@@ -28,9 +28,22 @@ _MARGIN_S = 10.0  # the held-back addresses expire so long after everything shou
 
 def release(node: Node, group: VrrpExpectation) -> MoveReport:
     """Let this node hold the group again; whether it does is for VRRP to decide."""
+    forget_lost_clients(node, group)
     with translated():
         write_hold(node.places.at(group.hold_file), MAY_HOLD)
     return MoveReport(group=group.group, moved=True, detail="may be held here again")
+
+
+def forget_lost_clients(node: Node, group: VrrpExpectation) -> None:
+    """End connections to those addresses of the group that are not here now.
+
+    Linux keeps them when an address goes, and its programs keep them alive. When the address comes back and a client
+    has the same port again, the two talk at cross purposes (RFC 5961, 4: challenge acknowledgements) until one of them
+    gives up.
+    """
+    here = {each.address.partition("/")[0] for each in node.host.addresses()}
+    for address in sorted(plain_addresses(group) - here):
+        node.host.end_connections(address)
 
 
 def release_when_given_up(node: Node, group: VrrpExpectation, within_s: float) -> MoveReport:
@@ -40,6 +53,7 @@ def release_when_given_up(node: Node, group: VrrpExpectation, within_s: float) -
     may hold it. Nothing is changed where the holder holds on for `within_s` seconds.
     """
     silent_after_s = _MASTER_AFTER * group.advert_interval_ms / 1000
+    forget_lost_clients(node, group)
     with AdvertListener(group.interface) as listener:
         if listener.wait_until_given_up(group.vrid, silent_after_s, within_s):
             return release(node, group)
@@ -155,6 +169,7 @@ def _give_up(node: Node, group: VrrpExpectation) -> None:
         return not now.present
 
     if _poll(node.host, deadline, gone):
+        forget_lost_clients(node, group)
         return
     with translated():
         write_hold(path, before)

@@ -78,6 +78,9 @@ class Switch:
                 f"no other node could hold '{self._group}' now, so {holder.node} keeps it",
                 "bring its peer up, or release it, before you move the group",
             )
+        for heir in heirs:
+            # It may hold the group already; but so it also forgets clients that it lost when it last gave the group up.
+            self._transport.release(heir.node, self._group)
         report = self._transport.move(holder.node, self._group)
         return Switchover(self._group, holder.node, self._taken_over({m.node for m in heirs}), report)
 

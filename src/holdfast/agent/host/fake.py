@@ -52,6 +52,10 @@ class FakeHost:
         """See Host."""
         return tuple(each for each in self.tcp_connections if each.local in addresses)
 
+    def end_connections(self, address: str) -> None:
+        """See Host."""
+        self.tcp_connections = [each for each in self.tcp_connections if each.local != address]
+
     def read_sysctl(self, key: str) -> str:
         """See Host."""
         if key not in self.sysctls:

@@ -15,6 +15,7 @@ from holdfast.agent.host import netlink
 from holdfast.agent.host.port import Completed, Connection, ListeningSocket, LocalAddress, Process
 from holdfast.errors import ApplyError, MissingProgram
 
+_SS_WITHIN_S = 10.0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _AT_MOST = 1_000_000  # characters of a program's output that are kept
 _LISTEN = "0A"
@@ -90,6 +91,10 @@ class LinuxHost:
             return netlink.tcp_connections(addresses)
         except OSError as error:
             raise ApplyError(f"the kernel does not tell this node's connections: {error}") from error
+
+    def end_connections(self, address: str) -> None:
+        """See Host. A kernel without CONFIG_INET_DIAG_DESTROY ends none, and `ss` says nothing."""
+        self.run(("ss", "-HtnK", "state", "connected", "src", address), _SS_WITHIN_S)
 
     def read_sysctl(self, key: str) -> str:
         """See Host."""

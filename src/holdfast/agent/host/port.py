@@ -133,6 +133,9 @@ class Host(Protocol):
     def connections(self, addresses: frozenset[str]) -> tuple[Connection, ...]:
         """Established and half-open TCP connections whose local end is one of `addresses` (without prefix)."""
 
+    def end_connections(self, address: str) -> None:
+        """Forget every TCP connection whose local end is `address` (without prefix); listening sockets stay."""
+
     def read_sysctl(self, key: str) -> str:
         """The value, blanks normalised; raises ApplyError where there is no such key."""
 
