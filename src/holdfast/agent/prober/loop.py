@@ -45,6 +45,7 @@ class Prober:
         self._said = ""
         self._askers: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
+        self._broke = asyncio.Event()
         self._places_free = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
@@ -54,12 +55,13 @@ class Prober:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._read_again)
         self._read()
-        duties = [asyncio.create_task(duty) for duty in (self._look(), self._mark(), stop.wait())]
+        duties = [asyncio.create_task(duty) for duty in (self._look(), self._mark(), stop.wait(), self._broke.wait())]
         done, _ = await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
+        asked = [task for task in self._askers if task.done() and not task.cancelled()]
         for task in (*duties, *self._askers):
             task.cancel()
         await asyncio.gather(*duties, *self._askers, return_exceptions=True)
-        for task in done:
+        for task in (*done, *asked):  # what must not happen ends the process, which is then started anew
             task.result()
 
     # what to ask
@@ -84,6 +86,7 @@ class Prober:
             self._pools[name].remember(known[name])
         self._generation, self._digest = generation, digest_of(content)
         self._ask_all()
+        self._said = ""
         self._say()
         self._wake.set()
         _LOG.info("asks the servers of %s (generation %s)", ", ".join(self._pools) or "no pool", generation)
@@ -103,6 +106,13 @@ class Prober:
             for pool in self._pools.values()
             for endpoint, server in pool.servers.items()
         ]
+        for task in self._askers:
+            task.add_done_callback(self._asker_ended)
+
+    def _asker_ended(self, task: asyncio.Task[None]) -> None:
+        """A server that is not asked any more would stay as it is for ever."""
+        if not task.cancelled():
+            self._broke.set()
 
     async def _keep_asking(self, pool: WatchedPool, endpoint: str, server: ProbedServer) -> None:
         """Spread over the interval, and never slower than it: `fall` × `every` is a promise."""
@@ -185,9 +195,13 @@ class Prober:
             pools=tuple(pool.facts() for pool in self._pools.values()),
         )
         text = status.model_dump_json(indent=1)
-        if text != self._said:
+        if text == self._said:
+            return
+        try:
             replace(status_path(self._node.places), text.encode())
-            self._said = text
+        except OSError as error:  # a full disk keeps nobody from asking on
+            _LOG.warning("the status cannot be written: %s", error)
+        self._said = text
 
 
 def _today() -> str:
