@@ -94,6 +94,7 @@ def test_a_server_whose_check_fails_is_out_in_time_and_back_again_and_nobody_not
         assert traffic["failed"] == []
         assert traffic["sent"] > 20
         assert traffic["last"]["s9002"] - broken <= FALL_S + DEBOUNCE_S + RELOAD_S
+        wait_until(lambda: not status(node)["s9002"]["in_use"], limit_s=10)
         found = status(node)["s9002"]
         assert (found["up"], found["in_use"], found["last"]) == (False, False, "answers 500")
         assert node.agent("status")["drift"] == []
@@ -102,7 +103,7 @@ def test_a_server_whose_check_fails_is_out_in_time_and_back_again_and_nobody_not
             wait_until(lambda: "s9002" in answering(node), limit_s=10)
         assert traffic["failed"] == []
         assert down(node) == set()
-        assert status(node)["s9002"]["in_use"]
+        wait_until(lambda: status(node)["s9002"]["in_use"], limit_s=10)
         assert reloads(node) == 2
 
 
