@@ -28,7 +28,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def main() -> None:
-    server = await asyncio.start_server(serve, "0.0.0.0", 9000)
+    server = await asyncio.start_server(serve, "0.0.0.0", 9000, backlog=4096)
     async with server:
         await server.serve_forever()
 

@@ -57,7 +57,7 @@ def balancer(node: str) -> Bundle:
 worker_processes 1;
 pid /run/holdfast/nginx/nginx.pid;
 error_log /var/log/holdfast/nginx/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 8192; }}
 http {{
     access_log off;
     keepalive_requests 100000;
