@@ -134,7 +134,7 @@ class HeldAddress(_Frozen):
 class VrrpExpectation(_Frozen):
     """A VRRP group as this node sees it.
 
-    `priority` is the configured base priority on this node; `peers` are the other members' names, in order of preference.
+    `priority` is the configured base priority on this node; `peers` are the other members, in order of preference.
     """
 
     group: SafeName

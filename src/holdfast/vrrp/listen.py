@@ -53,7 +53,7 @@ class AdvertListener:
         return None
 
     def wait_until_given_up(self, vrid: int, silent_after_s: float, within_s: float) -> bool:
-        """Wait until the holder of `vrid` gives up, by its word or by silence for `silent_after_s`; False at the limit."""
+        """Wait until the holder of `vrid` gives up, by its word or by so long a silence; False at the limit."""
         deadline = time.monotonic() + within_s
         silent_at = time.monotonic() + silent_after_s
         while (now := time.monotonic()) < deadline:  # ends: at the deadline
