@@ -1,0 +1,56 @@
+"""What the agent reads from the kernel, held against what `ip` and `ss` print."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+
+from holdfast.agent.host import netlink
+
+
+def said(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=10).stdout
+
+
+def test_addresses_are_those_that_ip_prints() -> None:
+    printed = {
+        (link["ifname"], f"{address['local']}/{address['prefixlen']}")
+        for link in json.loads(said("ip", "-json", "address"))
+        for address in link["addr_info"]
+    }
+    assert {(each.interface, each.address) for each in netlink.local_addresses()} == printed
+    assert ("lo", "127.0.0.1/8") in printed
+
+
+def test_a_connection_is_as_ss_prints_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with client, accepted:
+            client.sendall(b"x" * 100)
+            assert len(accepted.recv(70)) == 70
+            accepted.sendall(b"y" * 33)
+            port, peer = server.getsockname()[1], client.getsockname()[1]
+            found = [
+                each for each in netlink.tcp_connections(frozenset({"127.0.0.1"}))
+                if (each.local_port, each.remote_port) == (port, peer)
+            ]  # fmt: skip
+            (printed,) = said("ss", "-tinHO", f"sport = :{port} and dport = :{peer}").splitlines()
+    (connection,) = found
+    counts = {key: int(value) for key, value in re.findall(r"(bytes_received|bytes_sent):(\d+)", printed)}
+    assert counts == {"bytes_received": connection.received_bytes, "bytes_sent": 33}
+    assert connection.sent_bytes + connection.unsent == 33
+    assert connection.unread == 30 == int(printed.split()[1])
+    assert connection.repeats == 0
+    assert not connection.half_open
+
+
+def test_an_ipv4_connection_on_a_socket_for_both_families_counts_as_ipv4() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()
+            here = netlink.tcp_connections(frozenset({"127.0.0.1"}))
+            assert (client.getsockname()[1], port) in {(each.remote_port, each.local_port) for each in here}
