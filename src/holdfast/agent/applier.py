@@ -35,7 +35,7 @@ from holdfast.agent.services.base import Node
 from holdfast.agent.services.daemons import DAEMONS
 from holdfast.agent.steps import Steps, failure, translated
 from holdfast.bundle import RUN_DIR, STATE_DIR, Bundle, Service
-from holdfast.errors import ApplyError, HoldfastError, PolicyRefused
+from holdfast.errors import ApplyError, HoldfastError, PolicyRefused, ValidationFailed
 from holdfast.findings import Finding, Severity
 from holdfast.protocol import ApplyReport, Outcome
 
@@ -128,7 +128,7 @@ def journal_path(node: Node) -> Path:
 def _broken(trouble: tuple[str, ...]) -> ApplyError:
     return ApplyError(
         f"the old state could not be put back: {'; '.join(trouble)}",
-        "put right what it names, then run `holdfast-agent recover` (python -m holdfast.agent recover)",
+        "put right what it names, then run `python -m holdfast.agent recover`",
     )
 
 
@@ -255,8 +255,20 @@ class _Run:
                 else:
                     base.ensure_log_folder(self._node.places, service)
                     remark.text = DAEMONS[service].validate(self._node, folder / service)
+                if service is Service.HAPROXY:
+                    self._refuse_taken_ports(service)
         with translated():
             self._journal.append(Validated())
+
+    def _refuse_taken_ports(self, service: Service) -> None:
+        """A HAProxy that finds a port taken closes its old listeners for two seconds while it tries: ask before."""
+        taken = base.taken_listeners(self._node, self._bundle, service)
+        if taken:
+            names = ", ".join(f"{each.address} port {each.port}" for each in taken)
+            raise ValidationFailed(
+                f"another program listens on {names} already, so {service} could not",
+                "stop that program (ss -ltnp names it), or choose another port",
+            )
 
     def _load_nftables(self) -> None:
         ruleset = nftables.text(self._bundle)

@@ -20,6 +20,7 @@ VALIDATE_TIMEOUT_S = 30.0
 VERIFY_TIMEOUT_S = 15.0  # nginx alone tries a busy port for 2.5 s before it gives up
 _POLL_S = 0.05
 _LISTEN_WITHIN_S = 2.0
+_LISTENING = (Service.NGINX, Service.HAPROXY)
 _SETTLE_S = 0.25  # a worker that dies of its configuration does so at once
 
 
@@ -162,6 +163,18 @@ def healthy(node: Node, bundle: Bundle, service: Service) -> str:
 
 def _family(host: Host, pid: int) -> tuple[int, ...]:
     return (pid, *(process.pid for process in children(host, pid)))
+
+
+def taken_listeners(node: Node, bundle: Bundle, service: Service) -> tuple[ListenerExpectation, ...]:
+    """Those that a program which is none of Holdfast's services listens on already, itself or on every address."""
+    ours = [pid for each in _LISTENING if (pid := node.manager.status(each).pid) is not None]
+    known = node.host.sockets_of([member for pid in ours for member in _family(node.host, pid)])
+    foreign = {(socket.address, socket.port) for socket in node.host.listening() if socket.inode not in known}
+    return tuple(
+        e
+        for e in listeners_of(bundle, service)
+        if foreign & {(shortest(e.address), e.port), ("::" if ":" in e.address else "0.0.0.0", e.port)}
+    )
 
 
 def service_of(host: Host, pids: Mapping[Service, int]) -> dict[int, Service]:
