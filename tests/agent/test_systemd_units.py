@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from holdfast.agent.supervisor.commands import COMMANDS
-from holdfast.agent.systemd_units import NETWORK_UNIT, unit_texts
+from holdfast.agent.systemd_units import NETWORK_UNIT, RECOVER_UNIT, unit_texts
 from holdfast.bundle import OWNERSHIP_LINE
 
-DAEMONS = [name for name in unit_texts() if name != NETWORK_UNIT]
+DAEMONS = [name for name in unit_texts() if name not in (NETWORK_UNIT, RECOVER_UNIT)]
+OF_PYTHON = ("holdfast-prober.service", RECOVER_UNIT)
+GOLDEN = Path(__file__).parent / "units"
 
 
-def test_one_unit_a_service_and_one_before_them() -> None:
+def as_in_golden(text: str) -> str:
+    """Without what depends on where Holdfast is installed."""
+    return text.replace(sys.executable, "PYTHON").replace("ProtectHome=read-only", "ProtectHome=yes")
+
+
+def test_the_whole_texts() -> None:
+    """HOLDFAST_UPDATE_GOLDEN=1 rewrites them, for review in the diff."""
+    texts = {name: as_in_golden(text) for name, text in unit_texts().items()}
+    if os.environ.get("HOLDFAST_UPDATE_GOLDEN"):
+        for path in GOLDEN.iterdir():
+            path.unlink()
+        for name, text in texts.items():
+            (GOLDEN / name).write_text(text)
+    assert texts == {path.name: path.read_text() for path in GOLDEN.iterdir()}
+
+
+@pytest.mark.parametrize("home", ["/root/.venv/bin/python", "/home/me/holdfast/.venv/bin/python"])
+def test_an_interpreter_in_a_home_can_be_read(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "base_prefix", str(Path(home).parents[1]))
+    for name, text in unit_texts().items():
+        assert ("ProtectHome=read-only" in text) is (name in OF_PYTHON), name
+
+
+def test_one_unit_a_service_one_before_and_one_after_them() -> None:
     assert sorted(unit_texts()) == [
         "holdfast-haproxy.service",
         "holdfast-keepalived.service",
         "holdfast-network.service",
         "holdfast-nginx.service",
         "holdfast-prober.service",
+        "holdfast-recover.service",
     ]
 
 
@@ -44,8 +72,8 @@ def test_systemd_has_nothing_to_say_against_them(tmp_path: Path) -> None:
 def test_sandboxed_and_owned(name: str) -> None:
     text = unit_texts()[name]
     assert OWNERSHIP_LINE in text.splitlines()[0]
-    # Where Holdfast itself is installed in a home, its prober must be able to read that.
-    homely = name == "holdfast-prober.service" and "ProtectHome=read-only" in text
+    # Where Holdfast itself is installed in a home, its own programs must be able to read that.
+    homely = name in OF_PYTHON and "ProtectHome=read-only" in text
     home = "ProtectHome=read-only" if homely else "ProtectHome=yes"
     for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", home, "PrivateTmp=yes"):
         assert line in text.splitlines()
@@ -68,6 +96,7 @@ def test_same_program_configuration_and_reload_as_under_the_supervisor(command) 
 def test_a_death_is_written_for_keepalived(name: str) -> None:
     lines = unit_texts()[f"holdfast-{name}.service"].splitlines()
     assert f"ExecStartPost=/bin/sh -c 'echo 0 > /run/holdfast/service-state/{name}'" in lines
+    assert f"ExecStop=/bin/sh -c 'echo -1 > /run/holdfast/service-state/{name}'" in lines
     assert f"ExecStopPost=/bin/sh -c 'echo -1 > /run/holdfast/service-state/{name}'" in lines
 
 

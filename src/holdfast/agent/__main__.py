@@ -24,6 +24,7 @@ from holdfast.agent.policy import load_policy
 from holdfast.agent.probes.install import install_probes
 from holdfast.agent.service_manager import detect
 from holdfast.agent.services.base import Node
+from holdfast.agent.units import detect_units
 from holdfast.bundle import Bundle
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.findings import Finding
@@ -90,7 +91,7 @@ def _seconds(text: str) -> float:
 
 
 def _command(arguments: argparse.Namespace) -> int:
-    node = Node(LinuxHost(), Places(), detect())
+    node = Node(LinuxHost(), Places(), detect(), detect_units(Places()))
     applier = _applier(node)
     match arguments.command:
         case "apply":

@@ -25,6 +25,7 @@ from holdfast.agent.journal import (
     Swapping,
     SysctlsBefore,
     Touching,
+    UnitsBefore,
     Validated,
     Verified,
 )
@@ -151,6 +152,7 @@ class _Run:
         self._old_name = generations.current()
         self._old = generations.bundle(self._old_name)
         self._adopted: tuple[str, ...] = ()
+        self._foreign_units: tuple[Path, ...] = ()
         self._attempt_name = secrets.token_hex(4)
         self._changes = Changes((), ())
         self._was_running: dict[Service, bool] = {}
@@ -169,17 +171,20 @@ class _Run:
         with self._steps.step("admit"):
             _refuse_inadmissible(self._bundle, self._admit(self._bundle))
         with self._steps.step("look") as remark:
+            units, services = self._node.units, self._bundle.services
             foreign = self._generations.foreign(self._bundle)
+            self._foreign_units = units.foreign(services) if units is not None else ()
+            amiss = units.amiss(services) if units is not None else ()
             drift = self._generations.drift(self._old_name)
             drifted = tuple(self._generations.folder(self._old_name or "") / path for path in drift)
             if not self._adopt:
-                refuse_what_is_not_ours(foreign, drifted)
+                refuse_what_is_not_ours((*foreign, *self._foreign_units), drifted)
             self._foreign, self._drifted = foreign, drifted
             ailing = self._ailing() | {Service(path.split("/")[0]) for path in drift if _is_service(path)}
             self._changes = changes.compare(self._old, self._bundle, ailing)
-            remark.text = _in_words(self._changes)
+            remark.text = _in_words(self._changes, amiss)
         same = self._old is not None and self._old.digest == self._bundle.digest
-        return bool(self._changes or foreign or drifted) or not same
+        return bool(self._changes or foreign or drifted or amiss) or not same
 
     def _ailing(self) -> set[Service]:
         """Services that should already do what this bundle wants, and do not."""
@@ -209,7 +214,8 @@ class _Run:
                     fresh=fresh,
                 )
             )
-            self._adopted = set_aside((*self._foreign, *self._drifted), self._node.places, self._attempt_name)
+            in_the_way = (*self._foreign_units, *self._foreign, *self._drifted)
+            self._adopted = set_aside(in_the_way, self._node.places, self._attempt_name)
             if fresh:
                 generations.stage(bundle, name)
             generations.carry_state(bundle, name)
@@ -218,6 +224,7 @@ class _Run:
             remark.text = f"generation {name}"
         self._set_sysctls()
         self._validate(generations.folder(name))
+        self._install_units()
         with step("swap"):
             generations.prepare_swap(name, self._old_name)
             aside = {str(p): str(p.with_name(f".aside-{self._attempt_name}-{p.name}")) for p in self._foreign}
@@ -253,7 +260,7 @@ class _Run:
                 if service is Service.NFTABLES:
                     remark.text = nftables.validate(self._node.host, self._bundle)
                 else:
-                    base.ensure_log_folder(self._node.places, service)
+                    base.ensure_folders(self._node.places, service)
                     remark.text = DAEMONS[service].validate(self._node, folder / service)
                 if service is Service.HAPROXY:
                     self._refuse_taken_ports(service)
@@ -269,6 +276,16 @@ class _Run:
                 f"another program listens on {names} already, so {service} could not",
                 "stop that program (ss -ltnp names it), or choose another port",
             )
+
+    def _install_units(self) -> None:
+        """Also those of services that leave: they must be stopped, and may have to come back."""
+        if self._node.units is None:
+            return
+        with self._steps.step("install units") as remark:
+            adopted = zip(map(str, self._foreign_units), self._adopted, strict=False)  # the first ones, see set_aside
+            self._journal.append(UnitsBefore(adopted=dict(adopted)))
+            services = [*self._bundle.services, *self._changes.leaving]
+            remark.text = self._node.units.install(services)
 
     def _load_nftables(self) -> None:
         ruleset = nftables.text(self._bundle)
@@ -310,8 +327,8 @@ class _Run:
         notes: tuple[str, ...] = ()
         if isinstance(action, Finish):
             try:
-                with self._steps.step("commit"):
-                    undo.finish(self._node, self._generations, self._journal, action.attempt)
+                with self._steps.step("commit") as remark:
+                    remark.text = undo.finish(self._node, self._generations, self._journal, action.attempt)
             except HoldfastError as error:
                 notes = (f"the new state runs and is verified; its book-keeping follows with the next run: {error}",)
         return self._report(Outcome.COMMITTED, notes=notes)
@@ -383,7 +400,7 @@ def _is_service(path: str) -> bool:
     return path.split("/")[0] in {service.value for service in Service}
 
 
-def _in_words(found: Changes) -> str:
-    parts = [f"to change: {', '.join(found.touched)}" if found.touched else ""]
+def _in_words(found: Changes, amiss: tuple[str, ...]) -> str:
+    parts = [*amiss, f"to change: {', '.join(found.touched)}" if found.touched else ""]
     parts.append(f"to stop: {', '.join(found.leaving)}" if found.leaving else "")
     return "; ".join(part for part in parts if part) or "everything is as it should be"

@@ -42,6 +42,13 @@ class Validated(_Entry):
     kind: Literal["validated"] = "validated"
 
 
+class UnitsBefore(_Entry):
+    """systemd's units are about to be written; `adopted` maps one that is not ours to its copy."""
+
+    kind: Literal["units_before"] = "units_before"
+    adopted: dict[str, str] = {}
+
+
 class Swapping(_Entry):
     """`current` is about to point to the new generation.
 
@@ -89,7 +96,16 @@ class Ended(_Entry):
 
 
 Entry = Annotated[
-    Begin | SysctlsBefore | Validated | Swapping | NftablesBefore | Touching | Verified | RollingBack | Ended,
+    Begin
+    | SysctlsBefore
+    | Validated
+    | UnitsBefore
+    | Swapping
+    | NftablesBefore
+    | Touching
+    | Verified
+    | RollingBack
+    | Ended,
     Field(discriminator="kind"),
 ]
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)

@@ -14,6 +14,7 @@ from holdfast.agent.journal import (
     Swapping,
     SysctlsBefore,
     Touching,
+    UnitsBefore,
     Verified,
 )
 
@@ -29,6 +30,7 @@ class Attempt:
 
     begin: Begin
     sysctls: SysctlsBefore | None = None
+    units: UnitsBefore | None = None
     swapping: Swapping | None = None
     nftables: NftablesBefore | None = None
     touched: tuple[Touching, ...] = ()
@@ -77,6 +79,8 @@ def _with(attempt: Attempt, entry: Entry) -> Attempt:
     match entry:
         case SysctlsBefore():
             return replace(attempt, sysctls=entry)
+        case UnitsBefore():
+            return replace(attempt, units=entry)
         case Swapping():
             return replace(attempt, swapping=entry)
         case NftablesBefore():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from typing import Protocol
 
 from holdfast.agent.supervisor.client import ask
 from holdfast.agent.supervisor.paths import Paths
+from holdfast.agent.systemctl import Systemctl, unit_name
 from holdfast.bundle import Service
-from holdfast.errors import ApplyError, MissingProgram
+from holdfast.errors import ApplyError
 
 SYSTEMD_MARK = Path("/run/systemd/system")  # exists where systemd is process 1 (sd_booted(3))
 STOP_WITHIN_S = 25.0  # longer than all the steps of the most patient stop
-_SYSTEMCTL_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 _DOWN = frozenset({"stopped", "failed", "inactive"})
 
@@ -85,12 +84,12 @@ class SystemdManager:
     """Asks systemd, with Holdfast's own units."""
 
     def __init__(self, systemctl: str = "systemctl") -> None:
-        self._systemctl = systemctl
+        self._systemctl = Systemctl(systemctl)
 
     def status(self, service: Service) -> ServiceStatus:
         """See ServiceManager."""
         wanted = "ActiveState,SubState,MainPID,NRestarts"
-        text = self._call("show", unit_name(service), f"--property={wanted}").stdout
+        text = self._systemctl.call("show", unit_name(service), f"--property={wanted}").stdout
         found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         pid = _number(found.get("MainPID"))
         active = found.get("ActiveState", "unknown")
@@ -115,38 +114,7 @@ class SystemdManager:
         self._order("reload", service)
 
     def _order(self, verb: str, service: Service, *options: str) -> None:
-        done = self._call(verb, *options, unit_name(service))
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines()
-            raise ApplyError(
-                f"systemd refused to {verb} {unit_name(service)}: {said[0] if said else done.returncode}",
-                f"look at `systemctl status {unit_name(service)}`",
-            )
-
-    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                [self._systemctl, *arguments],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_SYSTEMCTL_TIMEOUT_S,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "SYSTEMD_COLORS": "0"},
-            )
-        except FileNotFoundError as error:
-            raise MissingProgram(
-                f"{self._systemctl} is not installed",
-                "run the supervisor: python3 -m holdfast.agent.supervisor",
-            ) from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ApplyError(f"systemctl does not answer: {error}", "look at systemd's journal") from error
-
-
-def unit_name(service: Service) -> str:
-    """The unit that runs a service."""
-    return f"holdfast-{service.value}.service"
+        self._systemctl.order(verb, *options, unit_name(service))
 
 
 def detect(mark: Path = SYSTEMD_MARK) -> ServiceManager:

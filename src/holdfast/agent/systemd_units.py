@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.bundle import CONFIG_DIR, LOG_DIR, OWNERSHIP_LINE, RUN_DIR, SERVICE_STATE_DIR, STATE_DIR
+from holdfast.bundle import CONFIG_DIR, LOG_DIR, OWNERSHIP_LINE, PROBE_DIR, RUN_DIR, SERVICE_STATE_DIR, STATE_DIR
 
 NETWORK_UNIT = "holdfast-network.service"
+RECOVER_UNIT = "holdfast-recover.service"
 
 # Every unit: nothing but its own folders can be written to, no device, no home, no way to more rights.
 _SANDBOX = """\
@@ -45,6 +47,7 @@ class _Daemon:
     writes: tuple[str, ...] = ()  # beside its own folders
 
 
+_PYTHON = f"/usr/bin/env {sys.executable} -P -m"
 # CAP_KILL: the master signals workers of another user. CAP_DAC_OVERRIDE: it opens logs that belong to them.
 _PROXY_CAPABILITIES = "CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_KILL"
 
@@ -58,7 +61,9 @@ _DAEMONS = (
             f"ExecStart=/usr/sbin/nginx -c {CONFIG_DIR}/nginx/nginx.conf -g 'daemon on;'",
         ),
         reload_signal="HUP",
-        stop=("KillSignal=SIGQUIT", "TimeoutStopSec=15"),
+        # mixed: workers that outlive their master are killed at once. Asked to leave, they would keep the service from
+        # its restart, and keepalived from knowing, for as long as their longest answer takes.
+        stop=("KillSignal=SIGQUIT", "KillMode=mixed", "TimeoutStopSec=15"),
         capabilities=_PROXY_CAPABILITIES,
         families="AF_UNIX AF_INET AF_INET6",
         more=("ProtectKernelTunables=yes", "RestrictRealtime=yes"),
@@ -74,14 +79,14 @@ _DAEMONS = (
         stop=("KillSignal=SIGUSR1", "KillMode=mixed", "TimeoutStopSec=15", "SuccessExitStatus=143"),
         capabilities=f"{_PROXY_CAPABILITIES} CAP_SYS_CHROOT",
         families="AF_UNIX AF_INET AF_INET6",
-        more=("ProtectKernelTunables=yes", "RestrictRealtime=yes"),
+        more=("ProtectKernelTunables=yes", "RestrictRealtime=yes", "SystemCallFilter=chroot"),
     ),
     _Daemon(
         name="prober",
         title="The prober",
         start=(
             "Type=exec",
-            f"ExecStart=/usr/bin/env {sys.executable} -P -m holdfast.agent.prober",
+            f"ExecStart={_PYTHON} holdfast.agent.prober",
         ),
         reload_signal="HUP",
         stop=("KillMode=mixed", "TimeoutStopSec=10"),
@@ -104,7 +109,8 @@ _DAEMONS = (
             f" -p {RUN_DIR}/keepalived/keepalived.pid -r {RUN_DIR}/keepalived/vrrp.pid",
         ),
         reload_signal="HUP",
-        stop=("KillMode=mixed", "TimeoutStopSec=10"),
+        # Not mixed: where its parent was killed, the child must get the time to take its addresses off the interface.
+        stop=("KillMode=control-group", "TimeoutStopSec=10"),
         # CAP_SETUID, CAP_SETGID, CAP_KILL: probes run as other users, and are ended when they hang.
         # CAP_SYS_NICE, CAP_IPC_LOCK: it may raise its own priority and stay in memory.
         capabilities="CAP_NET_ADMIN CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_NICE CAP_IPC_LOCK",
@@ -160,17 +166,57 @@ RemainAfterExit=yes
 ExecStart=/bin/sh -c 'test ! -e {CONFIG_DIR}/sysctl/sysctl.conf || exec /usr/sbin/sysctl -q -p {CONFIG_DIR}/sysctl/sysctl.conf'
 ExecStart=/bin/sh -c 'test ! -e {CONFIG_DIR}/nftables/holdfast.nft || exec /usr/sbin/nft -f {CONFIG_DIR}/nftables/holdfast.nft'
 {_SANDBOX}RestrictRealtime=yes
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_ADMIN
+CapabilityBoundingSet=CAP_NET_ADMIN
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 
 [Install]
 WantedBy=multi-user.target
 """  # noqa: E501 - a command of a unit stays on one line
 
+# Comes last: what it starts or tells to reload must not wait for it in turn. It is the agent itself, so it may write
+# what the agent writes, and nothing else.
+_RECOVER_UNIT = """\
+# {ownership}: written by the agent, and again whenever it changes.
+[Unit]
+Description=Ends what Holdfast's agent had half done when this node went down
+After=network-online.target {others}
+
+[Service]
+Type=oneshot
+ExecStart={agent} recover
+TimeoutStartSec=300
+RuntimeDirectory=holdfast
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+LogsDirectory=holdfast
+LogsDirectoryMode=0755
+StateDirectory=holdfast
+UMask=0022
+{sandbox}RestrictRealtime=yes
+CapabilityBoundingSet={capabilities}
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET
+ReadWritePaths=-{config} -{probes} /etc/systemd/system
+
+[Install]
+WantedBy=multi-user.target
+"""
+# Those of the programs that validate, and: owners of staged files, sysctls and nftables.
+_AGENT_CAPABILITIES = f"{_PROXY_CAPABILITIES} CAP_FOWNER CAP_NET_ADMIN CAP_NET_RAW"
+
 
 def unit_texts() -> Mapping[str, str]:
-    """Every unit's text by its file name: the same on every node."""
+    """Every unit's text by its file name: the same on every node where Holdfast is installed in the same place."""
     texts = {NETWORK_UNIT: _NETWORK_UNIT}
+    others = " ".join([NETWORK_UNIT, *(f"holdfast-{daemon.name}.service" for daemon in _DAEMONS)])
+    texts[RECOVER_UNIT] = _RECOVER_UNIT.format(
+        ownership=OWNERSHIP_LINE,
+        others=others,
+        agent=f"{_PYTHON} holdfast.agent",
+        sandbox=_python_sandbox(),
+        capabilities=_AGENT_CAPABILITIES,
+        config=CONFIG_DIR,
+        probes=PROBE_DIR,
+    )
     for daemon in _DAEMONS:
         texts[f"holdfast-{daemon.name}.service"] = _DAEMON_UNIT.format(
             ownership=OWNERSHIP_LINE,
@@ -181,7 +227,7 @@ def unit_texts() -> Mapping[str, str]:
             reload_signal=daemon.reload_signal,
             stop="\n".join(daemon.stop),
             state=_state_lines(daemon.name) if daemon.tracked else "",
-            sandbox=_sandbox(daemon),
+            sandbox=_python_sandbox() if daemon.name == "prober" else _SANDBOX,
             writes="".join(f" {place}" for place in daemon.writes),
             more="".join(f"{line}\n" for line in daemon.more),
             capabilities=daemon.capabilities,
@@ -192,15 +238,16 @@ def unit_texts() -> Mapping[str, str]:
     return texts
 
 
-def _sandbox(daemon: _Daemon) -> str:
-    """The prober must see its interpreter, also where Holdfast was installed in somebody's home."""
-    homely = daemon.name == "prober" and any(
-        Path(place).is_relative_to(home) for place in (sys.executable, __file__) for home in ("/home", "/root")
-    )
+def _python_sandbox() -> str:
+    """Holdfast's own programs must see their interpreter, also where it was installed in somebody's home."""
+    # An environment in /opt may still borrow its interpreter from a home.
+    places = (sys.executable, os.path.realpath(sys.executable), sys.prefix, sys.base_prefix, __file__)
+    homely = any(Path(place).is_relative_to(home) for place in places for home in ("/home", "/root"))
     return _SANDBOX.replace("ProtectHome=yes", "ProtectHome=read-only") if homely else _SANDBOX
 
 
 def _state_lines(name: str) -> str:
-    """keepalived reads the file when it is closed; ExecStopPost runs also when the service died."""
+    """keepalived reads the file when it is closed. ExecStop comes before the signal, ExecStopPost after a death."""
     file = f"{SERVICE_STATE_DIR}/{name}"
-    return f"ExecStartPost=/bin/sh -c 'echo 0 > {file}'\nExecStopPost=/bin/sh -c 'echo -1 > {file}'\n"
+    runs, ends = f"/bin/sh -c 'echo 0 > {file}'", f"/bin/sh -c 'echo -1 > {file}'"
+    return f"ExecStartPost={runs}\nExecStop={ends}\nExecStopPost={ends}\n"

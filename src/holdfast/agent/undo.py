@@ -16,18 +16,24 @@ from holdfast.bundle import Bundle, Service
 from holdfast.errors import HoldfastError, VerificationFailed
 
 
-def finish(node: Node, generations: Generations, journal: Journal, attempt: Attempt) -> None:
-    """Enter what was verified into the books; harmless when repeated; raises OSError."""
-    name = attempt.begin.new
+def finish(node: Node, generations: Generations, journal: Journal, attempt: Attempt) -> str:
+    """Enter what was verified into the books; harmless when repeated. Returns a remark.
+
+    Raises OSError, and ApplyError where systemd refuses to let the services come up at boot.
+    """
+    name, remark = attempt.begin.new, ""
     bundle = generations.bundle(name)
     if bundle is not None:
         sysctl.remember(node.places, bundle, attempt.sysctls.values if attempt.sysctls else {})
         nftables.remember(node.places, node.host, bundle)
+        if node.units is not None:
+            remark = node.units.settle(bundle.services)
     generations.commit(name)
     for waiting in attempt.swapping.aside.values() if attempt.swapping else ():
         _remove(waiting)
     journal.append(Ended(outcome="committed"))
     journal.rotate()
+    return remark
 
 
 def _remove(path: str) -> None:
@@ -64,6 +70,9 @@ def put_back(
     for touching in reversed(attempt.touched):
         with _tried(trouble), steps.step(f"put {touching.service} back") as remark:
             remark.text = _put_service_back(node, bundle, touching)
+    if attempt.units is not None and node.units is not None:  # after the services, whose units may go
+        with _tried(trouble), steps.step("put the units back") as remark:
+            remark.text = node.units.put_back(bundle.services if bundle else (), attempt.units.adopted)
     if trouble:
         return tuple(trouble)
     if attempt.begin.fresh:

@@ -13,6 +13,7 @@ from typing import Protocol
 from holdfast.agent.host.port import Host, Places, Process
 from holdfast.agent.service_manager import ServiceManager
 from holdfast.agent.services.logs import LogTail, log_lengths
+from holdfast.agent.units import Units
 from holdfast.bundle import Bundle, ListenerExpectation, Service
 from holdfast.errors import VerificationFailed
 
@@ -31,6 +32,7 @@ class Node:
     host: Host
     places: Places
     manager: ServiceManager
+    units: Units | None = None  # where systemd runs the services
 
 
 @dataclass(frozen=True)
@@ -185,9 +187,12 @@ def service_of(host: Host, pids: Mapping[Service, int]) -> dict[int, Service]:
     return owners
 
 
-def ensure_log_folder(places: Places, service: Service) -> None:
-    """Programs open their logs already when they validate; raises OSError."""
-    folder = places.log / service
-    if not folder.is_dir():
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        os.chmod(folder, 0o755)
+def ensure_folders(places: Places, service: Service) -> None:
+    """Programs open their logs, and put files beside their pid, already when they validate; raises OSError.
+
+    Before its first start nobody else has made these folders: systemd does that when it starts a unit.
+    """
+    for folder in (places.log / service, places.run / service, places.state / service):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            os.chmod(folder, 0o755)
