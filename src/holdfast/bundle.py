@@ -134,7 +134,8 @@ class HeldAddress(_Frozen):
 class VrrpExpectation(_Frozen):
     """A VRRP group as this node sees it.
 
-    `priority` is the configured base priority on this node; `peers` are the other members, in order of preference.
+    `priority` is the configured base priority on this node; `peers` are the other members, in order of preference;
+    `preempts` tells whether a better node takes the group back by itself.
     """
 
     group: SafeName
@@ -147,6 +148,7 @@ class VrrpExpectation(_Frozen):
     hold_file: AbsolutePath
     advert_interval_ms: int
     hold_back_at_most_ms: int = 10_000
+    preempts: bool = True
 
 
 class Expectations(_Frozen):

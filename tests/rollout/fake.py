@@ -22,6 +22,7 @@ class FakeTransport:
     hold: dict[tuple[str, str], int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     dead_services: set[str] = field(default_factory=set)
+    preempts: bool = True
     _moved: threading.Event = field(default_factory=threading.Event)
 
     def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
@@ -86,7 +87,9 @@ class FakeTransport:
             for expected in bundles[-1].expected.vrrp
             if expected.group == group and not self.hold.get((node, group)) and node not in self.unreachable
         ]
-        self.holders[group] = max(able)[1] if able else None
+        stays = not self.preempts and self.holders.get(group) in {node for _, node in able}
+        if not stays:
+            self.holders[group] = max(able)[1] if able else None
 
     def _reach(self, node: str) -> None:
         if node in self.unreachable:

@@ -38,6 +38,21 @@ def test_away_keeps_the_old_holder_out_until_back() -> None:
     assert transport.order[2:] == ["move www from lb02", "release www on lb01", "release www on lb02"]
 
 
+def test_where_nobody_preempts_the_old_holder_is_standby_again_at_once() -> None:
+    bundles = {
+        node: bundle(node, groups=(("www", priority),), preempts=False)
+        for node, priority in (("lb01", 250), ("lb02", 245))
+    }
+    transport = FakeTransport({node: [b] for node, b in bundles.items()}, {"www": "lb01"})
+    ticks = itertools.count()
+    steady = Switch(transport, bundles, "www", clock=lambda: float(next(ticks)), sleep=lambda seconds: None)
+    transport.preempts = False
+    assert steady.away().after == "lb02"
+    assert set(transport.hold.values()) == {0}
+    assert steady.back().after == "lb02"
+    assert steady.away().after == "lb01"
+
+
 def test_back_without_a_better_node_only_releases() -> None:
     transport = cluster()
     transport.hold[("lb02", "www")] = -254

@@ -158,6 +158,7 @@ def _expected(vrrp: VrrpView) -> VrrpExpectation:
         hold_file=vrrp.hold_file,
         advert_interval_ms=vrrp.advert_ms,
         hold_back_at_most_ms=vrrp.hold_back_ms,
+        preempts=vrrp.preempt,
     )
 
 

@@ -82,7 +82,10 @@ class Switch:
             # It may hold the group already; but so it also forgets clients that it lost when it last gave the group up.
             self._transport.release(heir.node, self._group)
         report = self._transport.move(holder.node, self._group)
-        return Switchover(self._group, holder.node, self._taken_over({m.node for m in heirs}), report)
+        after = self._taken_over({m.node for m in heirs})
+        if not holder.expected.preempts:
+            self._release([holder.node])
+        return Switchover(self._group, holder.node, after, report)
 
     def back(self) -> Switchover:
         """Let every node hold the group again; if a better one takes it, it does so without a lost request."""
@@ -90,7 +93,8 @@ class Switch:
         kept_away = [member.node for member in members if member.facts.hold != 0]
         holder = next((member for member in members if member.facts.holds), None)
         best = max(members, key=lambda member: member.expected.priority)
-        if holder is None or best.node == holder.node or best.node not in kept_away:
+        returns = best.node in kept_away and best.expected.preempts
+        if holder is None or best.node == holder.node or not returns:
             self._release(kept_away)
             return Switchover(self._group, holder.node if holder else None, self._taken_over(set(self._expected)), None)
         report = self._hand_over(holder, best)
