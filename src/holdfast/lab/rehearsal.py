@@ -147,6 +147,7 @@ class _Run:
             if runs:
                 self._show(self._judged(runs[-1]))
             runs.append(self._step(step))
+        self._show(self._judged(runs[-1]))
         ended = time.monotonic()
         self._doing = "collecting"
         timelines = self._observer.timelines(self._addresses)
