@@ -85,6 +85,8 @@ vrrp_instance web {
         2001:db8::10/64 dev eth0.100
     }
     notify_master "/usr/lib/holdfast/probe hook announce web active" root root
+    notify_backup "/usr/lib/holdfast/probe left web" root root
+    notify_fault "/usr/lib/holdfast/probe left web announce fault" root root
     smtp_alert
 }
 """

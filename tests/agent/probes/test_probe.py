@@ -119,6 +119,10 @@ def test_http_gives_up_in_time(probe: Path) -> None:
         ("script", "../x"),
         ("hook", "x", "g", "sleeping"),
         ("hook", "x", "g g", "active"),
+        ("left",),
+        ("left", "../web"),
+        ("left", "web", "announce"),
+        ("left", "web", "announce", "standby", "10.0.0.1"),
         ("shell", "id"),
     ],
 )

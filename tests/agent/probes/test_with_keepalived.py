@@ -57,8 +57,12 @@ vrrp_instance web {
     virtual_ipaddress {
         169.254.255.51/32 dev v0 scope link
     }
+    virtual_ipaddress_excluded {
+        192.0.2.10/24 dev v0
+    }
     notify_master "/usr/lib/holdfast/probe hook announce web active" root root
-    notify_fault "/usr/lib/holdfast/probe hook announce web fault" root root
+    notify_backup "/usr/lib/holdfast/probe left web" root root
+    notify_fault "/usr/lib/holdfast/probe left web announce fault" root root
 }
 """
 POLICY = """[scripts.who]

@@ -27,9 +27,12 @@ _HTTP = re.compile(rf"{re.escape(PROBE)} http (\S+):([0-9]{{1,5}}) (/\S*) ([0-9]
 _PROCESS = re.compile(rf"{re.escape(PROBE)} process [A-Za-z0-9][A-Za-z0-9._:+-]{{0,62}}")
 _SCRIPT = re.compile(rf"{re.escape(PROBE)} script ({_NAME})")
 _HOOK = re.compile(rf"{re.escape(PROBE)} hook ({_NAME}) {_NAME} (active|standby|fault|stop)")
+_LEFT = re.compile(rf"{re.escape(PROBE)} left ({_NAME})(?: ({_NAME}) (standby|fault))?")
 _PLAIN_FILE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _KERNEL_FILES = ("/dev/", "/proc/", "/sys/")
 _CHECKS = frozenset({"script", "misc_path"})  # their exit status counts; the other commands announce
+_ANNOUNCING = frozenset({"hook", "left"})
+_LOSSES = frozenset({"notify_backup", "notify_fault"})
 _PROBE_USERS: tuple[list[str], ...] = ([], ["nobody"], ["nobody", "nogroup"])
 _ROOT_USER = (["root"], ["root", "root"])
 
@@ -74,6 +77,7 @@ class _Reader:
         self._statement: list[Token] = []
         self._commands: list[tuple[Token, str]] = []  # of the block being read: those that need root
         self._users: list[tuple[Token, list[str]]] = []
+        self._instance = ""  # the name of the vrrp_instance being read
         self._script_user = False
         self._has_commands = False
         self._opened_on_line = self._closed_on_line = 0
@@ -125,6 +129,8 @@ class _Reader:
         if block is not None and inner is None:
             self._refuse("ADM207", f"the block {shown(words[0].raw)} may not stand here", words[0])
         self._opened_on_line = token.line
+        if len(self._stack) == 1:
+            self._instance = words[-1].raw if words[0].raw == "vrrp_instance" and len(words) == 2 else ""
         self._stack.append(inner)
 
     def _close(self, token: Token) -> None:
@@ -191,13 +197,18 @@ class _Reader:
             return
         kind, name = probe_form(token.text)
         checks = keyword in _CHECKS
-        if not kind or (kind == "hook") is checks:
-            hint = f"{PROBE} http|process|script …" if checks else f"{PROBE} hook NAME GROUP STATE"
+        if not kind or (kind in _ANNOUNCING) is checks:
+            hint = f"{PROBE} " + ("http|process|script …" if checks else "hook NAME GROUP STATE|left GROUP …")
             self._refuse("ADM212", f"{keyword} may not run {shown(token.text)}", token, hint)
             return
+        # Its addresses are those of the instance that it names, so it must be the one that just lost them.
+        if kind == "left" and (keyword not in _LOSSES or token.text.split()[2] != self._instance):
+            hint = f"notify_backup and notify_fault of a vrrp_instance may run {PROBE} left INSTANCE [NAME STATE]"
+            self._refuse("ADM212", f"{keyword} may not run {shown(token.text)} here", token, hint)
         known = self._policy.scripts if kind == "script" else self._policy.hooks
-        if kind in ("script", "hook") and name not in known:
-            self._found.append(unknown_name(f"{kind}s", name, self._path, token.line, token.column))
+        if name and name not in known:
+            table = "scripts" if kind == "script" else "hooks"
+            self._found.append(unknown_name(table, name, self._path, token.line, token.column))
         if checks:
             self._commands.append((token, kind))
             if len(values) > 1:
@@ -231,6 +242,8 @@ def probe_form(text: str) -> tuple[str, str]:
         return "script", script[1]
     if hook := _HOOK.fullmatch(text):
         return "hook", hook[1]
+    if left := _LEFT.fullmatch(text):
+        return "left", left[2] or ""
     if _PROCESS.fullmatch(text):
         return "process", ""
     http = _HTTP.fullmatch(text)

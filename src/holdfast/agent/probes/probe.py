@@ -1,11 +1,13 @@
 #!/usr/bin/python3 -IS
 # Managed by Holdfast: installed by the agent, and again whenever it changes.
-"""Checks one thing and says so by its exit status: 0 good, 1 bad, 2 misuse or not in the node's policy.
+"""Checks or does one thing and says so by its exit status: 0 good, 1 bad, 2 misuse or not in the node's policy.
 
     probe http ADDRESS:PORT PATH TIMEOUT_MS   an answer with status 200 to 399, in time ([v6]:PORT too)
     probe process NAME                        a process of this name lives in this pid namespace
     probe script NAME                         the policy's script ends with status 0, in time
     probe hook NAME GROUP STATE               the policy's hook, told that GROUP has become STATE
+    probe left GROUP [NAME STATE]             GROUP's addresses left this node: ends the TCP connections that they
+                                              leave behind, then does as `hook NAME GROUP STATE`
 
 keepalived starts it every second on every node, so it imports next to nothing, and nothing outside the
 standard library: it must work whatever happens to Holdfast's own packages.
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 GOOD, BAD, MISUSE = 0, 1, 2
 POLICY = "/etc/holdfast/policy.toml"
 LARGEST_POLICY = 262_144  # bytes
+CONFIGURATION = "/etc/holdfast/keepalived/keepalived.conf"
+LARGEST_CONFIGURATION = 16_000_000  # bytes
 LONGEST_TIMEOUT_MS = 60_000
 STATES = ("active", "standby", "fault", "stop")
+DUMP = 0x300  # NLM_F_DUMP
+MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -34,17 +40,19 @@ class MisuseError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
-    forms: dict[str, tuple[Any, int]] = {
-        "http": (http, 3),
-        "process": (process, 1),
-        "script": (script, 1),
-        "hook": (hook, 3),
+    forms: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "http": (http, (3,)),
+        "process": (process, (1,)),
+        "script": (script, (1,)),
+        "hook": (hook, (3,)),
+        "left": (left, (1, 3)),
     }
     try:
-        check, count = forms.get(arguments[0] if arguments else "", (None, 0))
-        if check is None or len(arguments) != count + 1:
+        check, counts = forms.get(arguments[0] if arguments else "", (None, ()))
+        if check is None or len(arguments) - 1 not in counts:
             raise MisuseError(
                 "usage: http ADDRESS:PORT PATH TIMEOUT_MS | process NAME | script NAME | hook NAME GROUP STATE"
+                " | left GROUP [NAME STATE]"
             )
         status: int = check(*arguments[1:])
         return status
@@ -126,6 +134,143 @@ def hook(name: str, group: str, state: str) -> int:
     if not is_safe(group) or state not in STATES:
         raise MisuseError(f"{group!r} {state!r} is not a group and one of {', '.join(STATES)}")
     return run(entry("hooks", name), [group, state], {"HOLDFAST_GROUP": group, "HOLDFAST_STATE": state})
+
+
+def left(group: str, name: str = "", state: str = "") -> int:
+    """End what the group's addresses leave behind, then run the hook, if there is one, however that went."""
+    if not is_safe(group):
+        raise MisuseError(f"{group!r} is not a group")
+    status = GOOD
+    try:
+        end_connections(addresses_of(group))
+    except (MisuseError, OSError, ValueError) as error:
+        sys.stderr.write(f"holdfast probe: connections of {group!r} are left: {error}\n")
+        status = BAD
+    return (hook(name, group, state) if name or state else GOOD) or status
+
+
+def addresses_of(group: str) -> set[bytes]:
+    """Its addresses, packed, as keepalived itself is told them: so none can be named that are not the group's.
+
+    They would not fit on keepalived's command line (500 of them; 1,024 characters). The anchor serves nothing.
+    """
+    import _socket
+
+    found = set()
+    ours = listed = False
+    with open(CONFIGURATION, "rb") as stream:
+        text = stream.read(LARGEST_CONFIGURATION)
+    for line in text.splitlines():
+        words = line.decode("ascii", "replace").split()
+        if not words or words[0][0] in "#!":
+            continue
+        if words[0] == "vrrp_instance":
+            ours = words[1:] == [group, "{"]
+        elif words == ["virtual_ipaddress_excluded", "{"]:
+            listed = ours
+        elif words[0] == "}":
+            listed = False
+        elif listed:
+            plain = words[0].partition("/")[0]
+            found.add(_socket.inet_pton(_socket.AF_INET6 if ":" in plain else _socket.AF_INET, plain))
+    if not found:
+        raise MisuseError(f"{CONFIGURATION} has no addresses of it")
+    return found
+
+
+def end_connections(addresses: set[bytes]) -> None:
+    """End each TCP connection of those addresses that are not here; in at most 5 seconds, else OSError.
+
+    Linux keeps them when an address goes. Should it come back and a client use the same port again, the two would
+    talk at cross purposes (RFC 5961: challenge acknowledgements) until one of them gives up. An answer that is still
+    on its way is lost: the client's next segment goes to the new holder, which knows nothing of it.
+
+    The connections are listed before the addresses are: what is of an absent address then has lost it for good, and
+    cannot be a new one, however late this is. The kernel tells them apart by their cookies.
+    """
+    import _socket
+    from time import monotonic, sleep
+
+    deadline = monotonic() + 5
+    routes = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, 0)
+    sockets = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, 4)  # NETLINK_SOCK_DIAG
+    try:
+        while here(routes, deadline) & addresses and monotonic() < deadline - 4:
+            sleep(0.02)  # keepalived may call before they are gone
+        for _ in range(3):  # the kernel may skip some of a list that changes while it is read
+            found = connections(sockets, addresses, deadline)
+            gone = addresses - here(routes, deadline)
+            lost = [message for address, message in found if address in gone]
+            for message in lost:
+                end_connection(sockets, message, deadline)
+            if not lost:
+                return
+    finally:
+        routes.close()
+        sockets.close()
+
+
+def here(link: Any, deadline: float) -> set[bytes]:
+    """All addresses of this node, packed."""
+    found = set()
+    for message in ask(link, 22, DUMP, bytes(8), deadline):  # RTM_GETADDR: struct ifaddrmsg, then attributes
+        at, kinds = 8, {}
+        while at + 4 <= len(message):
+            length, kind = (int.from_bytes(message[at + n : at + n + 2], sys.byteorder) for n in (0, 2))
+            kinds[kind] = message[at + 4 : at + length]
+            at += max(4, length + 3 & ~3)
+        found.add(kinds.get(2) or kinds.get(1, b""))  # IFA_LOCAL, IFA_ADDRESS
+    return found
+
+
+def connections(link: Any, addresses: set[bytes], deadline: float) -> list[tuple[bytes, bytes]]:
+    """TCP sockets of these addresses in all states but LISTEN and CLOSE: (local address, struct inet_diag_msg)."""
+    found = []
+    for family in (2, 10):
+        question = bytes((family, 6, 0, 0)) + (0x1B7E).to_bytes(4, sys.byteorder) + bytes(48)
+        for message in ask(link, 20, DUMP, question, deadline):  # SOCK_DIAG_BY_FAMILY: struct inet_diag_req_v2
+            # One for IPv4 on a socket for both families has a mapped address.
+            start = 20 if message[8:20] == MAPPED and family == 10 else 8
+            local = message[start : 12 if family == 2 else 24]
+            if local in addresses:
+                found.append((local, message))
+    return found
+
+
+def end_connection(link: Any, message: bytes, deadline: float) -> None:
+    """As `ss --kill`. The client is told over IPv6; from an absent IPv4 address Linux sends nothing."""
+    try:
+        ask(link, 21, 4, bytes((message[0], 6, 0, 0)) + bytes(4) + message[4:52], deadline)  # SOCK_DESTROY, NLM_F_ACK
+    except FileNotFoundError:  # it has ended
+        return
+    except OSError as error:
+        # Older kernels end what is left of a closed one (FIN_WAIT2, TIME_WAIT) by themselves only; it ends soon.
+        if error.errno != 95 or message[1] not in (5, 6):  # EOPNOTSUPP
+            raise
+
+
+def ask(link: Any, kind: int, flags: int, question: bytes, deadline: float) -> list[bytes]:
+    """What the kernel answers over netlink, without the headers; OSError where it refuses, or not in time."""
+    from time import monotonic
+
+    def number(at: int, size: int = 4) -> int:
+        return int.from_bytes(data[at : at + size], sys.byteorder, signed=True)
+
+    header = (16 + len(question), 4), (kind, 2), (1 | flags, 2), (1, 4), (0, 4)
+    link.send(b"".join(value.to_bytes(size, sys.byteorder) for value, size in header) + question)
+    found: list[bytes] = []
+    while True:  # ends: with the last answer, or at the deadline
+        link.settimeout(max(0.001, deadline - monotonic()))
+        data = link.recv(262_144)
+        at = 0
+        while at + 16 <= len(data):
+            length, answer = max(16, number(at)), number(at + 4, 2)
+            if answer == 2 and number(at + 16):  # NLMSG_ERROR
+                raise OSError(-number(at + 16), os.strerror(-number(at + 16)))
+            if answer in (2, 3):  # NLMSG_DONE, or an acknowledgement
+                return found
+            found.append(data[at + 16 : at + length])
+            at += length + 3 & ~3
 
 
 def entry(kind: str, name: str) -> tuple[list[str], str, float]:

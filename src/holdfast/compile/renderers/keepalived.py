@@ -17,6 +17,8 @@ PATH = f"{CONFIG_DIR}/keepalived/keepalived.conf"
 
 _WORD = re.compile(r"[A-Za-z0-9_./:@+,=~%?&()*;\[\]-]+")
 _KEEPALIVED_STATE = {"active": "master", "standby": "backup", "fault": "fault"}
+_WITHOUT_ADDRESSES = frozenset({"standby", "fault"})
+_PROBE = f"{PROBE_DIR}/probe"
 
 
 def word(value: object) -> str:
@@ -56,7 +58,7 @@ def render(view: NodeView) -> Rendering:
         scripts=_scripts(view),
         files=sorted({(file.name, file.path) for vrrp in view.vrrp for file in vrrp.files}),
         processes=_processes(view),
-        hooks={vrrp.group: _hooks(vrrp) for vrrp in view.vrrp},
+        notifies={vrrp.group: _notifies(vrrp) for vrrp in view.vrrp},
     )
     secret = any(vrrp.secret for vrrp in view.vrrp)
     return Rendering((BundleFile(path=PATH, content=text, mode=0o600 if secret else 0o644),))
@@ -70,9 +72,18 @@ def _processes(view: NodeView) -> list[TrackedProcess]:
     return sorted((process for vrrp in view.vrrp for process in vrrp.processes), key=lambda process: process.name)
 
 
-def _hooks(vrrp: VrrpView) -> list[tuple[str, tuple[str, ...]]]:
-    """(keepalived's word for the state, the command line)."""
-    return [
-        (_KEEPALIVED_STATE[state], (f"{PROBE_DIR}/probe", "hook", name, vrrp.group, state))
-        for state, name in vrrp.hooks
-    ]
+def _notifies(vrrp: VrrpView) -> list[tuple[str, tuple[str, ...]]]:
+    """(keepalived's word for the state, the command line).
+
+    Whatever takes the addresses away leads to one of the two states without them, a start after a stop too. There the
+    probe ends what they leave behind.
+    """
+    hooks = dict(vrrp.hooks)
+    found = []
+    for state, theirs in _KEEPALIVED_STATE.items():
+        hook = hooks.get(state)
+        if state in _WITHOUT_ADDRESSES:
+            found.append((theirs, (_PROBE, "left", vrrp.group, *((hook, state) if hook else ()))))
+        elif hook:
+            found.append((theirs, (_PROBE, "hook", hook, vrrp.group, state)))
+    return found
