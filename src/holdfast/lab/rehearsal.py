@@ -139,6 +139,8 @@ class _Run:
     def play(self) -> Rehearsal:
         """All steps."""
         started_at, began = datetime.now(UTC), time.monotonic()
+        self._watch(self._spec)
+        self._wait_until_held()
         self._ask_for(self._spec)
         self._wait_until_ready()
         runs: list[StepRun] = []
@@ -185,16 +187,31 @@ class _Run:
         return judge(run, mine, evidence, objective_for(run.step.kind, self._spec.objectives))
 
     def _ask_for(self, spec: ClusterSpec) -> None:
-        """Send traffic to every listener of `spec`, and ask the segments for every address."""
+        """Send traffic to every listener of `spec`, and watch its addresses."""
         wanted = wanted_traffic(spec)
         self._not_asked = wanted.not_asked
         self._listeners.update({listener.name: listener for listener in wanted.listeners})
+        self._watch(spec)
+        self._traffic.add(wanted.listeners)
+
+    def _watch(self, spec: ClusterSpec) -> None:
+        """Ask the segments for every address of `spec` from now on."""
         now = time.monotonic()
         for name, group in spec.vrrp.items():
             for address in group.addresses.values():
                 self._addresses.setdefault(str(address.ip), KnownAddress(name, now))
         self._observer.probe(probes(self._cluster.lab.topology, self._addresses))
-        self._traffic.add(wanted.listeners)
+
+    def _wait_until_held(self) -> None:
+        """Let the addresses come to rest before the first user comes: `preempt: {after: …}` moves them once more."""
+        self._doing = "waiting until every address is where it belongs"
+        expected = expected_holders(self._world, {})
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not all(e.met_by(self._holders().get(a, ())) for a, e in expected.items()):
+            if time.monotonic() >= deadline:
+                return  # what is wrong is told once the listeners were asked, too
+            self._show()
+            time.sleep(_POLL_S)
 
     def _wait_until_ready(self) -> None:
         """The cluster must stand before it is broken."""
