@@ -10,11 +10,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from holdfast.bundle import Bundle
+from holdfast.bundle import Bundle, Service
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
 from holdfast.errors import LabError, RolloutFailed
 from holdfast.lab import state
+from holdfast.lab.commands import tool
 from holdfast.lab.lab import Lab
 from holdfast.lab.topology import from_spec
 from holdfast.plan import Plan, make_plan
@@ -23,6 +24,7 @@ from holdfast.rollout.runner import NEVER_ONE_BY_ONE
 from holdfast.rollout.switchover import Switch, Switchover
 from holdfast.spec import LoadedSpec, parse_spec
 
+_PROGRAMS = (Service.NGINX, Service.HAPROXY, Service.KEEPALIVED)  # better named before the lab is built than after
 _PLACEHOLDER = "rehearse"  # a VRRPv2 secret for a twin that no other machine can hear
 
 
@@ -67,10 +69,14 @@ class LabCluster:
     ) -> LabCluster:
         """Build the lab of a spec and roll its first bundles out; on failure nothing is left behind.
 
-        LabError if the lab cannot be built, RolloutFailed if an agent refuses its bundle.
+        LabError if the lab cannot be built, MissingProgram if one of its programs is not installed, RolloutFailed
+        if an agent refuses its bundle.
         """
         source = for_namespaces(source)
         bundles = compile_cluster(source)
+        for service in sorted({service for bundle in bundles.values() for service in bundle.services}):
+            if service in _PROGRAMS:
+                tool(service)
         lab = Lab.up(from_spec(source.loaded.spec, name), progress)
         try:
             cluster = cls(lab)

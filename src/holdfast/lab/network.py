@@ -14,7 +14,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 from holdfast.errors import LabError
-from holdfast.lab.commands import run
+from holdfast.lab.commands import run, tool
 from holdfast.lab.processes import Namespace, namespace
 from holdfast.lab.topology import InterfaceAddress, LabNode, LabTopology, link_local, mac_address
 
@@ -130,7 +130,7 @@ def build_switch(topology: LabTopology) -> None:
     name = switch_name(topology.name)
     make_namespace(name)
     run(["ip", "-n", name, "-batch", "-"], text=switch_batch(topology))
-    run(["nsenter", f"--net={NETNS_DIR / name}", "nft", "-f", "-"], text=cut_ruleset())
+    run(["nsenter", f"--net={NETNS_DIR / name}", tool("nft"), "-f", "-"], text=cut_ruleset())
 
 
 def build_node(topology: LabTopology, node: LabNode, pulled: Iterable[str] = ()) -> None:

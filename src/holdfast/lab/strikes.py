@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGSTOP
 
 from holdfast.lab import network
-from holdfast.lab.commands import Armed
+from holdfast.lab.commands import Armed, tool
 from holdfast.lab.node import Node
 from holdfast.lab.processes import Process, program
 
@@ -30,7 +30,7 @@ def arm_links(lab: str, ports: Iterable[str], *, up: bool) -> Strike:
 def arm_cut(lab: str, pairs: Iterable[tuple[str, str]], *, cut: bool) -> Strike:
     """Prepare the cutting, or the joining, of pairs of bridge ports, in both directions."""
     lines = network.cut_lines(pairs, cut=cut)
-    armed = Armed(["nsenter", f"--net={network.NETNS_DIR / network.switch_name(lab)}", "nft", "-f", "-"])
+    armed = Armed(["nsenter", f"--net={network.NETNS_DIR / network.switch_name(lab)}", tool("nft"), "-f", "-"])
     return lambda: armed.strike(lines)
 
 
