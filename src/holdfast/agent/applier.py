@@ -109,7 +109,7 @@ class Applier:
             note = f"finished an interrupted attempt: generation {begin.new} is in use"
         else:
             reason = action.attempt.failed or INTERRUPTED
-            trouble = undo.put_back(self._node, self.generations, journal, action.attempt, steps, reason)
+            trouble = undo.put_back(self._node, self.generations, journal, action.attempt, steps, reason, later=True)
             note = f"put back an interrupted attempt: generation {begin.old or '(none)'} is in use"
         return ApplyReport(
             node=begin.node,

@@ -200,8 +200,9 @@ ReadWritePaths=-{config} -{probes} /etc/systemd/system
 [Install]
 WantedBy=multi-user.target
 """
-# Those of the programs that validate, and: owners of staged files, sysctls and nftables.
-_AGENT_CAPABILITIES = f"{_PROXY_CAPABILITIES} CAP_FOWNER CAP_NET_ADMIN CAP_NET_RAW"
+# Those of the programs that it has validate. CAP_FOWNER: staged files of other users. CAP_NET_ADMIN: sysctls, nftables.
+# CAP_SYS_PTRACE: whose sockets are open, which the kernel else tells nobody of processes of another user.
+_AGENT_CAPABILITIES = f"{_PROXY_CAPABILITIES} CAP_FOWNER CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE"
 
 
 def unit_texts() -> Mapping[str, str]:

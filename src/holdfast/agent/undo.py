@@ -6,6 +6,7 @@ import os
 import shutil
 from contextlib import suppress
 
+from holdfast.agent import changes
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
 from holdfast.agent.recovery import Attempt
@@ -45,14 +46,18 @@ def _remove(path: str) -> None:
 
 
 def put_back(
-    node: Node, generations: Generations, journal: Journal, attempt: Attempt, steps: Steps, reason: str
+    node: Node,
+    generations: Generations,
+    journal: Journal,
+    attempt: Attempt,
+    steps: Steps,
+    reason: str,
+    later: bool = False,
 ) -> tuple[str, ...]:
-    """Bring the old state back; harmless when repeated. Returns what could not be put back (empty: all of it
-    was).
+    """Bring the old state back; harmless when repeated. Returns what could not be put back (empty: all of it was).
 
-    Nothing here may need space on the disk: the way back of the files is a rename, and a journal that cannot
-    be
-    written only means that the next run does this once more.
+    `later` says that it is not the run that made the attempt. Nothing here may need space on the disk: the way back of
+    the files is a rename, and a journal that cannot be written only means that the next run does this once more.
     """
     _note(journal, RollingBack(reason=reason[:500]))
     trouble: list[str] = []
@@ -67,7 +72,8 @@ def put_back(
     if attempt.sysctls is not None:
         with _tried(trouble), steps.step("put sysctls back"):
             sysctl.write(node.host, attempt.sysctls.values)
-    for touching in reversed(attempt.touched):
+    touched = (*reversed(attempt.touched), *(_perhaps_restarted(generations, attempt) if later else ()))
+    for touching in touched:
         with _tried(trouble), steps.step(f"put {touching.service} back") as remark:
             remark.text = _put_service_back(node, bundle, touching)
     if attempt.units is not None and node.units is not None:  # after the services, whose units may go
@@ -81,6 +87,19 @@ def put_back(
     with suppress(OSError):
         journal.rotate()
     return ()
+
+
+def _perhaps_restarted(generations: Generations, attempt: Attempt) -> tuple[Touching, ...]:
+    """Services that the attempt did not come to, but that may have started by themselves from the new files meanwhile.
+
+    After a power cut systemd starts them before anybody reads the journal.
+    """
+    old, new = generations.bundle(attempt.begin.old), generations.bundle(attempt.begin.new)
+    if attempt.swapping is None or old is None or new is None:
+        return ()
+    known = {touching.service for touching in attempt.touched}
+    differing = changes.compare(new, old).daemons
+    return tuple(Touching(service=service, was_running=True) for service in differing if service not in known)
 
 
 def _put_service_back(node: Node, bundle: Bundle | None, touching: Touching) -> str:
