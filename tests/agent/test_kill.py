@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ def kill_during(node: Machine, bundle: Bundle, rng: random.Random, by_journal: i
     while not now():  # ends: at LONGEST_S
         time.sleep(0.002)
     for pid in node.pids_of_agent():
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended since it was listed
+            os.kill(pid, signal.SIGKILL)
     child.wait(timeout=60)
 
 
