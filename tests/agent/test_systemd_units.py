@@ -35,7 +35,7 @@ def test_the_whole_texts() -> None:
     assert texts == {path.name: path.read_text() for path in GOLDEN.iterdir()}
 
 
-@pytest.mark.parametrize("home", ["/root/.venv/bin/python", "/home/me/holdfast/.venv/bin/python"])
+@pytest.mark.parametrize("home", ["/root/env/bin/python", "/home/me/holdfast/env/bin/python"])
 def test_an_interpreter_in_a_home_can_be_read(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "base_prefix", str(Path(home).parents[1]))
     for name, text in unit_texts().items():
