@@ -333,6 +333,21 @@ def test_the_power_fails_in_the_middle_of_an_attempt(node: SystemdMachine) -> No
     assert node.apply(bundle())["outcome"] == "unchanged"
 
 
+@pytest.mark.parametrize("engine", ["nginx", "haproxy"])
+def test_recover_may_do_all_that_the_agent_does(node: SystemdMachine, engine: str) -> None:
+    """From inside its sandbox: every program validates, sysctls and nftables are set, what does not run is started."""
+    committed(node.apply(bundle(engine)))
+    services = [service for service in NGINX + HAPROXY if node.exists(f"{WANTS}/{unit(service)}")]
+    node.systemctl("stop", *(unit(service) for service in services if service not in ("network", "recover")))
+    node.run("nft", "delete", "table", "inet", "holdfast")
+    node.run("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_nonlocal_bind")
+    node.run("rm", "/usr/lib/holdfast/probe")
+    node.systemctl("restart", unit("recover"))
+    assert "committed" in node.run("journalctl", "-b", "-u", unit("recover"), "-o", "cat").stdout
+    assert node.run("nft", "list", "tables").stdout == "table inet holdfast\n"
+    wait_until(lambda: location(node) == "https://example.org/one")
+
+
 def test_units_that_are_not_ours(node: SystemdMachine) -> None:
     foreign = "[Service]\nExecStart=/bin/sleep 1000\n"
     node.write(f"{UNITS}/holdfast-nginx.service", foreign)
