@@ -164,6 +164,7 @@ def test_no_request_is_lost_by_moves_there_and_back(pair: Lab, tmp_path: Path) -
     script = (HERE / "move_backend.py").read_text()
     client = (HERE / "move_client.py").read_text()
     with pair.node("web01").spawn(["python", "-c", script], tmp_path / "backend.log"):
+        wait_until(lambda: one.exec(["curl", "-sf", "http://10.0.0.50:9000/"]).returncode == 0)
         users = pair.node(CLIENT).spawn(["python", "-c", client, "12", V4, V6], tmp_path / "users.log")
         with users:
             time.sleep(2.5)

@@ -23,14 +23,22 @@ table {table} {{
     set held6 {{ type ipv6_addr; flags timeout; }}
     set quiet4 {{ type ipv4_addr . inet_service . ipv4_addr . inet_service; flags timeout; }}
     set quiet6 {{ type ipv6_addr . inet_service . ipv6_addr . inet_service; flags timeout; }}
+    set idle4 {{ type ipv4_addr . inet_service . ipv4_addr . inet_service; flags timeout; }}
+    set idle6 {{ type ipv6_addr . inet_service . ipv6_addr . inet_service; flags timeout; }}
     chain requests {{
         tcp flags & psh == psh drop
         meta length > 120 drop
+    }}
+    chain closed {{
+        tcp flags & psh == psh reject with tcp reset
+        meta length > 120 reject with tcp reset
     }}
     chain hold_back {{
         type filter hook input priority -300; policy accept;
         ip daddr @held4 tcp flags & (syn | ack) == syn drop
         ip6 daddr @held6 tcp flags & (syn | ack) == syn drop
+        ip daddr . tcp dport . ip saddr . tcp sport @idle4 jump closed
+        ip6 daddr . tcp dport . ip6 saddr . tcp sport @idle6 jump closed
         ip daddr . tcp dport . ip saddr . tcp sport @quiet4 jump requests
         ip6 daddr . tcp dport . ip6 saddr . tcp sport @quiet6 jump requests
     }}
@@ -62,12 +70,25 @@ def hold_back_connections(host: Host, places: Places, addresses: frozenset[str],
 
 def hold_back_requests(host: Host, connections: Iterable[Connection], at_most_s: float) -> None:
     """Drop what clients send on these connections, bare acknowledgements aside: more requests, mostly."""
-    elements: dict[str, list[str]] = {"quiet4": [], "quiet6": []}
+    _add(host, "quiet", connections, at_most_s)
+
+
+def refuse_requests(host: Host, connections: Iterable[Connection], at_most_s: float) -> None:
+    """Answer requests on these idle connections with a reset, so that their clients ask anew on another one at once.
+
+    A dropped request is sent again after 0.2, 0.6, 1.4, 3 and 6.2 s only. Never for a connection with an answer on its
+    way: its client may send its request again because an acknowledgement was lost.
+    """
+    _add(host, "idle", connections, at_most_s)
+
+
+def _add(host: Host, kind: str, connections: Iterable[Connection], at_most_s: float) -> None:
+    elements: dict[str, list[str]] = {f"{kind}4": [], f"{kind}6": []}
     for each in connections:
         key = f"{each.local} . {each.local_port} . {each.remote} . {each.remote_port}"
-        kind = "quiet6" if ":" in each.local else "quiet4"
-        elements[kind].append(f"{key} timeout {_milliseconds(at_most_s)}")
-    lines = [f"add element {TABLE} {kind} {{ {', '.join(keys)} }}\n" for kind, keys in elements.items() if keys]
+        family = f"{kind}6" if ":" in each.local else f"{kind}4"
+        elements[family].append(f"{key} timeout {_milliseconds(at_most_s)}")
+    lines = [f"add element {TABLE} {name} {{ {', '.join(keys)} }}\n" for name, keys in elements.items() if keys]
     if lines:
         _nft(host, "".join(lines))
 

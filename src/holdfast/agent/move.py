@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from holdfast.agent.answers import Key, Picture, SeenIdle, Uploads
 from holdfast.agent.hold import GIVE_UP, MAY_HOLD, read_hold, write_hold
-from holdfast.agent.holdback import hold_back_connections, hold_back_requests, let_go, plain_addresses
+from holdfast.agent.holdback import (
+    hold_back_connections,
+    hold_back_requests,
+    let_go,
+    plain_addresses,
+    refuse_requests,
+)
 from holdfast.agent.host.port import Connection, Host
 from holdfast.agent.services.base import Node
 from holdfast.agent.steps import translated
@@ -126,6 +132,7 @@ class _Mover:
         """Hold new requests back; returns how many connections are left, and how many still wait for their answer."""
         uploads = Uploads()
         quiet: set[Key] = set()
+        refused: set[Key] = set()
         left: tuple[Connection, ...] = ()
         still_busy: tuple[Connection, ...] = ()
         sent: dict[Key, int] = {}
@@ -137,6 +144,11 @@ class _Mover:
             left, still_busy = picture.clients, picture.busy(held_ms)
             more = [each for each in uploads.sent_all(left) if each.key not in quiet]
             hold_back_requests(self._host, more, self._limit_s + _MARGIN_S)
+            # Seen idle after it was made quiet: nothing is on its way there, and nothing can come any more.
+            waiting = {each.key for each in still_busy} | refused
+            idle = [each for each in left if each.key in quiet and each.key not in waiting]
+            refuse_requests(self._host, idle, self._limit_s + _MARGIN_S)
+            refused.update(each.key for each in idle)
             quiet.update(each.key for each in more)
             before, sent = sent, {each.key: each.sent_bytes + each.unsent for each in left}
             if still_busy or more or any(before.get(key, count) != count for key, count in sent.items()):

@@ -77,6 +77,8 @@ def test_nginx_is_given_the_time_in_which_it_tries_a_busy_port_again(tmp_path: P
         (Nginx(), EMERG + "unknown directive", True),
         (Nginx(), "2026/11/21 00:38:13 [alert] 26#26: could not open error log file", True),
         (Nginx(), "2026/11/21 00:38:13 [alert] 26#26: open socket #3 left in connection 5", False),
+        (Nginx(), "2026/11/21 02:08:10 [alert] 33#33: *5 recv() failed (103: Software caused connection abort)", False),
+        (Nginx(), "2026/11/21 02:08:10 [alert] 33#33: *5 recv() failed (9: Bad file descriptor)", True),
         (Nginx(), "2026/11/21 00:38:13 [error] 26#26: *1 GET /[emerg]still could not bind", False),
         (Nginx(), "2026/11/21 00:38:13 [notice] 26#26: signal process started", False),
         (Haproxy(), "[WARNING]  (22) : Loading failure!", True),

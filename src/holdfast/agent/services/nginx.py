@@ -12,8 +12,11 @@ from holdfast.errors import ValidationFailed
 
 # At the beginning of a line only: what follows may quote a request, and with it anything.
 _BAD = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|nginx:) \[(emerg|alert)\] ")
-# A worker says this of its own kept-alive connections when it ends; the configuration has no part in it.
-_HARMLESS = re.compile(r"open socket #\d+ left in connection")
+# A worker says this of its own kept-alive connections when it ends, and of those that were ended because their address
+# left the node; the configuration has no part in it.
+_HARMLESS = re.compile(
+    r"open socket #\d+ left in connection|\[alert\] \d+#\d+: \*\d+ (recv|send|writev|readv)\(\) failed \(103: "
+)
 
 
 class Nginx(WorkerGenerations):
