@@ -89,6 +89,7 @@ if [ ! -e /etc/first-boot-is-over ]; then
     for unit in dbus.service dbus.socket getty.target console-getty.service systemd-logind.service \
         systemd-modules-load.service sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount \
         sys-fs-fuse-connections.mount dev-mqueue.mount systemd-udevd.service systemd-udev-trigger.service \
+        systemd-tmpfiles-setup.service systemd-tmpfiles-clean.timer \
         systemd-timesyncd.service systemd-resolved.service systemd-networkd.service; do
         ln -s /dev/null /etc/systemd/system/$unit
     done

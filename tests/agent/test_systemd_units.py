@@ -21,7 +21,11 @@ GOLDEN = Path(__file__).parent / "units"
 
 def as_in_golden(text: str) -> str:
     """Without what depends on where Holdfast is installed."""
-    return text.replace(sys.executable, "PYTHON").replace("ProtectHome=read-only", "ProtectHome=yes")
+    return (
+        text.replace(sys.executable, "PYTHON")
+        .replace("ProtectHome=read-only", "ProtectHome=yes")
+        .replace("PrivateTmp=no", "PrivateTmp=yes")
+    )
 
 
 def test_the_whole_texts() -> None:
@@ -40,6 +44,13 @@ def test_an_interpreter_in_a_home_can_be_read(home: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "base_prefix", str(Path(home).parents[1]))
     for name, text in unit_texts().items():
         assert ("ProtectHome=read-only" in text) is (name in OF_PYTHON), name
+
+
+def test_an_interpreter_below_tmp_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "base_prefix", "/tmp/try")
+    for name, text in unit_texts().items():
+        assert ("PrivateTmp=no" in text) is (name in OF_PYTHON), name
+        assert "ProtectSystem=strict" in text
 
 
 def test_one_unit_a_service_one_before_and_one_after_them() -> None:
@@ -75,7 +86,8 @@ def test_sandboxed_and_owned(name: str) -> None:
     # Where Holdfast itself is installed in a home, its own programs must be able to read that.
     homely = name in OF_PYTHON and "ProtectHome=read-only" in text
     home = "ProtectHome=read-only" if homely else "ProtectHome=yes"
-    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", home, "PrivateTmp=yes"):
+    private = "PrivateTmp=no" if name in OF_PYTHON and "PrivateTmp=no" in text else "PrivateTmp=yes"
+    for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", home, private):
         assert line in text.splitlines()
     assert text.count("\nCapabilityBoundingSet=") == 1
     assert text.count("\nRestrictAddressFamilies=") == 1

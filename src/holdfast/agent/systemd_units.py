@@ -240,11 +240,16 @@ def unit_texts() -> Mapping[str, str]:
 
 
 def _python_sandbox() -> str:
-    """Holdfast's own programs must see their interpreter, also where it was installed in somebody's home."""
+    """Holdfast's own programs must see their interpreter, also where it was installed in a home or below /tmp."""
     # An environment in /opt may still borrow its interpreter from a home.
     places = (sys.executable, os.path.realpath(sys.executable), sys.prefix, sys.base_prefix, __file__)
-    homely = any(Path(place).is_relative_to(home) for place in places for home in ("/home", "/root"))
-    return _SANDBOX.replace("ProtectHome=yes", "ProtectHome=read-only") if homely else _SANDBOX
+
+    def below(*folders: str) -> bool:
+        return any(Path(place).is_relative_to(folder) for place in places for folder in folders)
+
+    sandbox = _SANDBOX.replace("ProtectHome=yes", "ProtectHome=read-only") if below("/home", "/root") else _SANDBOX
+    # Without a private one, ProtectSystem=strict keeps the common /tmp read-only.
+    return sandbox.replace("PrivateTmp=yes", "PrivateTmp=no") if below("/tmp", "/var/tmp") else sandbox
 
 
 def _state_lines(name: str) -> str:
