@@ -65,3 +65,14 @@ def test_an_example_survives_its_rehearsal(spec: Path, tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "<svg" in page
     assert not [word for word in ("http://", "https://", 'src="/') if f'src="{word}' in page or f'href="{word}' in page]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2 * REHEARSED_WITHIN_S)
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a rehearsal makes network namespaces")
+@pytest.mark.parametrize("turn", range(1, 11))
+@pytest.mark.parametrize("spec", REHEARSED, ids=lambda path: path.parent.name)
+def test_an_example_survives_it_again_and_again(spec: Path, turn: int) -> None:
+    """What happens once in ten rehearsals happens to users, too."""
+    done = holdfast("rehearse", spec, within_s=REHEARSED_WITHIN_S)
+    assert done.returncode == 0, f"rehearsal {turn}:\n{done.stdout}{done.stderr}"
