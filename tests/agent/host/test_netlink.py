@@ -50,7 +50,8 @@ def test_a_connection_is_as_ss_prints_it() -> None:
 def test_an_ipv4_connection_on_a_socket_for_both_families_counts_as_ipv4() -> None:
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            server.accept()[0].close()
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        with client, accepted:
             here = netlink.tcp_connections(frozenset({"127.0.0.1"}))
             assert (client.getsockname()[1], port) in {(each.remote_port, each.local_port) for each in here}
