@@ -11,11 +11,12 @@ from tests.project.source import ROOT, modules, text_of
 
 PACKAGE = "holdfast"
 
-# Rooms by the longest name that fits; each may import itself, `errors` and `findings`, and what stands here.
+# Rooms by the longest name that fits; each may import itself, `errors`, `findings` and `netlink`, and what stands here.
 # `keepalived.to_spec` is a room of its own within keepalived.
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "findings": frozenset(),
+    "netlink": frozenset(),
     "spec": frozenset(),
     "keepalived": frozenset(),
     "bundle": frozenset(),
@@ -32,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "agent": frozenset({"protocol", "bundle", "ipvs", "vrrp", "keepalived"}),
     "alerts": frozenset({"protocol", "findings"}),
 }
-BASE = frozenset({"errors", "findings"})
+BASE = frozenset({"errors", "findings", "netlink"})
 MAY_IMPORT["controller"] = frozenset(MAY_IMPORT)
 MAY_IMPORT["lab"] = frozenset(MAY_IMPORT)
 MAY_IMPORT["cli"] = frozenset(MAY_IMPORT)
@@ -72,7 +73,7 @@ def allowed(importer: str, imported: str) -> bool:
     if imported == PACKAGE:  # its version; it imports nothing itself
         return True
     source, target = room_of(importer), room_of(imported)
-    base = frozenset({"findings"}) if source in BASE else BASE  # an error carries findings, never the other way
+    base = {"errors": frozenset({"findings"})}.get(source, frozenset() if source in BASE else BASE)
     return source == target or target in MAY_IMPORT.get(source, frozenset()) | (base - {source})
 
 
@@ -126,6 +127,9 @@ def test_the_package_itself_imports_nothing() -> None:
         ("holdfast.findings", "holdfast.errors", False),
         ("holdfast.errors", "holdfast.findings", True),
         ("holdfast.errors", "holdfast.bundle", False),
+        ("holdfast.errors", "holdfast.netlink", False),
+        ("holdfast.netlink", "holdfast.errors", False),
+        ("holdfast.agent.files", "holdfast.netlink", True),
     ],
 )
 def test_the_table_says_what_it_should(importer: str, imported: str, right: bool) -> None:

@@ -16,17 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.netlink import DONE, ERROR, attributes, messages, open_socket, send
+
 _CLONE_NEWNET = 0x40000000
-_REQUEST_DUMP = 0x1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
-_ERROR, _DONE = 2, 3
 _NEW_LINK, _DEL_LINK, _GET_LINK = 16, 17, 18
 _NEW_ADDRESS, _DEL_ADDRESS, _GET_ADDRESS = 20, 21, 22
 _GROUPS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
 _IFA_ADDRESS, _IFA_LOCAL, _IFLA_NAME = 1, 2, 3
 _IFF_LOWER_UP = 0x10000
-_RECEIVE_BUFFER = 4 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -77,11 +74,7 @@ Change = AddressChange | LinkChange
 def subscribe(netns: Path) -> socket.socket:
     """A non-blocking netlink socket that hears of every change in `netns`; raises OSError."""
     with inside(netns):
-        link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    link.bind((0, _GROUPS))
-    link.setblocking(False)
-    return link
+        return open_socket(socket.NETLINK_ROUTE, groups=_GROUPS, timeout_s=0)
 
 
 def ask_everything(link: socket.socket, what: str) -> None:
@@ -90,48 +83,32 @@ def ask_everything(link: socket.socket, what: str) -> None:
         kind, body = _GET_LINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0)
     else:
         kind, body = _GET_ADDRESS, struct.pack("=BBBBI", 0, 0, 0, 0, 0)
-    link.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
+    send(link, kind, body)
 
 
 def decode(data: bytes) -> tuple[list[Change], bool]:
     """The changes in one datagram, and whether it ends a dump."""
     changes: list[Change] = []
     ended = False
-    while len(data) >= _HEADER.size:
-        length, kind, _, _, _ = _HEADER.unpack_from(data)
-        if length < _HEADER.size:
-            break
-        payload = data[_HEADER.size : length]
-        ended = ended or kind in (_DONE, _ERROR)
+    for kind, _, _, payload in messages(data):
+        ended = ended or kind in (DONE, ERROR)
         if kind in (_NEW_LINK, _DEL_LINK):
             changes.append(_link(payload, gone=kind == _DEL_LINK))
         elif kind in (_NEW_ADDRESS, _DEL_ADDRESS) and (change := _address(payload, added=kind == _NEW_ADDRESS)):
             changes.append(change)
-        data = data[(length + 3) & ~3 :]
     return changes, ended
 
 
 def _link(payload: bytes, *, gone: bool) -> LinkChange:
     _, _, index, flags, _ = struct.unpack_from("=BxHiII", payload)
-    name = _attributes(payload[16:]).get(_IFLA_NAME, b"").rstrip(b"\0").decode(errors="replace")
+    name = attributes(payload[16:]).get(_IFLA_NAME, b"").rstrip(b"\0").decode(errors="replace")
     return LinkChange(index, name, up=bool(flags & _IFF_LOWER_UP) and not gone)
 
 
 def _address(payload: bytes, *, added: bool) -> AddressChange | None:
     family, _, _, _, index = struct.unpack_from("=BBBBI", payload)
-    attributes = _attributes(payload[8:])
-    raw = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))
+    said = attributes(payload[8:])
+    raw = said.get(_IFA_LOCAL, said.get(_IFA_ADDRESS))
     if family not in (socket.AF_INET, socket.AF_INET6) or raw is None:
         return None
     return AddressChange(index, str(ipaddress.ip_address(raw)), added)
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & 0x3FFF] = data[_ATTRIBUTE.size : length]
-        data = data[(length + 3) & ~3 :]
-    return found

@@ -1,8 +1,6 @@
 """Two questions to the kernel over netlink: which addresses there are, and how TCP connections are doing.
 
-Written out here because the agent starts often and must start fast; layouts: linux/rtnetlink.h,
-linux/inet_diag.h,
-linux/tcp.h.
+Layouts: linux/rtnetlink.h, linux/inet_diag.h, linux/tcp.h.
 """
 
 from __future__ import annotations
@@ -10,61 +8,26 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
 
 from holdfast.agent.host.port import Connection, LocalAddress
+from holdfast.netlink import attributes, dump
 
 _NETLINK_ROUTE, _NETLINK_SOCK_DIAG = 0, 4
-_REQUEST_DUMP = 0x1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
-_ERROR, _DONE = 2, 3
 _GETADDR, _SOCK_DIAG_BY_FAMILY = 22, 20
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _DIAG_INFO = 2  # INET_DIAG_INFO: struct tcp_info
 _ESTABLISHED, _SYN_RECV, _FIN_WAIT1, _CLOSE_WAIT, _LAST_ACK, _CLOSING, _NEW_SYN_RECV = 1, 3, 4, 8, 9, 11, 12
 _LEAVING = frozenset({_FIN_WAIT1, _LAST_ACK, _CLOSING})  # closed by the program, with data still in the kernel perhaps
 _STATES = sum(1 << state for state in (_ESTABLISHED, _SYN_RECV, _CLOSE_WAIT, _NEW_SYN_RECV, *_LEAVING))
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
-_TIMEOUT_S = 5.0
-
-
-def _dump(protocol: int, kind: int, body: bytes) -> Iterator[bytes]:
-    """The payload of each answer; raises OSError when the kernel refuses or does not answer in time."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as link:
-        link.settimeout(_TIMEOUT_S)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        link.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
-        while True:  # ends: with NLMSG_DONE, an error, or the time limit
-            data = link.recv(1 << 18)
-            while len(data) >= _HEADER.size:
-                length, answer, _, _, _ = _HEADER.unpack_from(data)
-                if answer == _DONE or length < _HEADER.size:
-                    return
-                if answer == _ERROR:
-                    code = struct.unpack_from("=i", data, _HEADER.size)[0]
-                    raise OSError(-code, "netlink request refused")
-                yield data[_HEADER.size : length]
-                data = data[(length + 3) & ~3 :]
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & 0x3FFF] = data[_ATTRIBUTE.size : length]
-        data = data[(length + 3) & ~3 :]
-    return found
 
 
 def local_addresses() -> frozenset[LocalAddress]:
     """Every address of every interface, with its prefix length; raises OSError."""
     found = set()
-    for payload in _dump(_NETLINK_ROUTE, _GETADDR, struct.pack("=BBBBI", 0, 0, 0, 0, 0)):
+    for payload in dump(_NETLINK_ROUTE, _GETADDR, struct.pack("=BBBBI", 0, 0, 0, 0, 0)):
         family, prefix, _, _, index = struct.unpack_from("=BBBBI", payload)
-        attributes = _attributes(payload[8:])
-        raw = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))
+        said = attributes(payload[8:])
+        raw = said.get(_IFA_LOCAL, said.get(_IFA_ADDRESS))
         if family not in (socket.AF_INET, socket.AF_INET6) or raw is None:
             continue
         try:
@@ -82,7 +45,7 @@ def tcp_connections(addresses: frozenset[str]) -> tuple[Connection, ...]:
         body = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, 1 << (_DIAG_INFO - 1), 0, _STATES)
         found += [
             connection
-            for payload in _dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, body)
+            for payload in dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, body)
             if (connection := _connection(payload)).local in addresses
         ]
     return tuple(found)
@@ -93,7 +56,7 @@ def _connection(payload: bytes) -> Connection:
     local_port, remote_port = struct.unpack_from("!HH", payload, 4)
     width = 4 if family == socket.AF_INET else 16
     unread, unsent = struct.unpack_from("=II", payload, 56)
-    info = _attributes(payload[72:]).get(_DIAG_INFO, b"")
+    info = attributes(payload[72:]).get(_DIAG_INFO, b"")
     since_sent, _, since_received = struct.unpack_from("=III", info, 44) if len(info) >= 56 else (0, 0, 0)
     sent, received = struct.unpack_from("=QQ", info, 120) if len(info) >= 136 else (0, 0)
     return Connection(
