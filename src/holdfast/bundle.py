@@ -24,6 +24,8 @@ SERVICE_STATE_DIR = f"{RUN_DIR}/service-state"  # one file per service: 0 while 
 TRACK_DIR = f"{STATE_DIR}/track"  # files of `keeps_while: - file: NAME`, fed by the operator's own programs
 NGINX_SERVERS_DIR = f"{CONFIG_DIR}/nginx/servers"  # UPSTREAM.conf: the servers of a pool that the prober asks
 PROBER_FILE = f"{CONFIG_DIR}/prober/pools.json"  # what it asks them: ProbedPools
+WEIGHT_DIR = f"{STATE_DIR}/weight"  # VIRTUAL_SERVER/SERVER: what is added to a real server's weight, by overrides
+NETWORK_FILE = f"{CONFIG_DIR}/network/network.json"  # NodeNetwork: what a real server carries
 TLS_DIR = f"{CONFIG_DIR}/tls"  # NAME.crt and NAME.key, put there by the operator, never by a bundle
 
 OWNERSHIP_LINE = "Managed by Holdfast"  # each file's first line contains it, behind the format's comment sign
@@ -36,6 +38,7 @@ class Service(StrEnum):
     """A program that a bundle configures. How it is checked, started and judged lives in agent/services."""
 
     SYSCTL = "sysctl"
+    NETWORK = "network"  # addresses on lo, tunnels, the default route of real servers: Holdfast's own, over `ip`
     NFTABLES = "nftables"
     NGINX = "nginx"
     HAPROXY = "haproxy"
@@ -151,11 +154,78 @@ class VrrpExpectation(_Frozen):
     preempts: bool = True
 
 
+class NetworkAddress(_Frozen):
+    """A virtual address that a real server takes: a host prefix (`10.0.0.3/32`) on `device`."""
+
+    address: Annotated[str, Field(max_length=64)]
+    device: SafeName
+
+
+class NetworkTunnel(_Frozen):
+    """A device that unwraps what directors send: `kind` is ipip, ip6tnl, gre, ip6gre or gue (with a UDP port)."""
+
+    device: SafeName
+    kind: Annotated[str, StringConstraints(pattern=r"^(ipip|ip6tnl|gre|ip6gre|gue|gue6)$")]
+    port: _Port | None = None
+
+
+class NetworkGateway(_Frozen):
+    """The default route of a family, by way of `address` on `device`."""
+
+    address: IPv4Address | IPv6Address
+    device: SafeName
+
+
+class NodeNetwork(_Frozen):
+    """NETWORK_FILE. JSON has no comments, so the first key says whose the file is."""
+
+    ownership: str = Field(alias="_", max_length=500)
+    tunnels: Annotated[tuple[NetworkTunnel, ...], Field(max_length=20)] = ()
+    addresses: Annotated[tuple[NetworkAddress, ...], Field(max_length=2000)] = ()
+    gateways: Annotated[tuple[NetworkGateway, ...], Field(max_length=2)] = ()
+
+
+class RealServerExpectation(_Frozen):
+    """A real server in the kernel's table. `weight` is the base, `weight_file` the override that is added to it."""
+
+    name: SafeName
+    address: IPv4Address | IPv6Address
+    port: Annotated[int, Field(ge=0, le=65535)]
+    weight: Annotated[int, Field(ge=0, le=65535)]
+    upper: Annotated[int, Field(ge=0)] = 0
+    lower: Annotated[int, Field(ge=0)] = 0
+    weight_file: AbsolutePath
+
+
+class VirtualServerExpectation(_Frozen):
+    """A virtual server in the kernel's table: an address and a port, or a mark."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,150}$")]
+    source: SafeName  # the entry of the spec
+    group: SafeName
+    address: IPv4Address | IPv6Address | None = None
+    port: _Port | None = None
+    mark: Annotated[int, Field(ge=1, le=0xFFFFFFFF)] | None = None
+    family: Annotated[int, Field(ge=4, le=6)]
+    protocol: Annotated[str, StringConstraints(pattern=r"^(tcp|udp|sctp)$")]
+    forward: Annotated[str, StringConstraints(pattern=r"^(nat|dr|tun)$")]
+    tunnel: Annotated[str, StringConstraints(pattern=r"^(ipip|gre|gue)$")] = "ipip"
+    tunnel_port: _Port | None = None
+    scheduler: SafeName
+    flags: tuple[SafeName, ...] = ()
+    persistence_s: Annotated[int, Field(ge=1)] | None = None
+    persistence_prefix: Annotated[int, Field(ge=1, le=128)] | None = None
+    one_packet: bool = False
+    servers: tuple[RealServerExpectation, ...]
+    sorry: tuple[IPv4Address | IPv6Address, _Port] | None = None
+
+
 class Expectations(_Frozen):
     """What must be true of the node once the bundle is applied."""
 
     listeners: tuple[ListenerExpectation, ...] = ()
     vrrp: tuple[VrrpExpectation, ...] = ()
+    virtual_servers: tuple[VirtualServerExpectation, ...] = ()
 
 
 class PolicyNames(_Frozen):
@@ -175,6 +245,7 @@ class Bundle(_Frozen):
     state_files: tuple[AbsolutePath, ...] = ()  # created with "0" where absent, never overwritten
     expected: Expectations = Expectations()
     policy_names: PolicyNames = PolicyNames()
+    kernel_modules: tuple[SafeName, ...] = ()  # what the kernel must have, or be able to load, before anything changes
 
     def to_json(self) -> str:
         """The one serialised form: stable, so that it can be hashed and compared."""

@@ -7,9 +7,9 @@ message still loads.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.bundle import Bundle, HeldAddress, SafeName, Service, VrrpExpectation
 
@@ -26,8 +26,11 @@ __all__ = [
     "MoveReport",
     "NodeStatus",
     "Outcome",
+    "OverrideKind",
+    "Overrides",
     "PoolFacts",
     "ServerFacts",
+    "ServerOverride",
     "ServiceFacts",
     "StageReport",
     "VrrpExpectation",
@@ -175,6 +178,37 @@ class MoveReport(_Message):
     cut: int = 0
     reset: int = 0
     detail: str = ""
+
+
+class OverrideKind(StrEnum):
+    """What an operator decided about one server for a while."""
+
+    DRAINED = "drained"  # no new connections, those that it has may end
+    SUSPENDED = "suspended"  # out of the table at once
+    WEIGHT = "weight"  # another weight than the spec's
+
+
+class ServerOverride(_Message):
+    """An override of a real server, in one virtual server (the spec's entry) or, without one, in all.
+
+    `server` is NODE:PORT or ADDRESS:PORT as the spec writes it. `since` and `until` are RFC 3339 times in UTC.
+    """
+
+    server: Annotated[str, Field(max_length=300)]
+    virtual_server: SafeName | None = None
+    kind: OverrideKind
+    weight: Annotated[int, Field(ge=0, le=65535)] | None = None
+    who: Annotated[str, Field(max_length=100)] = ""
+    why: Annotated[str, Field(max_length=500)] = ""
+    since: Annotated[str, Field(max_length=40)] = ""
+    until: Annotated[str, Field(max_length=40)] | None = None
+
+
+class Overrides(_Message):
+    """All that is overridden on a node: it replaces what the node knew, and survives reloads and rollbacks."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    servers: Annotated[tuple[ServerOverride, ...], Field(max_length=10_000)] = ()
 
 
 class InterfaceFacts(_Message):

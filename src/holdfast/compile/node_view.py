@@ -175,6 +175,136 @@ class MailView:
 
 
 @dataclass(frozen=True)
+class TunnelView:
+    """How packets are wrapped: `ipip`, `gre` or `gue` (then with a UDP port)."""
+
+    kind: str
+    port: int | None
+    checksum: bool
+
+
+@dataclass(frozen=True)
+class RealServerView:
+    """A server of a virtual server, as its directors see it. `name` is unique in its virtual server (`rs01-80`).
+
+    `weight_file` is the track file that drains it and changes its weight without a reload: value × 1 is added.
+    """
+
+    name: str
+    node: str | None  # None for a bare address
+    address: Address
+    port: int  # 0 with a mark: the client's own port is kept
+    weight: int
+    upper: int | None  # connections above which it gets no new ones
+    lower: int | None  # and below which it does again
+    weight_file: str
+
+
+@dataclass(frozen=True)
+class SorryView:
+    """Who answers when the quorum is lost."""
+
+    address: Address
+    port: int
+    forward: str | None
+
+
+@dataclass(frozen=True)
+class VirtualServerView:
+    """One `virtual_server` of IPVS: one address and port, or one mark. A spec's entry with several becomes several.
+
+    `name` is unique on the node and stable (`shop`, `shop-10-0-0-3-443`, `shop-v6`); `source` is the entry's own.
+    """
+
+    name: str
+    source: str
+    group: str  # the VRRP group whose members are the directors
+    address: Address | None
+    port: int | None
+    mark: int | None
+    family: int
+    protocol: str
+    forward: str
+    tunnel: TunnelView
+    scheduler: str
+    flags: tuple[str, ...]  # as keepalived and ipvsadm name them: sh-port, mh-fallback …
+    persistence_s: int | None
+    persistence_prefix: int | None  # None: the whole address
+    one_packet: bool
+    servers: tuple[RealServerView, ...]
+    check: Check | None
+    sorry: SorryView | None
+    quorum: int
+    hysteresis: int
+    quorum_hooks: tuple[tuple[str, str], ...]  # (gained | lost, policy name)
+    starts_down: bool
+    weightless: bool
+    hooks: tuple[tuple[str, str], ...]  # (up | down, policy name)
+    mail: bool
+
+
+@dataclass(frozen=True)
+class MarkView:
+    """Packets that nftables marks, so that one virtual server takes them all."""
+
+    mark: int
+    address: Address
+    protocol: str
+    first_port: int
+    last_port: int
+    virtual_server: str
+
+
+@dataclass(frozen=True)
+class SyncView:
+    """The connection synchronisation of a director: where, and which number on the wire."""
+
+    interface: str
+    id: int
+
+
+@dataclass(frozen=True)
+class ServedAddress:
+    """A virtual address that this node takes as a real server, and how its packets arrive there.
+
+    dr: on `lo`; tun: on the tunnel's device (tunl0, ip6tnl0, a gre or gue device).
+    """
+
+    address: Address
+    forward: str
+    tunnel: TunnelView
+    interface: str  # where the directors' packets come in
+    virtual_server: str
+
+
+@dataclass(frozen=True)
+class GatewayView:
+    """The default route of a real server behind NAT: the floating inner address of its directors."""
+
+    address: Address
+    interface: str
+    virtual_server: str
+
+
+@dataclass(frozen=True)
+class RealServerRole:
+    """What this node has to be as a real server."""
+
+    served: tuple[ServedAddress, ...] = ()
+    gateways: tuple[GatewayView, ...] = ()
+
+
+@dataclass(frozen=True)
+class DirectorRole:
+    """What this node has to be as a director."""
+
+    virtual_servers: tuple[VirtualServerView, ...] = ()
+    marks: tuple[MarkView, ...] = ()
+    sync: SyncView | None = None
+    end_sessions_of_drained: bool = True
+
+
+@dataclass(frozen=True)
 class NodeView:
     """One node, resolved.
 
@@ -188,6 +318,8 @@ class NodeView:
     mail: MailView | None
     process_events: bool
     gateways: frozenset[Address]  # gateways of the networks that the node is on
+    director: DirectorRole = DirectorRole()
+    real_server: RealServerRole = RealServerRole()
 
     def engines(self, engine: str) -> tuple[ProxyView, ...]:
         """The node's proxies of one engine."""

@@ -11,6 +11,7 @@ from .pools import Pool
 from .proxies import Proxy
 from .sites import Site
 from .values import Duration, Frozen, Name, split_host_port
+from .virtual_servers import Directors, VirtualServer
 from .vrrp import VrrpGroup
 
 EmailAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$")]
@@ -70,5 +71,7 @@ class ClusterSpec(Frozen):
     pools: dict[Name, Pool] = {}
     sites: dict[Name, Site] = {}
     proxies: dict[Name, Proxy] = {}
+    virtual_servers: dict[Name, VirtualServer] = {}
+    directors: Directors = Directors()
     notify: Notify = Notify()
     objectives: Objectives = Objectives()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.agent.admission import haproxy, keepalived, nftables, nginx, prober, sysctl
+from holdfast.agent.admission import haproxy, keepalived, network, nftables, nginx, prober, sysctl
 from holdfast.agent.admission.files import check_files, service_of
 from holdfast.agent.policy import Policy
 from holdfast.bundle import Bundle, BundleFile, Service
@@ -23,6 +23,8 @@ def _check_content(file: BundleFile, bundle: Bundle, policy: Policy) -> list[Fin
     match service_of(file):
         case Service.SYSCTL:
             return sysctl.check(file)
+        case Service.NETWORK:
+            return network.check(file)
         case Service.NFTABLES:
             return nftables.check(file)
         case Service.NGINX:
