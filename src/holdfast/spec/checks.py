@@ -1,14 +1,17 @@
-"""Health checks: one dialect for what a VRRP group needs and for what a pool's servers are asked."""
+"""Health checks: one dialect for what a VRRP group needs and for what the servers behind an address are asked."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from .patterns import Literally, Regex
 from .values import (
     Count,
+    Duration,
     Frozen,
     InterfaceName,
     PolicyName,
@@ -25,6 +28,11 @@ from .values import (
 # Without "$", "!" and quotes, which mean something of their own in the engines' files; %24, %21, %27 say the same.
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~&()*+,;=:@%/?-]{0,500}$")]
 StatusCode = Annotated[int, Field(ge=100, le=599, strict=True)]
+DNS_PATTERN = r"^(\.|([A-Za-z0-9_-]{1,63}\.){0,20}[A-Za-z0-9_-]{1,63}\.?)$"
+DnsName = Annotated[str, StringConstraints(pattern=DNS_PATTERN, max_length=253)]
+HostText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$")]
+HEX_PATTERN = r"^([0-9A-Fa-f]{2}){1,255}$"
+HEX_MASK_PATTERN = r"^([0-9A-FXa-fx]{2}){1,255}$"
 OnLoss = Literal["release", "yield"]
 
 
@@ -37,30 +45,145 @@ class Timing(Frozen):
     rise: Count = 2
 
 
+class StatusRange(ShortForm):
+    """A status code, `404`, or several in a row, `200-299`."""
+
+    short_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"type": "integer", "minimum": 100, "maximum": 599},
+            {"type": "string", "pattern": "^[1-5][0-9]{2}-[1-5][0-9]{2}$"},
+        ]
+    }
+
+    first: StatusCode
+    last: StatusCode
+
+    @classmethod
+    def from_short(cls, value: Any) -> Any:
+        """`404` or `200-299`."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not 100 <= value <= 599:
+                raise WrongError(f"{shown(value)} is not a status code", "write a number from 100 to 599")
+            return {"first": value, "last": value}
+        found = re.fullmatch("([1-5][0-9]{2})-([1-5][0-9]{2})", value) if isinstance(value, str) else None
+        if found is None:
+            hint = "write a number such as 200, or a range such as 200-299"
+            raise WrongError(f"{shown(value)} is not a status code", hint)
+        if found[1] > found[2]:
+            raise WrongError(f"{shown(value)} ends before it begins", f"write {found[2]}-{found[1]}")
+        return {"first": int(found[1]), "last": int(found[2])}
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    @property
+    def codes(self) -> range:
+        """Every status code of the range."""
+        return range(self.first, self.last + 1)
+
+
+class BodyMatch(ShortForm):
+    """What an answer's body must hold: a text, a regular expression, or an MD5 digest of the whole of it."""
+
+    short_schema: ClassVar[dict[str, Any]] = {"type": "string"}
+
+    contains: Literally | None = None
+    matches: Regex | None = None
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+
+    @classmethod
+    def from_short(cls, value: Any) -> Any:
+        """A text that it contains."""
+        return {"contains": value}
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> BodyMatch:
+        if sum(value is not None for value in (self.contains, self.matches, self.digest)) != 1:
+            raise WrongError("not exactly one condition", "write one of `contains`, `matches` and `digest`")
+        return self
+
+
+ASKED = ("http", "https", "tcp", "smtp", "dns", "udp", "ping", "script")
+# Which questions a field says something about; what is in none of the lists holds for all.
+_FIELDS_OF: Mapping[str, tuple[str, ...]] = {
+    "host": ("http", "https"),
+    "expect": ("http", "https"),
+    "body": ("http", "https"),
+    "type": ("dns",),
+    "helo": ("smtp",),
+    "payload": ("udp",),
+    "answer": ("udp",),
+    "port": ("http", "https", "tcp", "smtp", "dns", "udp"),
+}
+
+
 class Check(Timing):
-    """A check of a pool's servers: exactly one of `http` (a path) and `tcp: true`."""
+    """What a server is asked: exactly one of `http` and `https` (a path), `tcp`, `smtp`, `dns` (a name), `udp`, `ping`
+    and `script` (a name out of the policy of the node that asks).
+
+    `fall` bad answers in a row take a server out, `rise` good ones bring it back.
+    """
 
     every: PositiveDuration = 2000
     fall: Count = 3
+    retry_every: PositiveDuration | None = Field(
+        None, description="after a bad answer: asked again this soon; like `every` if left out"
+    )
+    delay: Duration | None = Field(None, description="the first question comes within this time, at random")
     http: UrlPath | None = None
+    https: UrlPath | None = None
     tcp: Literal[True] | None = None
+    smtp: Literal[True] | None = None
+    dns: DnsName | None = Field(None, description="the name that is asked for; `.` is the root")
+    udp: Literal[True] | None = None
+    ping: Literal[True] | None = None
+    script: PolicyName | None = None
     port: Port | None = Field(None, description="asked on this port instead of the server's own")
     host: Text | None = Field(None, description="Host header of the question; the server's address if left out")
-    expect: Annotated[tuple[StatusCode, ...], Field(max_length=20)] = Field(
-        (), description="status codes that count as good; 200 to 399 if left out"
+    expect: Annotated[tuple[StatusRange, ...], Field(max_length=20)] = Field(
+        (), description="status codes that count as good, such as 200 or 200-299; 200 to 399 if left out"
+    )
+    body: BodyMatch | None = Field(None, description="what the answer's body must hold")
+    type: Literal["A", "AAAA", "CNAME", "MX", "NS", "SOA", "TXT"] = Field("SOA", description="of a dns question")
+    helo: HostText | None = Field(None, description="the name that an smtp check calls itself")
+    payload: Annotated[str, StringConstraints(pattern=HEX_PATTERN)] | None = Field(
+        None, description="what a udp check sends, in hexadecimal digits"
+    )
+    answer: Literal["any"] | Annotated[str, StringConstraints(pattern=HEX_MASK_PATTERN)] | None = Field(
+        None, description="what it must receive: `any`, or hexadecimal digits, x for any; nothing if left out"
     )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Check:
-        if (self.http is None) == (self.tcp is None):
-            given = "both" if self.tcp else "none"
-            raise WrongError(f"a check is either `http` or `tcp`, here {given}", "write `http: /path`, or `tcp: true`")
-        if self.tcp and (self.host or self.expect):
-            field = "expect" if self.expect else "host"
-            raise WrongError(
-                f"`{field}` belongs to an http check", f"remove `{field}`, or ask `http: /path`", at=(field,)
-            )
+        given = [kind for kind in ASKED if getattr(self, kind) is not None]
+        if len(given) != 1:
+            said = " and ".join(f"`{kind}`" for kind in given) or "none"
+            hint = f"write exactly one of {', '.join(ASKED)}, such as `http: /path` or `tcp: true`"
+            raise WrongError(f"a check asks exactly one question, here {said}", hint)
+        for field, kinds in _FIELDS_OF.items():
+            if field in self.model_fields_set and self.kind not in kinds:
+                belongs = f"{'an' if kinds[0] == 'http' else 'a'} {' or '.join(kinds)}"
+                ask = "`http: /path`" if kinds[0] == "http" else f"`{kinds[0]}`"
+                message = f"`{field}` belongs to {belongs} check"
+                if field == "port":
+                    message = f"a {self.kind} check knows no port"
+                raise WrongError(message, f"remove `{field}`, or ask {ask}", at=(field,))
         return self
+
+    @property
+    def kind(self) -> str:
+        """Which of the eight it is."""
+        return next(kind for kind in ASKED if getattr(self, kind) is not None)
+
+    @property
+    def path(self) -> str | None:
+        """The path of an http or https check."""
+        return self.http or self.https
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Every status code that counts as good; empty where the usual ones do, 200 to 399."""
+        return tuple(sorted({code for expected in self.expect for code in expected.codes}))
 
 
 class HttpTarget(ShortForm):

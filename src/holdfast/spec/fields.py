@@ -7,8 +7,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from .pools import Server
 from .positions import Path
+from .servers import ServerAddress
 
 
 def known_fields(root: type[BaseModel], data: Any, path: Path) -> list[str]:
@@ -21,7 +21,8 @@ def known_fields(root: type[BaseModel], data: Any, path: Path) -> list[str]:
     for model in models:
         if isinstance(model, type) and issubclass(model, BaseModel):
             written = [info.alias or name for name, info in model.model_fields.items()]
-            names += ["address", *written[2:]] if model is Server else written  # `address` is split into host and port
+            # `address` is split into host and port
+            names += ["address", *written[2:]] if issubclass(model, ServerAddress) else written
     return list(dict.fromkeys(names))
 
 

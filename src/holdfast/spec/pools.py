@@ -2,76 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, field_validator, model_validator
 
 from .checks import Check
-from .values import (
-    Count,
-    Frozen,
-    Port,
-    PositiveDuration,
-    ShortForm,
-    Text,
-    WrongError,
-    join_host_port,
-    shown,
-    split_host_port,
-)
+from .servers import Server, need_port
+from .values import Count, Frozen, PositiveDuration, WrongError
 
 RetryCondition = Literal[
     "error", "timeout", "http_403", "http_404", "http_429", "http_500", "http_502", "http_503", "http_504"
 ]
 Balance = Literal["round_robin", "least_connections", "source"]
-
-
-class Server(ShortForm):
-    """One server of a pool or a virtual server: a node's name or an address, and a port."""
-
-    short_schema: ClassVar[dict[str, Any]] = {"type": "string", "examples": ["web01:80", "[fd00::1]:80"]}
-
-    host: Text
-    port: Port
-    weight: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
-    max_connections: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
-    backup: bool = Field(False, description="gets traffic only when no other server is up")
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`web01:80`."""
-        return {"address": value}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        short, long = super().__get_pydantic_json_schema__(core, handler)["anyOf"]
-        parts = {name: part for name, part in long["properties"].items() if name not in ("host", "port")}
-        return {"anyOf": [short, {**long, "properties": {"address": short, **parts}, "required": ["address"]}]}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        value = value if isinstance(value, dict | Server) else cls.from_short(value)
-        if isinstance(value, dict) and "address" in value:
-            rest = {key: item for key, item in value.items() if key != "address"}
-            if not isinstance(value["address"], str):
-                raise WrongError(
-                    f"{shown(value['address'])} is not NODE:PORT or IP:PORT", "write it as web01:80", at=("address",)
-                )
-            host, port = _split_at_address(value["address"])
-            return {"host": host, "port": port, **rest}
-        if isinstance(value, dict) and not {"host", "port"} <= value.keys():
-            raise WrongError("a server has no address", "add `address: NODE:PORT`, such as web01:80")
-        return value
-
-
-def _split_at_address(text: str) -> tuple[str, int]:
-    try:
-        return split_host_port(text)
-    except WrongError as wrong:
-        raise WrongError(str(wrong), wrong.hint, at=("address",)) from None
 
 
 class Pool(Frozen):
@@ -94,13 +36,36 @@ class Pool(Frozen):
     def _no_server_twice(cls, servers: tuple[Server, ...]) -> tuple[Server, ...]:
         seen: set[tuple[str, int]] = set()
         for place, server in enumerate(servers):
+            need_port(server, (place,))
+            if server.weight > 256:
+                hint = "write 256 or less: the weights of a pool count in proportion to each other"
+                raise WrongError(f"{server.weight} is too large for a pool", hint, at=(place, "weight"))
+            if server.resume_below is not None:
+                hint = "remove it: a proxy goes on as soon as the server is below `max_connections`"
+                raise WrongError("only virtual servers know `resume_below`", hint, at=(place, "resume_below"))
             if (server.host, server.port) in seen:
-                name = join_host_port(server.host, server.port)
-                raise WrongError(f"{name} is in the pool twice", "remove one, or give it a `weight`", at=(place,))
+                raise WrongError(
+                    f"{server.written} is in the pool twice", "remove one, or give it a `weight`", at=(place,)
+                )
             seen.add((server.host, server.port))
         if all(server.backup for server in servers):
             raise WrongError("every server is a backup", "at least one has to be without `backup: true`")
         return servers
+
+    @field_validator("check", mode="after")
+    @classmethod
+    def _both_engines_ask(cls, check: Check | None) -> Check | None:
+        """One meaning in both engines: nginx's prober asks as HAProxy does, and nothing more."""
+        if check is None:
+            return None
+        if check.kind not in ("http", "tcp"):
+            hint = "ask `http: /path` or `tcp: true`; a virtual server's check knows the other questions"
+            raise WrongError(f"the servers of a pool are not asked by `{check.kind}`", hint, at=(check.kind,))
+        for field in ("body", "retry_every", "delay"):
+            if field in check.model_fields_set:
+                hint = f"remove `{field}`: only the checks of virtual servers know it"
+                raise WrongError(f"the check of a pool knows no `{field}`", hint, at=(field,))
+        return check
 
     @model_validator(mode="after")
     def _enough(self) -> Pool:

@@ -193,7 +193,7 @@ _NEAR = 0.7
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """The nearest name, and unless it is very near, all of them; empty where nothing is known."""
-    near = [SYNONYMS[name]] if SYNONYMS.get(name) in known else []
+    near = [word for word in SYNONYMS.get(name, "").split() if word in known]
     if near:
         return f"did you mean '{near[0]}'?"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

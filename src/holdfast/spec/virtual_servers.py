@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from .checks import Check
-from .pools import Server
-from .proxies import ListenOn
-from .values import Frozen, InterfaceName, Name, PolicyName, Port, PositiveDuration, ShortForm, split_host_port
+from .servers import Server, ServerAddress, need_port
+from .values import (
+    Frozen,
+    InterfaceName,
+    Name,
+    PolicyName,
+    Port,
+    PositiveDuration,
+    ShortForm,
+    WrongError,
+    as_address,
+    shown,
+    split_host_port,
+)
 
 Protocol = Literal["tcp", "udp", "sctp"]
 ForwardingMethod = Literal["nat", "dr", "tun"]
@@ -18,12 +30,47 @@ SchedulerFlag = Literal["port", "fallback"]
 Mark = Annotated[int, Field(ge=1, le=0x7FFFFFFF, strict=True)]
 
 
-class PortRange(Frozen):
-    """`GROUP:8000-8100` or `GROUP.ADDRESS:8000-8100`: several ports of a floating address."""
+class TakenPorts(ShortForm):
+    """What a virtual server takes: `GROUP:80`, `GROUP.ADDRESS:80`, `GROUP:8000-8100`, or a floating address itself."""
 
-    target: str
+    short_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": "^.{1,100}:[0-9]{1,5}(-[0-9]{1,5})?$",
+        "examples": ["www:80", "gate.vip:80", "www:8000-8100"],
+    }
+
+    target: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     first: Port
     last: Port
+
+    @classmethod
+    def from_short(cls, value: Any) -> Any:
+        """Split TARGET:PORT and TARGET:FIRST-LAST."""
+        if not isinstance(value, str):
+            raise WrongError(f"{shown(value)} is not GROUP:PORT", "write it as 'www:80' or 'www:8000-8100'")
+        several = re.fullmatch(r"(.*:[0-9]{1,5})\s*-\s*([0-9]{1,5})", value)
+        target, first = split_host_port(several[1] if several else value, "'www:80'")
+        last = int(several[2]) if several else first
+        if not 1 <= last <= 65535:
+            raise WrongError(f"'{last}' is not a port", "a port is a number from 1 to 65535")
+        if last < first:
+            raise WrongError(f"{shown(value)} ends before it begins", f"write {last}-{first}")
+        return {"target": target, "first": first, "last": last}
+
+    @property
+    def group(self) -> str | None:
+        """The VRRP group meant, or None for a literal address."""
+        return None if as_address(self.target) else self.target.partition(".")[0]
+
+    @property
+    def address_name(self) -> str | None:
+        """The name of one address of the group, or None for all of them."""
+        return None if as_address(self.target) else self.target.partition(".")[2] or None
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it takes more than one port."""
+        return self.first != self.last
 
 
 class Scheduler(ShortForm):
@@ -32,7 +79,7 @@ class Scheduler(ShortForm):
     short_schema: ClassVar[dict[str, Any]] = {"type": "string", "enum": list(get_args(SchedulerName))}
 
     name: SchedulerName = "wlc"
-    flags: tuple[SchedulerFlag, ...] = ()
+    flags: Annotated[tuple[SchedulerFlag, ...], Field(max_length=2)] = ()
 
     @classmethod
     def from_short(cls, value: Any) -> Any:
@@ -52,9 +99,17 @@ class Persistence(ShortForm):
         """`10m`."""
         return {"keeps": value}
 
+    @model_validator(mode="after")
+    def _whole_seconds(self) -> Persistence:
+        if self.keeps % 1000:
+            raise WrongError("the kernel counts persistence in whole seconds", "write 1s or more", at=("keeps",))
+        return self
+
 
 class Tunnel(ShortForm):
     """How packets are wrapped on their way to a real server: `ipip`, `gre`, or `{kind: gue, port: 6080}`."""
+
+    short_schema: ClassVar[dict[str, Any]] = {"type": "string", "enum": ["ipip", "gre"]}
 
     kind: Literal["ipip", "gre", "gue"] = "ipip"
     port: Port | None = Field(None, description="UDP port of gue")
@@ -65,9 +120,21 @@ class Tunnel(ShortForm):
         """`ipip`."""
         return {"kind": value}
 
+    @model_validator(mode="after")
+    def _sound(self) -> Tunnel:
+        if self.kind == "gue" and self.port is None:
+            raise WrongError("gue wraps packets into UDP, and needs a port", "write `tunnel: {kind: gue, port: 6080}`")
+        if self.kind != "gue" and self.port is not None:
+            raise WrongError(f"{self.kind} knows no port", "remove `port`, or write `kind: gue`", at=("port",))
+        if self.kind == "ipip" and self.checksum:
+            raise WrongError("ipip knows no checksum", "remove `checksum`, or take gre or gue", at=("checksum",))
+        return self
+
 
 class Quorum(ShortForm):
     """`2`: the virtual server is in service while servers of this total weight are up."""
+
+    short_schema: ClassVar[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 
     weight: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1
     hysteresis: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 0
@@ -80,24 +147,33 @@ class Quorum(ShortForm):
         return {"weight": value}
 
 
-class Sorry(ShortForm):
-    """`web03:8080`: who answers when the quorum is lost."""
+class Sorry(ServerAddress):
+    """`web03:8080`: who answers when the quorum is lost; forwarded like the others, unless `forward` says otherwise."""
 
-    host: str
-    port: Port
     forward: ForwardingMethod | None = None
 
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`web03:8080`."""
-        host, port = split_host_port(value)
-        return {"host": host, "port": port}
+
+class ServerHooks(Frozen):
+    """What the directors run when a server's check changes its mind: names out of their own policy."""
+
+    up: PolicyName | None = None
+    down: PolicyName | None = None
+
+
+def _one_or_more(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 class VirtualServer(Frozen):
-    """One service at layer 4: what is taken, how it is forwarded, and to whom."""
+    """One service at layer 4: what is taken, how it is forwarded, and to whom.
 
-    on: tuple[ListenOn | PortRange, ...] = Field((), description="GROUP:PORT, GROUP.ADDRESS:PORT, ranges of ports")
+    Its directors are the members of the VRRP group that `on` names.
+    """
+
+    on: Annotated[
+        Annotated[tuple[TakenPorts, ...], Field(max_length=500)],
+        BeforeValidator(_one_or_more, json_schema_input_type=TakenPorts | list[TakenPorts]),
+    ] = Field((), description="GROUP:PORT, GROUP.ADDRESS:PORT, ranges of ports; one or a list")
     mark: Mark | None = Field(None, description="instead of `on`: what the operator's own firewall rules have marked")
     group: Name | None = Field(None, description="with `mark`: the VRRP group whose members are the directors")
     protocol: Protocol = "tcp"
@@ -105,7 +181,7 @@ class VirtualServer(Frozen):
     tunnel: Tunnel = Tunnel()
     scheduler: Scheduler = Scheduler()
     persistence: Persistence | None = None
-    one_packet: bool = False
+    one_packet: bool = Field(False, description="every packet is scheduled by itself; for udp")
     servers: Annotated[tuple[Server, ...], Field(min_length=1, max_length=2000)]
     check: Check | None = None
     sorry: Sorry | None = None
@@ -114,8 +190,52 @@ class VirtualServer(Frozen):
     failed: Literal["removed", "weightless"] = Field(
         "removed", description="`weightless`: a failed server keeps its connections and gets no new ones"
     )
-    hooks_up: PolicyName | None = None
-    hooks_down: PolicyName | None = None
+    hooks: ServerHooks = ServerHooks()
+
+    @field_validator("servers", mode="after")
+    @classmethod
+    def _servers_once(cls, servers: tuple[Server, ...]) -> tuple[Server, ...]:
+        seen: set[tuple[str, int]] = set()
+        for place, server in enumerate(servers):
+            if (server.host, server.port) in seen:
+                hint = "remove one, or give it a `weight`"
+                raise WrongError(f"{server.written} is in the virtual server twice", hint, at=(place,))
+            seen.add((server.host, server.port))
+        return servers
+
+    @field_validator("check", mode="after")
+    @classmethod
+    def _keepalived_asks(cls, check: Check | None) -> Check | None:
+        """What keepalived cannot do as it is asked, it would do otherwise, silently."""
+        if check is None:
+            return None
+        if "rise" in check.model_fields_set and check.rise != 1:
+            hint = "write `rise: 1`, or leave it out; a longer `every` asks for patience, too"
+            raise WrongError("the first good answer brings a server back", hint, at=("rise",))
+        if check.kind == "script" and check.timeout % 1000:
+            raise WrongError("a script's time is counted in whole seconds", "write 1s or more", at=("timeout",))
+        return check
+
+    @model_validator(mode="after")
+    def _on_or_mark(self) -> VirtualServer:
+        if bool(self.on) == (self.mark is not None):
+            given = "both" if self.on else "none"
+            hint = "write `on: 'GROUP:80'`, or `mark:` for what your own firewall rules have marked"
+            raise WrongError(f"a virtual server has either `on` or `mark`, here {given}", hint)
+        if not self.marked:
+            for place, server in enumerate(self.servers):
+                need_port(server, ("servers", place))
+            if self.sorry:
+                need_port(self.sorry, ("sorry",))
+        if self.group is not None and self.mark is None:
+            raise WrongError("`on` names the group already", "remove `group`", at=("group",))
+        return self
+
+    @property
+    def marked(self) -> bool:
+        """Whether one mark stands for all that it takes: for ranges, and where clients stay across several ports."""
+        several = len(self.on) > 1 and self.persistence is not None
+        return self.mark is not None or several or any(taken.is_range for taken in self.on)
 
 
 class ConnectionSync(Frozen):
@@ -125,11 +245,21 @@ class ConnectionSync(Frozen):
     network: Name | None = None
     id: Annotated[int, Field(ge=1, le=255, strict=True)] | None = None
 
+    @model_validator(mode="after")
+    def _one_place(self) -> ConnectionSync:
+        if self.interface and self.network:
+            raise WrongError(
+                "`interface` and `network` say the same in two ways", "remove one of the two", at=("interface",)
+            )
+        return self
+
 
 class Directors(Frozen):
     """Settings of all directors of the cluster."""
 
-    sync: ConnectionSync | Literal[False] = ConnectionSync()
+    sync: ConnectionSync | Literal[False] = Field(
+        ConnectionSync(), description="connections survive a failover; false: they end with their director"
+    )
     sessions_of_drained: Literal["end", "stay"] = Field(
         "end", description="persistent sessions of a drained server: sent elsewhere, or kept until they expire"
     )

@@ -31,6 +31,11 @@ PATTERNS: Mapping[str, str] = {
     r"^[1-9][0-9]{0,8}[km]?$": "write a size such as 10m or 512k",
     r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$": "write a mail address such as ops@example.com",
     r"^[A-Za-z0-9.:\[\]-]{1,255}:\d{1,5}$": "write HOST:PORT, such as 127.0.0.1:25",
+    r"^[0-9a-f]{32}$": "write the MD5 digest of the body, 32 hexadecimal digits, such as `md5sum` prints it",
+    r"^(\.|([A-Za-z0-9_-]{1,63}\.){0,20}[A-Za-z0-9_-]{1,63}\.?)$": "write a DNS name such as example.com, or '.'",
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$": "write a host name such as lb01.example.com",
+    r"^([0-9A-Fa-f]{2}){1,255}$": "write pairs of hexadecimal digits without blanks, such as 0a1b",
+    r"^([0-9A-FXa-fx]{2}){1,255}$": "write `any`, or pairs of hexadecimal digits, x for any, such as 0a1bxx",
     r"^[A-Za-z0-9]{8}$": "write 8 letters and digits",
 }
 
@@ -42,7 +47,7 @@ EXPECTED: Mapping[str, str] = {
     "model_type": "a mapping of fields", "model_attributes_type": "a mapping of fields",
 }  # fmt: skip
 
-# What other programs call a field: the nearest name by letters is then the wrong one.
+# What other programs call a field: the nearest name by letters is then the wrong one. Several: whichever is known.
 SYNONYMS: Mapping[str, str] = {
     "interval": "every", "intervall": "every", "inter": "every", "advert_int": "advertise_every",
     "virtual_ipaddress": "addresses", "vips": "addresses", "vip": "addresses", "ip": "addresses",
@@ -52,9 +57,19 @@ SYNONYMS: Mapping[str, str] = {
     "notify_backup": "standby", "server_name": "hosts", "domains": "hosts", "location": "path", "prefix": "path",
     "url": "path", "uri": "path", "backend": "to", "pool": "to", "upstream": "to", "upstreams": "pools",
     "backends": "pools", "frontends": "proxies", "ssl": "tls", "cert": "certificate", "bind": "on", "listen": "on",
-    "algorithm": "balance", "lb_algo": "balance", "method": "balance", "proxy_next_upstream": "retry_on",
+    "algorithm": "balance scheduler", "lb_algo": "balance scheduler", "method": "balance forward",
+    "proxy_next_upstream": "retry_on",
     "maxconn": "max_connections", "code": "status", "server": "smtp", "uplink": "interface", "iface": "interface",
     "dev": "interface", "healthcheck": "check", "health_check": "check", "client_max_body_size": "max_body",
+    "lb_kind": "forward", "lvs_method": "forward", "lvs_sched": "scheduler", "delay_loop": "every",
+    "connect_timeout": "timeout", "retry": "fall", "retries": "fall", "delay_before_retry": "retry_every",
+    "warmup": "delay", "persistence_timeout": "persistence", "persistent": "persistence", "sorry_server": "sorry",
+    "uthreshold": "max_connections", "lthreshold": "resume_below", "ops": "one_packet", "fwmark": "mark",
+    "real_server": "servers", "real_servers": "servers", "virtual_server": "virtual_servers",
+    "persistence_granularity": "prefix", "granularity": "prefix", "inhibit_on_failure": "failed", "alpha": "starts",
+    "virtualhost": "host", "digest": "body", "status_code": "expect", "misc_path": "script", "helo_name": "helo",
+    "quorum_up": "gained", "quorum_down": "lost", "notify_up": "up", "notify_down": "down",
+    "lvs_sync_daemon": "sync", "syncid": "id",
     "name": "cluster", "version": "holdfast", "vrrp_instance": "vrrp", "servers_min": "min_servers",
 }  # fmt: skip
 
