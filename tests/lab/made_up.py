@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from holdfast.bundle import PolicyNames
 from holdfast.lab.observe_timeline import AddressTimeline, Span
 from holdfast.lab.rehearsal import STEADY, KnownAddress, Rehearsal
 from holdfast.lab.scenario import KIND_OF, Break, Breakage, Heal, Kind, Scenario, Step
@@ -70,4 +71,5 @@ def rehearsal(name: str = "crash lb01") -> Rehearsal:
         ended=110,
         evidence=evidence,
         steps=judge_all(runs, evidence, spec.objectives),
+        stand_ins=PolicyNames(scripts=("uplink-ok",), hooks=("tell",)),
     )

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.bundle import Bundle
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock
 from holdfast.errors import SpecError, UsageError
 from holdfast.lab.scenario import Break, Breakage, Change, Heal, Kind, Move, Wait
 from holdfast.lab.scenario_default import default_scenario, with_more, with_port_in_use
-from holdfast.lab.scenario_file import load_scenario, members, parse_scenario
+from holdfast.lab.scenario_file import SERVICES, load_scenario, members, parse_scenario, services_of
 from holdfast.lab.scenario_world import World, expected_holders
 from holdfast.spec import LoadedSpec, load_spec
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/cluster.yaml"))
 DUAL = next(path for path in EXAMPLES if path.parent.name == "dual-master-nginx")
 NO_PREEMPT = next(path for path in EXAMPLES if path.parent.name == "active-standby-nopreempt")
+NAMED = Path(__file__).parent / "named-scripts.yaml"
 BOTH = {"10.0.0.3": {"lb01"}, "10.0.0.4": {"lb02"}}
 
 
@@ -33,8 +35,11 @@ def parse(text: str) -> tuple[object, ...]:
         ("steps:\n  - {crash: lb01, boot: lb01}\n", 2, 5, "exactly one thing that happens, here crash and boot", ""),
         ("steps:\n  - {name: nothing}\n", 2, 5, "here none", ""),
         ("steps:\n  - {cable: lb01.eth7}\n", 2, 13, "no interface of lb01 'eth7'", "did you mean 'eth0'?"),
-        ("steps:\n  - {kill_service: haproxy@lb01}\n", 2, 20, "lb01 runs no haproxy", "nginx, keepalived"),
+        ("steps:\n  - {kill_service: haproxy@lb01}\n", 2, 20, "lb01 runs no haproxy", "nginx, prober, keepalived"),
         ("steps:\n  - {kill_service: nginx@web01}\n", 2, 20, "web01 runs no nginx", ""),
+        ("steps:\n  - {kill_service: prober@web01}\n", 2, 20, "web01 runs no prober", ""),
+        ("steps:\n  - {fail_script: uplink@lb01}\n", 2, 19, "no script of lb01 'uplink'", "there are: none"),
+        ("steps:\n  - {fail_script: uplink}\n", 2, 19, "", ""),
         ("steps:\n  - {kill_backend: lb01}\n", 2, 20, "no server of a pool 'lb01'", ""),
         ("steps:\n  - {hang_keepalived: web01}\n", 2, 23, "no node of a VRRP group 'web01'", ""),
         ("steps:\n  - {partition: [lb01, lb01]}\n", 2, 17, "cannot be cut off from itself", ""),
@@ -93,6 +98,31 @@ def test_names_are_made_unique_and_actions_understood(tmp_path: Path) -> None:
     ]
 
 
+def test_a_tracked_script_and_the_prober_can_be_broken_where_they_are() -> None:
+    spec = load_spec(NAMED).spec
+    text = "steps: [{fail_script: uplink-ok@lb01}, {kill_service: prober@lb02}]"
+    steps = parse_scenario(text, "s.yaml", spec, NAMED.parent).steps
+    assert [step.action for step in steps] == [
+        Break(Breakage.FAIL_SCRIPT, "lb01", "uplink-ok"),
+        Break(Breakage.KILL_SERVICE, "lb02", "prober"),
+    ]
+    assert {step.kind for step in steps} == {Kind.SERVICE_LOST}
+    with pytest.raises(SpecError) as error:
+        parse_scenario("steps: [{stop_service: prober@lb01}]", "s.yaml", spec, NAMED.parent)
+    assert "only killed" in error.value.findings[0].message
+
+
+def test_every_tracked_script_fails_once_and_its_loss_moves_what_tracks_it() -> None:
+    loaded = load_spec(NAMED)
+    steps = default_scenario(loaded).steps
+    failed = [step.action for step in steps if isinstance(step.action, Break) and step.kind is Kind.SERVICE_LOST]
+    scripts = [Break(Breakage.FAIL_SCRIPT, node, "uplink-ok") for node in ("lb01", "lb02")]
+    assert [fault for fault in failed if fault.what is Breakage.FAIL_SCRIPT] == scripts
+    world = World(loaded.spec)
+    assert holders(world.after(scripts[0]), {})["10.0.0.3"] == {"lb02"}
+    assert holders(world.after(scripts[1]), {})["10.0.0.3"] == {"lb01"}
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
 def test_the_default_scenario_breaks_everything_once_and_leaves_nothing_broken(path: Path) -> None:
     loaded = load_spec(path)
@@ -103,7 +133,7 @@ def test_the_default_scenario_breaks_everything_once_and_leaves_nothing_broken(p
     assert {f.node for f in faults if f.what is Breakage.CRASH} == set(members(loaded.spec))
     killed = [(f.node, f.detail) for f in faults if f.what is Breakage.KILL_SERVICE]
     assert len(killed) == len(set(killed)) == len(members(loaded.spec))
-    assert {f.what for f in faults} >= set(Breakage) - {Breakage.STOP_SERVICE, Breakage.FULL_DISK}
+    assert {f.what for f in faults} >= set(Breakage) - {Breakage.STOP_SERVICE, Breakage.FULL_DISK, Breakage.FAIL_SCRIPT}
     kinds = [step.kind for step in scenario.steps]
     assert kinds.count(Kind.PLANNED) == 3
     assert Kind.REFUSED in kinds
@@ -134,10 +164,21 @@ def test_the_changes_of_the_default_scenario_compile_and_change_little(path: Pat
     assert all(step.action.loaded for step in default_scenario(loaded).steps if isinstance(step.action, Change))
 
 
+@pytest.mark.parametrize("path", [*EXAMPLES, NAMED], ids=lambda path: path.parent.name)
+def test_what_can_be_killed_on_a_node_is_what_its_bundle_runs(path: Path) -> None:
+    loaded = load_spec(path)
+    running = {node: set(bundle.services) & set(SERVICES) for node, bundle in bundles(loaded).items()}
+    assert running == {node: set(services_of(loaded.spec, node)) for node in running}
+
+
 def compiled(loaded: LoadedSpec) -> dict[str, str]:
+    return {node: bundle.digest for node, bundle in bundles(loaded).items()}
+
+
+def bundles(loaded: LoadedSpec) -> dict[str, Bundle]:
     lock = complete_lock(loaded.spec, Lock(cluster=loaded.spec.cluster))
-    bundles = compile_cluster(CompileInput(loaded, lock, Secrets(cluster=loaded.spec.cluster), process_events=False))
-    return {node: bundle.digest for node, bundle in bundles.items()}
+    secrets = Secrets(cluster=loaded.spec.cluster)
+    return dict(compile_cluster(CompileInput(loaded, lock, secrets, process_events=False)))
 
 
 def holders(world: World, before: dict[str, set[str]] | None = None) -> dict[str, set[str]]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.errors import LabError, RolloutFailed
-from holdfast.lab import faults
+from holdfast.lab import faults, stand_ins
 from holdfast.lab.cluster import LabCluster
 from holdfast.lab.lab import Lab
 from holdfast.rollout import RolloutEvent
@@ -42,12 +42,14 @@ def up(spec: SpecPath, lab: LabName = DEFAULT_LAB) -> None:
     console = stderr()
     source = compile_input(spec, choose=True)
     with console.status("building") as status:
-        LabCluster.up(
+        cluster = LabCluster.up(
             source,
             lab,
             progress=lambda line: status.update(line),
             rollout_progress=lambda event: status.update(f"{event.node}: {event.what}"),
         )
+    for substitution in stand_ins.describe(cluster.stand_ins()):
+        console.print(substitution)
     _print_holders(lab)
     stdout().print(f"try:  holdfast lab status    holdfast lab fault --lab {lab} crash lb01    holdfast lab down {lab}")
 
@@ -136,7 +138,7 @@ def fault(
 ) -> None:
     """Break something, or mend it with --heal.
 
-    Examples:  holdfast lab fault crash lb01 · holdfast lab fault kill_service lb01 nginx --heal
+    Examples:  holdfast lab fault crash lb01 · holdfast lab fault kill_service nginx@lb01 --heal
     """
     meant = faults.parse(kind, arguments or [])
     attached = Lab.attach(lab)

@@ -10,13 +10,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from holdfast.bundle import Bundle, Service
+from holdfast.bundle import Bundle, PolicyNames, Service
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
 from holdfast.errors import LabError, RolloutFailed
-from holdfast.lab import state
+from holdfast.lab import stand_ins, state
 from holdfast.lab.commands import tool
 from holdfast.lab.lab import Lab
+from holdfast.lab.node import Node
 from holdfast.lab.topology import from_spec
 from holdfast.plan import Plan, make_plan
 from holdfast.rollout import CommandTransport, RolloutEvent, RolloutResult, Transport, roll_out
@@ -80,6 +81,7 @@ class LabCluster:
         lab = Lab.up(from_spec(source.loaded.spec, name), progress)
         try:
             cluster = cls(lab)
+            stand_ins.provide(cluster._nodes, {}, bundles)
             result = roll_out(make_plan({}, bundles), cluster.transport, progress=rollout_progress)
             if not result.succeeded:
                 raise RolloutFailed(f"the first rollout failed: {result.reason}", result.hint)
@@ -120,6 +122,10 @@ class LabCluster:
             self._compiled = (text, compile_cluster(self._input(text)))
         return self._compiled[1]
 
+    def stand_ins(self) -> PolicyNames:
+        """The scripts and hooks of the nodes' policies that stand-ins play."""
+        return stand_ins.needed(self.bundles().values())
+
     def plan(self, loaded: LoadedSpec) -> Plan:
         """What rolling the spec out would change; LabError if it needs nodes that the lab lacks."""
         return self._plan(self._source(loaded))
@@ -154,7 +160,9 @@ class LabCluster:
     ) -> RolloutResult:
         """Roll a changed spec out. VRIDs and secrets that were chosen stay."""
         source = self._source(loaded)
-        result = roll_out(self._plan(source), self.transport, forbidden=NEVER_ONE_BY_ONE, progress=progress)
+        plan = self._plan(source)
+        stand_ins.provide(self._nodes, self.bundles(), compile_cluster(source))
+        result = roll_out(plan, self.transport, forbidden=NEVER_ONE_BY_ONE, progress=progress)
         if result.succeeded:
             self._remember(source)
         return result
@@ -176,6 +184,10 @@ class LabCluster:
             group: tuple(sorted(node for node, have in carried.items() if addresses & have))
             for group, addresses in sorted(wanted.items())
         }
+
+    @property
+    def _nodes(self) -> dict[str, Node]:
+        return {node.name: node for node in self.lab.nodes}
 
     @property
     def _path(self) -> Path:

@@ -11,20 +11,20 @@ in force, changes nothing. What lives in the memory of a node (a frozen process,
 from __future__ import annotations
 
 import os
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from signal import SIGCONT, SIGKILL
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from holdfast.agent.supervisor.client import ask
 from holdfast.bundle import SafeName
 from holdfast.errors import LabError, UsageError
-from holdfast.lab import backend, state
+from holdfast.lab import stand_ins, state
+from holdfast.lab.fault_backends import KillBackend, SlowBackend
 from holdfast.lab.fault_base import (
     KINDS,
     ActiveFault,
@@ -49,6 +49,7 @@ __all__ = [
     "ActiveFault",
     "CablePulled",
     "Crash",
+    "FailScript",
     "Fault",
     "Freeze",
     "FullDisk",
@@ -66,17 +67,10 @@ __all__ = [
 ]
 
 Program = Literal["keepalived", "nginx", "haproxy"]
+Supervised = Literal["keepalived", "nginx", "haproxy", "prober"]
 _GONE_WAIT = 5.0
 _LAST_BYTES = 256 * 1024  # of a disk, that are filled only at the moment of the fault
 _BOOT_TIMEOUT = 120.0
-
-
-_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(ms|s|)")
-
-
-def _seconds(value: object) -> object:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    return value if found is None else float(found[1]) * (0.001 if found[2] == "ms" else 1.0)
 
 
 class Crash(NodeFault):
@@ -205,7 +199,7 @@ class KillService(NodeFault):
     """A service is killed (SIGKILL), and stays dead until healed: the supervisor does not start it again."""
 
     kind: Literal["kill_service"] = "kill_service"
-    service: Program
+    service: Supervised
     ends_with_crash_of = True
 
     @property
@@ -229,6 +223,31 @@ class KillService(NodeFault):
         if node.spec.role is not Role.BALANCER:
             raise LabError(f"{self.node} runs no supervised services: it is no balancer")
         return node.root / SUPERVISOR_SOCKET.lstrip("/")
+
+
+class FailScript(NodeFault):
+    """A script of the node's policy fails from now on, each time that it is run; also over a crash."""
+
+    kind: Literal["fail_script"] = "fail_script"
+    script: SafeName
+
+    @property
+    def title(self) -> str:
+        return f"script {self.script} of {self.node} fails"
+
+    def _prepare(self, lab: Lab) -> Strike:
+        file = stand_ins.marker(self.up(lab), self.script)
+
+        def strike() -> None:
+            try:
+                file.touch()
+            except OSError as error:
+                raise LabError(f"{self.script} of {self.node} cannot be made to fail: {error.strerror}") from error
+
+        return strike
+
+    def _undo(self, lab: Lab) -> None:
+        stand_ins.marker(self.up(lab), self.script).unlink(missing_ok=True)
 
 
 class CablePulled(NodeFault):
@@ -316,64 +335,23 @@ class FullDisk(NodeFault):
         return state.disk(lab.name, lab.node(self.node).name) / "filler"
 
 
-class SlowBackend(NodeFault):
-    """The node's web server takes `delay` seconds longer for each answer."""
-
-    kind: Literal["slow_backend"] = "slow_backend"
-    delay: Annotated[float, Field(gt=0, le=60), BeforeValidator(_seconds)]
-    ends_with_crash_of = True
-
-    @property
-    def title(self) -> str:
-        return f"web server of {self.node} slower by {self.delay:g} s"
-
-    def _prepare(self, lab: Lab) -> Strike:
-        node = _with_backend(self.up(lab))
-        slowest = max(self.delay, _delay(lab, self))
-        return lambda: backend.behave(node, delay=slowest)
-
-    def _undo(self, lab: Lab) -> None:
-        node = self.up(lab)
-        if backend.process(node) is not None:
-            backend.behave(node, delay=_delay(lab, self))
-
-
-class KillBackend(NodeFault):
-    """The node's web server dies (SIGKILL), while the node lives on; healing starts it again."""
-
-    kind: Literal["kill_backend"] = "kill_backend"
-    ends_with_crash_of = True
-
-    @property
-    def title(self) -> str:
-        return f"web server of {self.node} killed"
-
-    def _prepare(self, lab: Lab) -> Strike:
-        found = backend.process(_with_backend(self.up(lab)))
-        if found is None:
-            raise LabError(f"The web server of {self.node} does not run, so it cannot be killed")
-
-        def strike() -> None:
-            found.signal(SIGKILL)
-
-        return strike
-
-    def _undo(self, lab: Lab) -> None:
-        node = self.up(lab)
-        backend.start([node])
-        backend.behave(node, delay=_delay(lab, self))
-
-
 def parse(kind: str, arguments: Sequence[str]) -> Fault:
-    """A fault from words: its kind, then its fields in order, such as `cable_pulled lb01 eth0`; UsageError if wrong."""
+    """A fault from words: its kind, then its fields in order, such as `cable_pulled lb01 eth0`; UsageError if wrong.
+
+    What is on a node may be named as in a scenario's file, too: `kill_service nginx@lb01`.
+    """
     if kind not in KINDS:
         raise UsageError(f"There is no fault called {kind!r}", hint=f"faults are: {', '.join(sorted(KINDS))}")
     names = [name for name in KINDS[kind].model_fields if name != "kind"]
+    words = list(arguments)
     usage = f"write: {kind} {' '.join(name.upper() for name in names)}"
-    if len(arguments) != len(names):
-        raise UsageError(f"{kind} wants {' and '.join(names)}, not {len(arguments)} words", hint=usage)
+    if len(names) == 2 and names[0] == "node" and len(words) == 1 and "@" in words[0]:
+        what, _, node = words[0].rpartition("@")
+        words = [node, what]
+    if len(words) != len(names):
+        raise UsageError(f"{kind} wants {' and '.join(names)}, not {len(words)} words", hint=usage)
     try:
-        return KINDS[kind].model_validate(dict(zip(names, arguments, strict=True)))
+        return KINDS[kind].model_validate(dict(zip(names, words, strict=True)))
     except ValidationError as error:
         first = error.errors()[0]
         where = f"{first['loc'][0]}: " if first["loc"] else ""
@@ -397,15 +375,3 @@ def _with_waiting(node: Node) -> tuple[Process, ...]:
     """
     space = namespace(node.netns)
     return inside("net", [space]) if space else ()
-
-
-def _with_backend(node: Node) -> Node:
-    if not node.spec.origin_ports:
-        raise LabError(f"{node.name} has no web server", hint="name a server of a pool")
-    return node
-
-
-def _delay(lab: Lab, but: Fault) -> float:
-    """The delay that the other faults in force want of the same node's web server."""
-    same = [f for f in in_force(lab) if isinstance(f, SlowBackend) and f != but and f.node == getattr(but, "node", "")]
-    return max((f.delay for f in same), default=0.0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
+from holdfast.bundle import PolicyNames
 from holdfast.compile.compiler import CompileInput
 from holdfast.errors import LabError
 from holdfast.lab.cluster import LabCluster
@@ -74,6 +75,7 @@ class Rehearsal:
     ended: float
     evidence: Evidence
     steps: tuple[StepResult, ...]
+    stand_ins: PolicyNames
 
     @property
     def verdict(self) -> Verdict:
@@ -158,7 +160,7 @@ class _Run:
         results = judge_all(runs, evidence, self._spec.objectives)
         return Rehearsal(
             self._spec, self._scenario, self._plan, tuple(self._listeners.values()), self._not_asked,
-            self._addresses, started_at, began, ended, evidence, results,
+            self._addresses, started_at, began, ended, evidence, results, self._cluster.stand_ins(),
         )  # fmt: skip
 
     def _step(self, step: Step) -> StepRun:

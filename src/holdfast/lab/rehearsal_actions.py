@@ -62,6 +62,8 @@ def fault_of(action: Break) -> faults.Fault:
             return faults.CablePulled(node=node, interface=action.detail)
         case Breakage.PARTITION:
             return faults.Partition(a=node, b=action.detail)
+        case Breakage.FAIL_SCRIPT:
+            return faults.FailScript(node=node, script=action.detail)
         case Breakage.FULL_DISK:
             return faults.FullDisk(node=node)
         case Breakage.SLOW_BACKEND:

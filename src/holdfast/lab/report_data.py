@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from holdfast.bundle import PolicyNames
+from holdfast.lab import stand_ins
 from holdfast.lab.observe_timeline import AddressTimeline, Span
 from holdfast.lab.rehearsal import KnownAddress, Rehearsal
 from holdfast.lab.scenario import Kind
@@ -77,7 +79,7 @@ def report_data(rehearsal: Rehearsal, context: Context) -> dict[str, Any]:
         },
         "client_late": [[_seconds(i.start - zero), _seconds(i.end - zero), i.unsent] for i in evidence.late],
         "notes": list(rehearsal.scenario.notes),
-        "substitutions": substitutions(rehearsal.spec),
+        "substitutions": substitutions(rehearsal.spec, rehearsal.stand_ins),
         "meaning": MEANING,
         "command": context.command,
         "holdfast": context.holdfast,
@@ -130,7 +132,7 @@ def objectives(spec: ClusterSpec) -> dict[str, dict[str, str | int]]:
     return found
 
 
-def substitutions(spec: ClusterSpec) -> list[str]:
+def substitutions(spec: ClusterSpec, played: PolicyNames) -> list[str]:
     """What the lab does in another way than a node would, and why."""
     processes = sorted({t.process for g in spec.vrrp.values() for t in g.keeps_while if t.process})
     found = [
@@ -145,7 +147,7 @@ def substitutions(spec: ClusterSpec) -> list[str]:
             f"process: {names} is watched by a script each second and by a file that the supervisor sets when its child"
             " dies, not by keepalived's track_process: namespaces get no process events from the kernel.",
         )
-    return found
+    return [*stand_ins.describe(played), *found]
 
 
 def _address(known: KnownAddress, line: AddressTimeline, zero: float) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Breakage(StrEnum):
     PARTITION = "partition"
     KILL_SERVICE = "kill_service"
     STOP_SERVICE = "stop_service"
+    FAIL_SCRIPT = "fail_script"
     FULL_DISK = "full_disk"
     SLOW_BACKEND = "slow_backend"
     KILL_BACKEND = "kill_backend"
@@ -48,6 +49,7 @@ KIND_OF = {
     Breakage.PARTITION: Kind.PARTITION,
     Breakage.KILL_SERVICE: Kind.SERVICE_LOST,
     Breakage.STOP_SERVICE: Kind.SERVICE_LOST,
+    Breakage.FAIL_SCRIPT: Kind.SERVICE_LOST,
     Breakage.FULL_DISK: Kind.DISK_FULL,
     Breakage.SLOW_BACKEND: Kind.BACKEND_LOST,
     Breakage.KILL_BACKEND: Kind.BACKEND_LOST,
@@ -56,7 +58,7 @@ KIND_OF = {
 
 @dataclass(frozen=True)
 class Break:
-    """A fault on `node`. `detail`: the service, the interface or the other node, as the kind of breakage has it."""
+    """A fault on `node`. `detail`: the service, script, interface or other node, as the kind of breakage has it."""
 
     what: Breakage
     node: str
@@ -67,7 +69,7 @@ class Break:
     def title(self) -> str:
         """For people: `crash lb01`, `kill_service nginx@lb01`."""
         match self.what:
-            case Breakage.KILL_SERVICE | Breakage.STOP_SERVICE:
+            case Breakage.KILL_SERVICE | Breakage.STOP_SERVICE | Breakage.FAIL_SCRIPT:
                 return f"{self.what} {self.detail}@{self.node}"
             case Breakage.CABLE:
                 return f"{self.what} {self.node}.{self.detail}"

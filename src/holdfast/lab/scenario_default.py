@@ -1,8 +1,8 @@
 """The scenario that a rehearsal plays when it is given none: a pure function of the spec.
 
-Every node of a VRRP group and every tracked service dies once and comes back; each of the other breakages happens once;
-a backend dies; a group is moved and comes back; an address and a server are added while traffic flows; a change that a
-program refuses is tried.
+Every node of a VRRP group and every tracked service dies once and comes back, and every tracked script fails once; each
+of the other breakages happens once; a backend dies; a group is moved and comes back; an address and a server are added
+while traffic flows; a change that a program refuses is tried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from holdfast.lab.scenario import (
     Scenario,
     Step,
 )
-from holdfast.lab.scenario_file import members, servers, services_of
+from holdfast.lab.scenario_file import members, scripts_of, servers, services_of
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import LoadedSpec, parse_spec
 from holdfast.spec.pools import Pool
@@ -54,6 +54,10 @@ class _Maker:
             yield from _broken_and_healed(Break(Breakage.CRASH, node), f"boot {node}")
         for node, service in self._tracked():
             yield from _broken_and_healed(Break(Breakage.KILL_SERVICE, node, service), f"start {service}@{node}")
+        for node in nodes:
+            for script in scripts_of(self._spec, node):
+                fault = Break(Breakage.FAIL_SCRIPT, node, script)
+                yield from _broken_and_healed(fault, f"{script}@{node} is good again")
         yield from self._once_each(nodes)
         yield from self._backend()
         yield from self._switchover()

@@ -27,10 +27,11 @@ from holdfast.lab.scenario import (
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import load_spec, parse_model, read_text
 from holdfast.spec.positions import Positions
+from holdfast.spec.proxies import Proxy
 from holdfast.spec.values import Duration, Frozen, Name, ShortForm, Text
 
 MAX_STEPS = 200
-SERVICES = ("nginx", "haproxy", "keepalived")
+SERVICES = ("nginx", "haproxy", "prober", "keepalived")
 LONGEST_WAIT_MS = 600_000
 
 
@@ -63,6 +64,7 @@ class MoveTo(ShortForm):
 
 
 ServiceAt = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}@[a-z0-9-]{1,40}$")]
+ScriptAt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@[a-z0-9-]{1,40}$")]
 CableAt = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}\.[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")]
 
 
@@ -78,6 +80,7 @@ class StepEntry(Frozen):
     partition: Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)] | None = None
     kill_service: ServiceAt | None = None
     stop_service: ServiceAt | None = None
+    fail_script: ScriptAt | None = None
     full_disk: Name | None = None
     slow_backend: SlowBackend | None = None
     kill_backend: Name | None = None
@@ -245,11 +248,20 @@ class _Checker:
         service, _, node = value.partition("@")
         self._one_of("service", service, SERVICES)
         self._node(node)
+        if service == "prober" and self._path[-1] == Breakage.STOP_SERVICE:
+            self._say("the prober cannot be stopped, only killed", f"write `kill_service: {value}`")
         if self._sound and service not in services_of(self._spec, node):
             self._say(f"{node} runs no {service}", f"it runs: {', '.join(services_of(self._spec, node)) or 'none'}")
         return Break(Breakage(str(self._path[-1])), node, service)
 
     _kill_service = _stop_service = _service
+
+    def _fail_script(self, value: str) -> Action:
+        script, _, node = value.partition("@")
+        self._node(node)
+        if self._sound:
+            self._one_of(f"script of {node}", script, scripts_of(self._spec, node))
+        return Break(Breakage.FAIL_SCRIPT, node, script)
 
     def _boot(self, node: str) -> Action:
         self._node(node)
@@ -303,5 +315,22 @@ def servers(spec: ClusterSpec) -> tuple[str, ...]:
 
 def services_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The programs of Holdfast's that run on a node."""
-    engines = {proxy.engine for proxy in spec.proxies.values() if node in proxy.nodes}
-    return tuple(s for s in SERVICES if s in engines or (s == "keepalived" and node in members(spec)))
+    proxies = [proxy for proxy in spec.proxies.values() if node in proxy.nodes]
+    running: set[str] = {proxy.engine for proxy in proxies}
+    if node in members(spec):
+        running.add("keepalived")
+    if any(proxy.engine == "nginx" and _is_probed(spec, proxy) for proxy in proxies):
+        running.add("prober")
+    return tuple(service for service in SERVICES if service in running)
+
+
+def _is_probed(spec: ClusterSpec, proxy: Proxy) -> bool:
+    """Whether any pool that the proxy sends requests to has a check."""
+    routes = [r for listener in proxy.listeners for site in listener.sites for r in spec.sites[site].routes]
+    return any(spec.pools[pool].check for route in routes for pool in route.split)
+
+
+def scripts_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:
+    """The scripts of the policy of a node that its VRRP groups track, each once."""
+    groups = [group for group in spec.vrrp.values() if node in group.members]
+    return tuple(dict.fromkeys(t.script for group in groups for t in group.keeps_while if t.script))

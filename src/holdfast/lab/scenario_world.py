@@ -82,6 +82,8 @@ def _situation(world: World) -> Situation:
     for fault in world.faults:
         if fault.what in _SERVICE:
             lost |= _lost_with(world.spec, fault)
+        elif fault.what is Breakage.FAIL_SCRIPT:
+            lost.add((fault.node, fault.detail))
         elif fault.what is Breakage.CABLE:
             lost.add((fault.node, fault.detail))
             # Each interface that carries an address of a group is tracked by it.
