@@ -112,10 +112,27 @@ class ProbedPool(_Frozen):
     check: Probe
 
 
+_MailAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$")]
+
+
+class ServerMail(_Frozen):
+    """Where the prober mails that servers went `down` or came `up`; `cluster` and `node` say who found it."""
+
+    cluster: SafeName
+    node: SafeName
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]{1,255}$")]
+    port: _Port
+    sender: _MailAddress
+    recipients: Annotated[tuple[_MailAddress, ...], Field(min_length=1, max_length=50)]
+    down: bool
+    up: bool
+
+
 class ProbedPools(_Frozen):
     """PROBER_FILE. JSON has no comments, so the first key says whose the file is."""
 
     ownership: str = Field(alias="_", max_length=500)
+    mail: ServerMail | None = None
     pools: Annotated[tuple[ProbedPool, ...], Field(max_length=10_000)]
 
 

@@ -86,6 +86,32 @@ def test_a_check_that_comes_changes_or_goes_is_live_and_says_what_it_does(old: B
         assert "while the agent is dead, what it knew last holds" in note.reason
 
 
+def with_mail(up: str) -> Bundle:
+    base = with_check(2000)
+    mail = (
+        '{"cluster": "shop", "node": "lb01", "host": "10.0.0.9", "port": 25, "sender": "ha@example.com",'
+        f' "recipients": ["ops@example.com"], "down": true, "up": {up}}}'
+    )
+    (*others, file) = base.files
+    told = file.model_copy(update={"content": file.content.replace('"pools"', f'"mail": {mail},\n"pools"', 1)})
+    return base.model_copy(update={"files": (*others, told)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (with_check(2000), with_mail("false"), "ops@example.com through 10.0.0.9 port 25 when servers go down"),
+        (with_mail("false"), with_mail("true"), "when servers go down and come back"),
+        (with_mail("true"), with_check(2000), "the prober mails nobody"),
+    ],
+)
+def test_mail_about_servers_that_begins_changes_or_ends_is_live(old: Bundle, new: Bundle, said: str) -> None:
+    (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
+    (note,) = node.hazards
+    assert note.hazard is Hazard.LIVE
+    assert note.reason.endswith(said)
+
+
 def test_a_node_that_leaves_is_in_the_plan() -> None:
     plan = make_plan({"lb01": bundle("lb01")}, {})
     assert [(node.node, node.new) for node in plan.nodes] == [("lb01", None)]

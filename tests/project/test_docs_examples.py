@@ -62,6 +62,13 @@ def test_the_pool_in_the_documentation_is_one() -> None:
     assert pool.min_servers < len(pool.servers)
 
 
+def test_the_mail_in_the_documentation_is_one() -> None:
+    (text,) = blocks("docs/how-to/get-mail.md", "yaml")
+    loaded = parse_spec(f"{text_of(EXAMPLE)}\n{text}", "cluster.yaml")
+    assert loaded.spec.notify.email is not None
+    assert {"server_down", "server_up"} <= set(loaded.spec.notify.on)
+
+
 def test_every_step_of_a_scenario_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+): ", text_of(ROOT / SCENARIOS)))
     assert set(ACTIONS) <= documented

@@ -21,6 +21,7 @@ from holdfast.errors import CompileError
 from holdfast.failover import unproved_weights
 from holdfast.findings import Finding, Severity
 from holdfast.spec import LoadedSpec
+from holdfast.spec.cluster import Notify
 from holdfast.spec.positions import Path
 from holdfast.spec.resolve import network_of
 
@@ -98,7 +99,6 @@ def _place(finding: Finding) -> tuple[int, int]:
 def node_view(source: CompileInput, node: str) -> NodeView:
     """Everything resolved for one node."""
     spec = source.loaded.spec
-    email = spec.notify.email
     chosen = vrids(spec, source.lock)
     near = {network_of(spec, address) for address in spec.nodes[node].addresses}
     return NodeView(
@@ -106,10 +106,17 @@ def node_view(source: CompileInput, node: str) -> NodeView:
         node=node,
         vrrp=vrrp_views(spec, node, chosen, source.secrets, process_events=source.process_events),
         proxies=proxy_views(spec, node),
-        mail=MailView(*email.server, email.from_, email.to) if email else None,
+        mail=_mail(spec.notify),
         process_events=source.process_events,
         gateways=frozenset(g for name, net in spec.networks.items() if name in near for g in net.gateway),
     )
+
+
+def _mail(notify: Notify) -> MailView | None:
+    email, asked = notify.email, notify.on
+    if email is None:
+        return None
+    return MailView(*email.server, email.from_, email.to, "server_down" in asked, "server_up" in asked)
 
 
 def _bundle(view: NodeView, renderings: Mapping[Service, Rendering]) -> Bundle:

@@ -166,12 +166,19 @@ class ProxyView:
 
 @dataclass(frozen=True)
 class MailView:
-    """Where keepalived sends mail."""
+    """Where mail is sent, and which changes of servers it tells of (moves of addresses: `VrrpView.mail`)."""
 
     server: str
     port: int
     sender: str
     recipients: tuple[str, ...]
+    server_down: bool = False
+    server_up: bool = False
+
+    @property
+    def of_servers(self) -> bool:
+        """Whether any change of a server is told."""
+        return self.server_down or self.server_up
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ def _reloads(old: Bundle, new: Bundle | None, changes: tuple[FileChange, ...]) -
 def _checks(old: Bundle, new: Bundle | None) -> Iterator[HazardNote]:
     """What the prober asks from now on: itself it changes nothing, but what it finds reloads nginx."""
     before, after = _probed(old), _probed(new)
+    if before and after and (told := _told(new)) != _told(old):
+        yield HazardNote(Hazard.LIVE, f"the prober mails {told}")
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         if now is None:
@@ -65,6 +67,15 @@ def _checks(old: Bundle, new: Bundle | None) -> Iterator[HazardNote]:
         elif was is None or was != now:
             begins = "begins to ask the servers" if was is None else "asks the servers anew"
             yield HazardNote(Hazard.LIVE, f"the prober of pool '{name}' {begins}: {_in_words(now)}")
+
+
+def _told(bundle: Bundle | None) -> str:
+    file = bundle.file(PROBER_FILE) if bundle else None
+    mail = ProbedPools.model_validate_json(file.content).mail if file else None
+    if mail is None:
+        return "nobody"
+    events = " and ".join(word for word, asked in (("go down", mail.down), ("come back", mail.up)) if asked)
+    return f"{', '.join(mail.recipients)} through {mail.host} port {mail.port} when servers {events}"
 
 
 def _probed(bundle: Bundle | None) -> dict[str, ProbedPool]:

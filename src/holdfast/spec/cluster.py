@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from .nodes import Network, Node
 from .pools import Pool
@@ -19,11 +19,17 @@ NotifiedEvent = Literal["vip_moved", "server_down", "server_up"]
 
 
 class Email(Frozen):
-    """Where mail goes; keepalived sends it itself, so it works while everything else of Holdfast is dead."""
+    """Where mail goes. Who finds something out sends it: keepalived, HAProxy, and the prober beside nginx."""
 
     smtp: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,255}:\d{1,5}$")] = "127.0.0.1:25"
     from_: Annotated[EmailAddress, Field(alias="from")]
     to: Annotated[tuple[EmailAddress, ...], Field(min_length=1, max_length=50)]
+
+    @field_validator("smtp", mode="after")
+    @classmethod
+    def _host_and_port(cls, smtp: str) -> str:
+        split_host_port(smtp, "127.0.0.1:25")
+        return smtp
 
     @property
     def server(self) -> tuple[str, int]:

@@ -189,6 +189,21 @@ def cookies_differ(spec: ClusterSpec) -> Iterator[Mistake]:
                 used.setdefault(cookie, route)
 
 
+def somebody_asks_the_servers(spec: ClusterSpec) -> Iterator[Mistake]:
+    """Mail about servers comes from who asks them: of a pool without a check nobody ever learns anything."""
+    asked = [event for event in spec.notify.on if event != "vip_moved"]
+    if not asked or spec.notify.email is None:
+        return
+    used = {pool for site in spec.sites.values() for route in site.routes for pool in route.split}
+    for name, pool in spec.pools.items():
+        if pool.check is None and name in used:
+            yield Mistake(
+                "NOTIFY003", ("pools", name),
+                f"nobody asks the servers of pool '{name}', so no mail tells of '{asked[0]}' there",
+                "give it a `check`, such as `check: {http: /healthz}`", Severity.WARNING, key=True,
+            )  # fmt: skip
+
+
 RULES = (
     servers_exist,
     pools_exist,
@@ -199,4 +214,5 @@ RULES = (
     literal_addresses_are_own,
     sockets_are_free,
     cookies_differ,
+    somebody_asks_the_servers,
 )

@@ -239,13 +239,6 @@ def _engines(spec: ClusterSpec, node: str) -> set[str]:
 def somebody_is_told(spec: ClusterSpec) -> Iterator[Mistake]:
     """What a spec asks to be told of has somebody to tell it, and somebody to tell."""
     asked = spec.notify.on if "on" in spec.notify.model_fields_set else ()
-    for index, event in enumerate(asked):
-        if event != "vip_moved":
-            yield Mistake(
-                "NOTIFY001", ("notify", "on", index),
-                    f"nobody tells of '{event}' yet: mail is sent when addresses move",
-                "leave it, for a version that does; until then watch the access log's upstream_status", Severity.INFO,
-            )  # fmt: skip
     if asked and spec.notify.email is None:
         message, hint = "there is nobody to tell", "add `email: {from: …, to: […]}`"
         yield Mistake("NOTIFY002", ("notify", "on"), message, hint, Severity.WARNING)

@@ -99,6 +99,11 @@ FRONTEND = [
     "option transparent",
     "external-check command /bin/sh",
     "email-alert mailers x",
+    "email-alert level debug",
+    "email-alert to ops@example.com>\\ x",
+    "email-alert from 'ha@example.com\\nRCPT'",
+    "email-alert to $USER@example.com",
+    "email-alert myhostname a b",
     "tcp-request content lua.x",
     "tcp-request content use-service lua.x",
     "stats socket /x",
@@ -120,6 +125,15 @@ SECTIONS = [
     "program x\n    command /bin/sh",
     "peers x\n    peer a 192.0.2.1:1",
     "mailers x",
+    "mailers",
+    "mailers holdfast x",
+    "mailers holdfast\n    mailer smtp mail.example.com:25",
+    "mailers holdfast\n    mailer smtp unix@/run/docker.sock",
+    "mailers holdfast\n    mailer smtp 127.0.0.1:1-9",
+    "mailers holdfast\n    mailer other 127.0.0.1:25",
+    "mailers holdfast\n    timeout mail 10s x",
+    "mailers holdfast\n    log 192.0.2.1 local0",
+    "mailers holdfast\n    server s 127.0.0.1:25",
     "ring x\n    backing-file /etc/x",
     "cache x\n    total-max-size 4",
     "http-errors x\n    errorfile 503 /etc/shadow",
@@ -144,6 +158,16 @@ def test_lines_in_a_frontend(line: str) -> None:
 @pytest.mark.parametrize("text", SECTIONS)
 def test_sections(text: str) -> None:
     assert codes(Service.HAPROXY, f"{HAPROXY}{text}\n")
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:25", "[fd00::25]:2525"])
+@pytest.mark.parametrize("level", ["alert", "notice"])
+def test_mail_about_servers_as_the_compiler_writes_it(server: str, level: str) -> None:
+    lines = f"mailers holdfast|level {level}|from 'ha+lb@example.com'|to 'ops@example.com'|myhostname lb01.shop"
+    alert = "".join(f"    email-alert {line}\n" for line in lines.split("|"))
+    text = HAPROXY.replace("    default_backend app\n", f"{alert}    default_backend app\n", 1)
+    section = f"mailers holdfast\n    timeout mail 10s\n    mailer smtp {server}\n"
+    assert codes(Service.HAPROXY, text + section) == codes(Service.HAPROXY, HAPROXY)
 
 
 @pytest.mark.parametrize("text", SECTIONS)

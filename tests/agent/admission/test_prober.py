@@ -96,6 +96,35 @@ def test_what_is_asked_is_bounded_and_fits_the_lists(old: str, new: str) -> None
     assert codes(edited(PROBER_FILE, old, new))
 
 
+MAIL = (
+    '"mail": {"cluster": "shop", "node": "lb01", "host": "10.0.0.9", "port": 25, "sender": "ha@example.com",'
+    ' "recipients": ["ops@example.com"], "down": true, "up": false},\n"pools"'
+)
+
+
+def test_mail_about_servers_is_allowed() -> None:
+    assert codes(edited(PROBER_FILE, '"pools"', MAIL)) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ops@example.com", "ops@example.com\\r\\nDATA"),
+        ("ops@example.com", "ops@example.com>, <all@example.com"),
+        ("ha@example.com", "ha"),
+        ('["ops@example.com"]', "[]"),
+        ("10.0.0.9", "/run/docker.sock"),
+        ("10.0.0.9", "a\\nb"),
+        ('"port": 25', '"port": 0'),
+        ('"lb01"', '"lb01\\r\\nX: y"'),
+        ('"up": false', '"up": false, "command": "reboot"'),
+    ],
+)
+def test_mail_about_servers_is_bounded(old: str, new: str) -> None:
+    assert old in MAIL
+    assert codes(edited(PROBER_FILE, '"pools"', MAIL.replace(old, new)))
+
+
 def test_state_is_for_lists_of_servers_alone() -> None:
     assert "ADM110" in codes(with_file(pools.LIST, state=False))
     assert "ADM110" in codes(with_file("/etc/holdfast/nginx/nginx.conf", state=True))

@@ -1,4 +1,7 @@
-"""Pools' servers for tests, run inside a machine: NAME:PORT each; a file BROKEN.NAME makes /healthz answer 500."""
+"""Pools' servers for tests, run inside a machine: NAME:PORT or NAME:ADDRESS:PORT each.
+
+A file BROKEN.NAME makes /healthz answer 500.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ class Server(ThreadingHTTPServer):
 
 def main() -> None:
     for word in sys.argv[1:]:
-        name, port = word.split(":")
-        server = Server(("127.0.0.1", int(port)), handler(name))
+        name, *address, port = word.split(":")
+        server = Server((address[0] if address else "127.0.0.1", int(port)), handler(name))
         threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -13,6 +13,8 @@ from holdfast.agent.admission.haproxy_words import (
     BIND_OPTIONS,
     GLOBAL,
     HTTP_ACTIONS,
+    MAILERS,
+    MAILERS_NAME,
     OPTIONS,
     OWN_MAP,
     PROXY,
@@ -46,6 +48,8 @@ def check(file: BundleFile) -> list[Finding]:
             words = split(line)
             if words and words[0].text in SECTIONS:
                 section = words[0].text
+                if section == "mailers" and [word.text for word in words[1:]] != [MAILERS_NAME]:
+                    raise NotHaproxyError(f"mailers may only be called {MAILERS_NAME}", words[0].column)
             elif words:
                 _check_line(section, words)
         except NotHaproxyError as error:
@@ -68,6 +72,8 @@ def _check_line(section: str, words: Sequence[Word]) -> None:
             _match(GLOBAL, keyword, values)
         case "resolvers":
             _match(RESOLVERS, keyword, values)
+        case "mailers":
+            _match(MAILERS, keyword, values)
         case "":
             raise NotHaproxyError(f"{shown(keyword.text)} begins no section that is allowed", keyword.column)
         case _:

@@ -25,7 +25,7 @@ def _forms(table: dict[str, str]) -> dict[str, re.Pattern[str]]:
     return {word: re.compile(form) for words, form in table.items() for word in words.split()}
 
 
-SECTIONS = _words("global defaults frontend backend listen resolvers")
+SECTIONS = _words("global defaults frontend backend listen resolvers mailers")
 
 # The form is that of all values, joined by single blanks.
 GLOBAL = _forms(
@@ -63,6 +63,16 @@ RESOLVERS = _forms(
     }
 )
 
+# Exactly what the compiler writes: HAProxy sends the mail itself, to one mail server with an address.
+MAILERS_NAME = "holdfast"
+MAILERS = _forms(
+    {
+        "timeout": r"mail [0-9]{1,4}s",
+        "mailer": r"smtp ([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}",
+    }
+)
+_MAIL = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}"
+
 # Keywords of defaults, frontend, backend and listen; those with a form of their own are in the reader.
 PROXY = _forms(
     {
@@ -72,6 +82,10 @@ PROXY = _forms(
         "load-server-state-from-file": r"global|local|none",
         "source": rf"{_ADDRESS}(:[0-9]+)?",
         "filter": r"compression",
+        "email-alert": (
+            rf"mailers {MAILERS_NAME}|level (alert|notice)|(from|to) {_MAIL}"
+            r"|myhostname [A-Za-z0-9][A-Za-z0-9._-]{0,130}"
+        ),
         "disabled enabled": _NONE,
         "stats": r"(enable|uri|refresh|hide-version|realm|auth|show-legends|show-node|show-desc|admin|scope)( .*)?",
         "log-format log-format-sd error-log-format log-tag description id unique-id-format unique-id-header": _ANY,

@@ -16,6 +16,7 @@ from holdfast.agent.files import replace
 from holdfast.agent.generations import Generations
 from holdfast.agent.prober.ask import ask
 from holdfast.agent.prober.decide import BURST, next_reload
+from holdfast.agent.prober.mailer import Mailer
 from holdfast.agent.prober.marks import NotNow, unfinished, write_marks
 from holdfast.agent.prober.status_file import ProberStatus, digest_of, status_path
 from holdfast.agent.prober.watched import WatchedPool
@@ -47,6 +48,7 @@ class Prober:
         self._wake = asyncio.Event()
         self._broke = asyncio.Event()
         self._places_free = asyncio.Semaphore(_AT_ONCE)
+        self._mailer = Mailer()
 
     async def run(self) -> None:
         """Until SIGTERM; raises ApplyError where there is nothing to work by, OSError where it cannot write."""
@@ -61,6 +63,7 @@ class Prober:
         for task in (*duties, *self._askers):
             task.cancel()
         await asyncio.gather(*duties, *self._askers, return_exceptions=True)
+        await asyncio.to_thread(self._mailer.stop)
         for task in (*done, *asked):  # what must not happen ends the process, which is then started anew
             task.result()
 
@@ -78,10 +81,11 @@ class Prober:
             raise ApplyError("no generation is in use", "apply a bundle")
         content = (self._generations.folder(generation) / "prober" / os.path.basename(PROBER_FILE)).read_bytes()
         try:
-            pools = ProbedPools.model_validate_json(content).pools
+            wanted = ProbedPools.model_validate_json(content)
         except ValidationError as error:
             raise ApplyError(f"{PROBER_FILE} is damaged", "apply the bundle again") from error
-        known, self._pools = self._pools, {pool.pool: self._watch(pool, generation) for pool in pools}
+        known, self._pools = self._pools, {pool.pool: self._watch(pool, generation) for pool in wanted.pools}
+        self._mailer.address(wanted.mail)
         for name in known.keys() & self._pools.keys():
             self._pools[name].remember(known[name])
         self._generation, self._digest = generation, digest_of(content)
@@ -126,6 +130,7 @@ class Prober:
             if pool.answered(endpoint, good, said):
                 state = "up" if pool.is_up(endpoint) else "down"
                 _LOG.info("%s of pool %s is %s: %s", endpoint, pool.pool.pool, state, said)
+                self._mailer.tell(pool.change(endpoint))
             if pool.wanted != pool.marked:
                 self._wake.set()
             await asyncio.sleep(max(0.0, started + every * random.uniform(0.9, 1.0) - time.monotonic()))

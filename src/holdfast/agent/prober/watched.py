@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 
 from holdfast.agent.prober.decide import Health, after, wanted_down
+from holdfast.agent.prober.outbox import Change
 from holdfast.bundle import ProbedPool, ProbedServer
 from holdfast.protocol import PoolFacts, ServerFacts
 
@@ -55,6 +57,21 @@ class WatchedPool:
     def wanted(self) -> frozenset[str]:
         """What nginx is to leave out."""
         return wanted_down(self._health, self.marked, self.pool.min_servers, self._backups)
+
+    def change(self, endpoint: str) -> Change:
+        """What became of a server just now, for the mail about it."""
+        check, said = self.pool.check, re.sub(r"^answers (?=\d)", "HTTP ", self._last[endpoint])
+        return Change(
+            pool=self.pool.pool,
+            server=self.servers[endpoint].name,
+            endpoint=endpoint,
+            up=self.is_up(endpoint),
+            at=self._since[endpoint] or self._today(),
+            why=f"{said} to GET {check.http}" if check.http and said.startswith("HTTP ") else said,
+            in_use=endpoint not in self.wanted,
+            up_count=sum(health.up for health in self._health.values()),
+            servers=len(self._health),
+        )
 
     def facts(self) -> PoolFacts:
         """For the status."""

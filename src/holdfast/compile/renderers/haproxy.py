@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.bundle import CONFIG_DIR, RUN_DIR, TLS_DIR, BundleFile
-from holdfast.compile.node_view import HealthView, ListenerView, NodeView, PoolView, ProxyView, SiteView
+from holdfast.compile.node_view import HealthView, ListenerView, MailView, NodeView, PoolView, ProxyView, SiteView
 from holdfast.compile.rendering import Refusal, Rendering, ownership, template
 from holdfast.spec.checks import Check
 from holdfast.spec.pools import RetryCondition
-from holdfast.spec.values import join_host_port
+from holdfast.spec.values import as_address, join_host_port
 
 from . import l7
 from .l7 import Backend
@@ -118,7 +118,8 @@ def render(view: NodeView) -> Rendering:
     if not proxies:
         return Rendering()
     backends = l7.backends(proxies)
-    refused = (*l7.refusals(proxies), *_refusals(backends))
+    mail = _mail(view, backends)
+    refused = (*l7.refusals(proxies), *_refusals(backends), *(_mail_refusals(mail) if mail else ()))
     if refused:
         return Rendering(refusals=refused)
     filters = {
@@ -141,6 +142,9 @@ def render(view: NodeView) -> Rendering:
         backends=tuple(_backend(backend, pool) for backend, pool in backends.items()),
         healths=_healths(proxies),
         endpoint=_endpoint,
+        mail=mail,
+        who=f"cluster {view.cluster}, node {view.node}",
+        helo=f"{view.node}.{view.cluster}",
     )
     return Rendering(files=(BundleFile(path=PATH, content=content),))
 
@@ -170,6 +174,34 @@ def _refusals(backends: dict[Backend, PoolView]) -> Iterator[Refusal]:
                 "without a check HAProxy never learns that the other servers are down, so a backup never gets traffic",
                 "give the pool a `check`",
             )
+
+
+def _mail(view: NodeView, backends: dict[Backend, PoolView]) -> MailView | None:
+    """Whom HAProxy tells of servers; nobody where it asks none."""
+    asks = any(pool.check for pool in backends.values())
+    return view.mail if view.mail and view.mail.of_servers and asks else None
+
+
+def _mail_refusals(mail: MailView) -> Iterator[Refusal]:
+    """HAProxy's levels are a maximum: `alert` is a server's death, `notice` its return and its death."""
+    if not mail.server_down:
+        yield Refusal(
+            "notify.on",
+            "HAProxy tells of servers that come back only together with those that go down",
+            "add `server_down`, or use `engine: nginx`",
+        )
+    if len(mail.recipients) > 1:
+        yield Refusal(
+            "notify.email.to",
+            "HAProxy sends its mail about servers to one address",
+            "name one address that your mail server passes on to all, or use `engine: nginx`",
+        )
+    if as_address(mail.server) is None:
+        yield Refusal(
+            "notify.email.smtp",
+            f"HAProxy would look '{mail.server}' up when it starts, and not start without an answer",
+            "write the mail server's address, such as 127.0.0.1:25",
+        )
 
 
 def _frontend(proxy: ProxyView, listener: ListenerView) -> Frontend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from holdfast.bundle import PROBER_FILE, BundleFile, Probe, ProbedPool, ProbedServer
+from holdfast.bundle import PROBER_FILE, BundleFile, Probe, ProbedPool, ProbedServer, ServerMail
 from holdfast.compile.node_view import NodeView, PoolView
 from holdfast.compile.rendering import Rendering, ownership
 from holdfast.spec.checks import Check
@@ -27,7 +27,26 @@ def render(view: NodeView) -> Rendering:
     body = ",\n".join(json.dumps(pool.model_dump(mode="json"), ensure_ascii=False, indent=1) for pool in probed)
     # The first line says whose the file is, as everywhere.
     first = json.dumps(ownership(view.cluster, view.node, "").strip(), ensure_ascii=False)
-    return Rendering(files=(BundleFile(path=PROBER_FILE, content=f'{{"_": {first},\n"pools": [\n{body}\n]}}\n'),))
+    mail = _mail(view)
+    told = f'"mail": {json.dumps(mail.model_dump(mode="json"), indent=1)},\n' if mail else ""
+    content = f'{{"_": {first},\n{told}"pools": [\n{body}\n]}}\n'
+    return Rendering(files=(BundleFile(path=PROBER_FILE, content=content),))
+
+
+def _mail(view: NodeView) -> ServerMail | None:
+    mail = view.mail
+    if mail is None or not mail.of_servers:
+        return None
+    return ServerMail(
+        cluster=view.cluster,
+        node=view.node,
+        host=mail.server,
+        port=mail.port,
+        sender=mail.sender,
+        recipients=mail.recipients,
+        down=mail.server_down,
+        up=mail.server_up,
+    )
 
 
 def _probed(pool: PoolView, check: Check | None, upstreams: Mapping[str, list[str]]) -> ProbedPool:
@@ -40,7 +59,7 @@ def _probed(pool: PoolView, check: Check | None, upstreams: Mapping[str, list[st
         check=Probe(
             http=check.http,
             host=check.host,
-            expect=check.expect,
+            expect=check.codes,
             port=check.port,
             every_ms=check.every,
             timeout_ms=check.timeout,
