@@ -65,7 +65,7 @@ class Server(ServerAddress):
 
 
 def _split_at_address(text: str) -> tuple[str, int]:
-    """Host and port, 0 without one: only a virtual server that takes several ports can do without."""
+    """Host and port, 0 without one: the servers of a virtual server may keep the port that the client asked for."""
     if text.startswith("[") and text.endswith("]") and isinstance(address := as_address(text[1:-1]), IPv6Address):
         return str(address), 0
     if ":" not in text:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from .checks import Check
-from .servers import Server, ServerAddress, need_port
+from .servers import Server, ServerAddress
 from .values import (
     Frozen,
     InterfaceName,
@@ -148,7 +148,7 @@ class Quorum(ShortForm):
 
 
 class Sorry(ServerAddress):
-    """`web03:8080`: who answers when the quorum is lost; forwarded like the others, unless `forward` says otherwise."""
+    """`web03:8080`: who answers when the quorum is lost; forwarded like the others unless `forward` says otherwise."""
 
     forward: ForwardingMethod | None = None
 
@@ -167,7 +167,7 @@ def _one_or_more(value: Any) -> Any:
 class VirtualServer(Frozen):
     """One service at layer 4: what is taken, how it is forwarded, and to whom.
 
-    Its directors are the members of the VRRP group that `on` names.
+    Its directors are the members of the VRRP group that `on` names. A server without a port gets what the client asked.
     """
 
     on: Annotated[
@@ -222,20 +222,9 @@ class VirtualServer(Frozen):
             given = "both" if self.on else "none"
             hint = "write `on: 'GROUP:80'`, or `mark:` for what your own firewall rules have marked"
             raise WrongError(f"a virtual server has either `on` or `mark`, here {given}", hint)
-        if not self.marked:
-            for place, server in enumerate(self.servers):
-                need_port(server, ("servers", place))
-            if self.sorry:
-                need_port(self.sorry, ("sorry",))
         if self.group is not None and self.mark is None:
             raise WrongError("`on` names the group already", "remove `group`", at=("group",))
         return self
-
-    @property
-    def marked(self) -> bool:
-        """Whether one mark stands for all that it takes: for ranges, and where clients stay across several ports."""
-        several = len(self.on) > 1 and self.persistence is not None
-        return self.mark is not None or several or any(taken.is_range for taken in self.on)
 
 
 class ConnectionSync(Frozen):
