@@ -119,23 +119,6 @@ def families(spec: ClusterSpec, name: str) -> tuple[int, ...]:
     return tuple(f for f in (4, 6) if any(real_server_address(spec, name, s.host, f) for s in servers))
 
 
-def marked_families(spec: ClusterSpec, name: str) -> tuple[int, ...]:
-    """The families in which one mark stands for all that `name` takes; in the others each port is one by itself.
-
-    A mark is needed for ranges, and where clients shall stay with their server across addresses or ports.
-    """
-    virtual = spec.virtual_servers[name]
-    if virtual.mark is not None:
-        return families(spec, name)
-    taken = taken_by(spec, name)
-    return tuple(
-        family
-        for family in families(spec, name)
-        if any(one.first != one.last for one in taken if one.address.version == family)
-        or (virtual.persistence and sum(one.address.version == family for one in taken) > 1)
-    )
-
-
 def serving(virtual: VirtualServer) -> Iterator[tuple[ServerAddress, ForwardingMethod]]:
     """Its real servers and its sorry server, each with the way that packets reach it."""
     for server in virtual.servers:

@@ -226,6 +226,12 @@ class VirtualServer(Frozen):
             raise WrongError("`on` names the group already", "remove `group`", at=("group",))
         return self
 
+    @property
+    def marked(self) -> bool:
+        """Whether one mark stands for all that it takes: for ranges, and where clients stay across several entries."""
+        several = len(self.on) > 1 and self.persistence is not None
+        return self.mark is not None or several or any(taken.is_range for taken in self.on)
+
 
 class ConnectionSync(Frozen):
     """What the directors tell each other of their connections, so that these survive a failover."""
