@@ -54,8 +54,7 @@ def main(arguments: list[str]) -> int:
                 "usage: http ADDRESS:PORT PATH TIMEOUT_MS | process NAME | script NAME | hook NAME GROUP STATE"
                 " | left GROUP [NAME STATE]"
             )
-        status: int = check(*arguments[1:])
-        return status
+        return int(check(*arguments[1:]))
     except MisuseError as misuse:
         sys.stderr.write(f"holdfast probe: {misuse}\n")
         return MISUSE
@@ -80,8 +79,7 @@ def http(where: str, path: str, timeout: str) -> int:
         raise MisuseError(f"{path!r} is not a path: it starts with / and has no blanks")
     deadline = monotonic() + int(timeout) / 1000
     request = f"GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: holdfast-probe\r\nConnection: close\r\n\r\n"
-    connection = _socket.socket(family, _socket.SOCK_STREAM)
-    answer = b""
+    connection, answer = _socket.socket(family, _socket.SOCK_STREAM), b""
     try:
         connection.settimeout(deadline - monotonic())
         connection.connect((bare, int(port)))
@@ -294,11 +292,9 @@ def entry(kind: str, name: str) -> tuple[list[str], str, float]:
     wanted = table.get(name) if isinstance(table, dict) else None
     if not isinstance(wanted, dict):
         raise MisuseError(f"{POLICY} has no [{kind}.{name}]")
-    words, user = wanted.get("command"), wanted.get("user", "nobody")
+    words, user = wanted.get("command") or [""], wanted.get("user", "nobody")
     timeout = milliseconds(wanted.get("timeout", "2s"))
-    if not isinstance(words, list) or not words:
-        words = [""]
-    fine = all(isinstance(word, str) and "\0" not in word for word in words)
+    fine = isinstance(words, list) and all(isinstance(word, str) and "\0" not in word for word in words)
     if not fine or not words[0].startswith("/") or not isinstance(user, str) or timeout is None:
         raise MisuseError(f"[{kind}.{name}] of {POLICY} is wrong: see `holdfast agent policy`")
     return words, user, timeout / 1000
@@ -341,10 +337,10 @@ def run(found: tuple[list[str], str, float], more: list[str], environment: dict[
         become(account, words + more, {"PATH": PATH, "LANG": "C.UTF-8", **environment}, watched)
     told = signal.sigtimedwait(watched, timeout)
     if told is None or told.si_signo != signal.SIGCHLD:
-        end(child)
+        end(child, os.killpg, os.kill)
         return BAD
     _, status = os.waitpid(child, 0)
-    end_group(child)
+    end(child, os.killpg)
     return GOOD if os.waitstatus_to_exitcode(status) == 0 else BAD
 
 
@@ -369,27 +365,18 @@ def become(account: Any, words: list[str], environment: dict[str, str], blocked:
         os._exit(126)
 
 
-def end(child: int) -> None:
-    """Kill the child and its group; it is reaped by whoever reaps us."""
-    end_group(child)
-    try:
-        os.kill(child, 9)
-    except OSError:  # gone already
-        return
-
-
-def end_group(leader: int) -> None:
-    """Kill what is left of the child's process group."""
-    try:
-        os.killpg(leader, 9)
-    except OSError:  # nothing is left
-        return
+def end(leader: int, *ways: Any) -> None:
+    """Kill it in these ways: as a process group, and (unless it was reaped) by itself; whoever reaps us reaps it."""
+    for way in ways:
+        try:
+            way(leader, 9)
+        except OSError:  # nothing is left
+            continue
 
 
 def milliseconds(text: object) -> int | None:
     """`2s` or `500ms`; None for anything else, and for what is out of bounds."""
-    if not isinstance(text, str):
-        return None
+    text = text if isinstance(text, str) else ""
     number, factor = (text[:-2], 1) if text.endswith("ms") else (text[:-1], 1000)
     if not text.endswith("s") or not is_number(number, LONGEST_TIMEOUT_MS):
         return None
@@ -404,8 +391,8 @@ def is_number(text: str, most: int) -> bool:
 
 def is_safe(name: str) -> bool:
     """As bundle.SafeName."""
-    allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-    return 0 < len(name) < 64 and name[0] not in "._-" and all(sign in allowed for sign in name)
+    plain = 0 < len(name) < 64 and name.isascii() and name[0] not in "._-"
+    return plain and all(sign.isalnum() or sign in "._-" for sign in name)
 
 
 if __name__ == "__main__":
