@@ -8,10 +8,12 @@
     ├── ApplyError                a node could not be brought to the wanted state (it was put back)
     │   ├── PolicyRefused         the bundle asks for what this node's local policy does not allow
     │   ├── NotOurs               a file that Holdfast did not write is in the way
+    │   ├── MissingModule         the kernel lacks a module that is needed
     │   ├── ValidationFailed      the program itself refused its configuration
     │   └── VerificationFailed    the program took it, but does not do what was expected
     ├── RolloutFailed             a rollout stopped; says which node and whether it was put back
     ├── LabError                  the lab could not be built or reached
+    ├── TableUnreadable           the kernel's IPVS table cannot be read: no IPVS, not permitted, or not understood
     └── MissingProgram            a program that is needed is not installed
 
 Errors of other libraries are translated where they enter; nothing above the boundary sees them.
@@ -78,6 +80,10 @@ class NotOurs(ApplyError):
     """A file that Holdfast did not write, or that was changed by hand, is in the way."""
 
 
+class MissingModule(ApplyError):
+    """The node's kernel lacks a module, and cannot load it; nothing was touched."""
+
+
 class ValidationFailed(ApplyError):
     """A program refused its new configuration; the old one was never touched."""
 
@@ -92,6 +98,10 @@ class RolloutFailed(HoldfastError):
 
 class LabError(HoldfastError):
     """The lab could not be built, reached or taken down."""
+
+
+class TableUnreadable(HoldfastError):
+    """The kernel's IPVS table, or a copy of it that another machine sent, could not be read or understood."""
 
 
 class MissingProgram(HoldfastError):

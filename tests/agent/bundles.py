@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 from holdfast.bundle import (
     Bundle,
     BundleFile,
     Expectations,
     HeldAddress,
     ListenerExpectation,
+    NetworkAddress,
+    NetworkGateway,
+    NetworkTunnel,
+    NodeNetwork,
     Service,
     VrrpExpectation,
 )
@@ -114,6 +120,21 @@ table inet holdfast {{
 }}
 """
     return BundleFile(path="/etc/holdfast/nftables/holdfast.nft", content=content)
+
+
+def network(
+    *addresses: str, gateway: str = "", device: str = "eth0", tunnels: tuple[NetworkTunnel, ...] = ()
+) -> BundleFile:
+    """`lo 10.0.0.3/32` is an address; a gateway is reached through `device`."""
+    wanted = NodeNetwork(
+        _="Managed by Holdfast",
+        tunnels=tunnels,
+        addresses=tuple(NetworkAddress(device=each.split()[0], address=each.split()[1]) for each in addresses),
+        gateways=tuple(NetworkGateway(address=each, device=device) for each in gateway.split()),
+    )
+    return BundleFile(
+        path="/etc/holdfast/network/network.json", content=json.dumps(wanted.model_dump(mode="json", by_alias=True))
+    )
 
 
 def bundle(*files: BundleFile, listeners: tuple[tuple[Service, str, int], ...] = ()) -> Bundle:

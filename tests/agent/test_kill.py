@@ -19,18 +19,20 @@ from holdfast.bundle import Bundle
 pytestmark = pytest.mark.lab
 
 URL = "http://10.9.0.3:8080/"
-JOURNAL_LINES = 12  # an attempt that changes everything writes about so many
+JOURNAL_LINES = 13  # an attempt that changes everything writes about so many
 LONGEST_S = 3.0
-OLD, NEW = ("0",) * 7, ("1",) * 7
+PLAIN, OURS = "default via 10.9.0.1 dev eth0 proto bird mtu 1400", "default via 10.9.0.254 dev eth0 proto static"
+OLD, NEW = ("0",) * 9, ("1",) * 9
 
 
 def variant(number: int) -> Bundle:
-    """Two bundles that differ in every service; only the second has a table, and a sysctl more."""
+    """Two bundles that differ in every service; only the second has a table, a sysctl more, and a default route."""
     more = {"net.ipv4.conf.all.arp_announce": "1"} if number else {}
     values = {"net.ipv4.ip_nonlocal_bind": "1", "net.ipv4.conf.all.arp_ignore": str(number), **more}
     table = [bundles.nftables(1001)] if number else []
     return bundles.bundle(
         bundles.sysctl(**values),
+        bundles.network(f"lo 10.9.7.{number}/32", gateway="10.9.0.254" if number else ""),
         *table,
         bundles.nginx(f"state {number}"),
         bundles.keepalived(150 + number),
@@ -47,7 +49,11 @@ def state_of(node: Machine) -> tuple[str, ...]:
     wait_until(lambda: node.exists(dump) and "Priority" in node.read(dump))
     lines = node.read(dump).splitlines()
     priority = next(line for line in lines if "Base priority" in line or " Priority =" in line)
+    on_lo = node.run("ip", "-oneline", "address", "show", "dev", "lo").stdout
+    routes = node.run("ip", "-oneline", "route", "show", "default").stdout.strip()
     return (
+        "".join(number for number in "01" if f"10.9.7.{number}/32" in on_lo),
+        {PLAIN: "0", OURS: "1"}.get(" ".join(routes.split()), routes),
         node.get(URL).removeprefix("state "),
         node.sysctl("net.ipv4.conf.all.arp_ignore"),
         node.sysctl("net.ipv4.conf.all.arp_announce"),
@@ -87,6 +93,7 @@ def check_kills(folder: Path, count: int, seed: int) -> None:
     rng = random.Random(seed)
     ends: set[str] = set()
     with machine(folder) as node:
+        node.run("ip", "route", "add", *PLAIN.split())
         assert node.apply(variant(0))["outcome"] == "committed"
         now = 0
         for turn in range(count):
@@ -112,6 +119,7 @@ def check_kills(folder: Path, count: int, seed: int) -> None:
 
 def test_an_interrupt_puts_everything_back_at_once(tmp_path: Path) -> None:
     with machine(tmp_path) as node:
+        node.run("ip", "route", "add", *PLAIN.split())
         node.apply(variant(0))
         child = node.spawn_agent("apply", text=variant(1).to_json())
         journal = node.root / "var/lib/holdfast/journal.jsonl"

@@ -1,37 +1,28 @@
 """Brings a node to what a bundle wants, or back to where it was.
 
-admit → stage → set sysctls → validate with the programs themselves → swap → reload → verify → commit; after a
-failure
-at any of these steps, or a kill, everything that was done is undone, sysctls, nftables and running processes
-included.
+admit → stage → modules, sysctls, addresses → validate with the programs themselves → swap → reload → verify → commit;
+after a failure at any of these steps, or a kill, everything that was done is undone, sysctls, the network, nftables and
+running processes included.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.agent import changes, undo
+from holdfast.agent import changes, kernel, undo
 from holdfast.agent.changes import Changes
 from holdfast.agent.files import create_folder, write_new
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
 from holdfast.agent.hold import MAY_HOLD
 from holdfast.agent.holdback import let_go
-from holdfast.agent.journal import (
-    Begin,
-    Journal,
-    NftablesBefore,
-    Swapping,
-    SysctlsBefore,
-    Touching,
-    UnitsBefore,
-    Validated,
-    Verified,
-)
+from holdfast.agent.journal import Begin, Journal, Swapping, Touching, UnitsBefore, Validated, Verified
+from holdfast.agent.kernel import Kernel
 from holdfast.agent.lock import exclusive
 from holdfast.agent.recovery import Attempt, Finish, Nothing, RollBack, decide
-from holdfast.agent.services import base, nftables, sysctl
+from holdfast.agent.services import base, modules, network, nftables
 from holdfast.agent.services.base import Node
 from holdfast.agent.services.daemons import DAEMONS
 from holdfast.agent.steps import Steps, failure, translated
@@ -151,6 +142,7 @@ class _Run:
         self._journal = Journal(journal_path(node))
         self._old_name = generations.current()
         self._old = generations.bundle(self._old_name)
+        self._kernel = Kernel(node, self._journal, steps, bundle, self._old)
         self._adopted: tuple[str, ...] = ()
         self._foreign_units: tuple[Path, ...] = ()
         self._attempt_name = secrets.token_hex(4)
@@ -180,23 +172,24 @@ class _Run:
             if not self._adopt:
                 refuse_what_is_not_ours((*foreign, *self._foreign_units), drifted)
             self._foreign, self._drifted = foreign, drifted
+            self._refuse_before_anything_changes()
             ailing = self._ailing() | {Service(path.split("/")[0]) for path in drift if _is_service(path)}
             self._changes = changes.compare(self._old, self._bundle, ailing)
             remark.text = _in_words(self._changes, amiss)
         same = self._old is not None and self._old.digest == self._bundle.digest
         return bool(self._changes or foreign or drifted or amiss) or not same
 
+    def _refuse_before_anything_changes(self) -> None:
+        host = self._node.host
+        modules.refuse_missing(host, self._bundle, os.uname().release)
+        network.refuse_what_is_not_ours(host, self._bundle, self._old)
+
     def _ailing(self) -> set[Service]:
         """Services that should already do what this bundle wants, and do not."""
         node, found = self._node, set()
         for service in self._bundle.services:
-            if service is Service.SYSCTL:
-                well = not sysctl.differing(node.host, sysctl.target(self._bundle, node.places))
-            elif service is Service.NFTABLES:
-                well = nftables.as_remembered(node.places, node.host, self._bundle)
-            else:
-                well = not base.healthy(node, self._bundle, service)
-            if not well:
+            in_kernel = service in changes.KERNEL
+            if kernel.ailing(node, self._bundle, service) if in_kernel else base.healthy(node, self._bundle, service):
                 found.add(service)
         return found
 
@@ -222,7 +215,7 @@ class _Run:
             self._prepare()
             _create_state_files(self._node, bundle)
             remark.text = f"generation {name}"
-        self._set_sysctls()
+        self._kernel.prepare()
         self._validate(generations.folder(name))
         self._install_units()
         with step("swap"):
@@ -234,27 +227,18 @@ class _Run:
             with step(f"stop {service}"):
                 self._touch(service)
                 self._node.manager.stop(service)
-        self._load_nftables()
+        if Service.NFTABLES in (*self._changes.touched, *self._changes.leaving):
+            self._kernel.load_nftables()
         for service in self._changes.daemons:
             self._bring_up(service)
+        self._kernel.settle()
         with step("verify the whole"):
             self._verify_untouched()
             journal.append(Verified())
 
-    def _set_sysctls(self) -> None:
-        values = sysctl.target(self._bundle, self._node.places)
-        if not values:
-            return
-        with self._steps.step("set sysctls") as remark:
-            differing = sysctl.differing(self._node.host, values)
-            # All of them: the kernel lets some sysctls change others.
-            self._journal.append(SysctlsBefore(values=sysctl.read(self._node.host, values)))
-            sysctl.write(self._node.host, differing)
-            remark.text = ", ".join(f"{key} = {value}" for key, value in sorted(differing.items())) or "as they were"
-
     def _validate(self, folder: Path) -> None:
         for service in self._changes.touched:
-            if service is Service.SYSCTL:
+            if service in (Service.SYSCTL, Service.NETWORK):
                 continue
             with self._steps.step(f"validate {service}") as remark:
                 if service is Service.NFTABLES:
@@ -287,17 +271,6 @@ class _Run:
             services = [*self._bundle.services, *self._changes.leaving]
             remark.text = self._node.units.install(services)
 
-    def _load_nftables(self) -> None:
-        ruleset = nftables.text(self._bundle)
-        names = tuple(sorted({*nftables.tables(nftables.text(self._old)), *nftables.tables(ruleset)}))
-        if not names or Service.NFTABLES not in (*self._changes.touched, *self._changes.leaving):
-            return
-        with self._steps.step("load nftables") as remark:
-            listing = nftables.listing(self._node.host, names)
-            self._journal.append(NftablesBefore(tables=names, listing=listing))
-            nftables.load(self._node.host, names, ruleset)
-            remark.text = ", ".join(names)
-
     def _touch(self, service: Service) -> bool:
         running = self._node.manager.status(service).running
         self._journal.append(Touching(service=service, was_running=running))
@@ -321,6 +294,7 @@ class _Run:
                 continue
             if why := base.healthy(self._node, self._bundle, service):
                 raise ApplyError(f"after the change {why}", "it worked before: read its log")
+        kernel.verify(self._node, self._bundle)
 
     def _commit(self) -> ApplyReport:
         action = decide(self._journal.entries)

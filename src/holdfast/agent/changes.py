@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
 
-KERNEL = (Service.SYSCTL, Service.NFTABLES)  # loaded into the kernel; the others are processes
+KERNEL = (Service.SYSCTL, Service.NETWORK, Service.NFTABLES)  # loaded into the kernel; the others are processes
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from holdfast.agent.files import create_folder, sync_folder
+from holdfast.agent.network_picture import Picture
 from holdfast.bundle import Service
 
 
@@ -34,6 +35,13 @@ class SysctlsBefore(_Entry):
 
     kind: Literal["sysctls_before"] = "sysctls_before"
     values: dict[str, str]
+
+
+class NetworkBefore(_Entry):
+    """How everything was that the network service is about to change."""
+
+    kind: Literal["network_before"] = "network_before"
+    before: Picture
 
 
 class Validated(_Entry):
@@ -98,6 +106,7 @@ class Ended(_Entry):
 Entry = Annotated[
     Begin
     | SysctlsBefore
+    | NetworkBefore
     | Validated
     | UnitsBefore
     | Swapping

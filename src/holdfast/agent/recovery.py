@@ -9,6 +9,7 @@ from holdfast.agent.journal import (
     Begin,
     Ended,
     Entry,
+    NetworkBefore,
     NftablesBefore,
     RollingBack,
     Swapping,
@@ -30,6 +31,7 @@ class Attempt:
 
     begin: Begin
     sysctls: SysctlsBefore | None = None
+    network: NetworkBefore | None = None
     units: UnitsBefore | None = None
     swapping: Swapping | None = None
     nftables: NftablesBefore | None = None
@@ -79,6 +81,8 @@ def _with(attempt: Attempt, entry: Entry) -> Attempt:
     match entry:
         case SysctlsBefore():
             return replace(attempt, sysctls=entry)
+        case NetworkBefore():
+            return replace(attempt, network=entry)
         case UnitsBefore():
             return replace(attempt, units=entry)
         case Swapping():

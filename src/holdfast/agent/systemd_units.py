@@ -105,8 +105,9 @@ _DAEMONS = (
         start=(
             "Type=notify",
             "NotifyAccess=all",
-            f"ExecStart=/usr/sbin/keepalived -n -l -P -f {CONFIG_DIR}/keepalived/keepalived.conf"
-            f" -p {RUN_DIR}/keepalived/keepalived.pid -r {RUN_DIR}/keepalived/vrrp.pid",
+            f"ExecStart=/usr/sbin/keepalived -n -l -f {CONFIG_DIR}/keepalived/keepalived.conf"
+            f" -p {RUN_DIR}/keepalived/keepalived.pid -r {RUN_DIR}/keepalived/vrrp.pid"
+            f" -c {RUN_DIR}/keepalived/checkers.pid",
         ),
         reload_signal="HUP",
         # Not mixed: where its parent was killed, the child must get the time to take its addresses off the interface.

@@ -6,11 +6,12 @@ import os
 import shutil
 from contextlib import suppress
 
-from holdfast.agent import changes
+from holdfast.agent import changes, kernel
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
+from holdfast.agent.network_picture import Picture
 from holdfast.agent.recovery import Attempt
-from holdfast.agent.services import daemons, nftables, sysctl
+from holdfast.agent.services import daemons, network, nftables, sysctl
 from holdfast.agent.services.base import Node
 from holdfast.agent.steps import Steps
 from holdfast.bundle import Bundle, Service
@@ -26,6 +27,8 @@ def finish(node: Node, generations: Generations, journal: Journal, attempt: Atte
     bundle = generations.bundle(name)
     if bundle is not None:
         sysctl.remember(node.places, bundle, attempt.sysctls.values if attempt.sysctls else {})
+        before = attempt.network.before if attempt.network else Picture()
+        network.remember(node.places, bundle, generations.bundle(attempt.begin.old), before)
         nftables.remember(node.places, node.host, bundle)
         if node.units is not None:
             remark = node.units.settle(bundle.services)
@@ -69,9 +72,8 @@ def put_back(
     if attempt.nftables is not None:
         with _tried(trouble), steps.step("put nftables back"):
             nftables.load(node.host, attempt.nftables.tables, attempt.nftables.listing)
-    if attempt.sysctls is not None:
-        with _tried(trouble), steps.step("put sysctls back"):
-            sysctl.write(node.host, attempt.sysctls.values)
+    before = attempt.network.before if attempt.network else None
+    trouble += kernel.put_back(node, steps, before, attempt.sysctls.values if attempt.sysctls else None)
     touched = (*reversed(attempt.touched), *(_perhaps_restarted(generations, attempt) if later else ()))
     for touching in touched:
         with _tried(trouble), steps.step(f"put {touching.service} back") as remark:

@@ -10,11 +10,13 @@ from holdfast.agent.policy import Policy
 from holdfast.bundle import (
     CONFIG_DIR,
     HOLD_DIR,
+    NETWORK_FILE,
     NGINX_SERVERS_DIR,
     OWNERSHIP_LINE,
     PROBER_FILE,
     SERVICE_STATE_DIR,
     TRACK_DIR,
+    WEIGHT_DIR,
     Bundle,
     BundleFile,
     Service,
@@ -25,6 +27,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 LISTS = re.compile(rf"{NGINX_SERVERS_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}\.conf")
 PATHS: dict[Service, re.Pattern[str]] = {
     Service.SYSCTL: re.compile(rf"{CONFIG_DIR}/sysctl/sysctl\.conf"),
+    Service.NETWORK: re.compile(re.escape(NETWORK_FILE)),
     Service.NFTABLES: re.compile(rf"{CONFIG_DIR}/nftables/holdfast\.nft"),
     Service.NGINX: re.compile(rf"{CONFIG_DIR}/nginx/nginx\.conf|{LISTS.pattern}"),
     Service.HAPROXY: re.compile(rf"{CONFIG_DIR}/haproxy/(haproxy\.cfg|maps/{_NAME}\.map|errors/{_NAME}\.http)"),
@@ -32,7 +35,9 @@ PATHS: dict[Service, re.Pattern[str]] = {
     Service.KEEPALIVED: re.compile(rf"{CONFIG_DIR}/keepalived/keepalived\.conf"),
 }
 _STATE_FILE = re.compile(rf"({HOLD_DIR}|{SERVICE_STATE_DIR}|{TRACK_DIR})/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}")
+WEIGHT_FILE = re.compile(rf"{WEIGHT_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}")
 _GROUPS = {Service.NGINX: ("root", "www-data"), Service.HAPROXY: ("root", "haproxy")}
+_JSON = (Service.NETWORK, Service.PROBER)
 _MODES = (0o644, 0o640, 0o600)
 _LARGEST = 16_000_000  # characters, of all files together
 _SECRET = re.compile(r"^\s*(auth_pass|stats\s+auth)\b|\bpassword\b", re.MULTILINE)
@@ -54,9 +59,10 @@ def check_files(bundle: Bundle, policy: Policy) -> list[Finding]:
     for file in bundle.files:
         found += _check_file(file, bundle.services)
     holds = [expectation.hold_file for expectation in bundle.expected.vrrp]
-    for path in (*bundle.state_files, *holds):
-        if not _STATE_FILE.fullmatch(path):
-            hint = f"they lie in {HOLD_DIR}, {SERVICE_STATE_DIR} and {TRACK_DIR}"
+    weights = [server.weight_file for each in bundle.expected.virtual_servers for server in each.servers]
+    for path in (*bundle.state_files, *holds, *weights):
+        if not _STATE_FILE.fullmatch(path) and not WEIGHT_FILE.fullmatch(path):
+            hint = f"they lie in {HOLD_DIR}, {SERVICE_STATE_DIR}, {TRACK_DIR} and {WEIGHT_DIR}"
             found.append(refuse("ADM106", "state files may not lie here", path, hint=hint))
     return found + _check_names(bundle, policy)
 
@@ -83,7 +89,7 @@ def _check_file(file: BundleFile, services: tuple[Service, ...]) -> list[Finding
     if OWNERSHIP_LINE not in first and not file.path.endswith(".http"):
         message = f"its first line is {shown(first)}"
         found.append(refuse("ADM107", message, file.path, hint=f"it has to say “{OWNERSHIP_LINE}”"))
-    elif not first.startswith('{"_": "' if service is Service.PROBER else "#") and not file.path.endswith(".http"):
+    elif not first.startswith('{"_": "' if service in _JSON else "#") and not file.path.endswith(".http"):
         found.append(refuse("ADM107", "its first line has to be a comment", file.path))
     if file.state is not bool(LISTS.fullmatch(file.path)):
         hint = f"lists of servers in {NGINX_SERVERS_DIR}, and nothing else, are state"

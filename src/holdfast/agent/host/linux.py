@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.agent.host import netlink
+from holdfast.agent.host import modules, netlink
+from holdfast.agent.host.network import Link, NetworkOrder, batches, gue_ports, strongest_default
 from holdfast.agent.host.port import Completed, Connection, ListeningSocket, LocalAddress, Process
 from holdfast.errors import ApplyError, MissingProgram
 
@@ -19,7 +22,9 @@ _SS_WITHIN_S = 10.0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _AT_MOST = 1_000_000  # characters of a program's output that are kept
 _LISTEN = "0A"
-_PACKAGES = {"nft": "nftables"}
+_PACKAGES = {"nft": "nftables", "ip": "iproute2", "modprobe": "kmod"}
+_IP_WITHIN_S = 10.0
+_MODPROBE_WITHIN_S = 30.0
 
 
 class LinuxHost:
@@ -103,6 +108,10 @@ class LinuxHost:
         except (OSError, UnicodeDecodeError) as error:
             raise ApplyError(f"sysctl {key} cannot be read: {_reason(error)}", "is it spelt right?") from error
 
+    def has_sysctl(self, key: str) -> bool:
+        """See Host."""
+        return _sysctl_path(key).is_file()
+
     def write_sysctl(self, key: str, value: str) -> None:
         """See Host."""
         try:
@@ -112,6 +121,65 @@ class LinuxHost:
                 f"sysctl {key} cannot be set to {value}: {_reason(error)}",
                 "the kernel refuses the value, or this node (a container?) may not change it",
             ) from error
+
+    def links(self) -> tuple[Link, ...]:
+        """See Host."""
+        told = json.loads(self._ip("-details", "-json", "link", "show") or "[]")
+        return tuple(
+            Link(each["ifname"], each.get("linkinfo", {}).get("info_kind", ""), "UP" in each["flags"])
+            for each in told
+            if "ifname" in each  # what is hidden leaves an empty entry
+        )
+
+    def default_route(self, family: int) -> str:
+        """See Host."""
+        return strongest_default(family, self._ip(f"-{family}", "-oneline", "route", "show", "default"))
+
+    def gue_ports(self) -> frozenset[tuple[int, int]]:
+        """See Host. Without the module fou `ip` fails: then there is none."""
+        done = self.run(("ip", "fou", "show"), _IP_WITHIN_S)
+        return gue_ports(done.output) if done.status == 0 else frozenset()
+
+    def change_network(self, orders: Sequence[NetworkOrder]) -> None:
+        """See Host."""
+        for family, lines in batches(orders):
+            done = self.run(("ip", f"-{family}", "-batch", "-"), _IP_WITHIN_S, stdin="\n".join(lines) + "\n")
+            if done.status != 0:
+                failed = re.search(r"Command failed -:(\d+)", done.errors)
+                order = lines[int(failed.group(1)) - 1] if failed and 0 < int(failed.group(1)) <= len(lines) else ""
+                raise ApplyError(
+                    f"the kernel refuses to change this node's network: ip {order}".rstrip(),
+                    "is the interface up, and is the module of the tunnel in the kernel?",
+                    done.lines[0] if done.lines else f"ip ended with status {done.status} and said nothing",
+                )
+
+    def _ip(self, *words: str) -> str:
+        done = self.run(("ip", *words), _IP_WITHIN_S)
+        if done.status != 0:
+            said = done.lines[0] if done.lines else f"status {done.status}"
+            raise ApplyError(f"`ip {' '.join(words)}` fails: {said}", "is iproute2 installed, and is it whole?", said)
+        return done.output
+
+    def modules(self) -> frozenset[str]:
+        """See Host."""
+        return modules.present()
+
+    def module_is_there(self, name: str) -> bool:
+        """See Host."""
+        return modules.is_among(name, self.modules()) or self._modprobe(name, "--dry-run").status == 0
+
+    def load_module(self, name: str) -> None:
+        """See Host."""
+        done = self._modprobe(name)
+        if done.status != 0 and not modules.is_among(name, self.modules()):
+            said = done.lines[0] if done.lines else f"modprobe ended with status {done.status}"
+            raise ApplyError(f"the kernel module {name} cannot be loaded", f"try `modprobe {name}`", said)
+
+    def _modprobe(self, name: str, *options: str) -> Completed:
+        try:
+            return self.run(("modprobe", *options, name), _MODPROBE_WITHIN_S)
+        except MissingProgram as error:
+            return Completed(127, errors=error.message)
 
     def monotonic(self) -> float:
         """See Host."""

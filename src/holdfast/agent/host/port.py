@@ -1,4 +1,4 @@
-"""What the agent asks of the machine below it: programs, processes, sockets, addresses, sysctls and time.
+"""What the agent asks of the machine below it: programs, processes, sockets, its network, modules, sysctls, time.
 
 Files are not part of it: the agent works on real files everywhere, below `Places`.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from holdfast.agent.host.network import Link, NetworkOrder
 from holdfast.bundle import CONFIG_DIR, LOG_DIR, RUN_DIR, STATE_DIR
 
 
@@ -139,8 +140,32 @@ class Host(Protocol):
     def read_sysctl(self, key: str) -> str:
         """The value, blanks normalised; raises ApplyError where there is no such key."""
 
+    def has_sysctl(self, key: str) -> bool:
+        """Whether the kernel knows this key at present."""
+
     def write_sysctl(self, key: str, value: str) -> None:
         """Set it; raises ApplyError where the kernel refuses."""
+
+    def links(self) -> tuple[Link, ...]:
+        """All network devices."""
+
+    def default_route(self, family: int) -> str:
+        """The strongest default route, as `ip route` words it behind `default`; empty where there is none."""
+
+    def gue_ports(self) -> frozenset[tuple[int, int]]:
+        """(family, UDP port) of each port where the kernel unwraps GUE."""
+
+    def change_network(self, orders: Sequence[NetworkOrder]) -> None:
+        """Carry them out one after the other; raises ApplyError at the first that the kernel refuses."""
+
+    def modules(self) -> frozenset[str]:
+        """Kernel modules that are loaded or built in, `_` in their names."""
+
+    def module_is_there(self, name: str) -> bool:
+        """Whether it is loaded, or could be."""
+
+    def load_module(self, name: str) -> None:
+        """Load it; raises ApplyError where the kernel refuses."""
 
     def monotonic(self) -> float:
         """Seconds on a clock that only goes forward."""

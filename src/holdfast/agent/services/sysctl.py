@@ -48,6 +48,17 @@ def target(bundle: Bundle, places: Places) -> dict[str, str]:
     return originals(places) | wanted(bundle)
 
 
+def existing(host: Host, values: Mapping[str, str]) -> dict[str, str]:
+    """Those of `values` whose key the kernel knows at present: keys of modules and devices come and go with them."""
+    return {key: value for key, value in values.items() if host.has_sysctl(key)}
+
+
+def amiss(host: Host, values: Mapping[str, str]) -> bool:
+    """Whether the kernel has another value anywhere, or lacks a key."""
+    here = existing(host, values)
+    return len(here) < len(values) or bool(differing(host, here))
+
+
 def read(host: Host, keys: Mapping[str, str]) -> dict[str, str]:
     """Their values now; raises ApplyError for an unknown key."""
     return {key: host.read_sysctl(key) for key in keys}

@@ -77,13 +77,14 @@ KEEPALIVED = ServiceCommand(
         "/usr/sbin/keepalived",
         "-n",
         "-l",
-        "-P",  # VRRP only: no bundle has virtual servers yet
         "-f",
         f"{CONFIG_DIR}/keepalived/keepalived.conf",
         "-p",
         f"{RUN_DIR}/keepalived/keepalived.pid",
         "-r",
         f"{RUN_DIR}/keepalived/vrrp.pid",
+        "-c",
+        f"{RUN_DIR}/keepalived/checkers.pid",  # only with virtual servers, also when a reload brings the first
     ),
     reload_signal=SIGHUP,
     stop_steps=(StopStep(SIGTERM, 5.0),),

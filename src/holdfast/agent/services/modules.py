@@ -1,0 +1,44 @@
+"""Kernel modules: whether they are there is asked before anything is changed; they are loaded, never unloaded."""
+
+from __future__ import annotations
+
+import re
+
+from holdfast.agent.host.port import Host
+from holdfast.bundle import Bundle
+from holdfast.errors import ApplyError, MissingModule
+
+NAMES = re.compile(r"ip_vs(_[a-z]{1,16})?|nf_conntrack|ipip|ip6_tunnel|ip_gre|ip6_gre|fou6?|sit|sctp|ip_tunnel|dummy")
+_TOO_SMALL = "cloud"  # Debian's kernel for cloud machines leaves most of these modules out
+
+
+def not_loaded(host: Host, bundle: Bundle) -> tuple[str, ...]:
+    """Those of the bundle that the kernel does not have at present."""
+    if not bundle.kernel_modules:
+        return ()
+    here = host.modules()
+    return tuple(name for name in bundle.kernel_modules if name.replace("-", "_") not in here)
+
+
+def refuse_missing(host: Host, bundle: Bundle, kernel: str) -> None:
+    """Raise MissingModule naming each that is neither loaded nor loadable; `kernel` is its release."""
+    absent = [name for name in not_loaded(host, bundle) if not host.module_is_there(name)]
+    if not absent:
+        return
+    names = " ".join(absent)
+    ways = [f"as root on the host itself, if this is a container: modprobe -a {names}"]
+    if _TOO_SMALL in kernel:
+        ways.insert(0, "this kernel is made for cloud machines: install linux-image-amd64 and boot it")
+    else:
+        ways.append("where the kernel comes without them, install the distribution's full one (linux-image-amd64)")
+    raise MissingModule(f"the kernel ({kernel}) has no module {', '.join(absent)}", "; ".join(ways))
+
+
+def load(host: Host, bundle: Bundle) -> str:
+    """Load what is not loaded yet; returns a remark. Raises ApplyError, naming the module."""
+    names = not_loaded(host, bundle)
+    for name in names:
+        host.load_module(name)
+    if left := not_loaded(host, bundle):
+        raise ApplyError(f"the kernel took the order to load {', '.join(left)}, but does not have it", "read dmesg")
+    return ", ".join(names)
