@@ -15,7 +15,8 @@ from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets
 from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
-from holdfast.lab.topology import CLIENT, from_spec
+from holdfast.lab.topology import CLIENT
+from holdfast.lab.twin import from_spec
 from holdfast.spec import parse_spec
 
 pytestmark = pytest.mark.lab

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.lab import origin
+from holdfast.lab.backend import BOOTSTRAP
 
 
 def request(target: str, method: str = "GET", headers: str = "") -> origin.Request:
@@ -59,7 +60,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
         port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("origin")
     control, log = folder / "c", folder / "log"
-    argv = [sys.executable, "-I", "-S", origin.__file__, "--name", "web03"]
+    sources = str(Path(origin.__file__).parents[2])
+    argv = [sys.executable, "-I", "-S", "-c", BOOTSTRAP, sources, "--name", "web03"]
     with log.open("wb") as output:
         child = subprocess.Popen([*argv, "--listen", str(port), "--control", str(control)], stderr=output)
     deadline = time.monotonic() + 10

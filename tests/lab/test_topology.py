@@ -17,11 +17,11 @@ from holdfast.lab.topology import (
     LabTopology,
     Network,
     Role,
-    from_spec,
     link_local,
     mac_address,
     with_client,
 )
+from holdfast.lab.twin import from_spec
 from holdfast.spec import parse_spec
 
 

@@ -76,7 +76,7 @@ def make_disk(lab: str, node: str) -> None:
 
 def pid1_argv(node: LabNode) -> tuple[str, ...]:
     """What runs as pid 1: the agent's supervisor on a balancer, else the smallest init there can be."""
-    if node.role is Role.BALANCER:
+    if node.has_agent:
         return (sys.executable, "-m", "holdfast.agent.supervisor")
     return (sys.executable, "-I", "-S", str(_INIT))
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from holdfast.bundle import Bundle, PolicyNames, Service
+from holdfast.bundle import Bundle, PolicyNames
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
 from holdfast.errors import LabError, RolloutFailed
@@ -18,14 +18,14 @@ from holdfast.lab import stand_ins, state
 from holdfast.lab.commands import tool
 from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
-from holdfast.lab.topology import from_spec
+from holdfast.lab.programs import PROGRAMS
+from holdfast.lab.twin import from_spec
 from holdfast.plan import Plan, make_plan
 from holdfast.rollout import CommandTransport, RolloutEvent, RolloutResult, Transport, roll_out
 from holdfast.rollout.runner import NEVER_ONE_BY_ONE
 from holdfast.rollout.switchover import Switch, Switchover
 from holdfast.spec import LoadedSpec, parse_spec
 
-_PROGRAMS = (Service.NGINX, Service.HAPROXY, Service.KEEPALIVED)  # better named before the lab is built than after
 _PLACEHOLDER = "rehearse"  # a VRRPv2 secret for a twin that no other machine can hear
 
 
@@ -76,8 +76,8 @@ class LabCluster:
         source = for_namespaces(source)
         bundles = compile_cluster(source)
         for service in sorted({service for bundle in bundles.values() for service in bundle.services}):
-            if service in _PROGRAMS:
-                tool(service)
+            if service in PROGRAMS:
+                tool(service)  # better missed now than after the lab was built
         lab = Lab.up(from_spec(source.loaded.spec, name), progress)
         try:
             cluster = cls(lab)
@@ -173,7 +173,8 @@ class LabCluster:
         carried = {
             node.name: {str(a.ip) for addresses in node.addresses().values() for a in addresses}
             for node in self.lab.nodes
-            if node.name in bundles
+            # Real servers carry virtual addresses, too, but hold no group.
+            if node.name in bundles and bundles[node.name].expected.vrrp
         }
         wanted = {
             expected.group: {held.address.partition("/")[0] for held in expected.addresses}
@@ -206,4 +207,5 @@ class LabCluster:
     def _run(
         self, node: str, words: Sequence[str], stdin: str | None, timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        return self.lab.node(node).exec(words, input=stdin, timeout=timeout)
+        # `words` begin with the interpreter and the agent's module, which are loaded already.
+        return self.lab.agents.run(self.lab.node(node), words[3:], input=stdin, timeout=timeout)

@@ -72,7 +72,7 @@ class KillBackend(NodeFault):
 
 
 def _with_backend(node: Node) -> Node:
-    if not node.spec.origin_ports:
+    if not node.spec.has_origin:
         raise LabError(f"{node.name} has no web server", hint="name a server of a pool")
     return node
 

@@ -40,9 +40,10 @@ from holdfast.lab.fault_base import (
 from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
 from holdfast.lab.processes import Process, inside, namespace, program, wait_gone
+from holdfast.lab.programs import Program, Supervised
 from holdfast.lab.readiness import SUPERVISOR_SOCKET
 from holdfast.lab.strikes import Strike, arm_cut, arm_links, fill, running, stop
-from holdfast.lab.topology import InterfaceName, LabTopology, Role
+from holdfast.lab.topology import InterfaceName, LabTopology
 
 __all__ = [
     "KINDS",
@@ -66,8 +67,6 @@ __all__ = [
     "parse",
 ]
 
-Program = Literal["keepalived", "nginx", "haproxy"]
-Supervised = Literal["keepalived", "nginx", "haproxy", "prober"]
 _GONE_WAIT = 5.0
 _LAST_BYTES = 256 * 1024  # of a disk, that are filled only at the moment of the fault
 _BOOT_TIMEOUT = 120.0
@@ -113,9 +112,9 @@ class Crash(NodeFault):
         lab.boot(self.node, pulled=pulled_by_others(lab, self))
         forget(lab, self)  # the node is there again, whatever becomes of its services
         node = lab.node(self.node)
-        if node.spec.role is Role.BALANCER:
+        if node.spec.has_agent:
             # What systemd does at boot on a real machine: end what was half done, start what the generation wants.
-            node.exec(["python", "-m", "holdfast.agent", "recover"], timeout=_BOOT_TIMEOUT, check=True)
+            _recover(lab, node)
 
 
 class Freeze(NodeFault):
@@ -220,7 +219,7 @@ class KillService(NodeFault):
         ask("mend", self.service, path=self._socket(self.up(lab)))
 
     def _socket(self, node: Node) -> Path:
-        if node.spec.role is not Role.BALANCER:
+        if not node.spec.has_agent:
             raise LabError(f"{self.node} runs no supervised services: it is no balancer")
         return node.root / SUPERVISOR_SOCKET.lstrip("/")
 
@@ -361,6 +360,13 @@ def parse(kind: str, arguments: Sequence[str]) -> Fault:
 def describe(fault: Fault) -> str:
     """A fault in a few words, for people."""
     return fault.title
+
+
+def _recover(lab: Lab, node: Node) -> None:
+    done = lab.agents.run(node, ["recover"], timeout=_BOOT_TIMEOUT)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        raise LabError(f"The agent of {node.name} could not bring its node up after the boot: {said[-1]}")
 
 
 def _links(lab: Lab, fault: Fault, *, up: bool) -> Strike:

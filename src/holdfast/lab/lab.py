@@ -12,6 +12,7 @@ from typing import Self
 
 from holdfast.errors import LabError
 from holdfast.lab import backend, cleanup, network, state
+from holdfast.lab.agents import Agents
 from holdfast.lab.boot import Boot, make_disk
 from holdfast.lab.commands import check_tools
 from holdfast.lab.node import Node
@@ -35,6 +36,7 @@ class Lab:
     def __init__(self, name: str) -> None:
         self.name = state.check_name(name)
         self.topology: LabTopology = state.load(name).topology
+        self.agents = Agents()
 
     @classmethod
     def up(cls, topology: LabTopology, progress: Progress = _silent) -> Lab:
@@ -50,7 +52,11 @@ class Lab:
         state.create(made)
         try:
             lab = cls(topology.name)
-            lab._build(progress)
+            try:
+                lab._build(progress)
+            except BaseException:
+                lab.agents.close()
+                raise
         except BaseException:
             cleanup.destroy(topology.name)
             raise
@@ -76,6 +82,7 @@ class Lab:
 
     def down(self) -> None:
         """Remove the lab; nothing happens if it is gone already."""
+        self.agents.close()
         cleanup.destroy(self.name)
 
     def __enter__(self) -> Self:
@@ -120,6 +127,7 @@ class Lab:
 
     def _build(self, progress: Progress) -> None:
         topology = self.topology
+        self.agents.start()  # it loads while the networks are made
         progress(f"networks: {', '.join(n.name for n in topology.networks)}")
         network.build_switch(topology)
         with ThreadPoolExecutor(_TOGETHER, thread_name_prefix="holdfast-lab") as pool:
@@ -150,7 +158,7 @@ class Lab:
         wait_ready([self.node(spec.name) for spec in specs])
 
     def _start_backends(self, specs: Sequence[LabNode]) -> None:
-        backend.start([self.node(spec.name) for spec in specs if spec.origin_ports])
+        backend.start([self.node(spec.name) for spec in specs if spec.has_origin])
 
 
 def _without(processes: dict[str, Process], name: str) -> dict[str, Process]:

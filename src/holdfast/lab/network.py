@@ -117,10 +117,14 @@ def node_batch(node: LabNode) -> str:
         # The link-local address is given, not generated: duplicate address detection would hold it back for a second
         # or two, and nobody else can have it.
         local = link_local(mac_address(node.name, interface.name))
-        lines.append(f"link set {interface.name} addrgenmode none up")
+        # Two lines: in one, some kernels (6.1) bring the link up, and make an address of their own, before they hear.
+        lines.append(f"link set {interface.name} addrgenmode none")
+        lines.append(f"link set {interface.name} up")
         lines.append(f"addr add {local} dev {interface.name} nodad")
         lines += [f"addr add {_with_flags(address)} dev {interface.name}" for address in interface.addresses]
+    lines += [f"addr add {_with_flags(address)} dev lo" for address in node.loopback]
     lines += [f"route add {subnet} dev {interface}" for subnet, interface in node.routes]
+    lines += [f"route add {subnet} via {neighbour}" for subnet, neighbour in node.remote]
     lines += [f"route add default via {gateway}" for gateway in node.gateways]
     return _batch(lines)
 
@@ -188,6 +192,8 @@ def cut_lines(pairs: Iterable[tuple[str, str]], *, cut: bool) -> str:
 
 
 def _with_flags(address: InterfaceAddress) -> str:
+    if address.network.prefixlen == address.max_prefixlen:
+        return str(address)
     return f"{address} nodad" if address.version == 6 else f"{address} broadcast +"
 
 

@@ -1,10 +1,12 @@
-"""The web server that plays the pools' servers: it says who it is, and is slow, broken or unhealthy when told to.
+"""The server that plays the servers of pools and virtual servers: it says who it is, and is slow or sick when told to.
 
-Run as a file by a bare interpreter, so the standard library is all that it uses. Every path answers 200 with the
-server's name, also in the header `X-Origin`; the query says what else: `?delay=2.5` (seconds before the answer, at most
-60), `?status=404`, `?bytes=100000` (at most 50 million), `?drip=5` (an answer in ten pieces over 5 seconds).
-`/healthz` answers 503 while the server is told to be unhealthy. One line of JSON on the control socket changes what it
-does: `{"delay": 2.0, "healthy": false}`; it answers with the state that then holds.
+Run by a bare interpreter, so the standard library is all that it uses. Every path answers 200 with the server's name,
+also in the header `X-Origin`; the query says what else: `?delay=2.5` (seconds before the answer, at most 60),
+`?status=404`, `?bytes=100000` (at most 50 million), `?drip=5` (an answer in ten pieces over 5 seconds).
+`/healthz` answers 503 while the server is told to be unhealthy. `/trickle?pieces=40&every=0.25` sends that many parts
+of a text that the client knows, one each so many seconds. What was uploaded comes back as its SHA-256 (`X-Body`).
+One line of JSON on the control socket changes what it does: `{"delay": 2.0, "healthy": false}`; it answers with the
+state that then holds. Other ports speak HTTPS, SCTP (with HTTP in it), SMTP, or answer datagrams.
 """
 
 from __future__ import annotations
@@ -12,19 +14,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
+import hashlib
 import json
 import math
 import os
 import signal
+import socket
+import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
+
+from holdfast.lab.origin_sockets import Datagrams, datagram_socket, piece, speak_smtp, stream_socket
 
 MAX_HEAD = 64 * 1024  # bytes; a longer request is refused with 431
 MAX_BODY = 64 * 1024 * 1024
 MAX_DELAY = 60.0  # seconds
 MAX_BYTES = 50_000_000
 IDLE = 75.0  # seconds that a kept connection may stay silent
+MAX_PIECES = 100_000
+SPEAKS = ("http", "https", "udp", "sctp", "smtp")
 _PIECES = 10
 _CHUNK = 64 * 1024
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
@@ -58,6 +69,7 @@ class Answer:
     body: bytes
     delay: float = 0.0
     drip: float = 0.0
+    uploaded: str = ""
 
 
 class BadRequestError(Exception):
@@ -126,6 +138,8 @@ def render_head(answer: Answer, name: str, keep: bool) -> bytes:
         "Content-Type: text/plain; charset=utf-8",
         f"Connection: {'keep-alive' if keep else 'close'}",
     ]
+    if answer.uploaded:
+        lines.append(f"X-Body: {answer.uploaded}")
     if answer.status not in (204, 304):
         lines.append(f"Content-Length: {len(answer.body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -157,8 +171,11 @@ class Origin:
         except asyncio.LimitOverrunError:
             raise BadRequestError(431) from None
         request = parse_head(head)
-        await _skip_body(reader, request)
-        answer = decide(request, own, self.behaviour)
+        uploaded = await _skip_body(reader, request)
+        if request.path == "/trickle":
+            await _trickle(writer, own, request.query)
+            return False
+        answer = replace(decide(request, own, self.behaviour), uploaded=uploaded)
         await asyncio.sleep(answer.delay)
         writer.write(render_head(answer, own, request.keep))
         if request.method != "HEAD":
@@ -189,14 +206,17 @@ class Origin:
             writer.close()
 
 
-async def _skip_body(reader: asyncio.StreamReader, request: Request) -> None:
+async def _skip_body(reader: asyncio.StreamReader, request: Request) -> str:
+    """Read the body to its end; its SHA-256 in hex, or nothing where there is none."""
+    seen = hashlib.sha256()
     if request.headers.get("transfer-encoding", "").lower() == "chunked":
         await _skip_chunks(reader)
-        return
+        return ""
     length = request.headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
         raise BadRequestError(413 if length.isdigit() else 400)
-    await _skip(reader, int(length))
+    await _skip(reader, int(length), seen.update)
+    return seen.hexdigest() if int(length) else ""
 
 
 async def _skip_chunks(reader: asyncio.StreamReader) -> None:
@@ -215,13 +235,27 @@ async def _skip_chunks(reader: asyncio.StreamReader) -> None:
             return
 
 
-async def _skip(reader: asyncio.StreamReader, length: int) -> None:
+async def _skip(reader: asyncio.StreamReader, length: int, see: Callable[[bytes], None] = lambda part: None) -> None:
     left = length
     while left:
-        piece = await asyncio.wait_for(reader.read(min(left, _CHUNK)), IDLE)
-        if not piece:
+        part = await asyncio.wait_for(reader.read(min(left, _CHUNK)), IDLE)
+        if not part:
             raise ConnectionResetError
-        left -= len(piece)
+        see(part)
+        left -= len(part)
+
+
+async def _trickle(writer: asyncio.StreamWriter, own: str, query: dict[str, str]) -> None:
+    """Send pieces with pauses between them; the client knows each one, so that it sees what is lost or repeated."""
+    pieces = int(number(query, "pieces", 1, MAX_PIECES))
+    every = number(query, "every", 0.0, MAX_DELAY)
+    head = render_head(Answer(200, b""), own, keep=False)
+    writer.write(head.replace(b"Content-Length: 0", b"Content-Length: %d" % (pieces * len(piece(0)))))
+    for place in range(pieces):
+        writer.write(piece(place))
+        await writer.drain()
+        if every:
+            await asyncio.sleep(every)
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
@@ -234,30 +268,60 @@ async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
         await writer.drain()
 
 
-async def run(name: str, ports: list[int], control: str) -> None:
+async def run(name: str, ports: list[tuple[str, int]], control: str, certificate: str) -> None:
     """Serve until SIGTERM. The control socket comes last: where it answers, all ports are open. Raises OSError."""
     origin = Origin(name)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number_, ended.set)
-    for port in ports:
-        await asyncio.start_server(origin.serve, None, port, limit=MAX_HEAD, backlog=1024, reuse_address=True)
+    for speaks, port in ports:
+        await _open(origin, speaks, port, certificate)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(control)
     await asyncio.start_unix_server(origin.control, control)
     await ended.wait()
 
 
+async def _open(origin: Origin, speaks: str, port: int, certificate: str) -> None:
+    match speaks:
+        case "udp":
+            for family in (socket.AF_INET, socket.AF_INET6):
+                Datagrams(datagram_socket(family, port), f"{origin.name}:{port}").start()
+        case "sctp":
+            for family in (socket.AF_INET, socket.AF_INET6):
+                await asyncio.start_server(
+                    origin.serve, sock=stream_socket(family, port, sctp=True), limit=MAX_HEAD, backlog=128
+                )
+        case "smtp":
+            await asyncio.start_server(functools.partial(speak_smtp, origin.name), None, port, backlog=1024)
+        case _:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if speaks == "https" else None
+            if tls is not None:
+                tls.load_cert_chain(certificate)
+            await asyncio.start_server(
+                origin.serve, None, port, limit=MAX_HEAD, backlog=1024, reuse_address=True, ssl=tls
+            )
+
+
+def listened(text: str) -> tuple[str, int]:
+    """`80`, `https:443`, `udp:53`, `sctp:9000`, `smtp:25`: what is spoken, and the port; ValueError if it is none."""
+    speaks, colon, port = text.rpartition(":")
+    if colon and speaks not in SPEAKS:
+        raise ValueError(text)
+    return speaks or "http", int(port)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; 1 where a port is taken."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--name", required=True)
-    parser.add_argument("--listen", type=int, action="append", required=True, metavar="PORT")
+    parser.add_argument("--listen", type=listened, action="append", required=True, metavar="[KIND:]PORT")
     parser.add_argument("--control", required=True, metavar="SOCKET")
+    parser.add_argument("--certificate", default="", metavar="FILE", help="for https: certificate and key")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(run(options.name, options.listen, options.control))
+        asyncio.run(run(options.name, options.listen, options.control, options.certificate))
     except OSError as error:
         sys.stderr.write(f"origin {options.name}: {error}\n")
         return 1

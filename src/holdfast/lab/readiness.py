@@ -10,7 +10,6 @@ from pathlib import Path
 from holdfast.bundle import RUN_DIR
 from holdfast.errors import LabError
 from holdfast.lab.node import Node
-from holdfast.lab.topology import Role
 
 SUPERVISOR_SOCKET = f"{RUN_DIR}/supervisor.sock"
 READY_TIMEOUT = 20.0
@@ -38,9 +37,9 @@ def answers(path: Path) -> bool:
 
 
 def wait_ready(nodes: Sequence[Node], timeout: float = READY_TIMEOUT) -> None:
-    """Wait up to `timeout` seconds until the supervisors of the balancers among `nodes` take orders."""
+    """Wait up to `timeout` seconds until the supervisors of those with an agent among `nodes` take orders."""
     deadline = time.monotonic() + timeout
-    waiting = {n.name: n for n in nodes if n.spec.role is Role.BALANCER}
+    waiting = {n.name: n for n in nodes if n.spec.has_agent}
     while waiting:
         waiting = {name: n for name, n in waiting.items() if not answers(_socket(n))}
         if waiting and time.monotonic() > deadline:

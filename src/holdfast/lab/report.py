@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from holdfast import __version__
+from holdfast.agent.facts import VERSIONS
 from holdfast.bundle import LOG_DIR
 from holdfast.errors import UsageError
 from holdfast.lab.commands import tool
@@ -23,12 +24,11 @@ from holdfast.lab.rehearsal import Rehearsal
 from holdfast.lab.report_data import Context, report_data
 from holdfast.lab.report_svg import draw
 from holdfast.lab.report_words import KINDS, MEANING_ZH, VERDICTS
-from holdfast.lab.topology import Role
 from holdfast.lab.traffic_records import record_line
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 _MOST_LOG_BYTES = 50_000_000
-_PROGRAMS = {"keepalived": "--version", "nginx": "-v", "haproxy": "-v", "nft": "--version", "ip": "-V"}
+_PROGRAMS = {**VERSIONS, "ip": ("ip", "-V")}
 
 
 def prepare_folder(folder: Path) -> None:
@@ -85,11 +85,11 @@ def _nodes(names: list[str]) -> str:
 def program_versions() -> dict[str, str]:
     """What the programs on this machine say of themselves; those that are not installed are left out."""
     found = {"python": sys.version.split()[0]}
-    for name, option in _PROGRAMS.items():
-        if shutil.which(name) is None:
+    for name, (program, option) in _PROGRAMS.items():
+        if shutil.which(program) is None:
             continue
         try:
-            done = subprocess.run([tool(name), option], capture_output=True, text=True, timeout=10, check=False)
+            done = subprocess.run([tool(program), option], capture_output=True, text=True, timeout=10, check=False)
         except subprocess.TimeoutExpired:
             continue
         lines = (done.stdout + done.stderr).strip().splitlines()
@@ -111,7 +111,7 @@ def keep_logs(lab: Lab, folder: Path) -> None:
 def _logs(lab: Lab) -> Iterator[tuple[str, Path]]:
     for node in lab.topology.nodes:
         pid1 = lab.state().pid1.get(node.name)
-        if node.role is not Role.BALANCER or pid1 is None or Process.of(pid1.pid) != pid1:
+        if not node.has_agent or pid1 is None or Process.of(pid1.pid) != pid1:
             continue
         root = lab.node(node.name).root / LOG_DIR.lstrip("/")
         for path in sorted(root.rglob("*")):

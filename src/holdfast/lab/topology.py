@@ -3,7 +3,9 @@
 The client is attached to every network with a free address of each subnet. It also answers for the gateways that the
 spec names, unless a node or a VIP has that address itself, and forwards between the networks. So it is both a user on
 the same segment and the router of users elsewhere, and what it sees at a failover is what a router sees: the VIP moves
-when a gratuitous ARP (or an unsolicited neighbour advertisement) has moved its neighbour entry.
+when a gratuitous ARP (or an unsolicited neighbour advertisement) has moved its neighbour entry. Where there are virtual
+servers, it has further addresses behind it, from which many users come: they are in nobody's network, so that answers
+take the way that they take on the Internet.
 """
 
 from __future__ import annotations
@@ -23,13 +25,10 @@ from ipaddress import (
 from itertools import islice
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from holdfast.bundle import SafeName
 from holdfast.errors import LabError
-from holdfast.spec.cluster import ClusterSpec
-from holdfast.spec.resolve import carrying_interface, network_of, with_prefix
-from holdfast.spec.values import as_address
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
@@ -46,11 +45,24 @@ _CLIENT_HOST = 0xFFFE  # where the search for a free client address starts in a 
 
 
 class Role(StrEnum):
-    """What a node is there for; it decides what its pid 1 is and what is started on it."""
+    """What a node is there for; it decides what its pid 1 is and what is started on it.
+
+    A real server has the agent of a balancer, for its bundle prepares it, and the application of a server.
+    """
 
     BALANCER = "balancer"
+    REAL_SERVER = "real_server"
     SERVER = "server"
     CLIENT = "client"
+
+
+class Speaks(StrEnum):
+    """What a server's application speaks on a port, besides HTTP over TCP."""
+
+    HTTPS = "https"
+    UDP = "udp"
+    SCTP = "sctp"
+    SMTP = "smtp"
 
 
 class _Frozen(BaseModel):
@@ -72,15 +84,43 @@ class Interface(_Frozen):
     addresses: tuple[InterfaceAddress, ...] = ()
 
 
+_Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class OriginService(_Frozen):
+    """A port on which a server speaks something else than HTTP over TCP."""
+
+    speaks: Speaks
+    port: _Port
+
+
 class LabNode(_Frozen):
-    """One machine of the lab. `origin_ports` are where a server's web server listens (empty: none runs)."""
+    """One machine of the lab.
+
+    `routes` lead to a subnet on an interface's own segment, `remote` by way of a neighbour. `loopback` are further
+    addresses of its own, on no segment. `origin_ports` are where its web server listens, `origin_services` what else it
+    speaks (both empty: none runs).
+    """
 
     name: SafeName
     role: Role
     interfaces: tuple[Interface, ...] = Field(max_length=16)
     gateways: tuple[Address, ...] = Field(default=(), max_length=2)
     routes: tuple[tuple[Subnet, InterfaceName], ...] = ()
-    origin_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
+    remote: tuple[tuple[Subnet, Address], ...] = ()
+    loopback: tuple[InterfaceAddress, ...] = Field(default=(), max_length=64)
+    origin_ports: tuple[_Port, ...] = ()
+    origin_services: tuple[OriginService, ...] = ()
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether the agent's supervisor runs there."""
+        return self.role in (Role.BALANCER, Role.REAL_SERVER)
+
+    @property
+    def has_origin(self) -> bool:
+        """Whether the lab's own server runs there."""
+        return bool(self.origin_ports or self.origin_services)
 
     def interface(self, name: str) -> Interface:
         """The interface called `name`; LabError if there is none."""
@@ -172,147 +212,6 @@ def with_client(topology: LabTopology, reserved: Iterable[InterfaceAddress] = ()
         raise LabError(f"A node is called {CLIENT!r}, which is the lab's own", hint="give the node another name")
     client = LabNode(name=CLIENT, role=Role.CLIENT, interfaces=tuple(interfaces))
     return LabTopology(name=topology.name, networks=topology.networks, nodes=(*topology.nodes, client))
-
-
-def from_spec(spec: ClusterSpec, name: str = "") -> LabTopology:
-    """The twin of the cluster that `spec` describes, with its client; it is called `name`, or else as the cluster is.
-
-    Nodes of a VRRP group or a proxy are balancers, all others servers. A pool's server that is no node, but has an
-    address in one of the networks, becomes a node of its own. Each server's web server listens on the ports that pools
-    name. LabError says what cannot be built.
-    """
-    segments = _Segments(spec)
-    nodes = [_spec_node(spec, node, segments) for node in spec.nodes]
-    nodes += _foreign_servers(spec, segments)
-    networks = tuple(
-        Network(name=found, gateways=_gateways(spec, found)) for found in dict.fromkeys(segments.seen) if found
-    )
-    try:
-        topology = LabTopology(name=name or spec.cluster[:32], networks=networks, nodes=tuple(nodes))
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise LabError(f"The lab of {spec.cluster} cannot be laid out: {reason}") from error
-    floating = [with_prefix(spec, a.address) for group in spec.vrrp.values() for a in group.addresses.values()]
-    return _with_routes(with_client(topology, floating), spec)
-
-
-class _Segments:
-    """Which network an interface is on: the spec's, or one made up for addresses that lie in none."""
-
-    def __init__(self, spec: ClusterSpec) -> None:
-        self._spec = spec
-        self._floating = [with_prefix(spec, a.address) for g in spec.vrrp.values() for a in g.addresses.values()]
-        self.seen: list[str] = []
-
-    def interface(self, address: Address) -> InterfaceAddress:
-        """The address with the prefix of its network, of a VIP beside it, or what a host mostly has."""
-        found = with_prefix(self._spec, address)
-        if network_of(self._spec, address) is None:
-            beside = [f.network for f in self._floating if f.version == address.version and address in f.network]
-            usual = 24 if address.version == 4 else 64
-            found = ip_interface(f"{address}/{min([usual, *(subnet.prefixlen for subnet in beside)])}")
-        return found
-
-    def network(self, addresses: Iterable[Address]) -> str:
-        """The network of an interface with these addresses."""
-        ordered = tuple(addresses)
-        named = [n for n in (network_of(self._spec, a) for a in ordered) if n]
-        subnet = self.interface(ordered[0]).network
-        found = named[0] if named else f"net-{subnet.network_address}-{subnet.prefixlen}".replace(":", "-")
-        self.seen.append(found)
-        return found
-
-
-def _spec_node(spec: ClusterSpec, name: str, segments: _Segments) -> LabNode:
-    interfaces = tuple(
-        Interface(
-            name=label,
-            network=segments.network(found.addresses),
-            addresses=tuple(segments.interface(a) for a in found.addresses),
-        )
-        for label, found in spec.nodes[name].interfaces.items()
-    )
-    balances = any(name in g.members for g in spec.vrrp.values()) or any(name in p.nodes for p in spec.proxies.values())
-    # A balancer that is also a server gives way where its own proxy listens.
-    busy = {li.on.port for p in spec.proxies.values() if name in p.nodes for li in p.listeners}
-    hosts = {name, *(str(a) for a in spec.nodes[name].addresses)}
-    return LabNode(
-        name=name,
-        role=Role.BALANCER if balances else Role.SERVER,
-        interfaces=interfaces,
-        gateways=_default_gateways(spec, interfaces),
-        origin_ports=tuple(sorted(_ports(spec, hosts) - busy)),
-    )
-
-
-def _foreign_servers(spec: ClusterSpec, segments: _Segments) -> list[LabNode]:
-    own = {a for node in spec.nodes.values() for a in node.addresses}
-    hosts = dict.fromkeys(server.host for pool in spec.pools.values() for server in pool.servers)
-    addresses = [a for host in hosts if (a := as_address(host)) is not None]
-    found = []
-    for address in addresses:
-        if address in own or network_of(spec, address) is None:
-            continue  # a node, or nowhere near: what cannot be reached here is not played
-        interface = Interface(
-            name="eth0", network=segments.network([address]), addresses=(segments.interface(address),)
-        )
-        found.append(
-            LabNode(
-                name=f"server-{address}".replace(":", "-"),
-                role=Role.SERVER,
-                interfaces=(interface,),
-                gateways=_default_gateways(spec, (interface,)),
-                origin_ports=tuple(sorted(_ports(spec, {str(address)}))),
-            )
-        )
-    return found
-
-
-def _ports(spec: ClusterSpec, hosts: set[str]) -> set[int]:
-    found = set()
-    for pool in spec.pools.values():
-        for server in pool.servers:
-            if server.host in hosts:
-                found.add(server.port)
-                if pool.check is not None and pool.check.port is not None:
-                    found.add(pool.check.port)
-    return found
-
-
-def _gateways(spec: ClusterSpec, network: str) -> tuple[InterfaceAddress, ...]:
-    declared = spec.networks[network].gateway if network in spec.networks else ()
-    return tuple(with_prefix(spec, gateway) for gateway in declared)
-
-
-def _default_gateways(spec: ClusterSpec, interfaces: Iterable[Interface]) -> tuple[Address, ...]:
-    """One a family, of the first network that has one; never the node itself, and only where it can be reached."""
-    chosen: dict[int, Address] = {}
-    mine = [a for i in interfaces for a in i.addresses]
-    for interface in interfaces:
-        for gateway in _gateways(spec, interface.network):
-            near = any(a.version == gateway.version and gateway.ip in a.network for a in mine)
-            if near and gateway.ip not in {a.ip for a in mine}:
-                chosen.setdefault(gateway.version, gateway.ip)
-    return tuple(chosen[version] for version in sorted(chosen))
-
-
-def _with_routes(topology: LabTopology, spec: ClusterSpec) -> LabTopology:
-    """Give the client a route to each VIP that lies in none of the subnets, over the network of those who carry it."""
-    client = topology.node(CLIENT)
-    on_link = [a.network for i in client.interfaces for a in i.addresses]
-    routes = []
-    for group in spec.vrrp.values():
-        for floating in group.addresses.values():
-            if any(floating.ip.version == s.version and floating.ip in s for s in on_link):
-                continue
-            member = group.members[0]
-            carrier = carrying_interface(spec, member, floating)
-            if carrier is not None:
-                network = topology.node(member).interface(carrier).network
-                label = next(i.name for i in client.interfaces if i.network == network)
-                routes.append((ip_interface(str(floating.ip)).network, label))
-    changed = client.model_copy(update={"routes": tuple(routes)})
-    return topology.model_copy(update={"nodes": (*topology.nodes[:-1], changed)})
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

@@ -1,0 +1,81 @@
+"""Agent commands by way of the process that has loaded the agent: the same answers, in the node, with an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from holdfast.errors import LabError
+from holdfast.lab.agents import Agents
+from holdfast.lab.faults import Crash
+from holdfast.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def agents() -> Iterator[Agents]:
+    made = Agents()
+    yield made
+    made.close()
+
+
+def test_a_command_says_what_it_says_when_it_is_started_in_the_node(lab: Lab, agents: Agents) -> None:
+    node = lab.node("lb01")
+    ours = agents.run(node, ["facts", "--json"], timeout=30)
+    theirs = node.exec(["python", "-m", "holdfast.agent", "facts", "--json"], timeout=60)
+    assert (ours.returncode, json.loads(ours.stdout)) == (theirs.returncode, json.loads(theirs.stdout))
+    assert json.loads(ours.stdout)["hostname"] == "lb01"
+    assert {i["name"] for i in json.loads(ours.stdout)["interfaces"]} >= {"eth0", "eth1"}
+
+
+def test_input_errors_and_statuses_arrive(lab: Lab, agents: Agents) -> None:
+    node = lab.node("lb02")
+    refused = agents.run(node, ["apply", "--json"], input="no bundle", timeout=30)
+    assert refused.returncode == 2
+    assert "is not a bundle" in json.loads(refused.stdout)["error"]["message"]
+    assert "is not a bundle" in refused.stderr
+    wrong = agents.run(node, ["dance"], timeout=30)
+    assert wrong.returncode == 2
+    assert "invalid choice" in wrong.stderr
+
+
+def test_it_enters_every_namespace_of_the_node(lab: Lab, agents: Agents) -> None:
+    """A bundle is staged on the node's own disk: what is seen there afterwards is not seen here."""
+    node = lab.node("lb01")
+    agents.run(node, ["apply", "--json"], input='{"cluster": "x"}', timeout=30)
+    bundle = '{"cluster": "x", "node": "lb01", "services": [], "files": []}'
+    done = agents.run(node, ["apply", "--json"], input=bundle, timeout=60)
+    assert json.loads(done.stdout)["outcome"] in ("committed", "unchanged"), done.stdout
+    assert node.exec(["ls", "/var/lib/holdfast"]).stdout.split()
+    assert not os.path.exists("/var/lib/holdfast/generations/1") or "lb01" not in os.listdir("/var/lib/holdfast")
+
+
+def test_what_takes_too_long_is_killed_with_all_that_it_started(lab: Lab, agents: Agents) -> None:
+    node = lab.node("lb01")
+    agents.run(node, ["facts"], timeout=30)
+    with pytest.raises(subprocess.TimeoutExpired):
+        agents.run(node, ["facts", "--json"], timeout=0.0)
+    assert agents.run(node, ["facts", "--json"], timeout=30).returncode == 0
+
+
+def test_a_node_that_is_down_is_named(lab_name: str, small: object, agents: Agents) -> None:
+    with Lab.up(small(lab_name, 1, 0)) as made:  # type: ignore[operator]
+        Crash(node="lb01").inject(made)
+        with pytest.raises(LabError, match="lb01"):
+            agents.run(made.node("lb01"), ["status"], timeout=5)
+
+
+def test_the_process_ends_with_its_owner(lab: Lab) -> None:
+    agents = Agents()
+    agents.start()
+    child = agents._child
+    assert child is not None
+    agents.close()
+    assert child.poll() == 0
+    assert agents.run(lab.node("lb01"), ["facts"], timeout=30).returncode == 0
+    agents.close()
