@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -234,6 +235,25 @@ def test_nothing_of_an_answer_becomes_a_line_of_the_mail() -> None:
 def test_one_that_fails_but_must_stay_is_told_so() -> None:
     text = letter(settings(25), Batch((replace(DOWN, in_use=True),)), datetime.now(UTC)).get_content()
     assert "nginx goes on sending it requests: too few others are up" in text
+
+
+def test_what_did_not_go_through_is_forgotten_once_nobody_is_to_be_told(caplog: pytest.LogCaptureFixture) -> None:
+    on_its_way, let_go = threading.Event(), threading.Event()
+
+    def fail(mail: ServerMail, message: EmailMessage) -> None:
+        on_its_way.set()
+        let_go.wait(5)
+        raise MailFailed("no", for_ever=False)
+
+    sender = Mailer(send=fail)
+    sender.address(settings(25))
+    sender.tell(DOWN)
+    assert on_its_way.wait(5)
+    sender.address(None)
+    let_go.set()
+    sender.stop()
+    (line,) = lines(caplog)
+    assert line.endswith("no; nobody is to be told any more")
 
 
 def test_nobody_is_told_where_nobody_asked() -> None:

@@ -19,7 +19,7 @@ from holdfast.bundle import ServerMail
 _LOG = logging.getLogger(__name__)
 _STEP_S = 10.0  # each step of the conversation with the mail server
 _WHOLE_S = 60.0  # all of it
-_LAST_S = 3.0  # for what waits when the prober ends
+_LAST_S = 2.0  # for what waits when the prober ends; after 5 the supervisor would kill it
 
 
 class MailFailed(Exception):
@@ -133,7 +133,7 @@ class Mailer:
                     self._changed.wait(None if moment is None else max(0.0, moment - self._clock()))
                 mail = self._mail
                 batch, self._box = taken(self._box)
-                self._on_its_way = len(batch.changes)
+                self._on_its_way = len(batch.changes) if mail else 0
             if mail is not None:
                 self._try(mail, batch)
 
@@ -161,6 +161,8 @@ class Mailer:
         """What becomes of a batch that the mail server did not take, in words."""
         with self._changed:
             self._on_its_way = 0
+            if self._mail is None:
+                return "nobody is to be told any more"
             if for_ever:
                 self._box = delivered(self._box, self._clock())
                 return "it is not tried again"
