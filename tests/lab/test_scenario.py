@@ -10,9 +10,10 @@ from holdfast.bundle import Bundle
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock
 from holdfast.errors import SpecError, UsageError
+from holdfast.lab.programs import SUPERVISED
 from holdfast.lab.scenario import Break, Breakage, Change, Heal, Kind, Move, Wait
 from holdfast.lab.scenario_default import default_scenario, with_more, with_port_in_use
-from holdfast.lab.scenario_file import SERVICES, load_scenario, members, parse_scenario, services_of
+from holdfast.lab.scenario_file import load_scenario, members, parse_scenario, services_of
 from holdfast.lab.scenario_world import World, expected_holders
 from holdfast.spec import LoadedSpec, load_spec
 
@@ -167,7 +168,7 @@ def test_the_changes_of_the_default_scenario_compile_and_change_little(path: Pat
 @pytest.mark.parametrize("path", [*EXAMPLES, NAMED], ids=lambda path: path.parent.name)
 def test_what_can_be_killed_on_a_node_is_what_its_bundle_runs(path: Path) -> None:
     loaded = load_spec(path)
-    running = {node: set(bundle.services) & set(SERVICES) for node, bundle in bundles(loaded).items()}
+    running = {node: set(bundle.services) & set(SUPERVISED) for node, bundle in bundles(loaded).items()}
     assert running == {node: set(services_of(loaded.spec, node)) for node in running}
 
 

@@ -11,7 +11,7 @@ from holdfast.errors import MissingProgram
 from holdfast.protocol import HostFacts, InterfaceFacts
 
 _TIMEOUT_S = 5.0
-_VERSIONS = {
+VERSIONS = {  # how each program is asked
     "keepalived": ("keepalived", "--version"),
     "nginx": ("nginx", "-v"),
     "haproxy": ("haproxy", "-v"),
@@ -30,7 +30,7 @@ def host_facts(host: Host, manager: ServiceManager) -> HostFacts:
         hostname=machine.nodename,
         kernel=machine.release,
         service_manager="systemd" if isinstance(manager, SystemdManager) else "supervisor",
-        programs={name: _version(host, argv) for name, argv in _VERSIONS.items()},
+        programs={name: _version(host, argv) for name, argv in VERSIONS.items()},
         interfaces=tuple(InterfaceFacts(name=name, addresses=tuple(found)) for name, found in interfaces.items()),
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_interface
+from typing import get_args
 
 from holdfast.bundle import HOLD_DIR, PROBE_DIR, SERVICE_STATE_DIR, TRACK_DIR
 from holdfast.failover import Ranking, rank
 from holdfast.spec.checks import Tracker
 from holdfast.spec.cluster import ClusterSpec
+from holdfast.spec.proxies import Engine
 from holdfast.spec.resolve import (
     advert_family,
     advert_interface,
@@ -22,7 +24,7 @@ from .lock import Secrets
 from .node_view import HeldView, TrackedFile, TrackedInterface, TrackedProcess, TrackedScript, VrrpView
 
 PROBE = f"{PROBE_DIR}/probe"
-SUPERVISED = ("nginx", "haproxy")  # services whose death the supervisor reports at once
+SUPERVISED = get_args(Engine)  # services whose death the supervisor reports at once
 
 
 def vrrp_views(

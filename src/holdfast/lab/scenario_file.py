@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from holdfast.errors import SpecError, UsageError
 from holdfast.findings import Finding, Severity
+from holdfast.lab.programs import PROGRAMS, SUPERVISED
 from holdfast.lab.scenario import (
     KIND_OF,
     Action,
@@ -31,7 +32,6 @@ from holdfast.spec.proxies import Proxy
 from holdfast.spec.values import Duration, Frozen, Name, ShortForm, Text
 
 MAX_STEPS = 200
-SERVICES = ("nginx", "haproxy", "prober", "keepalived")
 LONGEST_WAIT_MS = 600_000
 
 
@@ -246,10 +246,10 @@ class _Checker:
 
     def _service(self, value: str) -> Action:
         service, _, node = value.partition("@")
-        self._one_of("service", service, SERVICES)
+        self._one_of("service", service, SUPERVISED)
         self._node(node)
-        if service == "prober" and self._path[-1] == Breakage.STOP_SERVICE:
-            self._say("the prober cannot be stopped, only killed", f"write `kill_service: {value}`")
+        if self._sound and self._path[-1] == Breakage.STOP_SERVICE and service not in PROGRAMS:
+            self._say(f"the {service} cannot be stopped, only killed", f"write `kill_service: {value}`")
         if self._sound and service not in services_of(self._spec, node):
             self._say(f"{node} runs no {service}", f"it runs: {', '.join(services_of(self._spec, node)) or 'none'}")
         return Break(Breakage(str(self._path[-1])), node, service)
@@ -321,7 +321,7 @@ def services_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:
         running.add("keepalived")
     if any(proxy.engine == "nginx" and _is_probed(spec, proxy) for proxy in proxies):
         running.add("prober")
-    return tuple(service for service in SERVICES if service in running)
+    return tuple(service for service in SUPERVISED if service in running)
 
 
 def _is_probed(spec: ClusterSpec, proxy: Proxy) -> bool:

@@ -13,6 +13,7 @@ from typing import Protocol
 from holdfast.agent.host.port import Host, Places, Process
 from holdfast.agent.service_manager import ServiceManager
 from holdfast.agent.services.logs import LogTail, log_lengths
+from holdfast.agent.supervisor.commands import COMMANDS
 from holdfast.agent.units import Units
 from holdfast.bundle import Bundle, ListenerExpectation, Service
 from holdfast.errors import VerificationFailed
@@ -21,7 +22,7 @@ VALIDATE_TIMEOUT_S = 30.0
 VERIFY_TIMEOUT_S = 15.0  # nginx alone tries a busy port for 2.5 s before it gives up
 _POLL_S = 0.05
 _LISTEN_WITHIN_S = 2.0
-_LISTENING = (Service.NGINX, Service.HAPROXY)
+_LISTENING = tuple(Service(command.name) for command in COMMANDS if command.listens)
 _SETTLE_S = 0.25  # a worker that dies of its configuration does so at once
 
 
