@@ -25,10 +25,13 @@ from holdfast.spec.cluster import Notify
 from holdfast.spec.positions import Path
 from holdfast.spec.resolve import network_of
 
-from .lock import Lock, Secrets, clashes, vrids
+from . import lvs_bundle
+from .lock import Lock, Secrets, clashes, marks, needs_mark, needs_sync_id, sync_id, vrids
+from .lvs_views import director_role
 from .node_view import HeldView, MailView, NodeView, VrrpView
 from .proxy_views import proxy_views
-from .renderers import haproxy, keepalived, nftables, nginx, prober, sysctl
+from .real_server_views import real_server_role
+from .renderers import haproxy, keepalived, network, nftables, nginx, prober, sysctl
 from .rendering import Refusal, Rendering
 from .vrrp_views import vrrp_views
 
@@ -37,6 +40,7 @@ Renderer = Callable[[NodeView], Rendering]
 # In the order in which a node brings them up: keepalived last, when there is something to hold addresses for.
 RENDERERS: Mapping[Service, Renderer] = {
     Service.SYSCTL: sysctl.render,
+    Service.NETWORK: network.render,
     Service.NFTABLES: nftables.render,
     Service.NGINX: nginx.render,
     Service.HAPROXY: haproxy.render,
@@ -67,7 +71,7 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
     refusals: dict[tuple[str, str], Refusal] = {}
     for node in sorted(source.loaded.spec.nodes):
         view = node_view(source, node)
-        if not view.vrrp and not view.proxies:
+        if not view.does_anything:
             continue
         renderings = {service: _rendered(service, renderer, view) for service, renderer in RENDERERS.items()}
         for rendering in renderings.values():
@@ -109,6 +113,8 @@ def node_view(source: CompileInput, node: str) -> NodeView:
         mail=_mail(spec.notify),
         process_events=source.process_events,
         gateways=frozenset(g for name, net in spec.networks.items() if name in near for g in net.gateway),
+        director=director_role(spec, node, marks(spec, source.lock), sync_id(spec, source.lock)),
+        real_server=real_server_role(spec, node),
     )
 
 
@@ -126,15 +132,24 @@ def _bundle(view: NodeView, renderings: Mapping[Service, Rendering]) -> Bundle:
         node=view.node,
         services=tuple(service for service, rendering in renderings.items() if rendering.files),
         files=tuple(sorted(files, key=lambda file: file.path)),
-        state_files=tuple(sorted({file.path for vrrp in view.vrrp for file in vrrp.files})),
+        state_files=tuple(
+            sorted({file.path for vrrp in view.vrrp for file in vrrp.files} | lvs_bundle.weight_files(view))
+        ),
         expected=Expectations(
             listeners=_listeners(view),
             vrrp=tuple(_expected(vrrp) for vrrp in view.vrrp),
+            virtual_servers=lvs_bundle.virtual_servers(view),
         ),
-        policy_names=PolicyNames(
-            scripts=tuple(sorted({s.command[2] for v in view.vrrp for s in v.scripts if s.command[1] == "script"})),
-            hooks=tuple(sorted({name for vrrp in view.vrrp for _, name in vrrp.hooks})),
-        ),
+        policy_names=_policy_names(view),
+        kernel_modules=lvs_bundle.kernel_modules(view),
+    )
+
+
+def _policy_names(view: NodeView) -> PolicyNames:
+    scripts = {s.command[2] for v in view.vrrp for s in v.scripts if s.command[1] == "script"}
+    hooks = {name for vrrp in view.vrrp for _, name in vrrp.hooks}
+    return PolicyNames(
+        scripts=tuple(sorted(scripts | lvs_bundle.scripts(view))), hooks=tuple(sorted(hooks | lvs_bundle.hooks(view)))
     )
 
 
@@ -214,5 +229,28 @@ def _missing_choices(source: CompileInput) -> list[Finding]:
             "name another `vrid` in the spec; what the lock chose before stays",
         )
         for name, other, vrid in clashes(spec, source.lock)
+    ]  # fmt: skip
+    return findings + _missing_for_lvs(source, hint)
+
+
+def _missing_for_lvs(source: CompileInput, hint: str) -> list[Finding]:
+    spec, lock = source.loaded.spec, source.lock
+    findings = [
+        _finding(source, "LOCK005", ("virtual_servers", name), f"no mark has been chosen for '{name}' yet", hint)
+        for name in needs_mark(spec)
+        if name not in lock.marks
+    ]
+    if needs_sync_id(spec) and lock.sync_id is None:
+        message = "no number has been chosen for the connections that directors tell each other of"
+        findings.append(_finding(source, "LOCK006", ("virtual_servers",), message, hint))
+    named = {vs.mark: name for name, vs in spec.virtual_servers.items() if vs.mark is not None}
+    findings += [
+        _finding(
+            source, "LOCK007", ("virtual_servers", named[lock.marks[name]], "mark"),
+            f"mark {lock.marks[name]} was chosen for '{name}' before",
+            "name another `mark`; what the lock chose before stays",
+        )
+        for name in needs_mark(spec)
+        if lock.marks.get(name) in named
     ]  # fmt: skip
     return findings

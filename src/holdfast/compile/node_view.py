@@ -201,6 +201,7 @@ class RealServerView:
     node: str | None  # None for a bare address
     address: Address
     port: int  # 0 with a mark: the client's own port is kept
+    check_port: int  # where it is asked, unless the check names another port
     weight: int
     upper: int | None  # connections above which it gets no new ones
     lower: int | None  # and below which it does again
@@ -220,7 +221,8 @@ class SorryView:
 class VirtualServerView:
     """One `virtual_server` of IPVS: one address and port, or one mark. A spec's entry with several becomes several.
 
-    `name` is unique on the node and stable (`shop`, `shop-10-0-0-3-443`, `shop-v6`); `source` is the entry's own.
+    `name` is unique on the node (`shop`, `shop.v6`, `shop.10-0-0-3-443`: no entry's name has a dot); `source` is the
+    entry's own.
     """
 
     name: str
@@ -264,10 +266,11 @@ class MarkView:
 
 @dataclass(frozen=True)
 class SyncView:
-    """The connection synchronisation of a director: where, and which number on the wire."""
+    """The connection synchronisation of a director: where, which number on the wire, and over which family."""
 
     interface: str
     id: int
+    family: int = 4
 
 
 @dataclass(frozen=True)
@@ -309,6 +312,8 @@ class DirectorRole:
     marks: tuple[MarkView, ...] = ()
     sync: SyncView | None = None
     end_sessions_of_drained: bool = True
+    # Where real servers behind NAT live: on one segment with the clients, they may not be told of a shorter way.
+    nat_interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -327,6 +332,11 @@ class NodeView:
     gateways: frozenset[Address]  # gateways of the networks that the node is on
     director: DirectorRole = DirectorRole()
     real_server: RealServerRole = RealServerRole()
+
+    @property
+    def does_anything(self) -> bool:
+        """Whether the node holds addresses, runs a proxy or is a real server."""
+        return bool(self.vrrp or self.proxies or self.real_server.served or self.real_server.gateways)
 
     def engines(self, engine: str) -> tuple[ProxyView, ...]:
         """The node's proxies of one engine."""

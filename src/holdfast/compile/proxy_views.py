@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.pools import Pool
 from holdfast.spec.proxies import Listener, Proxy
-from holdfast.spec.resolve import listener_addresses, server_address
+from holdfast.spec.resolve import server_address
+from holdfast.spec.resolve_lvs import listener_sockets
 
 from .node_view import HealthView, ListenerView, PoolView, ProxyView, ServerView, SiteView
 
@@ -20,7 +22,7 @@ def proxy_views(spec: ClusterSpec, node: str) -> tuple[ProxyView, ...]:
 
 
 def _view(spec: ClusterSpec, name: str, proxy: Proxy, node: str) -> ProxyView:
-    listeners = tuple(_listener(spec, listener) for listener in proxy.listeners)
+    listeners = tuple(view for listener in proxy.listeners for view in _listeners(spec, listener, node))
     used = {pool for listener in listeners for site in listener.sites for route in site.routes for pool in route.split}
     health = proxy.health
     return ProxyView(
@@ -40,18 +42,22 @@ def _bytes(size: str) -> int:
     return int(size[:-1]) * _SIZE_UNITS[size[-1]] if size[-1] in _SIZE_UNITS else int(size)
 
 
-def _listener(spec: ClusterSpec, listener: Listener) -> ListenerView:
+def _listeners(spec: ClusterSpec, listener: Listener, node: str) -> Iterator[ListenerView]:
+    """One, or, on a real server that directors know by other ports than its clients do, one a port."""
     sites = tuple(
         SiteView(name, spec.sites[name].hosts, spec.sites[name].certificate, spec.sites[name].routes)
         for name in listener.sites
     )
-    return ListenerView(
-        name=f"{listener.on.target}-{listener.on.port}".replace(":", "-").replace(".", "-"),
-        addresses=listener_addresses(spec, listener.on.target),
-        port=listener.on.port,
-        tls=listener.tls,
-        sites=sites,
-    )
+    name = f"{listener.on.target}-{listener.on.port}".replace(":", "-").replace(".", "-")
+    sockets = listener_sockets(spec, node, listener.on)
+    for port in dict.fromkeys(port for _, port in sockets):
+        yield ListenerView(
+            name=name if port == listener.on.port else f"{name}-{port}",
+            addresses=tuple(address for address, its in sockets if its == port),
+            port=port,
+            tls=listener.tls,
+            sites=sites,
+        )
 
 
 def _pool(spec: ClusterSpec, name: str, pool: Pool, node: str) -> PoolView:

@@ -6,6 +6,7 @@ from holdfast.bundle import CONFIG_DIR, BundleFile
 
 from ..node_view import NodeView
 from ..rendering import Rendering, ownership
+from . import sysctl_lvs
 
 PATH = f"{CONFIG_DIR}/sysctl/sysctl.conf"
 
@@ -21,23 +22,25 @@ def render(view: NodeView) -> Rendering:
     return Rendering((BundleFile(path=PATH, content="\n".join(lines) + "\n"),))
 
 
-def _settings(view: NodeView) -> dict[str, tuple[int, str]]:
-    settings: dict[str, tuple[int, str]] = {}
+def _settings(view: NodeView) -> dict[str, tuple[str, str]]:
+    settings: dict[str, tuple[str, str]] = {}
     floating = {held.address.ip for vrrp in view.vrrp for held in vrrp.held}
     listened = {a for proxy in view.proxies for listener in proxy.listeners for a in listener.addresses}
     bind = "A standby listens on addresses that it does not carry yet."
     if any(address.version == 4 for address in floating & listened):
-        settings["net.ipv4.ip_nonlocal_bind"] = (1, bind)
+        settings["net.ipv4.ip_nonlocal_bind"] = ("1", bind)
     if any(address.version == 6 for address in floating & listened):
-        settings["net.ipv6.ip_nonlocal_bind"] = (1, bind)
+        settings["net.ipv6.ip_nonlocal_bind"] = ("1", bind)
     if any(address.version == 4 for address in floating & view.gateways):
-        settings["net.ipv4.ip_forward"] = (1, "A floating address is the gateway of a network.")
+        settings["net.ipv4.ip_forward"] = ("1", "A floating address is the gateway of a network.")
     if any(address.version == 6 for address in floating & view.gateways):
-        settings["net.ipv6.conf.all.forwarding"] = (1, "A floating address is the gateway of a network.")
+        settings["net.ipv6.conf.all.forwarding"] = ("1", "A floating address is the gateway of a network.")
     carrying = {h.interface for vrrp in view.vrrp for h in vrrp.held if h.address.version == 4}
     for interface in sorted(carrying):
         # "." separates the parts of a key; in an interface's name it is written "/" (sysctl.d(5)).
         key = f"net.ipv4.conf.{interface.replace('.', '/')}"
-        settings[f"{key}.arp_ignore"] = (1, "An address is answered for only where it is carried.")
-        settings[f"{key}.arp_announce"] = (2, "ARP never names an address of another interface.")
+        settings[f"{key}.arp_ignore"] = ("1", "An address is answered for only where it is carried.")
+        settings[f"{key}.arp_announce"] = ("2", "ARP never names an address of another interface.")
+    for name, value, reason in sysctl_lvs.settings(view):
+        settings.setdefault(name, (value, reason))
     return settings
