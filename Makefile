@@ -37,7 +37,8 @@ down: root setup ## Take the demo cluster down · 拆除演示集群
 check: setup ## Style, types, unit tests, golden files (< 2 min) · 代码风格、类型、单元测试与基准文件
 	@$(PYTHON) scripts/run_stages.py check
 
-test: root setup ## Everything that CI runs (< 25 min) · CI 运行的全部内容
+test: root ## Everything that CI runs (< 25 min) · CI 运行的全部内容
+	@scripts/setup --test
 	@$(PYTHON) scripts/run_stages.py test
 
 soak: root setup ## The full counts: 200 kills, long runs · 长时间、大次数的耐久测试

@@ -38,11 +38,12 @@ UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
 LAB = tests("lab", "lab and not (measures or soak or browser)", "-n", "2", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (soak or browser)")
+BROWSER = tests("browser", "browser and not soak")
 SOAK = tests("soak", "soak", "--timeout=14400")
 
 TARGETS = {
     "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, LAB, MEASURES),
+    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, BROWSER),
     "soak": (SOAK,),
 }
 

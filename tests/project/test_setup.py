@@ -123,6 +123,18 @@ def test_a_services_owner_can_enable_it_as_the_message_says(throwaway: Throwaway
     assert between(shown, "links") == ["/etc/rc2.d/S01nginx"]
 
 
+def test_only_who_runs_the_tests_gets_a_browser(throwaway: Throwaway) -> None:
+    """Neither the demo nor a node needs one; the repository here has none, so asking for one fails, and says so."""
+    shown = throwaway(
+        f"""fresh {ALL}; rm -f /usr/bin/chromium
+        {CHECKOUT}/scripts/setup --system >/dev/null && echo 'well without a browser'
+        {CHECKOUT}/scripts/setup --test 2>&1 || echo 'not well'"""
+    )
+    assert "well without a browser\n" in shown, shown
+    assert "setup: apt-get cannot fetch: chromium" in shown, shown
+    assert shown.rstrip().endswith("not well"), shown
+
+
 def test_a_running_nginx_of_the_owner_is_not_touched(throwaway: Throwaway) -> None:
     """It goes on with the same process, enabled as before, and its unit is not masked."""
     shown = throwaway(

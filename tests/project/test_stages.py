@@ -69,12 +69,12 @@ def test_all_well(runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixtu
 
 
 def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
-    """Whatever its marks, a test runs in exactly one stage of `make test`, or it is for soak or browser."""
+    """Whatever its marks, a test runs in exactly one stage of `make test`, or it is for soak."""
     from _pytest.mark.expression import Expression
 
     expressions = [
         Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in runner.TARGETS["test"] if stage.junit
     ]
-    for marked in ((), ("lab",), ("measures",), ("lab", "measures")):
+    for marked in ((), ("lab",), ("measures",), ("lab", "measures"), ("browser",), ("lab", "browser")):
         hits = [e for e in expressions if e.evaluate(lambda name, marked=marked, **_: name in marked)]
         assert len(hits) == 1, marked
