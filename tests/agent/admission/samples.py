@@ -16,6 +16,7 @@ POLICY = Policy(
 )
 PATHS = {
     Service.SYSCTL: "/etc/holdfast/sysctl/sysctl.conf",
+    Service.NETWORK: "/etc/holdfast/network/network.json",
     Service.NFTABLES: "/etc/holdfast/nftables/holdfast.nft",
     Service.NGINX: "/etc/holdfast/nginx/nginx.conf",
     Service.HAPROXY: "/etc/holdfast/haproxy/haproxy.cfg",
@@ -149,6 +150,7 @@ net.ipv4.conf.eth0/100.arp_ignore = 1
 net.ipv4.conf.all.rp_filter = 2
 net.ipv4.vs.conntrack = 1
 """
+NETWORK = '{"_": "Managed by Holdfast", "addresses": [{"address": "192.0.2.10/32", "device": "lo"}]}\n'
 NFTABLES = """table inet holdfast
 delete table inet holdfast
 table inet holdfast {
@@ -162,6 +164,7 @@ table inet holdfast {
 """
 CONTENT = {
     Service.SYSCTL: SYSCTL,
+    Service.NETWORK: NETWORK,
     Service.NFTABLES: NFTABLES,
     Service.NGINX: NGINX,
     Service.HAPROXY: HAPROXY,
@@ -172,7 +175,8 @@ HOSTS = BundleFile(path="/etc/holdfast/haproxy/maps/hosts.map", content=OWNED + 
 
 def file(service: Service, content: str | None = None) -> BundleFile:
     """The service's main file, by default with its allowed content."""
-    return BundleFile(path=PATHS[service], content=OWNED + (CONTENT[service] if content is None else content))
+    owned = "" if service is Service.NETWORK else OWNED  # JSON knows no comments
+    return BundleFile(path=PATHS[service], content=owned + (CONTENT[service] if content is None else content))
 
 
 def bundle(*files: BundleFile, services: Sequence[Service] = tuple(Service)) -> Bundle:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.agent.admission.samples import KEEPALIVED, codes
 
 from holdfast.agent.admission.keepalived import probe_form
-from holdfast.bundle import Service
+from holdfast.bundle import WEIGHT_DIR, Service
 
 PROBE = "/usr/lib/holdfast/probe"
 END = "    smtp_alert\n}\n"
@@ -140,16 +140,74 @@ def test_without_script_user_commands_would_run_as_root() -> None:
     assert codes(Service.KEEPALIVED, text) == {"ADM213"}
 
 
-def test_checks_of_real_servers_may_call_the_probe() -> None:
-    text = (
-        "virtual_server 192.0.2.1 80 {\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n"
-        "    real_server 192.0.2.2 80 {\n        weight 1\n        MISC_CHECK {\n"
-        f'            misc_path "{PROBE} script queue"\n            misc_timeout 2\n            user root root\n'
-        "        }\n    }\n    real_server 192.0.2.3 80 {\n        HTTP_GET {\n            url {\n"
-        "                path /health\n                status_code 200\n            }\n"
-        "            connect_timeout 2\n        }\n    }\n}\n"
+WEIGHTS = f"""track_file shop.v6/rs01-80 {{
+    file "{WEIGHT_DIR}/shop.v6/rs01-80"
+}}
+"""
+
+
+def virtual_server(*lines: str, server: tuple[str, ...] = (), follows: str = "shop.v6/rs01-80") -> str:
+    inner = "".join(f"        {line}\n" for line in server)
+    return (
+        "virtual_server 192.0.2.1 80 {\n    protocol TCP\n    lvs_sched sh\n    sh-port\n"
+        "    lvs_method TUN type gue port 6080 nocsum\n    persistence_granularity 255.255.255.0\n"
+        + "".join(f"    {line}\n" for line in lines)
+        + "    real_server 192.0.2.2 80 {\n        weight 1\n        FILE_CHECK {\n"
+        f"            track_file {follows}\n            weight 1\n        }}\n{inner}    }}\n}}\n"
     )
-    assert codes(Service.KEEPALIVED, at_top(text)) == set()
+
+
+def misc(command: str) -> tuple[str, ...]:
+    return ("MISC_CHECK {", f'    misc_path "{command}"', "    misc_timeout 2", "    user root root", "}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        virtual_server(f'quorum_up "{PROBE} hook announce shop.v6 gained" root root'),
+        virtual_server(server=(f'notify_down "{PROBE} hook announce shop.v6 down rs01-80" root root',)),
+        virtual_server(server=misc(f"{PROBE} script queue 192.0.2.2 80")),
+        virtual_server(server=misc(f"{PROBE} script queue 2001:db8::2 80")),
+        virtual_server(
+            server=("HTTP_GET {", "    url {", "        path /", '        regex "a b{2}|[.]"', "    }", "}")
+        ),
+        virtual_server("sorry_server 192.0.2.9 80", "alpha", "ops", server=("uthreshold 9", "lthreshold 3")),
+        virtual_server().replace("192.0.2.1 80", "fwmark 7"),
+        virtual_server(server=("TCP_CHECK {", "    connect_port 81", "    connect_timeout 2", "}")),
+    ],
+)
+def test_virtual_servers_that_are_taken(text: str) -> None:
+    assert codes(Service.KEEPALIVED, at_top(WEIGHTS + text)) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (virtual_server(follows="other/rs01-80"), "ADM214"),
+        (virtual_server(follows="hold_www"), "ADM214"),
+        (virtual_server(follows="../../etc/passwd"), "ADM214"),
+        (virtual_server(f'quorum_up "{PROBE} hook announce shop.v6 lost" root root'), "ADM212"),
+        (virtual_server('quorum_up "/bin/sh -c id"'), "ADM212"),
+        (virtual_server(f'quorum_up "{PROBE} hook unknown shop gained"'), "ADM108"),
+        (virtual_server(server=(f'notify_up "{PROBE} hook announce shop.v6 gained"',)), "ADM212"),
+        (virtual_server(server=('notify_up "/bin/true"',)), "ADM212"),
+        (virtual_server(server=misc(f"{PROBE} script queue")), "ADM212"),
+        (virtual_server(server=misc(f"{PROBE} script queue 192.0.2.2 0")), "ADM212"),
+        (virtual_server(server=misc(f"{PROBE} script queue ;id 80")), "ADM212"),
+        (virtual_server(server=misc("/usr/local/bin/check")), "ADM212"),
+        (virtual_server(server=("TCP_CHECK {", "    connect_ip 198.51.100.1", "}")), "ADM208"),
+        (virtual_server(server=("HTTP_GET {", "    bindto 198.51.100.1", "}")), "ADM208"),
+        (virtual_server(server=("TCP_CHECK {", "    fwmark 3", "}")), "ADM208"),
+        (virtual_server('sorry_server "192.0.2.9" 80'), "ADM210"),
+        (virtual_server("ha_suspend"), "ADM208"),
+        (virtual_server(server=("HTTP_GET {", "    url {", '        path "/"', "    }", "}")), "ADM210"),
+        ("virtual_server_group x {\n    192.0.2.1 80\n}\n", "ADM207"),
+        (WEIGHTS.replace(f"{WEIGHT_DIR}/shop", "/etc/shop"), "ADM211"),
+        (WEIGHTS.replace(f"{WEIGHT_DIR}/shop.v6/rs01-80", f"{WEIGHT_DIR}/shop.v6/rs02-80"), "ADM211"),
+    ],
+)
+def test_virtual_servers_that_are_refused(text: str, code: str) -> None:
+    assert code in codes(Service.KEEPALIVED, at_top(text if text.startswith("track_file") else WEIGHTS + text))
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from holdfast.agent.admission.files import unknown_name
 from holdfast.agent.admission.findings import odd_characters, refuse, shown
-from holdfast.agent.admission.keepalived_words import COMMANDS, FILES, ROOT, USERS, Block
+from holdfast.agent.admission.keepalived_words import COMMANDS, FILES, ROOT, TEXTS, USERS, Block
 from holdfast.agent.policy import LONGEST_TIMEOUT_MS, Policy
 from holdfast.agent.probes.install import PROBE
-from holdfast.bundle import BundleFile
+from holdfast.bundle import WEIGHT_DIR, BundleFile
 from holdfast.findings import Finding
 from holdfast.keepalived.lexer import Kind, Token, lex
 
@@ -27,11 +27,35 @@ _HTTP = re.compile(rf"{re.escape(PROBE)} http (\S+):([0-9]{{1,5}}) (/\S*) ([0-9]
 _PROCESS = re.compile(rf"{re.escape(PROBE)} process [A-Za-z0-9][A-Za-z0-9._:+-]{{0,62}}")
 _SCRIPT = re.compile(rf"{re.escape(PROBE)} script ({_NAME})")
 _HOOK = re.compile(rf"{re.escape(PROBE)} hook ({_NAME}) {_NAME} (active|standby|fault|stop)")
+# A virtual server's: `shop.v6`, `10.0.0.21-80`.
+_LONG_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}"
+_SERVER_SCRIPT = re.compile(rf"{re.escape(PROBE)} script ({_NAME}) ([0-9a-f:.]{{2,45}}) ([0-9]{{1,5}})")
+_SERVER_HOOK = re.compile(rf"{re.escape(PROBE)} hook ({_NAME}) {_LONG_NAME} (up|down) {_LONG_NAME}")
+_QUORUM_HOOK = re.compile(rf"{re.escape(PROBE)} hook ({_NAME}) {_LONG_NAME} (gained|lost)")
+_WEIGHT_FILE = re.compile(rf"{_LONG_NAME}/{_LONG_NAME}")
 _LEFT = re.compile(rf"{re.escape(PROBE)} left ({_NAME})(?: ({_NAME}) (standby|fault))?")
+_TRACKED = ("track_file", "vrrp_track_file")
 _PLAIN_FILE = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _KERNEL_FILES = ("/dev/", "/proc/", "/sys/")
+_GROUP_NEWS = ("hook", "left")
+# Which forms of the probe stand behind which keyword.
+_FORMS: dict[str, tuple[str, ...]] = {
+    "script": ("http", "process", "script"),
+    "misc_path": ("server script",),
+    "notify_up": ("server up",),
+    "notify_down": ("server down",),
+    "quorum_up": ("quorum gained",),
+    "quorum_down": ("quorum lost",),
+}
+_HINTS = {
+    "script": "http|process|script …",
+    "misc_path": "script NAME ADDRESS PORT",
+    "notify_up": "hook NAME VIRTUAL_SERVER up SERVER",
+    "notify_down": "hook NAME VIRTUAL_SERVER down SERVER",
+    "quorum_up": "hook NAME VIRTUAL_SERVER gained",
+    "quorum_down": "hook NAME VIRTUAL_SERVER lost",
+}
 _CHECKS = frozenset({"script", "misc_path"})  # their exit status counts; the other commands announce
-_ANNOUNCING = frozenset({"hook", "left"})
 _LOSSES = frozenset({"notify_backup", "notify_fault"})
 _PROBE_USERS: tuple[list[str], ...] = ([], ["nobody"], ["nobody", "nogroup"])
 _ROOT_USER = (["root"], ["root", "root"])
@@ -78,6 +102,8 @@ class _Reader:
         self._commands: list[tuple[Token, str]] = []  # of the block being read: those that need root
         self._users: list[tuple[Token, list[str]]] = []
         self._instance = ""  # the name of the vrrp_instance being read
+        self._tracked = ""  # the name of the track_file being read
+        self._weights: set[str] = set()  # the weight files that were defined
         self._script_user = False
         self._has_commands = False
         self._opened_on_line = self._closed_on_line = 0
@@ -131,6 +157,9 @@ class _Reader:
         self._opened_on_line = token.line
         if len(self._stack) == 1:
             self._instance = words[-1].raw if words[0].raw == "vrrp_instance" and len(words) == 2 else ""
+            self._tracked = words[-1].raw if words[0].raw in _TRACKED and len(words) == 2 else ""
+            if "/" in self._tracked:
+                self._weights.add(self._tracked)
         self._stack.append(inner)
 
     def _close(self, token: Token) -> None:
@@ -172,6 +201,10 @@ class _Reader:
             self._check_user(keyword, values)
         elif keyword in FILES:
             self._check_file(values)
+        elif keyword == "track_file":
+            self._check_weight_file(values)
+        elif keyword in TEXTS and len(values) == 1:
+            return  # in quotes: what was read between them is what keepalived reads
         else:
             self._only_words(values)
 
@@ -186,6 +219,19 @@ class _Reader:
             message = f"{shown(' '.join(value.raw for value in values))} is not a plain file"
             self._refuse("ADM211", message, values[0] if values else self._nowhere())
 
+        elif "/" in self._tracked and text != f"{WEIGHT_DIR}/{self._tracked}":
+            message = f"the weight file {shown(self._tracked)} is not {shown(text)}"
+            self._refuse("ADM211", message, values[0], f"{WEIGHT_DIR}/{self._tracked}")
+
+    def _check_weight_file(self, values: list[Token]) -> None:
+        """What a FILE_CHECK follows adds to a weight, so it is one of the files that overrides are written to."""
+        text = values[0].raw if len(values) == 1 else ""
+        if not _WEIGHT_FILE.fullmatch(text):
+            message = f"{shown(' '.join(value.raw for value in values))} is no weight file"
+            self._refuse("ADM214", message, values[0] if values else self._nowhere(), "VIRTUAL_SERVER/SERVER")
+        elif text not in self._weights:
+            self._refuse("ADM214", f"the weight file {shown(text)} is not defined before", values[0])
+
     def _nowhere(self) -> Token:
         return Token(Kind.WORD, "", "", max(self._opened_on_line, 1), 1)
 
@@ -197,17 +243,17 @@ class _Reader:
             return
         kind, name = probe_form(token.text)
         checks = keyword in _CHECKS
-        if not kind or (kind in _ANNOUNCING) is checks:
-            hint = f"{PROBE} " + ("http|process|script …" if checks else "hook NAME GROUP STATE|left GROUP …")
+        if kind not in _FORMS.get(keyword, _GROUP_NEWS):
+            hint = f"{PROBE} {_HINTS.get(keyword, 'hook NAME GROUP STATE|left GROUP …')}"
             self._refuse("ADM212", f"{keyword} may not run {shown(token.text)}", token, hint)
             return
         # Its addresses are those of the instance that it names, so it must be the one that just lost them.
         if kind == "left" and (keyword not in _LOSSES or token.text.split()[2] != self._instance):
             hint = f"notify_backup and notify_fault of a vrrp_instance may run {PROBE} left INSTANCE [NAME STATE]"
             self._refuse("ADM212", f"{keyword} may not run {shown(token.text)} here", token, hint)
-        known = self._policy.scripts if kind == "script" else self._policy.hooks
-        if name and name not in known:
-            table = "scripts" if kind == "script" else "hooks"
+        scripts = kind in ("script", "server script")
+        if name and name not in (self._policy.scripts if scripts else self._policy.hooks):
+            table = "scripts" if scripts else "hooks"
             self._found.append(unknown_name(table, name, self._path, token.line, token.column))
         if checks:
             self._commands.append((token, kind))
@@ -228,7 +274,7 @@ class _Reader:
 
     def _check_users(self) -> None:
         """At the end of a block: root is for the probe's forms that drop their rights by themselves."""
-        dropping = bool(self._commands) and all(kind == "script" for _, kind in self._commands)
+        dropping = bool(self._commands) and all(kind.endswith("script") for _, kind in self._commands)
         for token, names in self._users:
             if names not in _PROBE_USERS and not (dropping and names in _ROOT_USER):
                 message = f"{shown(' '.join(names))} may not run this"
@@ -242,6 +288,12 @@ def probe_form(text: str) -> tuple[str, str]:
         return "script", script[1]
     if hook := _HOOK.fullmatch(text):
         return "hook", hook[1]
+    if (asked := _SERVER_SCRIPT.fullmatch(text)) and _is_server(asked[2], asked[3]):
+        return "server script", asked[1]
+    if told := _SERVER_HOOK.fullmatch(text):
+        return f"server {told[2]}", told[1]
+    if told := _QUORUM_HOOK.fullmatch(text):
+        return f"quorum {told[2]}", told[1]
     if left := _LEFT.fullmatch(text):
         return "left", left[2] or ""
     if _PROCESS.fullmatch(text):
@@ -250,6 +302,10 @@ def probe_form(text: str) -> tuple[str, str]:
     if http and _is_endpoint(http[1], http[2]) and 1 <= int(http[4]) <= LONGEST_TIMEOUT_MS:
         return ("http", "") if _WORD.fullmatch(http[3]) else ("", "")
     return "", ""
+
+
+def _is_server(address: str, port: str) -> bool:
+    return _is_endpoint(f"[{address}]" if ":" in address else address, port)
 
 
 def _is_endpoint(address: str, port: str) -> bool:

@@ -28,12 +28,13 @@ COMMANDS = _words(
 USERS = _words("script_user user")
 # Keywords whose value is a file that keepalived reads.
 FILES = _words("file")
+# Keywords whose value may stand in quotes: it is compared, never run.
+TEXTS = _words("regex")
 
 _NOTIFY = "notify_master notify_backup notify_fault notify_stop smtp_alert"
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
 _NAME = re.compile(r"(?!include)[A-Za-z0-9_][A-Za-z0-9._@:-]{0,63}")
 _MAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}")
-_RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45}(-[0-9A-Fa-f:.]{1,45})?(/[0-9]{1,3})?|fwmark)")
 
 _ADDRESSES = Block(items=_ADDRESS)
 _NAMES = Block(items=_NAME)
@@ -43,34 +44,27 @@ _TRACK_PROCESS = Block(
     _words("process param_match weight quorum quorum_max delay terminate_delay fork_delay full_command")
 )
 
-_CONNECT = "connect_ip connect_port bindto bind_if bind_port connect_timeout fwmark warmup retry delay_before_retry"
-_CHECKER = f"{_CONNECT} delay_loop log_all_failures alpha"
-_URL = Block(_words("path digest status_code virtualhost"))
-_HTTP = Block(_words(f"{_CHECKER} virtualhost enable_sni http_protocol fast_recovery"), {"url": _URL})
+# Where a check connects to is the real server itself: no connect_ip, no bindto.
+_CHECKER = "connect_port connect_timeout warmup retry delay_before_retry delay_loop"
+_URL = Block(_words("path digest regex status_code virtualhost"))
+_HTTP = Block(_words(f"{_CHECKER} enable_sni"), {"url": _URL})
 _CHECKERS = {
     "HTTP_GET": _HTTP,
     "SSL_GET": _HTTP,
     "TCP_CHECK": Block(_words(_CHECKER)),
-    "UDP_CHECK": Block(_words(f"{_CHECKER} payload require_reply min_reply_length max_reply_length")),
+    "UDP_CHECK": Block(_words(f"{_CHECKER} payload require_reply")),
     "PING_CHECK": Block(_words(_CHECKER)),
     "DNS_CHECK": Block(_words(f"{_CHECKER} type name")),
-    "SMTP_CHECK": Block(_words(f"{_CHECKER} helo_name"), {"host": Block(_words(_CONNECT))}),
+    "SMTP_CHECK": Block(_words(f"{_CHECKER} helo_name")),
     "FILE_CHECK": Block(_words("track_file weight")),
-    "MISC_CHECK": Block(_words(f"{_CHECKER} misc_path misc_timeout misc_dynamic user")),
+    "MISC_CHECK": Block(_words("warmup retry delay_before_retry delay_loop misc_path misc_timeout user")),
 }
-_REAL_SERVER = Block(
-    _words(
-        "weight inhibit_on_failure notify_up notify_down uthreshold lthreshold lvs_method virtualhost smtp_alert"
-        f" {_CHECKER}"
-    ),
-    _CHECKERS,
-)
+_REAL_SERVER = Block(_words("weight uthreshold lthreshold smtp_alert notify_up notify_down"), _CHECKERS)
 _VIRTUAL_SERVER = Block(
     _words(
-        "ip_family delay_loop lvs_sched lb_algo lvs_method lb_kind hashed mh-port mh-fallback sh-port sh-fallback"
-        " flag-1 flag-2 flag-3 ops persistence_engine persistence_timeout persistence_granularity protocol ha_suspend"
-        " smtp_alert virtualhost alpha omega quorum hysteresis quorum_up quorum_down weight sorry_server"
-        " sorry_server_inhibit sorry_server_lvs_method inhibit_on_failure retry delay_before_retry warmup"
+        "ip_family protocol lvs_sched lvs_method mh-port mh-fallback sh-port sh-fallback ops persistence_timeout"
+        " persistence_granularity quorum hysteresis quorum_up quorum_down alpha inhibit_on_failure sorry_server"
+        " sorry_server_lvs_method"
     ),
     {"real_server": _REAL_SERVER},
 )
@@ -115,7 +109,6 @@ ROOT = Block(
         "track_process": _TRACK_PROCESS,
         "vrrp_instance": _INSTANCE,
         "vrrp_sync_group": Block(_words(f"global_tracking sync_group_tracking_weight {_NOTIFY}"), _TRACKERS),
-        "virtual_server_group": Block(items=_RANGE),
         "virtual_server": _VIRTUAL_SERVER,
     }
 )

@@ -4,8 +4,9 @@
 
     probe http ADDRESS:PORT PATH TIMEOUT_MS   an answer with status 200 to 399, in time ([v6]:PORT too)
     probe process NAME                        a process of this name lives in this pid namespace
-    probe script NAME                         the policy's script ends with status 0, in time
-    probe hook NAME GROUP STATE               the policy's hook, told that GROUP has become STATE
+    probe script NAME [ADDRESS PORT]          the policy's script ends with status 0, in time; told which server to ask
+    probe hook NAME WHAT STATE [SERVER]       the policy's hook, told that WHAT (a group, a virtual server, or a server
+                                              of it) has become STATE
     probe left GROUP [NAME STATE]             GROUP's addresses left this node: ends the TCP connections that they
                                               leave behind, then does as `hook NAME GROUP STATE`
 
@@ -29,6 +30,8 @@ CONFIGURATION = "/etc/holdfast/keepalived/keepalived.conf"
 LARGEST_CONFIGURATION = 16_000_000  # bytes
 LONGEST_TIMEOUT_MS = 60_000
 STATES = ("active", "standby", "fault", "stop")
+STATES_OF_SERVICES = ("gained", "lost")  # the quorum of a virtual server
+STATES_OF_SERVERS = ("up", "down")
 DUMP = 0x300  # NLM_F_DUMP
 MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,16 +46,16 @@ def main(arguments: list[str]) -> int:
     forms: dict[str, tuple[Any, tuple[int, ...]]] = {
         "http": (http, (3,)),
         "process": (process, (1,)),
-        "script": (script, (1,)),
-        "hook": (hook, (3,)),
+        "script": (script, (1, 3)),
+        "hook": (hook, (3, 4)),
         "left": (left, (1, 3)),
     }
     try:
         check, counts = forms.get(arguments[0] if arguments else "", (None, ()))
         if check is None or len(arguments) - 1 not in counts:
             raise MisuseError(
-                "usage: http ADDRESS:PORT PATH TIMEOUT_MS | process NAME | script NAME | hook NAME GROUP STATE"
-                " | left GROUP [NAME STATE]"
+                "usage: http ADDRESS:PORT PATH TIMEOUT_MS | process NAME | script NAME [ADDRESS PORT]"
+                " | hook NAME WHAT STATE [SERVER] | left GROUP [NAME STATE]"
             )
         return int(check(*arguments[1:]))
     except MisuseError as misuse:
@@ -122,16 +125,23 @@ def process(name: str) -> int:
     return BAD
 
 
-def script(name: str) -> int:
-    """A script of the policy."""
-    return run(entry("scripts", name), [], {})
+def script(name: str, address: str = "", port: str = "") -> int:
+    """A script of the policy; where it checks a server it is given its address and port."""
+    if not address:
+        return run(entry("scripts", name), [], {})
+    if not address.strip("0123456789abcdef:.") == "" or not is_number(port, 65_535):
+        raise MisuseError(f"{address!r} {port!r} is not an address and a port")
+    return run(entry("scripts", name), [address, port], {"HOLDFAST_ADDRESS": address, "HOLDFAST_PORT": port})
 
 
-def hook(name: str, group: str, state: str) -> int:
-    """A hook of the policy; it is given the group and its new state as arguments and in its environment."""
-    if not is_safe(group) or state not in STATES:
-        raise MisuseError(f"{group!r} {state!r} is not a group and one of {', '.join(STATES)}")
-    return run(entry("hooks", name), [group, state], {"HOLDFAST_GROUP": group, "HOLDFAST_STATE": state})
+def hook(name: str, what: str, state: str, server: str = "") -> int:
+    """A hook of the policy; it is given what has changed and its new state as arguments and in its environment."""
+    known = STATES_OF_SERVERS if server else STATES + STATES_OF_SERVICES
+    if not is_safe(what, 151) or state not in known or (server and not is_safe(server, 151)):
+        raise MisuseError(f"{what!r} {state!r} {server!r}: not a name and one of {', '.join(known)}")
+    kind = "HOLDFAST_GROUP" if state in STATES else "HOLDFAST_VIRTUAL_SERVER"
+    told = {kind: what, "HOLDFAST_STATE": state} | ({"HOLDFAST_SERVER": server} if server else {})
+    return run(entry("hooks", name), [what, state, *([server] if server else [])], told)
 
 
 def left(group: str, name: str = "", state: str = "") -> int:
@@ -389,9 +399,9 @@ def is_number(text: str, most: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most
 
 
-def is_safe(name: str) -> bool:
-    """As bundle.SafeName."""
-    plain = 0 < len(name) < 64 and name.isascii() and name[0] not in "._-"
+def is_safe(name: str, most: int = 63) -> bool:
+    """As bundle.SafeName; virtual servers and their servers may have longer names."""
+    plain = 0 < len(name) <= most and name.isascii() and name[0] not in "._-"
     return plain and all(sign.isalnum() or sign in "._-" for sign in name)
 
 
