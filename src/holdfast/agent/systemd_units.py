@@ -159,7 +159,7 @@ _NETWORK_UNIT = f"""\
 Description=Kernel settings and packet filter of Holdfast
 Wants=network-online.target
 After=network-online.target nftables.service systemd-sysctl.service
-Before=holdfast-nginx.service holdfast-haproxy.service holdfast-prober.service holdfast-keepalived.service
+Before={" ".join(f"holdfast-{daemon.name}.service" for daemon in _DAEMONS)}
 
 [Service]
 Type=oneshot
