@@ -117,6 +117,19 @@ _FIELDS_OF: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_SUCH_AS: Mapping[str, str] = {"http": "http: /path", "dns": "dns: example.com"}
+
+
+def _misplaced(field: str, kinds: tuple[str, ...], kind: str) -> WrongError:
+    """A field that says something about another question than the one that is asked."""
+    if field == "port":
+        return WrongError(f"a {kind} check knows no port", "remove `port`, or ask `tcp: true`", at=(field,))
+    such_as = _SUCH_AS.get(kinds[0], f"{kinds[0]}: true")
+    article = "an" if kinds[0] in ("http", "smtp") else "a"
+    message = f"`{field}` belongs to {article} {' or '.join(kinds)} check"
+    return WrongError(message, f"remove `{field}`, or ask `{such_as}`", at=(field,))
+
+
 class Check(Timing):
     """What a server is asked: exactly one of `http` and `https` (a path), `tcp`, `smtp`, `dns` (a name), `udp`, `ping`
     and `script` (a name out of the policy of the node that asks).
@@ -162,12 +175,7 @@ class Check(Timing):
             raise WrongError(f"a check asks exactly one question, here {said}", hint)
         for field, kinds in _FIELDS_OF.items():
             if field in self.model_fields_set and self.kind not in kinds:
-                belongs = f"{'an' if kinds[0] == 'http' else 'a'} {' or '.join(kinds)}"
-                ask = "`http: /path`" if kinds[0] == "http" else f"`{kinds[0]}`"
-                message = f"`{field}` belongs to {belongs} check"
-                if field == "port":
-                    message = f"a {self.kind} check knows no port"
-                raise WrongError(message, f"remove `{field}`, or ask {ask}", at=(field,))
+                raise _misplaced(field, kinds, self.kind)
         return self
 
     @property

@@ -11,6 +11,7 @@ from .mistakes import Mistake, unknown
 from .positions import Path
 from .proxies import Proxy
 from .resolve import listener_addresses
+from .resolve_lvs import listener_sockets
 from .sites import Route
 from .values import Address, as_address, join_host_port
 
@@ -87,10 +88,14 @@ def proxies_are_complete(spec: ClusterSpec) -> Iterator[Mistake]:
                 wanted = listener.on.address_name or ""
                 yield unknown("PROXY004", (*path, "on"), f"address of '{group}' named", wanted, known)
             for node in sorted({n for n in proxy.nodes if n in spec.nodes} - set(spec.vrrp[group].members)):
+                if listener_sockets(spec, node, listener.on):
+                    continue
+                served = " and serves no virtual server there" if spec.virtual_servers else ""
                 yield Mistake(
-                    "PROXY005", (*path, "on"), f"'{node}' runs this proxy, but never holds '{group}'",
+                    "PROXY005", (*path, "on"), f"'{node}' runs this proxy, but never holds '{group}'{served}",
                     f"add it to vrrp.{group}.nodes, or take it out of proxies.{name}.nodes",
                 )  # fmt: skip
+                break
 
 
 def hosts_are_clear(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -128,6 +133,7 @@ def literal_addresses_are_own(spec: ClusterSpec) -> Iterator[Mistake]:
                 node
                 for node in proxy.nodes
                 if node in spec.nodes and node not in holders and address not in spec.nodes[node].addresses
+                if not (holders and listener_sockets(spec, node, listener.on))
             ]
             if strange:
                 yield Mistake(
@@ -142,8 +148,8 @@ def sockets_are_free(spec: ClusterSpec) -> Iterator[Mistake]:
     taken: dict[tuple[str, int], list[tuple[Address, str]]] = {}
     reported: set[Path] = set()
     for name, proxy in spec.proxies.items():
-        for address, port, path in _sockets(spec, name, proxy):
-            for node in proxy.nodes:
+        for node in proxy.nodes:
+            for address, port, path in _sockets(spec, name, proxy, node):
                 others = taken.setdefault((node, port), [])
                 found = next((other for other in others if _overlap(other[0], address)), None)
                 if found and path not in reported:
@@ -152,12 +158,12 @@ def sockets_are_free(spec: ClusterSpec) -> Iterator[Mistake]:
                 others.append((address, name))
 
 
-def _sockets(spec: ClusterSpec, name: str, proxy: Proxy) -> Iterator[tuple[Address, int, Path]]:
+def _sockets(spec: ClusterSpec, name: str, proxy: Proxy, node: str) -> Iterator[tuple[Address, int, Path]]:
     if proxy.health and (own := as_address(proxy.health.address)):
         yield own, proxy.health.port, ("proxies", name, "health")
     for index, listener in enumerate(proxy.listeners):
-        for address in listener_addresses(spec, listener.on.target):
-            yield address, listener.on.port, ("proxies", name, "listeners", index, "on")
+        for address, port in listener_sockets(spec, node, listener.on):
+            yield address, port, ("proxies", name, "listeners", index, "on")
 
 
 def _overlap(one: Address, other: Address) -> bool:

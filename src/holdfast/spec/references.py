@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from holdfast.findings import Finding
 
-from . import reference_rules_l7, reference_rules_vrrp
+from . import (
+    reference_rules_l7,
+    reference_rules_lvs,
+    reference_rules_lvs_servers,
+    reference_rules_lvs_settings,
+    reference_rules_vrrp,
+)
 from .cluster import ClusterSpec
 from .positions import Positions
+
+_RULES = (
+    *reference_rules_vrrp.RULES,
+    *reference_rules_l7.RULES,
+    *reference_rules_lvs.RULES,
+    *reference_rules_lvs_servers.RULES,
+    *reference_rules_lvs_settings.RULES,
+)
 
 
 def check_references(spec: ClusterSpec, positions: Positions) -> list[Finding]:
@@ -19,6 +33,6 @@ def check_references(spec: ClusterSpec, positions: Positions) -> list[Finding]:
             hint=mistake.hint,
             location=positions.at(mistake.path, key=mistake.key),
         )
-        for rule in (*reference_rules_vrrp.RULES, *reference_rules_l7.RULES)
+        for rule in _RULES
         for mistake in rule(spec)
     ]

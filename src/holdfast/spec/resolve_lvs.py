@@ -97,26 +97,37 @@ def taken_by(spec: ClusterSpec, name: str) -> tuple[Taken, ...]:
 
 def _taken(spec: ClusterSpec, name: str, on: TakenPorts, place: int) -> Iterator[Taken]:
     addresses = listener_addresses(spec, on.target)
-    if on.group and not on.address_name and spec.virtual_servers[name].forward == "nat":
-        inner = _inner_networks(spec, name)
-        outer = [address for address in addresses if network_of(spec, address) not in inner]
-        families = {address.version for address in outer}
-        addresses = tuple(a for a in addresses if a in outer or a.version not in families)
+    if on.group and not on.address_name:
+        addresses = _for_clients(spec, name, addresses)
     for address in addresses:
         yield Taken(address, on.first, on.last, place)
 
 
+def _for_clients(spec: ClusterSpec, name: str, addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+    """Of a whole group's addresses those that are no gateways of real servers behind NAT."""
+    if spec.virtual_servers[name].forward != "nat":
+        return addresses
+    inner = _inner_networks(spec, name)
+    outer = [address for address in addresses if network_of(spec, address) not in inner]
+    served = {address.version for address in outer}
+    return tuple(a for a in addresses if a in outer or a.version not in served)
+
+
 def virtual_addresses(spec: ClusterSpec, name: str) -> tuple[Address, ...]:
-    """The addresses that the virtual server `name` takes, each once."""
+    """The addresses that the virtual server `name` takes, each once; by a mark of the operator's, all of the group."""
+    group = group_of(spec, name)
+    if spec.virtual_servers[name].mark is not None:
+        return _for_clients(spec, name, _floating(spec.vrrp[group])) if group else ()
     return tuple(dict.fromkeys(taken.address for taken in taken_by(spec, name)))
 
 
 def families(spec: ClusterSpec, name: str) -> tuple[int, ...]:
-    """4, 6 or both: those of its addresses; of a mark of the operator's, those of its real servers."""
+    """4, 6 or both: those of its addresses; by a mark of the operator's, those of them that a server has, too."""
+    found = sorted({address.version for address in virtual_addresses(spec, name)})
     if spec.virtual_servers[name].mark is None:
-        return tuple(sorted({address.version for address in virtual_addresses(spec, name)}))
+        return tuple(found)
     servers = spec.virtual_servers[name].servers
-    return tuple(f for f in (4, 6) if any(real_server_address(spec, name, s.host, f) for s in servers))
+    return tuple(f for f in found if any(real_server_address(spec, name, s.host, f) for s in servers))
 
 
 def serving(virtual: VirtualServer) -> Iterator[tuple[ServerAddress, ForwardingMethod]]:
@@ -224,17 +235,11 @@ def served_addresses(spec: ClusterSpec, node: str) -> tuple[Served, ...]:
             if server.host != node or forward == "nat":
                 continue
             for address in virtual_addresses(spec, name):
-                inner = _inner_address(spec, name, node, address.version, forward)
+                inner = real_server_address(spec, name, node, address.version, forward)
                 interface = interface_of(spec, node, inner) if inner else None
                 if interface:
                     found.setdefault((address, forward), Served(address, forward, interface, name))
     return tuple(found.values())
-
-
-def _inner_address(spec: ClusterSpec, name: str, node: str, family: int, forward: ForwardingMethod) -> Address | None:
-    """Where packets for `node` arrive. A tunnel may carry one family inside the other."""
-    found = real_server_address(spec, name, node, family, forward)
-    return found or (real_server_address(spec, name, node, 10 - family, forward) if forward == "tun" else None)
 
 
 def gateways_of(spec: ClusterSpec, node: str) -> tuple[Gateway, ...]:

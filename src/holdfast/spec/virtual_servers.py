@@ -48,7 +48,7 @@ class TakenPorts(ShortForm):
         """Split TARGET:PORT and TARGET:FIRST-LAST."""
         if not isinstance(value, str):
             raise WrongError(f"{shown(value)} is not GROUP:PORT", "write it as 'www:80' or 'www:8000-8100'")
-        several = re.fullmatch(r"(.*:[0-9]{1,5})\s*-\s*([0-9]{1,5})", value)
+        several = re.fullmatch(r"(.*:[0-9]{1,5})-([0-9]{1,5})", value)
         target, first = split_host_port(several[1] if several else value, "'www:80'")
         last = int(several[2]) if several else first
         if not 1 <= last <= 65535:

@@ -1,0 +1,200 @@
+"""Rules about virtual servers: what they take, who directs them, and who else claims the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.findings import Severity
+
+from .cluster import ClusterSpec
+from .mistakes import Mistake, unknown
+from .positions import Path
+from .resolve import listener_addresses, network_of
+from .resolve_lvs import (
+    Taken,
+    all_directors,
+    directors,
+    families,
+    group_of,
+    group_of_target,
+    node_networks,
+    real_server_address,
+    taken_by,
+)
+from .values import Address, as_address, join_host_port
+from .virtual_servers import ConnectionSync, TakenPorts
+
+
+def on_path(spec: ClusterSpec, name: str, place: int) -> Path:
+    """Where an entry of `on` stands: alone, or in a list."""
+    path: Path = ("virtual_servers", name, "on")
+    return (*path, place) if len(spec.virtual_servers[name].on) > 1 else path
+
+
+def what_is_taken_exists(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A virtual server takes addresses that float: only with them come the packets to the director that holds them."""
+    for name, virtual in spec.virtual_servers.items():
+        for place, taken in enumerate(virtual.on):
+            yield from _target(spec, taken, on_path(spec, name, place))
+        path: Path = ("virtual_servers", name, "group")
+        if virtual.group is not None and virtual.group not in spec.vrrp:
+            yield unknown("LVS001", path, "VRRP group", virtual.group, spec.vrrp)
+        elif virtual.mark is not None and group_of(spec, name) is None:
+            yield Mistake(
+                "LVS005", ("virtual_servers", name, "mark"),
+                "a mark tells nothing of the directors, and the spec has "
+                + ("several VRRP groups" if spec.vrrp else "no VRRP group"),
+                "add `group:` with the group whose members direct it",
+            )  # fmt: skip
+
+
+def _target(spec: ClusterSpec, taken: TakenPorts, path: Path) -> Iterator[Mistake]:
+    if taken.group is None:
+        if group_of_target(spec, taken) is None:
+            yield Mistake(
+                "LVS003", path, f"{taken.target} floats in no VRRP group: when its node dies, nobody takes over",
+                "add it to a group under `vrrp:`, and name that one: 'GROUP:PORT'",
+            )  # fmt: skip
+    elif taken.group not in spec.vrrp:
+        yield unknown("LVS001", path, "VRRP group", taken.group, spec.vrrp)
+    elif not listener_addresses(spec, taken.target):
+        known = spec.vrrp[taken.group].addresses
+        yield unknown("LVS002", path, f"address of '{taken.group}' named", taken.address_name or "", known)
+
+
+def one_group_directs(spec: ClusterSpec) -> Iterator[Mistake]:
+    """All that one virtual server takes floats together: its directors would not be the same otherwise."""
+    for name, virtual in spec.virtual_servers.items():
+        first = group_of(spec, name)
+        for place, taken in enumerate(virtual.on):
+            other = group_of_target(spec, taken)
+            if first and other and other != first:
+                yield Mistake(
+                    "LVS004", on_path(spec, name, place),
+                    f"'{other}' and '{first}' may have different holders: one virtual server belongs to one group",
+                    "write a virtual server for each group; `servers: &same […]` and `servers: *same` say them once",
+                )  # fmt: skip
+
+
+def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
+    """The kernel knows one virtual server for each protocol, address and port, and one for each mark."""
+    taken: dict[tuple[str, Address], list[tuple[Taken, str]]] = {}
+    marks: dict[int, str] = {}
+    for name, virtual in spec.virtual_servers.items():
+        if virtual.mark is not None:
+            if virtual.mark in marks:
+                message = f"the mark {virtual.mark} belongs to virtual server '{marks[virtual.mark]}' already"
+                yield Mistake("LVS007", ("virtual_servers", name, "mark"), message, "give each its own mark")
+            marks.setdefault(virtual.mark, name)
+        told: set[int] = set()
+        for one in taken_by(spec, name):
+            others = taken.setdefault((virtual.protocol, one.address), [])
+            found = next((other for other in others if _overlap(other[0], one)), None)
+            if found and one.place not in told:
+                told.add(one.place)
+                who = "this virtual server" if found[1] == name else f"virtual server '{found[1]}'"
+                port = max(found[0].first, one.first)
+                yield Mistake(
+                    "LVS007", on_path(spec, name, one.place),
+                    f"{join_host_port(str(one.address), port)} ({virtual.protocol}) is taken by {who} already",
+                    "take each address and port in one virtual server, once",
+                )  # fmt: skip
+            others.append((one, name))
+
+
+def _overlap(one: Taken, other: Taken) -> bool:
+    return one.first <= other.last and other.first <= one.last
+
+
+def every_family_is_served(spec: ClusterSpec) -> Iterator[Mistake]:
+    """IPVS sends IPv4 to IPv4 and IPv6 to IPv6: a family without a server answers nobody."""
+    for name, virtual in spec.virtual_servers.items():
+        known = [s for s in virtual.servers if s.host in spec.nodes or as_address(s.host) is not None]
+        if len(known) < len(virtual.servers):
+            continue  # an unknown server might have been one
+        for family in families(spec, name):
+            if any(real_server_address(spec, name, server.host, family) for server in virtual.servers):
+                continue
+            one = next(one for one in taken_by(spec, name) if one.address.version == family)
+            yield Mistake(
+                "LVS028", on_path(spec, name, one.place),
+                f"no server of '{name}' has an IPv{family} address, so nobody answers at {one.address}",
+                "give the servers one, or name the other address alone: 'GROUP.ADDRESS:PORT'",
+            )  # fmt: skip
+            break
+
+
+def proxies_do_not_wait_in_vain(spec: ClusterSpec) -> Iterator[Mistake]:
+    """What IPVS takes on a director never reaches a proxy that listens there on the same address and port."""
+    listeners = [
+        (proxy_name, node, address, listener.on.port)
+        for proxy_name, proxy in spec.proxies.items()
+        for listener in proxy.listeners
+        for address in listener_addresses(spec, listener.on.target)
+        for node in proxy.nodes
+    ]
+    for name, virtual in spec.virtual_servers.items():
+        nodes, told = set(directors(spec, name)), set()
+        for one in taken_by(spec, name) if virtual.protocol == "tcp" else ():
+            for proxy_name, node, address, port in listeners:
+                if node in nodes and address == one.address and one.first <= port <= one.last and one.place not in told:
+                    told.add(one.place)
+                    yield Mistake(
+                        "LVS031", on_path(spec, name, one.place),
+                        f"on '{node}' the proxy '{proxy_name}' listens on {join_host_port(str(address), port)}, "
+                        "but the virtual server takes every connection before it",
+                        "let the proxy run on the real servers, or give one of the two another port",
+                    )  # fmt: skip
+
+
+def sync_has_a_way(spec: ClusterSpec) -> Iterator[Mistake]:
+    """Directors tell each other of connections over an interface that all of them have."""
+    sync = spec.directors.sync
+    if not isinstance(sync, ConnectionSync):
+        return
+    nodes = all_directors(spec)
+    if sync.interface is not None:
+        lacking = [node for node in nodes if sync.interface not in spec.nodes[node].interfaces]
+        if lacking:
+            known = {name for node in nodes for name in spec.nodes[node].interfaces}
+            path: Path = ("directors", "sync", "interface")
+            yield unknown("LVS033", path, "interface", sync.interface, known, where=f" on {', '.join(lacking)}")
+    if sync.network is not None:
+        path = ("directors", "sync", "network")
+        if sync.network not in spec.networks:
+            yield unknown("LVS033", path, "network", sync.network, spec.networks)
+        elif away := [node for node in nodes if sync.network not in node_networks(spec, node)]:
+            message = f"{', '.join(away)} would hear of no connection: no interface there is in '{sync.network}'"
+            yield Mistake("LVS033", path, message, "name a network that all directors are on")
+
+
+def clients_come_from_elsewhere(spec: ClusterSpec) -> Iterator[Mistake]:
+    """Behind NAT a real server answers a client of its own network directly: past the director, not understood."""
+    for name, virtual in spec.virtual_servers.items():
+        if virtual.forward != "nat":
+            continue
+        outer = {network_of(spec, one.address) for one in taken_by(spec, name)} - {None}
+        inner = {
+            network_of(spec, address)
+            for server in virtual.servers
+            for family in families(spec, name)
+            if (address := real_server_address(spec, name, server.host, family))
+        }
+        if both := sorted(str(network) for network in outer & inner):
+            yield Mistake(
+                "LVS016", ("virtual_servers", name, "forward"),
+                f"clients in '{both[0]}' get no answer: the servers are in their network, "
+                "and answer them past the director",
+                "put the servers into an inside network, or take `forward: dr`", Severity.WARNING,
+            )  # fmt: skip
+
+
+RULES = (
+    what_is_taken_exists,
+    one_group_directs,
+    nothing_is_taken_twice,
+    every_family_is_served,
+    proxies_do_not_wait_in_vain,
+    sync_has_a_way,
+    clients_come_from_elsewhere,
+)
