@@ -17,6 +17,7 @@ from holdfast.lab.traffic_records import (
     Item,
     Late,
     Outstanding,
+    Pause,
     Record,
     TargetListener,
     TrafficPlan,
@@ -34,6 +35,7 @@ class TrafficResult:
 
     records: tuple[Record, ...]
     late: tuple[Late, ...]
+    pauses: tuple[Pause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Traffic:
         self.plan = plan or TrafficPlan()
         self._records: list[Record] = []
         self._late: list[Late] = []
+        self._pauses: list[Pause] = []
         self._finished: Finished | None = None
         self._outstanding = Outstanding(0.0, 0.0)
         self._failed = self._repeated = 0
@@ -111,7 +114,8 @@ class Traffic:
         problem = self._helper.problem
         if problem or self._finished is None or self._finished.records != len(self._records):
             raise LabError(f"The traffic client lost records or failed: {problem or 'its output ends early'}")
-        return TrafficResult(tuple(sorted(self._records, key=lambda r: r.start)), tuple(self._late))
+        records = tuple(sorted(self._records, key=lambda r: r.start))
+        return TrafficResult(records, tuple(self._late), tuple(self._pauses))
 
     def close(self) -> None:
         """End the process if it still runs. May be called again."""
@@ -125,6 +129,8 @@ class Traffic:
     def _sort_in(self, item: Item) -> None:
         if isinstance(item, Late):
             self._late.append(item)
+        elif isinstance(item, Pause):
+            self._pauses.append(item)
         elif isinstance(item, Outstanding):
             self._outstanding = item
         elif isinstance(item, Finished):

@@ -7,22 +7,23 @@ is every moment in which this process itself was late, so that a busy machine is
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import resource
-import ssl
 import sys
 from collections import deque
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from holdfast.lab.traffic_http import Answer, MalformedError
+from holdfast.lab.traffic_long import LiveConnection
+from holdfast.lab.traffic_other import OtherUsers
 from holdfast.lab.traffic_records import (
     CLASSES,
     Finished,
     Late,
     Outstanding,
+    Pause,
     Record,
     RequestClass,
     TargetListener,
@@ -31,30 +32,15 @@ from holdfast.lab.traffic_records import (
     late_line,
     listener_from_json,
     outstanding_line,
+    pause_line,
     record_line,
 )
+from holdfast.lab.traffic_sockets import Dialer, FailedError, error_kind
 
 HEARTBEAT_S = 0.02
 LATE_S = 0.05  # a heartbeat that comes this much too late is written down
 FLUSH_S = 0.1
 _MOST_BEHIND_S = 1.0  # requests that are overdue by more are left out (and counted), not sent in a burst
-_ERRORS = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.ENETUNREACH: "unreachable",
-    errno.ETIMEDOUT: "timeout",
-}
-
-
-class FailedError(Exception):
-    """A request that came to nothing; the text is the kind of error. `unanswered`: not one byte of an answer came."""
-
-    def __init__(self, kind: str, *, unanswered: bool = False) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.unanswered = unanswered
 
 
 class Connection(asyncio.Protocol):
@@ -115,15 +101,6 @@ class Connection(asyncio.Protocol):
             self._waiter.set_exception(FailedError(kind, unanswered=not (self._answer and self._answer.began)))
 
 
-def error_kind(error: BaseException) -> str:
-    """The word that the report uses for an operating system's or TLS error."""
-    if isinstance(error, ssl.SSLError):
-        return "tls"
-    if isinstance(error, OSError):
-        return _ERRORS.get(error.errno or 0, f"errno {error.errno}" if error.errno else "reset")
-    return type(error).__name__
-
-
 @dataclass
 class _Try:
     """How far the present attempt of a request got."""
@@ -140,7 +117,7 @@ class ListenerUsers:
         self.listener, self._plan = listener, plan
         self._idle: deque[Connection] = deque()
         self._asked = dict.fromkeys(CLASSES, 0)
-        self._tls = _unverified() if listener.tls else None
+        self._dialer = Dialer(listener)
 
     async def request(self, request_class: RequestClass) -> Record:
         """Make one request and say what came of it."""
@@ -179,7 +156,7 @@ class ListenerUsers:
                     raise
                 # What browsers do: the server may close an idle connection at any time, and a GET is safe to repeat.
                 attempt.repeated, attempt.connected = True, 0.0
-        fresh = await self._connect(host)
+        fresh = await self._dialer.connect(Connection, host)
         attempt.connected = monotonic()
         return await self._ask(fresh, data, attempt, keep=request_class == "kept")
 
@@ -196,17 +173,6 @@ class ListenerUsers:
             else:
                 connection.close()
 
-    async def _connect(self, host: str) -> Connection:
-        loop = asyncio.get_running_loop()
-        name = host.partition(":")[0] if self._tls else None
-        try:
-            _, protocol = await loop.create_connection(
-                Connection, self.listener.address, self.listener.port, ssl=self._tls, server_hostname=name
-            )
-        except OSError as error:
-            raise FailedError(error_kind(error)) from None
-        return protocol
-
     def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.popleft()
@@ -218,14 +184,6 @@ class ListenerUsers:
         """Drop the idle connections."""
         while self._idle:
             self._idle.popleft().close()
-
-
-def _unverified() -> ssl.SSLContext:
-    # The lab's certificates are nobody's; what is measured is availability, not trust.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class Output:
@@ -252,24 +210,39 @@ class Generator:
 
     def __init__(self, plan: TrafficPlan, output: Output) -> None:
         self._plan, self._output = plan, output
-        self._users: dict[str, ListenerUsers] = {}
+        self._users: dict[str, ListenerUsers | OtherUsers] = {}
         self._tickers: list[asyncio.Task[None]] = []
         self._running: dict[asyncio.Task[None], float] = {}  # and when each began, in that order
+        self._live: list[LiveConnection] = []
+        self._lives: list[asyncio.Task[None]] = []
         self.stopping = asyncio.Event()
 
     def add(self, listener: TargetListener) -> None:
         """Start asking `listener`; nothing happens if a listener of that name is asked already."""
         if listener.name in self._users or not listener.targets:
             return
-        users = self._users[listener.name] = ListenerUsers(listener, self._plan)
-        rates: dict[RequestClass, float] = {"new": self._plan.new_per_second, "kept": self._plan.kept_per_second}
-        for offset, (request_class, rate) in enumerate(rates.items()):
+        plain = listener.protocol in ("tcp", "sctp")
+        users = self._users[listener.name] = (ListenerUsers if plain else OtherUsers)(listener, self._plan)
+        for offset, request_class in enumerate(listener.classes()):
+            rate = self._plan.rate(request_class)
             if rate > 0:
                 # Listeners and classes are shifted against each other, so that they do not all ask at the same moment.
                 shift = (len(self._users) * 0.37 + offset * 0.5) % 1 / rate
                 self._tickers.append(asyncio.create_task(self._tick(users, request_class, 1 / rate, shift)))
+        for place in range(self._plan.long_connections if "long" in listener.classes() else 0):
+            live = LiveConnection(listener, self._plan, place, self._tell)
+            self._live.append(live)
+            self._lives.append(asyncio.create_task(live.live(self.stopping, self._write)))
 
-    async def _tick(self, users: ListenerUsers, request_class: RequestClass, period: float, shift: float) -> None:
+    def _tell(self, pause: Pause) -> None:
+        self._output.add(pause_line(pause))
+
+    def _write(self, record: Record) -> None:
+        self._output.add(record_line(record))
+
+    async def _tick(
+        self, users: ListenerUsers | OtherUsers, request_class: RequestClass, period: float, shift: float
+    ) -> None:
         due = monotonic() + shift
         while not self.stopping.is_set():
             wait = due - monotonic()
@@ -285,8 +258,8 @@ class Generator:
             task.add_done_callback(self._running.pop)
             due += period
 
-    async def _one(self, users: ListenerUsers, request_class: RequestClass) -> None:
-        self._output.add(record_line(await users.request(request_class)))
+    async def _one(self, users: ListenerUsers | OtherUsers, request_class: RequestClass) -> None:
+        self._write(await users.request(request_class))
 
     async def heartbeat(self) -> None:
         """Notice when this process does not run although it should, and write out what has gathered."""
@@ -298,17 +271,26 @@ class Generator:
             if now - due > LATE_S:
                 self._output.add(late_line(Late(due, now)))
             if now - flushed > FLUSH_S:
-                self._output.add(outstanding_line(Outstanding(now, next(iter(self._running.values()), now))))
+                self._output.add(outstanding_line(Outstanding(now, self._oldest(now))))
                 self._output.flush()
                 flushed = now
+
+    def _oldest(self, now: float) -> float:
+        """Since when the one waits who has waited longest; `now` if nobody does."""
+        silent = [live.waits_since for live in self._live if live.waits_since is not None]
+        return min(next(iter(self._running.values()), now), *silent, now)
 
     async def finish(self) -> None:
         """Start nothing more, wait for what is on its way (no longer than the time limit of a request)."""
         self.stopping.set()
         for ticker in self._tickers:
             ticker.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=self._plan.timeout_s + 1)
+        waiting = [*self._running, *self._lives]
+        if waiting:
+            await asyncio.wait(waiting, timeout=self._plan.timeout_s + 1)
+        for live in self._lives:
+            live.cancel()
+        await asyncio.gather(*self._lives, return_exceptions=True)
         for users in self._users.values():
             users.close()
 

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-RequestClass = Literal["new", "kept"]
-CLASSES: tuple[RequestClass, ...] = ("new", "kept")
+# new: a connection for each request; kept: connections are used again; long: an answer that trickles for many seconds;
+# datagram: a question and its answer over UDP.
+RequestClass = Literal["new", "kept", "long", "datagram"]
+CLASSES: tuple[RequestClass, ...] = ("new", "kept", "long", "datagram")
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,26 @@ class Target:
 
 @dataclass(frozen=True)
 class TargetListener:
-    """A socket that clients reach: its name in the report, where it is, and what is asked of it, in turn."""
+    """A socket that clients reach: its name in the report, where it is, and what is asked of it, in turn.
+
+    `protocol`: tcp or sctp (with HTTP), udp, or smtp (its greeting). `sources`: the addresses that users come from, in
+    turn; the client's own if empty. `long`: whether live connections are kept on it, too.
+    """
 
     name: str
     address: str
     port: int
     targets: tuple[Target, ...]
     tls: bool = False
+    protocol: str = "tcp"
+    sources: tuple[str, ...] = ()
+    long: bool = False
+
+    def classes(self) -> tuple[RequestClass, ...]:
+        """How it is asked."""
+        if self.protocol in ("udp", "smtp"):
+            return ("datagram",) if self.protocol == "udp" else ("new",)
+        return ("new", "kept", "long") if self.long else ("new", "kept")
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,9 @@ class TrafficPlan:
 
     A SYN is sent again after 1 s and after 3 s (RFC 6298), so the time limit lies above both; and a slow answer on its
     way is what a planned move must wait for. Every `slow_every`th request of a class carries `slow_query`.
+
+    Of the long connections each lives for `long_life_s` and is then replaced, unless it was cut before: then it had no
+    byte for `long_silence_s`, which is above all but the sixth repetition of a segment.
     """
 
     new_per_second: float = 50.0
@@ -57,6 +75,17 @@ class TrafficPlan:
     slow_every: int = 50
     slow_query: str = "delay=1.5"
     idle_connections: int = 8
+    datagrams_per_second: float = 25.0
+    datagram_timeout_s: float = 2.0
+    long_connections: int = 4
+    long_life_s: float = 20.0
+    long_piece_every_s: float = 0.25
+    long_silence_s: float = 15.0
+
+    def rate(self, request_class: RequestClass) -> float:
+        """Requests a second and listener; none for connections that are there all the time."""
+        rates = {"new": self.new_per_second, "kept": self.kept_per_second, "datagram": self.datagrams_per_second}
+        return rates.get(request_class, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +94,7 @@ class Record:
 
     `error` is empty for an answer below 400. `repeated`: the reused connection turned out to be closed before any byte
     of the answer, and the GET was sent again on a new one (counted as a raw close, not as a failure by itself).
+    A long connection is one record, which ends when it was cut, or when its time was over.
     """
 
     listener: str
@@ -85,6 +115,11 @@ class Record:
         """Whether the user got what they asked for."""
         return not self.error
 
+    @property
+    def cut(self) -> bool:
+        """Whether a live connection ended before its time."""
+        return self.request_class == "long" and bool(self.error) and self.first_byte > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Late:
@@ -96,6 +131,15 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A long connection of `listener` was silent between these two times, and then went on."""
+
+    listener: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The client's last word: how many records it wrote, so that a lost one is noticed."""
 
@@ -104,7 +148,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """At `time` the oldest request on its way had begun at `oldest` (or at `time`, if there was none)."""
+    """At `time` the oldest request on its way had begun at `oldest` (or at `time`, if there was none).
+
+    A long connection counts from its latest byte.
+    """
 
     time: float
     oldest: float
@@ -120,7 +167,10 @@ def listener_from_json(data: Mapping[str, Any]) -> TargetListener:
     targets = tuple(
         Target(t["host"], t["path"], tuple((str(n), str(v)) for n, v in t["headers"])) for t in data["targets"]
     )
-    return TargetListener(data["name"], data["address"], data["port"], targets, data["tls"])
+    return TargetListener(
+        data["name"], data["address"], data["port"], targets, data["tls"],
+        data["protocol"], tuple(data["sources"]), data["long"],
+    )  # fmt: skip
 
 
 def record_line(record: Record) -> str:
@@ -150,12 +200,17 @@ def outstanding_line(outstanding: Outstanding) -> str:
     return json.dumps(["o", outstanding.time, outstanding.oldest]) + "\n"
 
 
+def pause_line(pause: Pause) -> str:
+    """One line of the client's output."""
+    return json.dumps(["p", pause.listener, pause.start, pause.end]) + "\n"
+
+
 def finished_line(finished: Finished) -> str:
     """The last line of the client's output."""
     return json.dumps(["e", finished.records]) + "\n"
 
 
-Item = Record | Late | Outstanding | Finished
+Item = Record | Late | Outstanding | Pause | Finished
 
 
 def parse_line(line: str | bytes) -> Item:
@@ -171,6 +226,8 @@ def parse_line(line: str | bytes) -> Item:
             return Late(start, end, unsent)
         case ["o", time, oldest]:
             return Outstanding(time, oldest)
+        case ["p", listener, start, end]:
+            return Pause(listener, start, end)
         case ["e", records]:
             return Finished(records)
     raise ValueError(f"not a line of the traffic client: {str(line)[:80]}")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from holdfast.lab.traffic_records import Target, TargetListener
+from holdfast.lab.traffic_virtual import Sources, not_asked, virtual_listeners
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.proxies import Listener
 from holdfast.spec.resolve import listener_addresses
@@ -35,10 +36,13 @@ class Wanted:
     not_asked: tuple[str, ...]
 
 
-def wanted_traffic(spec: ClusterSpec) -> Wanted:
-    """What to ask of a cluster so that every listener and every route to a pool is used."""
+def wanted_traffic(spec: ClusterSpec, sources: Sources | None = None) -> Wanted:
+    """What to ask of a cluster so that every listener, virtual server and route to a pool is used.
+
+    `sources` are the addresses that the users of virtual servers come from, by family.
+    """
     listeners: list[TargetListener] = []
-    missed: list[str] = []
+    missed: list[str] = [*not_asked(spec)]
     for proxy in spec.proxies.values():
         for listener in proxy.listeners:
             targets = _targets(spec, listener, missed)
@@ -47,7 +51,9 @@ def wanted_traffic(spec: ClusterSpec) -> Wanted:
                     continue  # not for users
                 name = join_host_port(str(address), listener.on.port)
                 listeners.append(TargetListener(name, str(address), listener.on.port, targets, listener.tls))
-    return Wanted(tuple(listeners), tuple(dict.fromkeys(missed)))
+    asked = {listener.name: listener for listener in listeners}
+    asked |= {listener.name: listener for listener in virtual_listeners(spec, asked, sources or {})}
+    return Wanted(tuple(asked.values()), tuple(dict.fromkeys(missed)))
 
 
 def _targets(spec: ClusterSpec, listener: Listener, missed: list[str]) -> tuple[Target, ...]:
