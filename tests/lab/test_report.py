@@ -18,7 +18,7 @@ from holdfast.errors import UsageError
 from holdfast.lab.report import prepare_folder, program_versions, render_page, write_report
 from holdfast.lab.report_data import MEANING, Context, bins, report_data
 from holdfast.lab.report_svg import double, draw
-from holdfast.lab.report_words import KINDS, MEANING_ZH, VERDICTS
+from holdfast.lab.report_words import KINDS, MEANING_ZH, REASONS, SUBSTITUTIONS, VERDICTS
 from holdfast.lab.scenario import Kind
 from holdfast.lab.traffic_records import Record, parse_line
 from holdfast.lab.verdict import Verdict
@@ -65,6 +65,12 @@ def test_every_word_is_there_in_both_languages() -> None:
     assert set(KINDS) == {kind.value for kind in Kind}
     assert set(VERDICTS) == {verdict.value for verdict in Verdict}
     assert set(MEANING_ZH) == set(MEANING)
+    for words in (*REASONS.values(), *SUBSTITUTIONS.values()):
+        assert set(re.findall(r"{\w+}", words.en)) == set(re.findall(r"{\w+}", words.zh))
+    made = data()
+    assert len(made["substitutions"]) == len(made["substitutions_zh"]) == len(SUBSTITUTIONS)
+    page = render_page(made)
+    assert all(text in page for text in made["substitutions_zh"])
 
 
 def test_files_that_are_written(tmp_path: Path) -> None:

@@ -47,10 +47,10 @@ def test_the_policy_of_a_lab_node_is_one_that_the_agent_reads() -> None:
 
 
 def test_what_is_played_is_told() -> None:
-    told = substitutions(load_spec(NAMED).spec, NAMES)
+    told = [words.en for words in substitutions(load_spec(NAMED).spec, NAMES)]
     assert any("a.b-c, uplink-ok" in line and "stand-in" in line for line in told)
     assert any("(tell)" in line and "stand-in" in line for line in told)
-    assert not any("stand-in" in line for line in substitutions(load_spec(NAMED).spec, PolicyNames()))
+    assert not any("stand-in" in words.en for words in substitutions(load_spec(NAMED).spec, PolicyNames()))
 
 
 def test_what_is_on_a_node_may_be_named_as_in_a_scenario() -> None:

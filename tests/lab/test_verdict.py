@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.lab.made_up import CRASH, VIP, line, rehearsal, request, step
 
 from holdfast.lab.observe_timeline import Span
+from holdfast.lab.report_words import REASONS
 from holdfast.lab.scenario import Breakage, Kind
 from holdfast.lab.scenario_world import Expected
 from holdfast.lab.traffic_records import Late
@@ -108,6 +110,17 @@ def test_what_was_never_taken_over_fails_with_and_without_an_objective() -> None
     result = judged(alone, objective=Objective(failover_within="500ms"))
     assert result.failover_s is None
     assert f"{VIP} was taken over by nobody" in result.reasons
+
+
+def test_each_reason_is_there_in_chinese_with_the_same_figures() -> None:
+    both = (Span("lb01", 0, 11.9), Span("lb02", 11.4, 29.9))
+    objective = Objective(failover_within="300ms", longest_gap="1ms", lost_requests=1, double_holder="490ms")
+    found = [judged(*both, objective=objective, failed=3), judged(Span("lb01", 0, 11), objective=objective)]
+    pairs = [pair for r in found for pair in zip(r.reasons, r.reasons_zh, strict=True)]
+    assert len({re.sub(r"[\d.:]+", "", english) for english, _ in pairs}) == len(REASONS)
+    for english, chinese in pairs:
+        assert re.findall(r"[\d.:]*\d|lb\d+", english) == re.findall(r"[\d.:]*\d|lb\d+", chinese)
+        assert re.search("[\u4e00-\u9fff]", chinese)
 
 
 def test_nothing_had_to_move() -> None:

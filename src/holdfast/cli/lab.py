@@ -49,7 +49,7 @@ def up(spec: SpecPath, lab: LabName = DEFAULT_LAB) -> None:
             rollout_progress=lambda event: status.update(f"{event.node}: {event.what}"),
         )
     for substitution in stand_ins.describe(cluster.stand_ins()):
-        console.print(substitution)
+        console.print(substitution.en)
     _print_holders(lab)
     stdout().print(f"try:  holdfast lab status    holdfast lab fault --lab {lab} crash lb01    holdfast lab down {lab}")
 

@@ -10,6 +10,7 @@ from holdfast.bundle import PolicyNames
 from holdfast.lab import stand_ins
 from holdfast.lab.observe_timeline import AddressTimeline, Span
 from holdfast.lab.rehearsal import KnownAddress, Rehearsal
+from holdfast.lab.report_words import SUBSTITUTIONS, Words, said
 from holdfast.lab.scenario import Kind
 from holdfast.lab.traffic_records import Record
 from holdfast.lab.verdict import StepResult, Verdict, late_between
@@ -54,6 +55,7 @@ def report_data(rehearsal: Rehearsal, context: Context) -> dict[str, Any]:
     """Everything, with times in seconds since the traffic began."""
     zero, evidence = rehearsal.began, rehearsal.evidence
     steps = [_step(step, zero) for step in rehearsal.steps]
+    substituted = substitutions(rehearsal.spec, rehearsal.stand_ins)
     return {
         "report": REPORT_VERSION,
         "cluster": rehearsal.spec.cluster,
@@ -79,7 +81,8 @@ def report_data(rehearsal: Rehearsal, context: Context) -> dict[str, Any]:
         },
         "client_late": [[_seconds(i.start - zero), _seconds(i.end - zero), i.unsent] for i in evidence.late],
         "notes": list(rehearsal.scenario.notes),
-        "substitutions": substitutions(rehearsal.spec, rehearsal.stand_ins),
+        "substitutions": [words.en for words in substituted],
+        "substitutions_zh": [words.zh for words in substituted],
         "meaning": MEANING,
         "command": context.command,
         "holdfast": context.holdfast,
@@ -132,22 +135,12 @@ def objectives(spec: ClusterSpec) -> dict[str, dict[str, str | int]]:
     return found
 
 
-def substitutions(spec: ClusterSpec, played: PolicyNames) -> list[str]:
+def substitutions(spec: ClusterSpec, played: PolicyNames) -> list[Words]:
     """What the lab does in another way than a node would, and why."""
     processes = sorted({t.process for g in spec.vrrp.values() for t in g.keeps_while if t.process})
-    found = [
-        "The nodes are network namespaces on one machine: one kernel, one clock, and bridges without delay or loss.",
-        "Services run under the agent's own supervisor: there is no systemd in the nodes.",
-        "The pools' servers are played by a small web server that answers with its name.",
-    ]
-    if processes:
-        names = ", ".join(processes)
-        found.insert(
-            0,
-            f"process: {names} is watched by a script each second and by a file that the supervisor sets when its child"
-            " dies, not by keepalived's track_process: namespaces get no process events from the kernel.",
-        )
-    return [*stand_ins.describe(played), *found]
+    always = [SUBSTITUTIONS[kind] for kind in ("nodes", "services", "servers")]
+    watched = [said(SUBSTITUTIONS["process"], names=", ".join(processes))] if processes else []
+    return [*stand_ins.describe(played), *watched, *always]
 
 
 def _address(known: KnownAddress, line: AddressTimeline, zero: float) -> dict[str, Any]:

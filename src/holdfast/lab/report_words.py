@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """The same in both languages."""
+
+    en: str
+    zh: str
+
+
 VERDICTS = {
     "pass": ("passed", "通过"),
     "fail": ("failed", "未通过"),
@@ -38,3 +49,69 @@ MEANING_ZH = {
     "answered_twice_s": "同一轮询问中有两个 MAC 地址回应同一地址的时间",
     "client_late_s": "客户端自身未能按时运行的时间：说明机器繁忙，而不是集群的问题",
 }
+
+REASONS = {
+    "holders": Words(
+        "{address}: {wanted} should hold it at the end, {actual} does",
+        "{address}：最终应由{wanted}持有，实际由{actual}持有",
+    ),
+    "never": Words("{address} was taken over by nobody", "{address} 始终没有节点接管"),
+    "failover": Words(
+        "failover took {took} ms, the objective is {limit} ms",
+        "切换用了 {took} 毫秒，目标是 {limit} 毫秒",
+    ),
+    "gap": Words(
+        "{listener} gave no answer for {took} ms, the objective is {limit} ms",
+        "{listener} 有 {took} 毫秒没有应答，目标是 {limit} 毫秒",
+    ),
+    "lost": Words("{count} requests failed, the objective is {limit}", "{count} 个请求失败，目标是 {limit} 个"),
+    "double": Words(
+        "two nodes held {addresses} for {took} ms, the objective is {limit} ms",
+        "两个节点同时持有 {addresses} 达 {took} 毫秒，目标是 {limit} 毫秒",
+    ),
+}
+
+SUBSTITUTIONS = {
+    "process": Words(
+        "process: {names} is watched by a script each second and by a file that the supervisor sets when its child"
+        " dies, not by keepalived's track_process: namespaces get no process events from the kernel.",
+        "process: {names} 由每秒一次的脚本来监视，子进程死亡时监管进程还会写入一个文件；"
+        "不用 keepalived 的 track_process：内核不会把进程事件告知命名空间。",
+    ),
+    "scripts": Words(
+        "scripts out of the nodes' policies ({names}) are played by stand-ins, which succeed until the fault"
+        " fail_script makes them fail: the real ones are not run in a lab.",
+        "节点策略中的脚本（{names}）由替身代替：替身总是成功，直到故障 fail_script 让它失败；"
+        "真正的脚本不会在演练环境中运行。",
+    ),
+    "hooks": Words(
+        "hooks out of the nodes' policies ({names}) are played by stand-ins, which do nothing: the real ones are not"
+        " run in a lab.",
+        "节点策略中的钩子（{names}）由什么也不做的替身代替；真正的钩子不会在演练环境中运行。",
+    ),
+    "nodes": Words(
+        "The nodes are network namespaces on one machine: one kernel, one clock, and bridges without delay or loss.",
+        "各节点是同一台机器上的网络命名空间：同一个内核、同一个时钟，网桥没有延迟也不丢包。",
+    ),
+    "services": Words(
+        "Services run under the agent's own supervisor: there is no systemd in the nodes.",
+        "服务由 agent 自带的监管进程运行：节点里没有 systemd。",
+    ),
+    "servers": Words(
+        "The pools' servers are played by a small web server that answers with its name.",
+        "后端池的服务器由一个小型网页服务器扮演，它以自己的名字应答。",
+    ),
+}
+
+
+def said(words: Words, **values: object) -> Words:
+    """The words with these values in them; what is Words itself is put into each language in its own."""
+    english = {name: value.en if isinstance(value, Words) else value for name, value in values.items()}
+    chinese = {name: value.zh if isinstance(value, Words) else value for name, value in values.items()}
+    return Words(words.en.format(**english), words.zh.format(**chinese))
+
+
+def nodes_in_words(names: Iterable[str]) -> Words:
+    """`lb01 and lb02`, or that it is nobody."""
+    found = list(names)
+    return Words(" and ".join(found) or "nobody", "、".join(found) or "无人")

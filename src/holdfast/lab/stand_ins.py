@@ -15,6 +15,7 @@ from holdfast.agent.policy import POLICY_FILE
 from holdfast.bundle import CONFIG_DIR, Bundle, PolicyNames
 from holdfast.errors import LabError
 from holdfast.lab.node import Node
+from holdfast.lab.report_words import SUBSTITUTIONS, Words, said
 
 FOLDER = "/usr/lib/holdfast-lab"
 _FAILING = f"{FOLDER}/failing"
@@ -96,17 +97,7 @@ def marker(node: Node, script: str) -> Path:
     return root / _FAILING.lstrip("/") / script
 
 
-def describe(names: PolicyNames) -> tuple[str, ...]:
+def describe(names: PolicyNames) -> tuple[Words, ...]:
     """What stands in for what, for people; nothing where no name is used."""
-    found = []
-    if names.scripts:
-        found.append(
-            f"scripts out of the nodes' policies ({', '.join(names.scripts)}) are played by stand-ins, which succeed"
-            " until the fault fail_script makes them fail: the real ones are not run in a lab."
-        )
-    if names.hooks:
-        found.append(
-            f"hooks out of the nodes' policies ({', '.join(names.hooks)}) are played by stand-ins, which do nothing:"
-            " the real ones are not run in a lab."
-        )
-    return tuple(found)
+    played = {"scripts": names.scripts, "hooks": names.hooks}
+    return tuple(said(SUBSTITUTIONS[kind], names=", ".join(found)) for kind, found in played.items() if found)

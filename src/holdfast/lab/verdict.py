@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from holdfast.lab.observe_timeline import AddressTimeline, clip, first_by_another, overlaps, total, who_at
+from holdfast.lab.report_words import REASONS, Words, nodes_in_words, said
 from holdfast.lab.scenario import Kind, Step
 from holdfast.lab.scenario_world import Expected
 from holdfast.lab.traffic_records import Late, Record
@@ -97,6 +98,7 @@ class StepResult:
     slowest_s: float
     verdict: Verdict
     reasons: tuple[str, ...]
+    reasons_zh: tuple[str, ...]
     remarks: tuple[str, ...]
     listeners: Mapping[str, ListenerResult] = field(default_factory=dict)
 
@@ -171,6 +173,7 @@ def judge(run: StepRun, mine: Sequence[Record], evidence: Evidence, objective: O
         slowest_s=max((r.end - r.start for r in mine if r.ok), default=0.0),
         verdict=Verdict.INFO,
         reasons=(),
+        reasons_zh=(),
         remarks=run.remarks,
         listeners=listeners,
     )
@@ -243,46 +246,48 @@ def late_between(late: Iterable[Late], start: float, end: float) -> float:
 
 
 def _with_verdict(result: StepResult, run: StepRun, objective: Objective | None) -> StepResult:
-    reasons = [run.problem] if run.problem else []
+    reasons = [Words(run.problem, run.problem)] if run.problem else []  # in the words of whoever had it
     reasons += _wrong_holders(result, run)
     stated = False
     if objective is not None:
         stated = any(value is not None for value in objective.model_dump().values())
         reasons += _missed(result, objective)
     verdict = Verdict.FAIL if reasons else Verdict.PASS if stated else Verdict.INFO
-    return replace(result, verdict=verdict, reasons=tuple(reasons))
+    english, chinese = tuple(r.en for r in reasons), tuple(r.zh for r in reasons)
+    return replace(result, verdict=verdict, reasons=english, reasons_zh=chinese)
 
 
-def _wrong_holders(result: StepResult, run: StepRun) -> list[str]:
+def _wrong_holders(result: StepResult, run: StepRun) -> list[Words]:
     found = []
     for address, expected in run.expected.items():
         actual = result.holders_after.get(address, ())
         if not expected.met_by(actual):
-            wanted = " and ".join(sorted(expected.holders)) or "nobody"
-            found.append(f"{address}: {wanted} should hold it at the end, {' and '.join(actual) or 'nobody'} does")
+            wanted = nodes_in_words(sorted(expected.holders))
+            found.append(said(REASONS["holders"], address=address, wanted=wanted, actual=nodes_in_words(actual)))
     return found
 
 
-def _missed(result: StepResult, objective: Objective) -> list[str]:
+def _missed(result: StepResult, objective: Objective) -> list[Words]:
     """Every objective that was not reached, in words."""
     missed = []
     limit = objective.failover_within
     if limit is not None and result.failovers:
         never = [a for a, t in result.failovers.items() if t is None]
-        missed += [f"{address} was taken over by nobody" for address in never]
+        missed += [said(REASONS["never"], address=address) for address in never]
         if result.failover_s is not None and result.failover_s * 1000 > limit:
-            missed.append(f"failover took {result.failover_s * 1000:.0f} ms, the objective is {limit} ms")
-    gap = max(0.0, result.longest_gap_s - result.client_late_s)
-    if objective.longest_gap is not None and gap * 1000 > objective.longest_gap:
-        missed.append(
-            f"{result.longest_gap_listener} gave no answer for {gap * 1000:.0f} ms,"
-            f" the objective is {objective.longest_gap} ms"
-        )
-    if objective.lost_requests is not None and result.failed > objective.lost_requests:
-        missed.append(f"{result.failed} requests failed, the objective is {objective.lost_requests}")
-    if objective.double_holder is not None and result.double_holder_s * 1000 > objective.double_holder:
-        missed.append(
-            f"two nodes held {', '.join(result.double_holder_addresses)} for {result.double_holder_s * 1000:.0f} ms,"
-            f" the objective is {objective.double_holder} ms"
-        )
+            missed.append(said(REASONS["failover"], took=_ms(result.failover_s), limit=limit))
+    gap, limit = max(0.0, result.longest_gap_s - result.client_late_s), objective.longest_gap
+    if limit is not None and gap * 1000 > limit:
+        missed.append(said(REASONS["gap"], listener=result.longest_gap_listener, took=_ms(gap), limit=limit))
+    limit = objective.lost_requests
+    if limit is not None and result.failed > limit:
+        missed.append(said(REASONS["lost"], count=result.failed, limit=limit))
+    limit = objective.double_holder
+    if limit is not None and result.double_holder_s * 1000 > limit:
+        addresses = ", ".join(result.double_holder_addresses)
+        missed.append(said(REASONS["double"], addresses=addresses, took=_ms(result.double_holder_s), limit=limit))
     return missed
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
