@@ -22,7 +22,14 @@ if TYPE_CHECKING:  # imported late: the other commands need not wait for the lab
     from holdfast.lab.rehearsal import Progress as RehearsalProgress
     from holdfast.lab.rehearsal import Rehearsal
     from holdfast.lab.verdict import StepResult
+    from holdfast.lab.vm.where import Place
 
+InVm = Annotated[
+    bool | None,
+    typer.Option(
+        "--vm/--no-vm", help="In a virtual machine, or never in one; decided by what the spec needs if unsaid."
+    ),
+]
 _STYLE = {"pass": "green", "fail": "bold red", "info": "cyan"}
 
 
@@ -38,11 +45,13 @@ def rehearse(
     lab: Annotated[
         str, typer.Option("--lab", "-l", metavar="NAME", help="Name of the lab, to run two at once.")
     ] = "rehearsal",
+    vm: InVm = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole cluster on this machine under traffic, break it, and say what its users would have noticed.
 
-    Every node is a set of namespaces with the real programs in it. Exit status 1 if an objective of the spec is missed.
+    Every node is a set of namespaces with the real programs in it. Where this machine's kernel lacks what the spec
+    needs (IPVS, most often), all of it runs in a virtual machine. Exit status 1 if an objective of the spec is missed.
 
     Example:  holdfast rehearse examples/dual-master-nginx/cluster.yaml --report build/report
     """
@@ -51,11 +60,15 @@ def rehearse(
     from holdfast.lab.report_data import Context, report_data
     from holdfast.lab.scenario_file import load_scenario
     from holdfast.lab.verdict import Verdict
+    from holdfast.lab.vm.where import place_for
 
     source = compile_input(spec, choose=True)
     steps = load_scenario(scenario, source.loaded.spec) if scenario else None
     if report:
         prepare_folder(report)
+    place = place_for(source.loaded.spec, vm)
+    if place.in_vm:
+        raise typer.Exit(_in_vm(place, [spec, *([scenario] if scenario else [])], report, lab, as_json))
     command = f"holdfast rehearse {spec}" + (f" --scenario {scenario}" if scenario else "")
     with ExitStack() as stack:
         display = stack.enter_context(_Display(stderr()))
@@ -75,6 +88,23 @@ def rehearse(
             stdout().print(f"report: {page}")
     if result.verdict is Verdict.FAIL:
         raise typer.Exit(1)
+
+
+def _in_vm(place: Place, inputs: list[Path], report: Path | None, lab: str, as_json: bool) -> int:
+    """The same command in a virtual machine; its exit status."""
+    from holdfast.lab.vm.rehearsing import run_once
+
+    arguments = ["rehearse", str(inputs[0]), "--lab", lab]
+    arguments += ["--scenario", str(inputs[1])] if len(inputs) > 1 else []
+    arguments += ["--report", str(report)] if report else []
+    arguments += ["--json"] if as_json else []
+    stderr().print(Text(place.reason, "dim"))
+    with stderr().status("the virtual machine") as status:
+
+        def say(line: str) -> None:
+            status.update(f"the virtual machine: {line}") if line else status.stop()
+
+        return run_once(arguments, report=report, inputs=inputs, say=say)
 
 
 class _Display:

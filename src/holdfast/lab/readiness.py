@@ -12,7 +12,7 @@ from holdfast.errors import LabError
 from holdfast.lab.node import Node
 
 SUPERVISOR_SOCKET = f"{RUN_DIR}/supervisor.sock"
-READY_TIMEOUT = 20.0
+READY_TIMEOUT = 90.0  # as for a boot: loading the supervisor alone takes 5 s of an emulated processor
 
 
 def connect(path: Path, timeout: float = 2.0) -> socket.socket:

@@ -57,6 +57,11 @@ class Running:
         """Its terminal has another size now."""
         self._channel.send(window(self._number, rows, columns))
 
+    @property
+    def ended(self) -> bool:
+        """True once it has ended, or the machine with it."""
+        return self._ended.is_set()
+
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status (128 + n after signal n), once it has ended.
 

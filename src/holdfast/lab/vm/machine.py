@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -39,16 +39,24 @@ class Machine:
         self.boot_s = boot_s
 
     @classmethod
-    def boot(cls, *, memory_mb: int = 2048, processors: int = 2, timeout: float = BOOT_TIMEOUT_S) -> Machine:
+    def boot(
+        cls,
+        *,
+        memory_mb: int = 2048,
+        processors: int = 2,
+        timeout: float = BOOT_TIMEOUT_S,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> Machine:
         """Boot a machine and wait until it takes commands.
 
         It ends with the calling thread, so call this from one that lives long enough (the main one).
         MissingProgram without QEMU, LabError if there is no kernel, or if the guest does not come up in `timeout` s.
         """
-        ready = image.prepare()
+        ready = image.prepare(progress)
         state.BASE.mkdir(mode=0o755, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".vm-", dir=state.BASE))  # the dot: no lab can be called that
         hardware = Hardware(folder, ready, memory_mb, processors)
+        progress("booting")
         began = time.monotonic()
         try:
             child, connection = qemu.spawn(hardware)
