@@ -1,0 +1,202 @@
+"""CLUSTER's overrides beside the spec: which servers are drained, suspended or weighed for a while, by whom and why.
+
+The file is `STEM.overrides.yaml` for a spec `STEM.yaml`. A resolved spec never contains it: an override changes no
+bundle, it goes to the directors as their state.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from holdfast.errors import SpecError
+from holdfast.findings import Finding, Severity
+
+from .cluster import ClusterSpec
+from .load import LoadedSpec, parse_model, read_text
+from .positions import Path, Positions
+from .values import Frozen, Name, Text, WrongError, shown
+
+OverrideKind = Literal["drained", "suspended", "weight"]
+
+
+def parse_moment(value: object) -> datetime:
+    """A moment in RFC 3339, such as `2026-11-21T05:20:00Z`, in UTC; WrongError says what is right."""
+    hint = "write one such as 2026-11-21T05:20:00Z"
+    if isinstance(value, datetime):
+        return value
+    try:
+        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or (isinstance(value, str) and len(value.strip()) < len("2026-11-21T05:20Z")):
+        raise WrongError(f"{shown(value)} is not a moment", hint)
+    if moment.tzinfo is None:
+        raise WrongError(f"{shown(value)} does not say in which time zone", "add Z for UTC, or +02:00")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise WrongError(f"{shown(value)} is not a moment", hint) from None
+
+
+def format_moment(moment: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds: `2026-11-21T05:20:00Z`."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+Moment = Annotated[datetime, BeforeValidator(parse_moment)]
+
+
+class Override(Frozen):
+    """What somebody decided about one server, in one virtual server or, without one, in all."""
+
+    server: Annotated[Text, Field(max_length=300)]  # as the spec writes it: web01:80
+    virtual_server: Name | None = None
+    kind: OverrideKind
+    weight: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
+    who: Annotated[Text, Field(max_length=100)] | None = None
+    why: Annotated[Text, Field(max_length=500)] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.kind == "weight" and self.weight is None:
+            raise WrongError("another weight, but which?", "add `weight:` with a number")
+        if self.kind != "weight" and self.weight is not None:
+            message = f"a server that is {self.kind} has no weight"
+            raise WrongError(message, "remove it, or write `kind: weight`", at=("weight",))
+        if self.since and self.until and self.until <= self.since:
+            raise WrongError("it ends before it begins", "write a later moment, or remove `until`", at=("until",))
+        return self
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What it is about: a server, in one virtual server or (None) in all."""
+        return self.server, self.virtual_server
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.until is not None and self.until <= now
+
+
+class OverridesFile(Frozen):
+    """The root of an overrides file."""
+
+    holdfast_overrides: Literal[1] = Field(description="version of the file's language")
+    cluster: Name
+    servers: Annotated[tuple[Override, ...], Field(max_length=10_000)] = ()
+
+
+@dataclass(frozen=True)
+class LoadedOverrides:
+    """Sound overrides, the text that they were read from (empty without a file), and where each stands in it."""
+
+    overrides: tuple[Override, ...] = ()
+    text: str = ""
+    positions: Positions = field(default_factory=lambda: Positions("overrides", {}, {}))
+
+    def in_force(self, now: datetime) -> tuple[Override, ...]:
+        """Those whose time is not over at `now`."""
+        return tuple(override for override in self.overrides if not override.expired(now))
+
+    def expired(self, now: datetime) -> tuple[Override, ...]:
+        """Those whose time is over at `now`: they do nothing any more, and may be removed."""
+        return tuple(override for override in self.overrides if override.expired(now))
+
+
+def overrides_path(spec_path: FilePath) -> FilePath:
+    """`shop.overrides.yaml` beside `shop.yaml`."""
+    return spec_path.with_name(f"{spec_path.stem}.overrides.yaml")
+
+
+def load_overrides(spec_path: FilePath, loaded: LoadedSpec) -> LoadedOverrides:
+    """The overrides beside the spec at `spec_path`, none where there is no file.
+
+    SpecError lists every mistake in it, UsageError says why a file cannot be read.
+    """
+    path = overrides_path(spec_path)
+    return parse_overrides(read_text(path), loaded.spec, str(path)) if path.exists() else LoadedOverrides()
+
+
+def parse_overrides(text: str, spec: ClusterSpec, file: str = "overrides") -> LoadedOverrides:
+    """Check the text of an overrides file against the spec that it belongs to; one of comments alone says nothing."""
+    if not says_anything(text):
+        return LoadedOverrides((), text)
+    found, positions = parse_model(OverridesFile, text, file)
+    mistakes = list(_mistakes(found, spec, positions))
+    if mistakes:
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
+        raise SpecError(f"{file} has {count}", mistakes)
+    return LoadedOverrides(found.servers, text, positions)
+
+
+def says_anything(text: str) -> bool:
+    """Whether there is more than comments and blank lines."""
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+
+
+def known_servers(spec: ClusterSpec) -> dict[str, tuple[str, ...]]:
+    """Every server of a virtual server as the spec writes it, with the names of its virtual servers."""
+    found: dict[str, list[str]] = {}
+    for name, virtual in spec.virtual_servers.items():
+        for server in virtual.servers:
+            found.setdefault(server.written, []).append(name)
+    return {server: tuple(names) for server, names in found.items()}
+
+
+def servers_meant(spec: ClusterSpec, text: str, virtual_server: str | None = None) -> tuple[str, ...]:
+    """What an operator means by `web01:80`, or by `web01` (all its ports); nothing where no such server is."""
+    known = [server for server, names in known_servers(spec).items() if virtual_server in (None, *names)]
+    if text in known:
+        return (text,)
+    written = {s.written: s.host for virtual in spec.virtual_servers.values() for s in virtual.servers}
+    return tuple(server for server in known if written[server] == text)
+
+
+def nearest_server(spec: ClusterSpec, text: str) -> str:
+    """A hint for a server that is in no virtual server: the nearest that is, or what is known."""
+    known = sorted(known_servers(spec))
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    if any(text in (s.written, s.host) for pool in spec.pools.values() for s in pool.servers):
+        return "it is in a pool only: servers behind a proxy are changed in the spec"
+    listed = f"known: {', '.join(known[:12])}" if known else "the spec has no virtual servers"
+    return f"did you mean '{near[0]}'?" if near else listed
+
+
+def _mistakes(found: OverridesFile, spec: ClusterSpec, positions: Positions) -> Iterator[Finding]:
+    if found.cluster != spec.cluster:
+        message = f"this belongs to cluster '{found.cluster}', the spec to '{spec.cluster}'"
+        yield _finding("OVERRIDE001", positions, ("cluster",), message, "name the file after its own spec")
+    known = known_servers(spec)
+    seen: dict[tuple[str, str | None], int] = {}
+    for index, override in enumerate(found.servers):
+        path: Path = ("servers", index)
+        if override.server not in known:
+            message = f"no virtual server has a server '{override.server}'"
+            hint = nearest_server(spec, override.server)
+            yield _finding("OVERRIDE002", positions, (*path, "server"), message, hint)
+        elif override.virtual_server is not None and override.virtual_server not in known[override.server]:
+            message = f"'{override.server}' is no server of '{override.virtual_server}'"
+            hint = f"it serves {', '.join(known[override.server])}"
+            yield _finding("OVERRIDE003", positions, (*path, "virtual_server"), message, hint)
+        elif override.key in seen:
+            message = f"'{override.server}' is overridden in entry {seen[override.key] + 1} already"
+            yield _finding("OVERRIDE004", positions, (*path, "server"), message, "remove one of the two")
+        seen.setdefault(override.key, index)
+
+
+def _finding(code: str, positions: Positions, path: Path, message: str, hint: str) -> Finding:
+    return Finding(code=code, severity=Severity.ERROR, message=message, hint=hint, location=positions.at(path))
+
+
+def message_of(override: Override) -> dict[str, Any]:
+    """The override as the protocol says it: plain values, moments in RFC 3339, nothing that was left out."""
+    values = override.model_dump(exclude_none=True)
+    return {key: format_moment(value) if isinstance(value, datetime) else value for key, value in values.items()}
