@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.bundle import Bundle, HeldAddress, SafeName, Service, VrrpExpectation
+from holdfast.findings import Finding
 
 # A bundle is what a controller sends: who speaks the protocol gets it here.
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "NodeStatus",
     "Outcome",
     "OverrideKind",
+    "OverrideReport",
     "Overrides",
     "PoolFacts",
     "ServerFacts",
@@ -34,6 +36,7 @@ __all__ = [
     "ServiceFacts",
     "StageReport",
     "VrrpExpectation",
+    "WeighedServer",
 ]
 
 PROTOCOL_VERSION: Literal[1] = 1
@@ -146,40 +149,6 @@ class PoolFacts(_Message):
     servers: tuple[ServerFacts, ...] = ()
 
 
-class NodeStatus(_Message):
-    """The node as it is, not as it should be."""
-
-    version: Literal[1] = PROTOCOL_VERSION
-    node: str | None = None
-    cluster: str | None = None
-    generation: str | None = None
-    digest: str | None = None
-    services: tuple[ServiceFacts, ...] = ()
-    listeners: tuple[ListenerFacts, ...] = ()
-    groups: tuple[GroupFacts, ...] = ()
-    pools: tuple[PoolFacts, ...] = ()  # as the prober last saw them; empty where it does not run
-    drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
-    interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
-
-
-class MoveReport(_Message):
-    """What a planned switchover cost: times in seconds, connections counted.
-
-    `cut` connections still had an answer on its way when the limit was reached; `reset` ones were idle and
-    are closed
-    by the new holder when their client next uses them.
-    """
-
-    version: Literal[1] = PROTOCOL_VERSION
-    group: SafeName
-    moved: bool
-    held_back_s: float = 0.0
-    requests_held_s: float = 0.0
-    cut: int = 0
-    reset: int = 0
-    detail: str = ""
-
-
 class OverrideKind(StrEnum):
     """What an operator decided about one server for a while."""
 
@@ -209,6 +178,76 @@ class Overrides(_Message):
 
     version: Literal[1] = PROTOCOL_VERSION
     servers: Annotated[tuple[ServerOverride, ...], Field(max_length=10_000)] = ()
+
+
+class NodeStatus(_Message):
+    """The node as it is, not as it should be."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    node: str | None = None
+    cluster: str | None = None
+    generation: str | None = None
+    digest: str | None = None
+    services: tuple[ServiceFacts, ...] = ()
+    listeners: tuple[ListenerFacts, ...] = ()
+    groups: tuple[GroupFacts, ...] = ()
+    pools: tuple[PoolFacts, ...] = ()  # as the prober last saw them; empty where it does not run
+    overrides: tuple[ServerOverride, ...] = ()  # in force
+    table: tuple[Finding, ...] = ()  # how the kernel's IPVS table differs from what the bundle expects
+    drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
+    interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
+
+
+class MoveReport(_Message):
+    """What a planned switchover cost: times in seconds, connections counted.
+
+    `cut` connections still had an answer on its way when the limit was reached; `reset` ones were idle and
+    are closed
+    by the new holder when their client next uses them.
+    """
+
+    version: Literal[1] = PROTOCOL_VERSION
+    group: SafeName
+    moved: bool
+    held_back_s: float = 0.0
+    requests_held_s: float = 0.0
+    cut: int = 0
+    reset: int = 0
+    detail: str = ""
+
+
+class WeighedServer(_Message):
+    """A real server of a virtual server: what overrides make of it, and what the kernel's table shows.
+
+    `wanted` and `weight` are None where it is not in the table: suspended, or taken out by its check. `open` counts
+    connections that have not ended (None: not counted, as nothing is overridden); `persistent` the clients bound to it.
+    `seconds` is how long after the write the table showed it.
+    """
+
+    virtual_server: str
+    source: SafeName
+    server: str
+    kind: OverrideKind | None = None
+    wanted: int | None = None
+    weight: int | None = None
+    as_wanted: bool = True
+    open: int | None = None
+    persistent: int = 0
+    seconds: float = 0.0
+
+
+class OverrideReport(_Message):
+    """What overrides do on one director. `sessions_end`: clients bound to a drained server are sent elsewhere."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    node: SafeName
+    done: bool
+    servers: tuple[WeighedServer, ...] = ()
+    expired: tuple[ServerOverride, ...] = ()
+    unknown: tuple[str, ...] = ()  # overridden servers that this node does not direct
+    reloaded: bool = False
+    sessions_end: bool = True
+    detail: str = ""
 
 
 class InterfaceFacts(_Message):

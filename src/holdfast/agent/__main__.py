@@ -1,4 +1,4 @@
-"""The agent's command line: `python -m holdfast.agent apply|recover|status|facts|hold|release|move|rollback`."""
+"""The agent's command line: `python -m holdfast.agent apply|rollback|recover|status|facts|override|hold|release|…`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.agent import move, status
+from holdfast.agent import move, overrides, status
 from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier
 from holdfast.agent.facts import host_facts
@@ -24,6 +24,7 @@ from holdfast.agent.policy import load_policy
 from holdfast.agent.probes.install import install_probes
 from holdfast.agent.service_manager import detect
 from holdfast.agent.services.base import Node
+from holdfast.agent.steps import translated
 from holdfast.agent.units import detect_units
 from holdfast.bundle import Bundle
 from holdfast.errors import HoldfastError, UsageError
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("recover", parents=[common], help="end an interrupted attempt; bring up what should run")
     commands.add_parser("status", parents=[common], help="this node as it is")
     commands.add_parser("facts", parents=[common], help="what this node can do")
+    override = commands.add_parser("override", parents=[common], help="which servers are drained, suspended, weighed")
+    override.add_argument("--set", metavar="FILE", help="take these for all there are, - for standard input")
     for name, text in (
         ("hold", "give a VRRP group up, and keep it so"),
         ("release", "let this node hold a VRRP group again"),
@@ -105,6 +108,8 @@ def _command(arguments: argparse.Namespace) -> int:
         case "facts":
             _write(_json(host_facts(node.host, node.manager)))
             return 0
+        case "override":
+            return _override(node, applier, arguments)
         case _:
             return _on_group(node, applier, arguments)
 
@@ -127,6 +132,28 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
     return _say_move(report, arguments.json)
 
 
+def _override(node: Node, applier: Applier, arguments: argparse.Namespace) -> int:
+    sent = overrides.parse(_read(arguments.set, _BUNDLE_AT_MOST, "the overrides")) if arguments.set else None
+    if sent is None:
+        report = overrides.report(node, _director(applier))
+    else:
+        interrupted = applier.end_interrupted()
+        if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
+            return _say_report(interrupted, arguments.json)
+        with translated(), exclusive(node.places):
+            report = overrides.replace_all(node, _director(applier), sent)
+    _write(_json(report) if arguments.json else "\n".join(status.override_lines(report)))
+    return 0 if report.done else 1
+
+
+def _director(applier: Applier) -> Bundle:
+    """What this node runs; raises UsageError where that has no virtual server."""
+    bundle = applier.generations.bundle(applier.generations.current())
+    if bundle is None or not bundle.expected.virtual_servers:
+        raise UsageError("this node directs no virtual server", "name a director: a member of the group in `on:`")
+    return bundle
+
+
 def _applier(node: Node) -> Applier:
     def judge(bundle: Bundle) -> tuple[Finding, ...]:
         return admit(bundle, load_policy())
@@ -134,17 +161,22 @@ def _applier(node: Node) -> Applier:
     return Applier(node, judge, prepare=lambda: install_probes())
 
 
-def _read_bundle(name: str) -> Bundle:
+def _read(name: str, most: int, what: str) -> bytes:
     try:
         if name == "-":
-            data = sys.stdin.buffer.read(_BUNDLE_AT_MOST + 1)
+            data = sys.stdin.buffer.read(most + 1)
         else:
             with Path(name).open("rb") as file:
-                data = file.read(_BUNDLE_AT_MOST + 1)
+                data = file.read(most + 1)
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}", "name a bundle that was compiled") from error
-    if len(data) > _BUNDLE_AT_MOST:
-        raise UsageError(f"{name} is larger than {_BUNDLE_AT_MOST} bytes: that is no bundle")
+        raise UsageError(f"{name} cannot be read: {error.strerror}", f"name a file with {what}") from error
+    if len(data) > most:
+        raise UsageError(f"{name} is larger than {most} bytes: that is not {what}")
+    return data
+
+
+def _read_bundle(name: str) -> Bundle:
+    data = _read(name, _BUNDLE_AT_MOST, "a bundle")
     try:
         return Bundle.model_validate_json(data)
     except ValidationError as error:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.agent import changes, kernel, undo
+from holdfast.agent import changes, kernel, overrides, undo
 from holdfast.agent.changes import Changes
 from holdfast.agent.files import create_folder, write_new
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
@@ -153,6 +153,8 @@ class _Run:
         """All steps, or all of them undone."""
         try:
             if not self._needed():
+                with translated():
+                    overrides.put(self._node.places, self._bundle)
                 return self._report(Outcome.UNCHANGED)
             self._attempt()
         except (HoldfastError, KeyboardInterrupt) as error:
@@ -181,6 +183,7 @@ class _Run:
 
     def _refuse_before_anything_changes(self) -> None:
         host = self._node.host
+        overrides.read(self._node.places)
         modules.refuse_missing(host, self._bundle, os.uname().release)
         network.refuse_what_is_not_ours(host, self._bundle, self._old)
 
@@ -230,6 +233,8 @@ class _Run:
         if Service.NFTABLES in (*self._changes.touched, *self._changes.leaving):
             self._kernel.load_nftables()
         for service in self._changes.daemons:
+            if service is Service.KEEPALIVED:  # at the last moment: what is added fits the new base weights
+                overrides.put(self._node.places, bundle)
             self._bring_up(service)
         self._kernel.settle()
         with step("verify the whole"):

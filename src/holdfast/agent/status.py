@@ -5,6 +5,7 @@ Looks, and changes nothing.
 
 from __future__ import annotations
 
+from holdfast.agent import overrides, weights
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Journal
 from holdfast.agent.prober.status_file import read_status
@@ -13,8 +14,17 @@ from holdfast.agent.services.base import Node, service_of
 from holdfast.agent.services.daemons import DAEMONS
 from holdfast.agent.vrrp_state import groups_of
 from holdfast.bundle import Bundle, Service, VrrpExpectation
-from holdfast.errors import UsageError
-from holdfast.protocol import GroupFacts, ListenerFacts, NodeStatus, PoolFacts, ServiceFacts
+from holdfast.errors import TableUnreadable, UsageError
+from holdfast.findings import Finding, Severity
+from holdfast.protocol import (
+    GroupFacts,
+    ListenerFacts,
+    NodeStatus,
+    OverrideReport,
+    PoolFacts,
+    ServerOverride,
+    ServiceFacts,
+)
 
 
 def node_status(node: Node) -> NodeStatus:
@@ -33,6 +43,8 @@ def node_status(node: Node) -> NodeStatus:
         listeners=_listeners(node, services),
         groups=_groups(node, bundle),
         pools=_pools(node, services),
+        overrides=_overrides(node),
+        table=_table(node, bundle),
         drift=generations.drift(name),
         interrupted=not isinstance(decide(journal.entries), Nothing),
     )
@@ -67,6 +79,30 @@ def _pools(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[PoolFacts, .
     prober = next((facts for facts in services if facts.service is Service.PROBER), None)
     said = read_status(node.places) if prober is not None and prober.running else None
     return said.pools if said is not None and prober is not None and said.pid == prober.pid else ()
+
+
+def _overrides(node: Node) -> tuple[ServerOverride, ...]:
+    return weights.in_force(overrides.read(node.places), overrides.now())
+
+
+def _table(node: Node, bundle: Bundle | None) -> tuple[Finding, ...]:
+    """Nothing where the bundle expects nothing of it."""
+    try:
+        return overrides.differences(node, bundle) if bundle is not None else ()
+    except TableUnreadable as error:
+        return (Finding(code="IPVS000", severity=Severity.ERROR, message=error.message, hint=error.hint),)
+
+
+def override_lines(report: OverrideReport) -> list[str]:
+    """For people: what is overridden."""
+    lines = [f"{report.node}: {'as wanted' if report.done else report.detail}"]
+    for row in report.servers:
+        if row.kind is not None:
+            shown = f"weighs {row.weight}" if row.weight is not None else "is not in the table"
+            lines.append(f"  {row.server} of {row.virtual_server}: {row.kind}, {shown}, {row.open} connections")
+    lines += [f"  {each.server}: its time is over" for each in report.expired]
+    lines += [f"  {name} is not directed from here" for name in report.unknown]
+    return lines
 
 
 def _groups(node: Node, bundle: Bundle | None) -> tuple[GroupFacts, ...]:
@@ -109,6 +145,10 @@ def lines(found: NodeStatus) -> list[str]:
             kept = ", but stays in use" if server.in_use and not server.up else ""
             state = f"{'up' if server.up else 'down'}{kept}"
             out.append(f"  pool {pool.pool}: {server.name} is {state} ({server.last or 'not asked yet'})")
+    for one in found.overrides:
+        which = f" of {one.virtual_server}" if one.virtual_server else ""
+        out.append(f"  server {one.server}{which}: {one.kind}{f' until {one.until}' if one.until else ''}")
+    out += [f"  {finding}" for finding in found.table]
     out += [f"  changed by hand: {path}" for path in found.drift]
     if found.interrupted:
         out.append("  an attempt was interrupted: run `recover`")

@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import suppress
 
-from holdfast.agent import changes, kernel
+from holdfast.agent import changes, kernel, overrides
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
 from holdfast.agent.network_picture import Picture
@@ -27,6 +27,7 @@ def finish(node: Node, generations: Generations, journal: Journal, attempt: Atte
     bundle = generations.bundle(name)
     if bundle is not None:
         sysctl.remember(node.places, bundle, attempt.sysctls.values if attempt.sysctls else {})
+        overrides.tidy(node.places, bundle)
         before = attempt.network.before if attempt.network else Picture()
         network.remember(node.places, bundle, generations.bundle(attempt.begin.old), before)
         nftables.remember(node.places, node.host, bundle)
@@ -74,6 +75,9 @@ def put_back(
             nftables.load(node.host, attempt.nftables.tables, attempt.nftables.listing)
     before = attempt.network.before if attempt.network else None
     trouble += kernel.put_back(node, steps, before, attempt.sysctls.values if attempt.sysctls else None)
+    if bundle is not None:
+        with _tried(trouble), steps.step("put weights back"):
+            overrides.put(node.places, bundle)
     touched = (*reversed(attempt.touched), *(_perhaps_restarted(generations, attempt) if later else ()))
     for touching in touched:
         with _tried(trouble), steps.step(f"put {touching.service} back") as remark:

@@ -18,7 +18,9 @@ from holdfast.agent.host.network import (
     SetLink,
 )
 from holdfast.agent.host.port import Completed, Connection, ListeningSocket, LocalAddress, Process
-from holdfast.errors import ApplyError, MissingProgram
+from holdfast.errors import ApplyError, MissingProgram, TableUnreadable
+from holdfast.ipvs.connections import Connection as VirtualConnection
+from holdfast.ipvs.model import Table
 
 Program = Callable[[Sequence[str], str], Completed]
 
@@ -39,6 +41,8 @@ class FakeHost:
         self.default_routes: dict[int, str] = {}
         self.open_gue_ports: set[tuple[int, int]] = set()
         self.network_orders: list[NetworkOrder] = []  # all that were carried out
+        self.ipvs_table: Table | None = None
+        self.ipvs_connections: list[VirtualConnection] = []
         self.loaded_modules: set[str] = set()
         self.loadable_modules: set[str] = set()
         self.on_sleep: Callable[[float], None] = lambda now: None
@@ -145,6 +149,16 @@ class FakeHost:
     def _refuse(refused: bool, why: str, order: NetworkOrder) -> None:
         if refused:
             raise ApplyError(f"the kernel refuses to change this node's network: {why} ({order})")
+
+    def virtual_servers(self) -> Table:
+        """See Host."""
+        if self.ipvs_table is None:
+            raise TableUnreadable("this kernel has no IPVS loaded", "load it with: modprobe ip_vs")
+        return self.ipvs_table
+
+    def virtual_connections(self) -> tuple[VirtualConnection, ...]:
+        """See Host."""
+        return tuple(self.ipvs_connections)
 
     def modules(self) -> frozenset[str]:
         """See Host."""

@@ -15,8 +15,18 @@ from pathlib import Path
 
 from holdfast.agent.host import modules, netlink
 from holdfast.agent.host.network import Link, NetworkOrder, batches, gue_ports, strongest_default
-from holdfast.agent.host.port import Completed, Connection, ListeningSocket, LocalAddress, Process
+from holdfast.agent.host.port import (
+    CONNECTIONS_AT_MOST,
+    Completed,
+    Connection,
+    ListeningSocket,
+    LocalAddress,
+    Process,
+)
 from holdfast.errors import ApplyError, MissingProgram
+from holdfast.ipvs.connections import Connection as VirtualConnection
+from holdfast.ipvs.model import Table
+from holdfast.ipvs.reader import KernelTable
 
 _SS_WITHIN_S = 10.0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -159,6 +169,16 @@ class LinuxHost:
             said = done.lines[0] if done.lines else f"status {done.status}"
             raise ApplyError(f"`ip {' '.join(words)}` fails: {said}", "is iproute2 installed, and is it whole?", said)
         return done.output
+
+    def virtual_servers(self) -> Table:
+        """See Host."""
+        with KernelTable() as kernel:
+            return kernel.table()
+
+    def virtual_connections(self) -> tuple[VirtualConnection, ...]:
+        """See Host."""
+        with KernelTable() as kernel:
+            return kernel.connections(CONNECTIONS_AT_MOST).listed
 
     def modules(self) -> frozenset[str]:
         """See Host."""

@@ -12,6 +12,10 @@ from typing import Protocol
 
 from holdfast.agent.host.network import Link, NetworkOrder
 from holdfast.bundle import CONFIG_DIR, LOG_DIR, RUN_DIR, STATE_DIR
+from holdfast.ipvs.connections import Connection as VirtualConnection
+from holdfast.ipvs.model import Table
+
+CONNECTIONS_AT_MOST = 500_000
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,12 @@ class Host(Protocol):
 
     def change_network(self, orders: Sequence[NetworkOrder]) -> None:
         """Carry them out one after the other; raises ApplyError at the first that the kernel refuses."""
+
+    def virtual_servers(self) -> Table:
+        """The kernel's IPVS table; raises TableUnreadable."""
+
+    def virtual_connections(self) -> tuple[VirtualConnection, ...]:
+        """Connections that the kernel's IPVS remembers, at most CONNECTIONS_AT_MOST; raises TableUnreadable."""
 
     def modules(self) -> frozenset[str]:
         """Kernel modules that are loaded or built in, `_` in their names."""

@@ -6,6 +6,7 @@ import re
 import signal
 from pathlib import Path
 
+from holdfast.agent.ipvs_view import absent
 from holdfast.agent.services.base import (
     VALIDATE_TIMEOUT_S,
     VERIFY_TIMEOUT_S,
@@ -99,8 +100,15 @@ class Keepalived:
         done = "Reload complete" if before.running else "Startup complete"
         if not any(done in line for line in lines):
             return f"its log does not say {done!r}"
+        if lacking := _lacking(node, bundle):
+            return f"the kernel's table has no virtual server {', '.join(lacking)}"
         complaints = (_complaint(group, before) for group in groups_of(bundle, node.host, node.places))
         return next((complaint for complaint in complaints if complaint), "")
+
+
+def _lacking(node: Node, bundle: Bundle) -> tuple[str, ...]:
+    """Not every real server: one whose check fails is rightly out."""
+    return absent(bundle, node.host.virtual_servers()) if bundle.expected.virtual_servers else ()
 
 
 def _complaint(group: Group, before: Before) -> str:
