@@ -66,7 +66,8 @@ def provide(nodes: Mapping[str, Node], old: Mapping[str, Bundle], new: Mapping[s
     for name, bundle in new.items():
         before = [old[name]] if name in old else []
         wanted = needed([*before, bundle])
-        if not before or wanted != needed(before):
+        covers = not before and os.path.lexists(POLICY_FILE)
+        if covers or wanted != needed(before):
             _install(nodes[name], wanted)
 
 
