@@ -94,9 +94,9 @@ def _view(
         persistence_s=keeps.keeps // 1000 if keeps else None,
         persistence_prefix=None if prefix == _ANY[family] else prefix,
         one_packet=virtual.one_packet,
-        servers=tuple(_servers(spec, name, label, family)),
+        servers=tuple(_servers(spec, name, label, family, socket[1] if socket else 0)),
         check=virtual.check,
-        sorry=_sorry(spec, name, family),
+        sorry=_sorry(spec, name, family, socket[1] if socket else 0),
         quorum=quorum.weight,
         hysteresis=quorum.hysteresis,
         quorum_hooks=tuple((state, hook) for state in ("gained", "lost") if (hook := getattr(quorum, state))),
@@ -107,8 +107,11 @@ def _view(
     )
 
 
-def _servers(spec: ClusterSpec, name: str, label: str, family: int) -> Iterator[RealServerView]:
-    """Those with an address of the family; the directors of the others' family know the others."""
+def _servers(spec: ClusterSpec, name: str, label: str, family: int, asked: int) -> Iterator[RealServerView]:
+    """Those with an address of the family; the directors of the others' family know the others.
+
+    `asked` is the port that clients ask for, and that a server without one of its own has too; 0 behind a mark.
+    """
     virtual = spec.virtual_servers[name]
     first = next((taken.first for taken in taken_by(spec, name)), 0)
     for server in virtual.servers:
@@ -120,8 +123,8 @@ def _servers(spec: ClusterSpec, name: str, label: str, family: int) -> Iterator[
             name=safe,
             node=server.host if server.host in spec.nodes else None,
             address=address,
-            port=_port(virtual, server, virtual.forward),
-            check_port=server.port or first,
+            port=_port(virtual, server, virtual.forward, asked),
+            check_port=server.port or asked or first,
             weight=server.weight,
             upper=server.max_connections,
             lower=server.resume_below,
@@ -136,18 +139,18 @@ def server_name(server: Server) -> str:
     return f"{host}-{server.port}" if server.port else host
 
 
-def _port(virtual: VirtualServer, server: ServerAddress, forward: ForwardingMethod) -> int:
+def _port(virtual: VirtualServer, server: ServerAddress, forward: ForwardingMethod, asked: int) -> int:
     """Behind a mark the client's own port is kept (0), but where NAT is told another."""
-    return server.port if not virtual.marked or forward == "nat" else 0
+    return server.port or asked if not virtual.marked or forward == "nat" else 0
 
 
-def _sorry(spec: ClusterSpec, name: str, family: int) -> SorryView | None:
+def _sorry(spec: ClusterSpec, name: str, family: int, asked: int) -> SorryView | None:
     virtual = spec.virtual_servers[name]
     if virtual.sorry is None:
         return None
     forward = virtual.sorry.forward or virtual.forward
     address = real_server_address(spec, name, virtual.sorry.host, family, forward)
-    port = _port(virtual, virtual.sorry, forward)
+    port = _port(virtual, virtual.sorry, forward, asked)
     return SorryView(address, port, virtual.sorry.forward) if address else None
 
 

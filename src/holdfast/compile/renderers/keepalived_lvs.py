@@ -77,6 +77,11 @@ def render_blocks(view: NodeView) -> tuple[str, tuple[Refusal, ...]]:
             )
             refusals.append(Refusal(f"virtual_servers.{vs.source}.servers", message, hint))
             continue
+        if vs.forward == "tun" and vs.tunnel.kind == "gre" and vs.tunnel.checksum:
+            # Measured: the device that the kernel itself has for gre drops every packet with a checksum.
+            message, hint = "no real server would unwrap gre with a checksum", "remove `checksum`, or take gue"
+            refusals.append(Refusal(f"virtual_servers.{vs.source}.tunnel.checksum", message, hint))
+            continue
         try:
             blocks.append(_block(vs))
         except CannotBeWrittenError as error:

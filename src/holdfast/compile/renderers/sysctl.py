@@ -27,9 +27,11 @@ def _settings(view: NodeView) -> dict[str, tuple[str, str]]:
     floating = {held.address.ip for vrrp in view.vrrp for held in vrrp.held}
     listened = {a for proxy in view.proxies for listener in proxy.listeners for a in listener.addresses}
     bind = "A standby listens on addresses that it does not carry yet."
-    if any(address.version == 4 for address in floating & listened):
+    # A real server has its virtual addresses as long as it is one; but proxies are tried out before it gets them.
+    bound = (floating | {served.address for served in view.real_server.served}) & listened
+    if any(address.version == 4 for address in bound):
         settings["net.ipv4.ip_nonlocal_bind"] = ("1", bind)
-    if any(address.version == 6 for address in floating & listened):
+    if any(address.version == 6 for address in bound):
         settings["net.ipv6.ip_nonlocal_bind"] = ("1", bind)
     if any(address.version == 4 for address in floating & view.gateways):
         settings["net.ipv4.ip_forward"] = ("1", "A floating address is the gateway of a network.")
