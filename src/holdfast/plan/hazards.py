@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from holdfast.bundle import PROBER_FILE, Bundle, ProbedPool, ProbedPools, Service, VrrpExpectation
 
 from .difference import FileChange
-
-
-class Hazard(StrEnum):
-    """From harmless to harmful; each change has the worst that applies."""
-
-    LIVE = "live"  # no reload
-    RELOAD = "reload"  # a program reads its configuration anew: kept-alive connections may be closed between requests
-    SIMULTANEOUS = "simultaneous reload"  # all members at once: until both have it, both hold the addresses
-    MOVES_VIP = "moves a VIP"  # answers on their way are cut, unless new connections are held back first
-    DROPS_CONNECTIONS = "drops connections"
-
-
-@dataclass(frozen=True)
-class HazardNote:
-    """One hazard of a node's change and its reason, in a sentence."""
-
-    hazard: Hazard
-    reason: str
-
+from .hazards_lvs import lvs_hazards
+from .note import Hazard, HazardNote
 
 _RELOADED = (Service.NGINX, Service.HAPROXY, Service.KEEPALIVED)
 
@@ -36,7 +17,7 @@ def hazards(old: Bundle | None, new: Bundle | None, changes: tuple[FileChange, .
     """The hazards of taking one node from `old` to `new`; a node's first bundle has none: nothing runs there yet."""
     if old is None:
         return ()
-    notes = [*_reloads(old, new, changes), *_groups(old, new), *_listeners(old, new)]
+    notes = [*_reloads(old, new, changes), *_groups(old, new), *_listeners(old, new), *lvs_hazards(old, new)]
     return tuple(dict.fromkeys(notes))
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from holdfast.bundle import Bundle
 
 from .difference import FileChange, file_changes
-from .hazards import Hazard, HazardNote, hazards
+from .hazards import hazards
+from .note import Hazard, HazardNote
+from .order import Wave, wave
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class NodePlan:
     new: Bundle | None
     changes: tuple[FileChange, ...]
     hazards: tuple[HazardNote, ...]
+    wave: Wave = Wave.IN_FRONT
 
 
 @dataclass(frozen=True)
@@ -51,5 +54,5 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
         if before is not None and after is not None and before.digest == after.digest:
             continue
         changes = file_changes(before, after)
-        nodes.append(NodePlan(name, before, after, changes, hazards(before, after, changes)))
+        nodes.append(NodePlan(name, before, after, changes, hazards(before, after, changes), wave(before, after)))
     return Plan(tuple(nodes))

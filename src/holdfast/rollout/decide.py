@@ -64,7 +64,9 @@ def begin(plan: Plan, held: Mapping[str, int], *, put_back_on_failure: bool = Tr
 
 
 def decide(state: RolloutState) -> Step:
-    """The next step: standby nodes first, then those that hold fewest groups; on a failure back, the last one first.
+    """The next step: the plan's waves, in each standby nodes first, then those that hold fewest groups.
+
+    On a failure back, the last one first.
 
     A node of which nothing is known counts as failed: going on would risk the other half of a pair.
     """
@@ -77,8 +79,8 @@ def decide(state: RolloutState) -> Step:
 
 
 def _order(state: RolloutState) -> list[str]:
-    names = [node.node for node in state.plan.nodes]
-    return sorted(names, key=lambda name: (state.held.get(name, 0), name))
+    ordered = sorted(state.plan.nodes, key=lambda node: (node.wave, state.held.get(node.node, 0), node.node))
+    return [node.node for node in ordered]
 
 
 def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:

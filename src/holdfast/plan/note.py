@@ -1,0 +1,24 @@
+"""The classes of harm that a change may do, and a note that says which and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Hazard(StrEnum):
+    """From harmless to harmful; each change has the worst that applies."""
+
+    LIVE = "live"  # no reload
+    RELOAD = "reload"  # a program reads its configuration anew: kept-alive connections may be closed between requests
+    SIMULTANEOUS = "simultaneous reload"  # all members at once: until both have it, both hold the addresses
+    MOVES_VIP = "moves a VIP"  # answers on their way are cut, unless new connections are held back first
+    DROPS_CONNECTIONS = "drops connections"
+
+
+@dataclass(frozen=True)
+class HazardNote:
+    """One hazard of a node's change and its reason, in a sentence."""
+
+    hazard: Hazard
+    reason: str

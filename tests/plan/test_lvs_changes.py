@@ -1,0 +1,104 @@
+"""What a plan says of a change of virtual servers, and who comes first."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.golden.cases import GOLDEN, Case
+
+from holdfast.bundle import Bundle
+from holdfast.compile.compiler import compile_cluster
+from holdfast.plan import Hazard, Plan, Wave, make_plan
+
+DR, NAT, TUN = (Case(GOLDEN / name) for name in ("lvs-dr", "lvs-nat", "lvs-tun"))
+
+
+def changed(case: Case, old: str, new: str) -> dict[str, Bundle]:
+    """The case compiled with a part of its spec replaced, wherever it stands."""
+    text = (case.folder / "cluster.yaml").read_text(encoding="utf-8")
+    assert old in text
+    return compile_cluster(case.source(text.replace(old, new)))
+
+
+def plan(case: Case, old: str, new: str) -> Plan:
+    return make_plan(case.bundles(), changed(case, old, new))
+
+
+def dropped(found: Plan, node: str) -> list[str]:
+    planned = found.node(node)
+    return [note.reason for note in planned.hazards if note.hazard is Hazard.DROPS_CONNECTIONS] if planned else []
+
+
+WEB02 = "      - {address: 'web02:80', weight: 2, max_connections: 1000, resume_below: 800}\n"
+
+
+def test_a_server_that_is_taken_out_drops_its_connections_on_both_sides() -> None:
+    found = plan(DR, WEB02, "")
+    assert [re.sub(r"\(.*\)", "", reason) for reason in dropped(found, "lb01")] == [
+        "10.0.0.8 port 80 is taken out of 'shop' : what is not drained by then ends",
+        "fd00:0:0:1::8 port 80 is taken out of 'shop.v6' : what is not drained by then ends",
+    ]
+    assert dropped(found, "web02") == [
+        "this real server gives 10.0.0.3/32 up: what directors still send to it ends",
+        "this real server gives fd00:0:0:1::3/128 up: what directors still send to it ends",
+    ]
+    leaving = found.node("web02")
+    assert leaving is not None
+    assert (leaving.new, leaving.wave) == (None, Wave.BEHIND_LAST)
+
+
+def test_a_server_that_is_added_comes_before_the_directors_and_drops_nothing() -> None:
+    found = make_plan(changed(DR, WEB02, ""), DR.bundles())
+    assert {node.node: node.wave for node in found.nodes} == {
+        "lb01": Wave.IN_FRONT, "lb02": Wave.IN_FRONT, "web02": Wave.BEHIND_FIRST,
+    }  # fmt: skip
+    assert found.hazards == {Hazard.RELOAD}
+
+
+@pytest.mark.parametrize(
+    ("case", "old", "new", "said"),
+    [
+        (NAT, "on: 'gate:80'", "on: 'gate:81'", r"'shop' \(192.0.2.3 port 80, tcp\) is removed: its connections end"),
+        (DR, "forward: dr", "forward: tun", r"'shop' .* is forwarded in another way \(dr → tun by ipip\)"),
+        (TUN, "tunnel: gre,", "", r"'wrapped' .* \(tun by gre → tun by ipip\)"),
+        (TUN, "port: 6080}", "port: 6081}", r"'udp' .* \(tun by gue to port 6080 → tun by gue to port 6081\)"),
+        (NAT, "'web01:8080', ", "", "10.0.0.7 port 8080 is taken out of 'shop'"),
+    ],
+)
+def test_what_ends_connections_is_said(case: Case, old: str, new: str, said: str) -> None:
+    assert any(re.search(said, reason) for reason in dropped(plan(case, old, new), "lb01"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("scheduler: wrr", "scheduler: wlc"),
+        ("scheduler: wrr", "scheduler: {name: sh, flags: [port]}"),
+        ("weight: 2,", "weight: 3,"),
+        ("keeps: 10m, prefix: 24", "keeps: 20m, prefix: 16"),
+        ("fall: 3", "fall: 5"),
+        ("max_connections: 1000", "max_connections: 2000"),
+        ("    sorry: 'web03:80'\n", "    sorry: 'web03:80'\n    failed: weightless\n"),
+    ],
+)
+def test_what_keepalived_edits_in_place_is_a_reload(old: str, new: str) -> None:
+    """Measured: none of these takes an entry out of the kernel's table."""
+    found = plan(DR, old, new)
+    assert found.hazards <= {Hazard.RELOAD, Hazard.LIVE}
+    assert Hazard.RELOAD in found.hazards
+
+
+def test_the_way_back_that_changes_ends_what_came_by_the_old_one() -> None:
+    found = plan(NAT, "inner: 10.0.0.1,", "inner: 10.0.0.2,")
+    assert "answers no longer leave by way of 10.0.0.1: connections from there end" in dropped(found, "web01")
+
+
+def test_a_cluster_without_virtual_servers_loses_all_of_it() -> None:
+    text = (DR.folder / "cluster.yaml").read_text(encoding="utf-8")
+    without = compile_cluster(DR.source(text.partition("virtual_servers:")[0]))
+    found = make_plan(DR.bundles(), without)
+    assert [node.node for node in found.nodes if node.new is None] == ["web01", "web02", "web03"]
+    assert {node.node for node in found.nodes if node.wave is Wave.BEHIND_LAST} == {"web01", "web02", "web03"}
+    assert any("'shop' (10.0.0.3 port 80, tcp) is removed" in reason for reason in dropped(found, "lb02"))
+    assert without["lb01"].kernel_modules == ()
