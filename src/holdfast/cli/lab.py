@@ -15,10 +15,14 @@ from holdfast.errors import LabError, RolloutFailed
 from holdfast.lab import faults, stand_ins
 from holdfast.lab.cluster import LabCluster
 from holdfast.lab.lab import Lab
+from holdfast.lab.vm import kept
+from holdfast.lab.vm.forward import up_in_vm
+from holdfast.lab.vm.where import place_for
 from holdfast.rollout import RolloutEvent
 from holdfast.spec import load_spec
 
 from .diff import print_plan
+from .in_vm import InVm, booting, forward
 from .inputs import compile_input
 from .output import print_json, stderr, stdout
 from .validate import AsJson, SpecPath
@@ -34,13 +38,17 @@ DEFAULT_LAB = "lab"
 
 
 @app.command("up")
-def up(spec: SpecPath, lab: LabName = DEFAULT_LAB) -> None:
-    """Build the lab and roll the spec out in it.
+def up(spec: SpecPath, lab: LabName = DEFAULT_LAB, vm: InVm = None) -> None:
+    """Build the lab and roll the spec out in it; in a virtual machine, where this kernel lacks what the spec needs.
 
     Example:  holdfast lab up examples/dual-master-nginx/cluster.yaml
     """
     console = stderr()
     source = compile_input(spec, choose=True)
+    place = place_for(source.loaded.spec, vm)
+    if place.in_vm:
+        with booting(place.reason) as say:
+            raise typer.Exit(up_in_vm(lab, ["lab", "up", str(spec), "--lab", lab], say))
     with console.status("building") as status:
         cluster = LabCluster.up(
             source,
@@ -60,7 +68,7 @@ def down(lab: Annotated[str, typer.Argument(metavar="[NAME]")] = DEFAULT_LAB) ->
 
     Example:  holdfast lab down
     """
-    gone = Lab.destroy(lab)
+    gone = kept.stop(lab) or Lab.destroy(lab)
     stdout().print(f"[green]✓[/] lab {lab} is down" if gone else f"there was no lab {lab}")
 
 
@@ -73,6 +81,7 @@ def status(lab: LabName = DEFAULT_LAB, as_json: AsJson = False) -> None:
     if lab == DEFAULT_LAB and lab not in Lab.list():
         _print_labs(as_json)
         return
+    forward(lab)
     cluster = LabCluster.attach(lab)
     state = cluster.lab.state()
     if as_json:
@@ -125,6 +134,7 @@ def execute(
 
     Example:  holdfast lab exec lb01 ip address
     """
+    forward(lab)
     inside = Lab.attach(lab).node(node).argv(command)
     raise typer.Exit(subprocess.run(inside, check=False).returncode)
 
@@ -140,6 +150,7 @@ def fault(
 
     Examples:  holdfast lab fault crash lb01 · holdfast lab fault kill_service nginx@lb01 --heal
     """
+    forward(lab)
     meant = faults.parse(kind, arguments or [])
     attached = Lab.attach(lab)
     if heal:
@@ -159,6 +170,7 @@ def apply(
 
     Example:  holdfast lab apply cluster.new.yaml
     """
+    forward(lab)
     cluster = LabCluster.attach(lab)
     loaded = load_spec(spec)
     plan = cluster.plan(loaded)
@@ -185,6 +197,7 @@ def move(
 
     Example:  holdfast lab move www, and later  holdfast lab move www --back
     """
+    forward(lab)
     cluster = LabCluster.attach(lab)
     switched = cluster.move_back(group) if back else cluster.move(group)
     held_back = f" (new connections waited {switched.report.held_back_s:.2f} s)" if switched.report else ""
@@ -199,6 +212,7 @@ def logs(node: Annotated[str, typer.Argument(metavar="NODE")], lab: LabName = DE
 
     Example:  holdfast lab logs lb01
     """
+    forward(lab)
     path = Path(Lab.attach(lab).node(node).log)
     if not path.exists():
         raise LabError(f"{node} has written nothing yet")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from holdfast import __version__
 
+from .in_vm import InVm, booting
 from .inputs import compile_input
 from .output import print_json, stderr, stdout
 from .validate import AsJson, SpecPath
@@ -24,12 +25,6 @@ if TYPE_CHECKING:  # imported late: the other commands need not wait for the lab
     from holdfast.lab.verdict import StepResult
     from holdfast.lab.vm.where import Place
 
-InVm = Annotated[
-    bool | None,
-    typer.Option(
-        "--vm/--no-vm", help="In a virtual machine, or never in one; decided by what the spec needs if unsaid."
-    ),
-]
 _STYLE = {"pass": "green", "fail": "bold red", "info": "cyan"}
 
 
@@ -98,12 +93,7 @@ def _in_vm(place: Place, inputs: list[Path], report: Path | None, lab: str, as_j
     arguments += ["--scenario", str(inputs[1])] if len(inputs) > 1 else []
     arguments += ["--report", str(report)] if report else []
     arguments += ["--json"] if as_json else []
-    stderr().print(Text(place.reason, "dim"))
-    with stderr().status("the virtual machine") as status:
-
-        def say(line: str) -> None:
-            status.update(f"the virtual machine: {line}") if line else status.stop()
-
+    with booting(place.reason) as say:
         return run_once(arguments, report=report, inputs=inputs, say=say)
 
 

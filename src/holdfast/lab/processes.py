@@ -28,6 +28,13 @@ class Process(BaseModel):
         stat = _stat(pid)
         return None if stat is None or stat[0] in _DEAD else cls(pid=pid, started=int(stat[19]))
 
+    @classmethod
+    def here(cls) -> Process:
+        """This very process."""
+        found = cls.of(os.getpid())
+        assert found is not None
+        return found
+
     @property
     def alive(self) -> bool:
         """True while this very process runs (a zombie does not)."""

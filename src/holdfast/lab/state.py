@@ -85,6 +85,12 @@ def known() -> tuple[str, ...]:
 def create(state: LabState) -> None:
     """Claim the lab's folder and write its first state; LabError if the name is taken."""
     name = state.topology.name
+    claim(name)
+    _write(state)
+
+
+def claim(name: str) -> None:
+    """Make the folder of the lab `name`; LabError if the name is taken."""
     BASE.mkdir(mode=0o755, exist_ok=True)
     try:
         folder(name).mkdir(mode=0o755)
@@ -95,7 +101,6 @@ def create(state: LabState) -> None:
         ) from None
     (folder(name) / "disk").mkdir()
     (folder(name) / "log").mkdir()
-    _write(state)
 
 
 def load(name: str) -> LabState:

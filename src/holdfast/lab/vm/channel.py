@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from holdfast.errors import LabError
 from holdfast.lab.vm.wire import MAX_PAYLOAD, STREAM_WINDOW, Decoder, Frame, GarbledError, Kind, Order, ack, window
@@ -102,18 +101,9 @@ class Channel:
         self._numbers = itertools.count(1)
         self._commands: dict[int, Running] = {}
         self._lock = threading.Lock()
-        self._ready = threading.Event()
         self._closed = False
-        self.hello: dict[str, Any] = {}
         self._reader = threading.Thread(target=self._read, name="holdfast-vm-channel", daemon=True)
         self._reader.start()
-
-    def wait_ready(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the guest's first word; False if it did not come. LabError if it is gone."""
-        come = self._ready.wait(timeout)
-        if come and self._closed:
-            raise self.gone()
-        return come
 
     def start(self, order: Order, on_output: OnOutput = lambda descriptor, data: None) -> Running:
         """Start a command. LabError if the machine has stopped."""
@@ -135,7 +125,7 @@ class Channel:
             raise self.gone() from None
 
     def close(self) -> None:
-        """Let go: the guest powers off when its owner has."""
+        """Let go; who waits for a command is told that the machine is gone."""
         with suppress(OSError):  # the other side was first
             self._connection.shutdown(socket.SHUT_RDWR)
         self._reader.join(5.0)
@@ -153,14 +143,13 @@ class Channel:
             self._end()
 
     def _take(self, frame: Frame) -> None:
-        if frame.kind is Kind.READY:
-            self.hello = frame.data()
-            self._ready.set()
-        elif command := self._commands.get(frame.id):
-            command.take(frame)
-            if frame.kind is Kind.EXIT:
-                with self._lock:
-                    del self._commands[frame.id]
+        command = self._commands.get(frame.id)
+        if command is None:
+            return  # a keeper's first word, which says nothing new
+        command.take(frame)
+        if frame.kind is Kind.EXIT:
+            with self._lock:
+                del self._commands[frame.id]
 
     def _end(self) -> None:
         with self._lock:
@@ -169,4 +158,3 @@ class Channel:
             self._commands.clear()
         for command in left:
             command.end(None)
-        self._ready.set()

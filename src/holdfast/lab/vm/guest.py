@@ -53,7 +53,7 @@ class _Command:
 
 
 def main() -> NoReturn:
-    """Serve until told to power off, or until the owner is gone."""
+    """Serve until the owner is gone."""
     port = _open_port()
     try:
         Guest(port).serve()
@@ -65,7 +65,7 @@ def main() -> NoReturn:
 
 
 def power_off() -> NoReturn:
-    """At once: nothing in here is worth being kept."""
+    """At once; QEMU ends with the machine."""
     Path("/proc/sysrq-trigger").write_text("o")
     while True:
         time.sleep(1)
@@ -97,7 +97,7 @@ class Guest:
         self._selector.register(woken, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Until POWER_OFF, or until the other end of the port is closed."""
+        """Until the other end of the port is closed."""
         hello = {"kernel": os.uname().release, "uptime": time.clock_gettime(time.CLOCK_BOOTTIME)}
         self._send(of_json(Kind.READY, 0, hello))
         while self._running:
@@ -153,9 +153,7 @@ class Guest:
             self._selector.modify(self._port, wanted)
 
     def _obey(self, frame: Frame) -> None:
-        if frame.kind is Kind.POWER_OFF:
-            self._running = False
-        elif frame.kind is Kind.START:
+        if frame.kind is Kind.START:
             self._start(frame)
         elif command := self._commands.get(frame.id):
             self._tell(command, frame)

@@ -11,7 +11,7 @@ from holdfast.errors import LabError
 from holdfast.lab.vm.machine import Machine
 from holdfast.lab.vm.qemu import SHARE
 from holdfast.lab.vm.relay import environment, holdfast, relay
-from holdfast.lab.vm.where import INSIDE
+from holdfast.lab.vm.where import INSIDE, description
 
 _HIDDEN = ("/proc", "/sys", "/dev", "/run")  # the guest has its own
 
@@ -30,17 +30,12 @@ def run_once(
         say("")
         if report is not None:
             _bind(machine, report.absolute())
-        env = environment(os.environ) | {INSIDE: description(machine)}
+        env = environment(os.environ) | {INSIDE: description(machine.kernel)}
         try:
             return relay(machine.channel, holdfast(arguments), env, interactive=False)
         finally:
             if report is not None:
                 shutil.copytree(machine.share / "report", report, symlinks=True, dirs_exist_ok=True)
-
-
-def description(machine: Machine) -> str:
-    """What a report says of the machine."""
-    return f"QEMU, x86-64 emulated in software, Linux {machine.kernel}"
 
 
 def check_visible(path: Path) -> None:

@@ -34,6 +34,11 @@ class Place:
     reason: str = ""
 
 
+def description(kernel: str) -> str:
+    """What a report says of a virtual machine with that kernel."""
+    return f"QEMU, x86-64 emulated in software, Linux {kernel}"
+
+
 def needed_modules(spec: ClusterSpec) -> frozenset[str]:
     """The kernel's modules, beyond those of every lab, that the nodes of `spec` need."""
     found: set[str] = set()

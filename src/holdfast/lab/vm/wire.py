@@ -31,7 +31,6 @@ class Kind(IntEnum):
     SIGNAL = 7  # → 1 byte: to the command's process group
     WINDOW = 8  # → 2 × 2 bytes: rows and columns of its terminal
     EXIT = 9  # ← JSON: {"status": …}; the last frame of a command
-    POWER_OFF = 10  # → nothing
 
 
 class Frame(NamedTuple):
