@@ -9,6 +9,7 @@ from holdfast.bundle import Service
 from holdfast.compile.lock import complete_lock
 from holdfast.spec import ClusterSpec
 from holdfast.spec.checks import TRACKED
+from holdfast.spec.resolve_lvs import all_directors, directed_groups, real_server_nodes
 
 each_example = pytest.mark.parametrize("case", all_examples(), ids=lambda case: case.name)
 
@@ -25,14 +26,17 @@ def test_an_example_is_without_any_finding(case: Case) -> None:
 
 
 @each_example
-def test_an_example_compiles_for_every_member_and_proxy(case: Case) -> None:
+def test_an_example_compiles_for_every_node_with_a_role(case: Case) -> None:
     spec = case.source().loaded.spec
-    wanted = {member for group in spec.vrrp.values() for member in group.members}
-    wanted |= {node for proxy in spec.proxies.values() for node in proxy.nodes}
+    holders = {member for group in spec.vrrp.values() for member in group.members}
+    proxies = {node for proxy in spec.proxies.values() for node in proxy.nodes}
+    servers = real_server_nodes(spec).keys()
     bundles = case.bundles()
-    assert bundles.keys() == wanted
-    for bundle in bundles.values():
-        assert {Service.KEEPALIVED, Service.NFTABLES, Service.SYSCTL} <= set(bundle.services)
+    assert bundles.keys() == holders | proxies | servers
+    for name in holders:
+        assert {Service.KEEPALIVED, Service.NFTABLES, Service.SYSCTL} <= set(bundles[name].services)
+    for name in servers:
+        assert Service.NETWORK in bundles[name].services
 
 
 @each_example
@@ -54,8 +58,24 @@ def test_the_sketch_shows_what_an_operator_looks_for() -> None:
     routes = [route for site in spec.sites.values() for route in site.routes]
     assert any(len(route.split) > 1 and route.sticky for route in routes)
     assert any(pool.check for pool in spec.pools.values())
+    assert any(virtual.check and virtual.sorry and virtual.persistence for virtual in spec.virtual_servers.values())
 
 
-def test_every_line_of_the_sketch_fits_a_terminal() -> None:
-    text = (sketch().folder / "cluster.yaml").read_text(encoding="utf-8")
+@each_example
+def test_every_line_of_an_example_fits_a_terminal(case: Case) -> None:
+    text = (case.folder / "cluster.yaml").read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 120
+
+
+LVS = ("lvs-dr-pair", "lvs-nat-floating-gateway", "lvs-tun", "lvs-dual-master", "lvs-nginx-two-tier")
+
+
+def test_the_examples_show_all_ways_to_forward_and_both_tiers() -> None:
+    found = {case.name: case.source().loaded.spec for case in all_examples() if case.name in LVS}
+    assert found.keys() == set(LVS)
+    ways = {virtual.forward for spec in found.values() for virtual in spec.virtual_servers.values()}
+    assert ways == {"nat", "dr", "tun"}
+    two_tier = found["lvs-nginx-two-tier"]
+    assert {node for proxy in two_tier.proxies.values() for node in proxy.nodes} == set(real_server_nodes(two_tier))
+    dual = found["lvs-dual-master"]
+    assert {dual.vrrp[group].members[0] for group in directed_groups(dual)} == set(all_directors(dual))
