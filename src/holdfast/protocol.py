@@ -219,6 +219,7 @@ class MoveReport(_Message):
 class WeighedServer(_Message):
     """A real server of a virtual server: what overrides make of it, and what the kernel's table shows.
 
+    `holds`: this node holds the virtual server's addresses, so its count of connections is the one that counts.
     `wanted` and `weight` are None where it is not in the table: suspended, or taken out by its check. `open` counts
     connections that have not ended (None: not counted, as nothing is overridden); `persistent` the clients bound to it.
     `seconds` is how long after the write the table showed it.
@@ -231,6 +232,7 @@ class WeighedServer(_Message):
     wanted: int | None = None
     weight: int | None = None
     as_wanted: bool = True
+    holds: bool = True
     open: int | None = None
     persistent: int = 0
     seconds: float = 0.0

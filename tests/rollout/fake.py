@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 
 from holdfast.bundle import Bundle
 from holdfast.errors import RolloutFailed
-from holdfast.protocol import ApplyReport, Failure, GroupFacts, MoveReport, NodeStatus, Outcome, ServiceFacts
+from holdfast.protocol import (
+    ApplyReport,
+    Failure,
+    GroupFacts,
+    MoveReport,
+    NodeStatus,
+    Outcome,
+    OverrideReport,
+    Overrides,
+    ServiceFacts,
+)
 
 
 @dataclass
@@ -72,6 +82,9 @@ class FakeTransport:
         self.order.append(f"release {group} on {node}")
         self.hold[(node, group)] = 0
         self._elect(group)
+
+    def override(self, node: str, overrides: Overrides | None) -> OverrideReport:
+        return OverrideReport(node=node, done=True)
 
     def release_when_given_up(self, node: str, group: str, within_s: float) -> MoveReport:
         """Waits for the move that another thread makes."""

@@ -13,6 +13,7 @@ from holdfast.agent.files import replace
 from holdfast.agent.hold import read_hold
 from holdfast.agent.host.port import Places
 from holdfast.agent.services.base import Node
+from holdfast.agent.vrrp_state import groups_of
 from holdfast.agent.weights import Weighted
 from holdfast.bundle import WEIGHT_DIR, Bundle, Service
 from holdfast.errors import ApplyError, UsageError
@@ -195,7 +196,11 @@ def report(
     there = ipvs_view.destinations(table) if table is not None else {}
     overridden = any(each.override for each in all_weighted)
     connections = host.virtual_connections() if overridden else ()
-    servers = tuple(_row(each, _find(there, each), connections, (seen or {})) for each in all_weighted)
+    held = {group.expected.group for group in groups_of(bundle, host, places) if group.holds}
+    servers = tuple(
+        _row(each, _find(there, each), connections, seen or {}, each.virtual_server.group in held)
+        for each in all_weighted
+    )
     lacking = ipvs_view.absent(bundle, table) if table is not None else ()
     wrong = [row for row, each in zip(servers, all_weighted, strict=True) if _is_wrong(row, each, changed, seen or {})]
     return OverrideReport(
@@ -218,7 +223,11 @@ def _is_wrong(row: WeighedServer, each: Weighted, changed: Collection[str], seen
 
 
 def _row(
-    each: Weighted, found: Destination | None, connections: Collection[Connection], seen: Mapping[str, float]
+    each: Weighted,
+    found: Destination | None,
+    connections: Collection[Connection],
+    seen: Mapping[str, float],
+    holds: bool,
 ) -> WeighedServer:
     key = ipvs_view.service_key(each.virtual_server)
     count = ipvs_view.still_open(key, ipvs_view.destination_key(each.server), connections) if each.override else None
@@ -230,6 +239,7 @@ def _row(
         wanted=each.wanted,
         weight=found.weight if found else None,
         as_wanted=_as_wanted(each, found, strictly=False),
+        holds=holds,
         open=count,
         persistent=found.persistent if found else 0,
         seconds=round(seen.get(each.server.weight_file, 0.0), 4),

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import RolloutFailed
-from holdfast.protocol import ApplyReport, Bundle, MoveReport, NodeStatus
+from holdfast.protocol import ApplyReport, Bundle, MoveReport, NodeStatus, OverrideReport, Overrides
 
 APPLY_TIMEOUT_S = 90.0
 STATUS_TIMEOUT_S = 20.0
@@ -34,6 +34,13 @@ class Transport(Protocol):
 
     def status(self, node: str) -> NodeStatus:
         """The node as it is."""
+        ...
+
+    def override(self, node: str, overrides: Overrides | None) -> OverrideReport:
+        """Replace all that is overridden on a director (None: only look); the report is what its kernel's table shows.
+
+        `done` says whether that is as it should be.
+        """
         ...
 
     def move(self, node: str, group: str) -> MoveReport:
@@ -86,6 +93,11 @@ class CommandTransport:
 
     def status(self, node: str) -> NodeStatus:
         return self._ask(node, ["status", "--json"], NodeStatus, None, STATUS_TIMEOUT_S)
+
+    def override(self, node: str, overrides: Overrides | None) -> OverrideReport:
+        stdin = overrides.model_dump_json() if overrides is not None else None
+        words = ["override", "--json", *(["--set", "-"] if overrides is not None else [])]
+        return self._ask(node, words, OverrideReport, stdin, STATUS_TIMEOUT_S)
 
     def move(self, node: str, group: str) -> MoveReport:
         return self._ask(node, ["move", group, "--json"], MoveReport, None, APPLY_TIMEOUT_S)

@@ -1,0 +1,84 @@
+"""`holdfast overrides`: what is overridden, and what the directors make of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from holdfast.errors import HoldfastError
+from holdfast.protocol import OverrideReport
+from holdfast.spec.overrides import Override, format_moment, message_of
+
+from .output import print_json, stderr, stdout
+from .overrides_edit import as_message
+from .overrides_place import LabOption, Place, SpecOption, find
+from .validate import AsJson
+
+
+def overrides(
+    spec: SpecOption = None,
+    lab: LabOption = None,
+    push: Annotated[bool, typer.Option("--push", help="Tell the directors again, ending what is over.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which servers are drained, suspended or weighed, by whom and why, and whether the directors show it.
+
+    Example:  holdfast overrides --spec cluster.yaml --push
+    """
+    place = find(spec, lab)
+    known, now = place.overrides(), datetime.now(UTC)
+    reports: dict[str, OverrideReport] = {}
+    failed: dict[str, str] = {}
+    for node in place.directors:
+        try:
+            reports[node] = place.transport.override(node, as_message(known.overrides) if push else None)
+        except HoldfastError as error:
+            failed[node] = error.message
+    ok = not failed and all(report.done for report in reports.values())
+    if as_json:
+        print_json(_document(place, known.overrides, now, reports, failed, ok))
+    else:
+        _show(known.overrides, now, reports, failed)
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _document(
+    place: Place,
+    known: tuple[Override, ...],
+    now: datetime,
+    reports: dict[str, OverrideReport],
+    failed: dict[str, str],
+    ok: bool,
+) -> dict[str, Any]:
+    return {
+        "ok": ok,
+        "file": str(place.file),
+        "overrides": [{**message_of(each), "over": each.expired(now)} for each in known],
+        "directors": {node: report.model_dump(mode="json") for node, report in reports.items()},
+        "failed": failed,
+        "elsewhere": list(place.elsewhere),
+    }
+
+
+def _show(
+    known: tuple[Override, ...], now: datetime, reports: dict[str, OverrideReport], failed: dict[str, str]
+) -> None:
+    if not known:
+        stdout().print("nothing is overridden")
+    else:
+        table = Table("server", "in", "what", "who", "why", "since", "until")
+        for each in known:
+            what = f"weight {each.weight}" if each.kind == "weight" else each.kind
+            until = (format_moment(each.until) if each.until else "") + (" (over)" if each.expired(now) else "")
+            since = format_moment(each.since) if each.since else ""
+            table.add_row(each.server, each.virtual_server or "all", what, each.who or "", each.why or "", since, until)
+        stdout().print(table)
+    for node, report in reports.items():
+        style = "green" if report.done else "bold red"
+        stdout().print(f"{node}: {report.detail or 'as wanted'}", style=style, markup=False)
+    for node, reason in failed.items():
+        stderr().print(f"{node}: {reason}", style="bold red", markup=False)

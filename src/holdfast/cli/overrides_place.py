@@ -1,0 +1,84 @@
+"""Where overrides are kept and whom they are told to: the spec or the lab that a command names."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from socket import gethostname
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import PlanRefused, UsageError
+from holdfast.lab import state
+from holdfast.lab.cluster import LabCluster
+from holdfast.rollout import CommandTransport, Transport
+from holdfast.spec import LoadedSpec, load_spec
+from holdfast.spec.overrides import LoadedOverrides, load_overrides, overrides_path
+from holdfast.spec.resolve_lvs import all_directors
+
+from .in_vm import forward
+
+SpecOption = Annotated[
+    Path | None, typer.Option("--spec", metavar="SPEC", help="The cluster's YAML file; overrides are kept beside it.")
+]
+LabOption = Annotated[
+    str | None, typer.Option("--lab", "-l", metavar="NAME", help="The directors of this lab, not this machine.")
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """`directors` are those that can be told from here, `elsewhere` those that have to be told themselves."""
+
+    loaded: LoadedSpec
+    beside: Path  # the spec's path; overrides are in a file beside it
+    transport: Transport
+    directors: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        """Where the overrides are."""
+        return overrides_path(self.beside)
+
+    def overrides(self) -> LoadedOverrides:
+        """What is in it now; raises SpecError, UsageError."""
+        return load_overrides(self.beside, self.loaded)
+
+
+def find(spec: Path | None, lab: str | None) -> Place:
+    """The directors and the file that are meant.
+
+    Raises UsageError where neither a spec nor a lab is named, PlanRefused where this machine directs nothing of the
+    spec, and what reading them raises.
+    """
+    if lab is not None:
+        forward(lab)
+        cluster = LabCluster.attach(lab)
+        loaded = load_spec(spec) if spec else cluster.running().loaded
+        beside = spec or state.folder(lab) / "cluster.yaml"
+        return Place(loaded, beside, cluster.transport, _directors(loaded))
+    if spec is None:
+        raise UsageError("which cluster?", "name its spec (--spec cluster.yaml) or a lab (--lab NAME)")
+    loaded = load_spec(spec)
+    directors = _directors(loaded)
+    transport = CommandTransport(_run_here)
+    name = transport.override(gethostname(), None).node
+    if name not in directors:
+        hint = f"run it on one of {', '.join(directors)}, or name a lab: --lab NAME"
+        raise PlanRefused(f"this node is {name}, which directs nothing of {spec}", hint)
+    return Place(loaded, spec, transport, (name,), tuple(node for node in directors if node != name))
+
+
+def _directors(loaded: LoadedSpec) -> tuple[str, ...]:
+    directors = all_directors(loaded.spec)
+    if not directors:
+        raise UsageError(f"{loaded.positions.file} has no virtual servers, so nothing has a weight at layer 4")
+    return directors
+
+
+def _run_here(node: str, words: Sequence[str], stdin: str | None, timeout: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(words), input=stdin or "", capture_output=True, text=True, timeout=timeout, check=False)

@@ -1,0 +1,163 @@
+"""An override from the wish to the kernels' tables: refused, written to its file, told to each director, shown."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from holdfast.agent.files import replace
+from holdfast.errors import ApplyError, HoldfastError
+from holdfast.protocol import OverrideReport
+from holdfast.spec.overrides import parse_overrides
+
+from .output import print_json, stderr, stdout
+from .overrides_edit import Wish, as_message, edited, left, meant, refuse_emptying, rows
+from .overrides_place import Place
+
+ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="As the spec writes it: web01:80, or web01.")]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="VIRTUAL_SERVER", help="In this one alone, not in all.")
+]
+WhyOption = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="For those who wonder later.")]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="WHEN", help="2h, or 2026-11-21T18:00:00Z; then it ends.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Even if nobody is left to answer.")]
+
+
+@dataclass
+class Told:
+    """What became of it: a report of each director that was reached, a sentence of each that was not."""
+
+    place: Place
+    servers: tuple[str, ...]
+    virtual_server: str | None
+    reports: dict[str, OverrideReport] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def well(self) -> bool:
+        """Every director's kernel shows it."""
+        return not self.failed and all(report.done for report in self.reports.values())
+
+    def left(self) -> int:
+        """Connections that have not ended."""
+        return left(self.reports.values(), self.servers, self.virtual_server)
+
+
+def tell(
+    place: Place,
+    server: str,
+    virtual_server: str | None,
+    wish: Callable[[datetime], Wish],
+    force: bool,
+) -> Told:
+    """Change the overrides of a server; raises UsageError, PlanRefused, SpecError, and ApplyError of the file."""
+    spec, known, now = place.loaded.spec, place.overrides(), datetime.now(UTC)
+    servers = meant(spec, server, virtual_server)
+    wanted = wish(now)
+    text = edited(known, spec.cluster, servers, virtual_server, wanted, now)
+    after = parse_overrides(text, spec, str(place.file)) if text else known
+    if wanted.kind in ("drained", "suspended") and not force:
+        before = {node: place.transport.override(node, None) for node in place.directors}
+        refuse_emptying(spec, after.in_force(now), servers, virtual_server, before)
+    if text != known.text:
+        try:
+            replace(place.file, text.encode())
+        except OSError as error:
+            raise ApplyError(f"{place.file} cannot be written: {error.strerror}", "nothing was changed") from error
+    told = Told(place, servers, virtual_server)
+    message = as_message(after.overrides)
+    for node in place.directors:
+        try:
+            told.reports[node] = place.transport.override(node, message)
+        except HoldfastError as error:
+            told.failed[node] = f"{error.message} ({error.hint})" if error.hint else error.message
+    return told
+
+
+def look(told: Told) -> None:
+    """Ask the directors again; raises RolloutFailed where one is not reached."""
+    told.reports = {node: told.place.transport.override(node, None) for node in told.reports}
+
+
+def who() -> str | None:
+    """Who runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
+
+
+def document(told: Told, **more: Any) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "ok": told.well,
+        "servers": list(told.servers),
+        "file": str(told.place.file),
+        "directors": {
+            node: {
+                "ok": report.done,
+                "detail": report.detail,
+                "reloaded": report.reloaded,
+                "servers": [row.model_dump(mode="json") for row in rows(report, told.servers, told.virtual_server)],
+            }
+            for node, report in told.reports.items()
+        },
+        "failed": told.failed,
+        "elsewhere": list(told.place.elsewhere),
+        "open": told.left(),
+        **more,
+    }
+
+
+def show(told: Told, done: str) -> None:
+    """For people: what each kernel's table shows."""
+    table = Table("director", "virtual server", "server", "weight", "connections", "after")
+    for node, report in told.reports.items():
+        for row in rows(report, told.servers, told.virtual_server):
+            weight = "not in the table" if row.weight is None else str(row.weight)
+            after = f"{row.seconds * 1000:.0f} ms" if row.seconds else ""
+            count = "" if row.open is None else str(row.open)
+            table.add_row(node, row.virtual_server, row.server, weight, count, after)
+    stdout().print(table)
+    for node, report in told.reports.items():
+        if not report.done:
+            stderr().print(f"{node}: {report.detail}", style="bold red", markup=False)
+        elif report.reloaded:
+            stdout().print(f"{node}: keepalived was reloaded, to give the weight back", markup=False)
+    for reason in told.failed.values():
+        stderr().print(reason, style="bold red", markup=False)
+    for node in told.place.elsewhere:
+        stderr().print(f"{node} is another machine: run the same there", style="yellow", markup=False)
+    if told.well:
+        stdout().print(f"[green]✓[/] {', '.join(told.servers)}: {done}")
+
+
+def finish(told: Told, done: str, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Say it, and exit with 1 where a kernel does not show it."""
+    if as_json:
+        print_json(document(told, **(more or {})))
+    else:
+        show(told, done)
+    if not told.well:
+        raise typer.Exit(1)
+
+
+def wait(told: Told, deadline_s: float, tell_left: Callable[[int], None]) -> tuple[int, float]:
+    """Until the last connection has ended, or for `deadline_s`: how many are left, and how long it took (seconds)."""
+    began = time.monotonic()
+    while True:  # ends: at the deadline
+        remaining, passed = told.left(), time.monotonic() - began
+        tell_left(remaining)
+        if remaining == 0 or passed >= deadline_s:
+            return remaining, passed
+        time.sleep(min(1.0, max(0.0, deadline_s - passed)))
+        look(told)

@@ -1,0 +1,23 @@
+"""`holdfast resume SERVER`: whatever it was, it takes connections with its own weight again."""
+
+from __future__ import annotations
+
+from .overrides_edit import Wish
+from .overrides_place import LabOption, SpecOption, find
+from .overrides_tell import FromOption, ServerName, finish, tell
+from .validate import AsJson
+
+
+def resume(
+    server: ServerName,
+    virtual_server: FromOption = None,
+    spec: SpecOption = None,
+    lab: LabOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """End what `drain`, `suspend` or `weight` began: the server has the spec's weight again.
+
+    Example:  holdfast resume web01:80 --spec cluster.yaml
+    """
+    told = tell(find(spec, lab), server, virtual_server, lambda now: Wish(None), force=True)
+    finish(told, "in service", as_json)

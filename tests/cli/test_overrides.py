@@ -1,0 +1,291 @@
+"""`drain`, `suspend`, `resume`, `weight`, `overrides`: refused, written, told to every director, waited for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner, Result
+
+from holdfast.cli import drain, overrides_edit, overrides_place, overrides_tell, resume, suspend, weight
+from holdfast.cli import overrides as overrides_command
+from holdfast.cli.main import app
+from holdfast.cli.overrides_place import Place
+from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed, UsageError
+from holdfast.protocol import OverrideKind, OverrideReport, Overrides, WeighedServer
+from holdfast.spec import load_spec
+from holdfast.spec.resolve_lvs import all_directors
+
+SPEC = """
+holdfast: 1
+cluster: shop
+networks:
+  front: {cidr: 10.9.0.0/24}
+nodes:
+  lb01: {interfaces: {eth0: 10.9.0.5}}
+  lb02: {interfaces: {eth0: 10.9.0.6}}
+  rs01: {interfaces: {eth0: 10.9.0.21}}
+  rs02: {interfaces: {eth0: 10.9.0.22}}
+vrrp:
+  www: {addresses: [10.9.0.3/24], nodes: [lb01, lb02], vrid: 51}
+pools:
+  app: {servers: ['10.9.0.99:8080']}
+virtual_servers:
+  shop: {on: 'www:80', forward: dr, servers: ['rs01:80', 'rs02:80']}
+  api: {on: 'www:443', forward: dr, servers: ['rs01:443', 'rs02:443']}
+"""
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Directors:
+    """Directors in memory: what they are told is what their tables show; `open_counts` are used up one a look."""
+
+    told: dict[str, Overrides] = field(default_factory=dict)
+    open_counts: list[int] = field(default_factory=list)
+    down: set[str] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
+    holder: str = "lb01"
+    sessions_end: bool = True
+    stubborn: bool = False
+
+    def override(self, node: str, overrides: Overrides | None) -> OverrideReport:
+        if node in self.unreachable:
+            raise RolloutFailed(f"{node} cannot be reached", "is the node up?")
+        if overrides is not None:
+            self.told[node] = overrides
+        known = {each.server: each for each in self.told.get(node, Overrides()).servers}
+        count = (self.open_counts.pop(0) if len(self.open_counts) > 1 else (self.open_counts or [0])[0]) if (
+            node == self.holder and overrides is None and known
+        ) else 7  # fmt: skip
+        rows = []
+        for source, server in (("shop", "rs01:80"), ("shop", "rs02:80"), ("api", "rs01:443"), ("api", "rs02:443")):
+            override = known.get(server)
+            out = server in self.down or (override is not None and override.kind is OverrideKind.SUSPENDED)
+            weighs = override.weight or 0 if override is not None else 1
+            rows.append(
+                WeighedServer(
+                    virtual_server=source,
+                    source=source,
+                    server=server.replace(":", "-"),
+                    kind=override.kind if override else None,
+                    wanted=weighs,
+                    weight=None if out else weighs,
+                    holds=node == self.holder,
+                    open=count if override else None,
+                    persistent=2,
+                )
+            )
+        done = not (self.stubborn and known)
+        detail = "" if done else "rs01-80 of shop weighs 1 in the kernel's table, not 0"
+        return OverrideReport(node=node, done=done, servers=tuple(rows), sessions_end=self.sessions_end, detail=detail)
+
+
+@pytest.fixture
+def directors() -> Directors:
+    return Directors()
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.fixture
+def run(spec: Path, directors: Directors, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    def find(given: Path | None, lab: str | None) -> Place:
+        loaded = load_spec(spec)
+        return Place(loaded, spec, directors, all_directors(loaded.spec))  # type: ignore[arg-type]
+
+    for module in (drain, suspend, resume, weight, overrides_command):
+        monkeypatch.setattr(module, "find", find)
+    monkeypatch.setattr(overrides_tell.time, "sleep", lambda seconds: None)
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(app, [*words, "--spec", str(spec)])
+
+    return call
+
+
+def written(spec: Path) -> list[dict[str, object]]:
+    found = YAML(typ="safe").load((spec.parent / "shop.overrides.yaml").read_text())
+    assert found["cluster"] == "shop"
+    return list(found["servers"])
+
+
+def test_drain_is_written_and_told_to_each_director(
+    run: Callable[..., Result], spec: Path, directors: Directors
+) -> None:
+    done = run("drain", "rs01:80", "--why", "new disk", "--json")
+    assert done.exit_code == 0, done.output
+    assert set(directors.told) == {"lb01", "lb02"}
+    for told in directors.told.values():
+        assert [(each.server, each.kind, each.why) for each in told.servers] == [("rs01:80", "drained", "new disk")]
+    assert [(each["server"], each["kind"]) for each in written(spec)] == [("rs01:80", "drained")]
+    said = json.loads(done.stdout)
+    assert said["ok"]
+    assert said["directors"]["lb02"]["servers"][0]["weight"] == 0
+
+
+def test_a_node_means_all_its_ports_and_from_only_one(run: Callable[..., Result], spec: Path) -> None:
+    assert run("drain", "rs01").exit_code == 0
+    assert [each["server"] for each in written(spec)] == ["rs01:80", "rs01:443"]
+    assert run("resume", "rs01").exit_code == 0
+    assert written(spec) == []
+    assert run("drain", "rs01", "--from", "api").exit_code == 0
+    assert [(each["server"], each["virtual_server"]) for each in written(spec)] == [("rs01:443", "api")]
+
+
+def test_weight_and_suspend_and_resume(run: Callable[..., Result], spec: Path, directors: Directors) -> None:
+    assert run("weight", "rs01:80", "5", "--until", "2h").exit_code == 0
+    assert directors.told["lb01"].servers[0].weight == 5
+    assert directors.told["lb01"].servers[0].until is not None
+    assert run("suspend", "rs01:80").exit_code == 0
+    assert [each["kind"] for each in written(spec)] == ["suspended"]
+    assert run("resume", "rs01:80").exit_code == 0
+    assert directors.told["lb02"].servers == ()
+    assert run("weight", "rs01:80", "0").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("drain", "rs09:80"), "no virtual server has a server 'rs09:80'"),
+        (("drain", "10.9.0.99:8080"), "no virtual server has a server"),
+        (("drain", "rs01:80", "--from", "web"), "there is no virtual server 'web'"),
+        (("drain", "rs01:443", "--from", "shop"), "'shop' has no server 'rs01:443'"),
+        (("drain", "rs01:80", "--until", "yesterday"), "yesterday"),
+        (("drain", "rs01:80", "--until", "2001-01-01T00:00:00Z"), "over already"),
+        (("drain", "rs01:80", "--wait", "--deadline", "soon"), "--deadline"),
+    ],
+)
+def test_what_is_not_there_is_named_before_anything_changes(
+    run: Callable[..., Result], spec: Path, directors: Directors, words: tuple[str, ...], why: str
+) -> None:
+    done = run(*words)
+    assert isinstance(done.exception, UsageError)
+    assert why in done.exception.message
+    assert directors.told == {}
+    assert not (spec.parent / "shop.overrides.yaml").exists()
+
+
+def test_servers_behind_a_proxy_are_refused_by_name(run: Callable[..., Result]) -> None:
+    done = run("drain", "10.9.0.99:8080")
+    assert isinstance(done.exception, UsageError)
+    assert "behind a proxy" in done.exception.hint
+
+
+def test_the_last_server_is_not_drained(run: Callable[..., Result], spec: Path, directors: Directors) -> None:
+    assert run("drain", "rs01:80").exit_code == 0
+    done = run("drain", "rs02:80")
+    assert isinstance(done.exception, PlanRefused)
+    assert "rs02:80 is the only server left of 'shop': nobody would answer" in done.exception.message
+    assert [each["server"] for each in written(spec)] == ["rs01:80"]
+    assert run("drain", "rs02:80", "--force").exit_code == 0
+
+
+def test_a_server_whose_fellows_are_down_is_not_drained(run: Callable[..., Result], directors: Directors) -> None:
+    directors.down = {"rs02:80"}
+    done = run("suspend", "rs01:80")
+    assert isinstance(done.exception, PlanRefused)
+    assert "the last server that is up of 'shop'" in done.exception.message
+    assert directors.told == {}
+
+
+def test_the_sorry_server_is_named(spec: Path) -> None:
+    text = SPEC.replace("'rs02:80']}", "'rs02:80'], sorry: '10.9.0.98:80'}")
+    spec.write_text(text)
+    loaded = load_spec(spec).spec
+    with pytest.raises(PlanRefused, match=r"sorry server 10\.9\.0\.98:80 would answer"):
+        overrides_edit.refuse_emptying(loaded, [_drained("rs01:80"), _drained("rs02:80")], ["rs02:80"], None, {})
+
+
+def _drained(server: str) -> overrides_edit.Override:
+    return overrides_edit.Override(server=server, kind="drained")
+
+
+def test_a_director_that_is_not_reached_is_an_error_and_the_others_are_told(
+    run: Callable[..., Result], directors: Directors
+) -> None:
+    directors.unreachable = {"lb02"}
+    done = run("drain", "rs01:80", "--force")
+    assert done.exit_code == 1
+    assert "lb02 cannot be reached" in done.output
+    assert set(directors.told) == {"lb01"}
+
+
+def test_a_kernel_that_does_not_show_it_is_an_error(run: Callable[..., Result], directors: Directors) -> None:
+    directors.stubborn = True
+    done = run("drain", "rs01:80")
+    assert done.exit_code == 1
+    assert "weighs 1 in the kernel's table, not 0" in done.output
+
+
+def test_wait_returns_when_the_last_connection_has_ended(run: Callable[..., Result], directors: Directors) -> None:
+    directors.open_counts = [3, 2, 0]
+    done = run("drain", "rs01:80", "--wait", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["left"] == 0
+
+
+def test_wait_gives_up_at_its_deadline_and_says_how_many_are_left(
+    run: Callable[..., Result], directors: Directors
+) -> None:
+    directors.open_counts = [4]
+    done = run("drain", "rs01:80", "--wait", "--deadline", "50ms")
+    assert done.exit_code == 1
+    assert "4 connections are left" in done.output
+    assert "stays drained" in done.output
+
+
+def test_sessions_that_stay_are_waited_for(directors: Directors) -> None:
+    directors.told = {"lb01": Overrides.model_validate({"servers": [{"server": "rs01:80", "kind": "drained"}]})}
+    directors.sessions_end = False
+    report = directors.override("lb01", None)
+    assert overrides_edit.left([report], ["rs01:80"], None) == 2
+
+
+def test_overrides_lists_and_pushes_again(run: Callable[..., Result], directors: Directors) -> None:
+    run("drain", "rs01:80", "--why", "new disk", "--until", "1h")
+    directors.told = {}
+    listed = run("overrides")
+    assert listed.exit_code == 0
+    assert "rs01:80" in listed.output
+    assert directors.told == {}
+    said = json.loads(run("overrides", "--push", "--json").stdout)
+    assert said["ok"]
+    assert [each["over"] for each in said["overrides"]] == [False]
+    assert set(directors.told) == {"lb01", "lb02"}
+
+
+def test_resuming_in_one_what_is_drained_in_all_is_refused(run: Callable[..., Result]) -> None:
+    run("drain", "rs01:80")
+    done = run("resume", "rs01:80", "--from", "shop")
+    assert isinstance(done.exception, UsageError)
+    assert "leave --from out" in done.exception.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("2h", NOW + timedelta(hours=2)), ("2026-11-21T14:00:00+01:00", NOW + timedelta(hours=1)), (None, None)],
+)
+def test_until(text: str | None, expected: datetime | None) -> None:
+    assert overrides_edit.parse_until(text, NOW) == expected
+
+
+def test_without_a_spec_or_a_lab_nobody_is_meant() -> None:
+    with pytest.raises(UsageError, match="which cluster"):
+        overrides_place.find(None, None)
+
+
+def test_a_machine_that_directs_nothing_says_so(spec: Path) -> None:
+    """This machine has no bundle, so its agent says that it directs nothing."""
+    with pytest.raises(HoldfastError, match=r"directs no virtual server|must be root"):
+        overrides_place.find(spec, None)
