@@ -12,7 +12,7 @@ from holdfast import __version__
 from holdfast.errors import HoldfastError
 
 from . import compile as compile_command
-from . import diff, lab, lock, rehearse, schema, validate
+from . import diff, drain, lab, lock, overrides, realtime, rehearse, resume, schema, suspend, validate, weight
 from .output import print_error, stderr, stdout
 
 app = typer.Typer(
@@ -30,6 +30,12 @@ app.command("diff")(diff.diff)
 app.command("lock")(lock.lock)
 app.command("schema")(schema.schema)
 app.command("rehearse")(rehearse.rehearse)
+app.command("realtime")(realtime.realtime)
+app.command("drain")(drain.drain)
+app.command("suspend")(suspend.suspend)
+app.command("resume")(resume.resume)
+app.command("weight")(weight.weight)
+app.command("overrides")(overrides.overrides)
 app.add_typer(lab.app, name="lab")
 
 

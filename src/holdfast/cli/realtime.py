@@ -1,0 +1,119 @@
+"""`holdfast realtime`: the kernel's table of virtual servers, live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from holdfast.agent.table_watch import interval_seconds
+from holdfast.errors import UsageError
+from holdfast.ipvs.document import to_document
+from holdfast.ipvs.select import wanted
+
+from .output import stdout
+from .realtime_sources import Seen, Watch, here, in_lab
+from .realtime_view import SortBy, Watched, grid
+from .validate import AsJson
+
+_LEAST_ROWS = 5
+
+
+def realtime(
+    node: Annotated[list[str] | None, typer.Option("--node", "-n", metavar="NODE", help="With --lab; repeat.")] = None,
+    lab: Annotated[str, typer.Option("--lab", "-l", metavar="NAME", help="A lab's directors, not this machine.")] = "",
+    vip: Annotated[str, typer.Option("--vip", metavar="ADDRESS[:PORT]", help="Only these; mark:7 is a mark.")] = "",
+    interval: Annotated[str, typer.Option("--interval", "-i", metavar="TIME", help="Between two looks.")] = "1s",
+    sort: Annotated[SortBy, typer.Option("--sort", "-s", help="By what, the most first.")] = SortBy.NAME,
+    connections: Annotated[bool, typer.Option("--connections", "-c", help="Connections by state, too.")] = False,
+    count: Annotated[int, typer.Option("--count", min=0, max=10**9, help="End after so many looks; 0: never.")] = 0,
+    once: Annotated[bool, typer.Option("--once", help="Look once; short for --count 1.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the directors do: connections, packets and bytes per second, for each virtual and each real server.
+
+    With --json one line for each look, with counters as ipvsadm --stats has them. Ctrl-C ends it.
+
+    Example:  holdfast realtime --lab demo --node lb01 --vip 10.0.0.3 --sort in-bytes
+    """
+    watch = _watch(interval, 1 if once else count, connections, vip)
+    if node and not lab:
+        raise UsageError("--node names a node of a lab, and there is no --lab", "leave --node out to see this machine")
+    seen = in_lab(lab, node or (), watch) if lab else here(watch)
+    try:
+        if as_json:
+            _as_lines(seen)
+        else:
+            _as_tables(seen, sort, stdout())
+    except KeyboardInterrupt:
+        return
+
+
+def _watch(interval: str, count: int, connections: bool, vip: str) -> Watch:
+    if vip:
+        wanted(vip)  # a mistake is said before anything is asked
+    try:
+        return Watch(interval_seconds(interval), count, connections, vip)
+    except ValueError as error:
+        raise UsageError(str(error), "write --interval 1s, or 500ms") from None
+
+
+def _as_lines(seen: Iterator[Seen]) -> None:
+    """One line for each look; what went wrong on one node is a line, too, and raised when it is all there was."""
+    nodes: dict[str, Watched] = {}
+    failed: Seen | None = None
+    out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    for one in seen:
+        if one.look is None:
+            failed = one
+            assert one.error is not None  # there is a look, or a reason
+            error = {"message": one.error.message, "hint": one.error.hint}
+            out.out(json.dumps({"node": one.node, "error": error}, ensure_ascii=False), highlight=False)
+            continue
+        watched = nodes.setdefault(one.node, Watched(one.node))
+        watched.add(one.look)
+        document = {"node": one.node, **to_document(one.look, watched.rates)}
+        out.out(json.dumps(document, ensure_ascii=False, separators=(",", ":")), highlight=False)
+        out.file.flush()
+    if failed is not None:
+        raise typer.Exit(1)
+
+
+def _as_tables(seen: Iterator[Seen], sort: SortBy, console: Console) -> None:
+    nodes: dict[str, Watched] = {}
+    failures: dict[str, Text] = {}
+
+    def picture() -> Group:
+        room = max(_LEAST_ROWS, console.height // max(1, len(nodes)) - 4) if console.is_terminal else 10**6
+        tables = [grid(one, sort, width=console.width, rows=room) for _, one in sorted(nodes.items())]
+        return Group(*tables, *failures.values())
+
+    with Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else _Plain() as live:
+        for one in seen:
+            if one.look is not None:
+                nodes.setdefault(one.node, Watched(one.node)).add(one.look)
+            elif one.error is not None:
+                failures[one.node] = Text(f"{one.error.message}\n  → {one.error.hint}", style="red")
+            if isinstance(live, Live):
+                live.update(picture(), refresh=True)
+            elif one.look is not None:
+                console.print(grid(nodes[one.node], sort, width=console.width, rows=10**6))
+            else:
+                console.print(failures[one.node])
+    if failures:
+        raise typer.Exit(1)
+
+
+class _Plain:
+    """In a pipe one picture follows the other."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
