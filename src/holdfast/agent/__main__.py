@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.agent import move, overrides, status
+from holdfast.agent import move, overrides, status, table_watch
 from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier
 from holdfast.agent.facts import host_facts
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("recover", parents=[common], help="end an interrupted attempt; bring up what should run")
     commands.add_parser("status", parents=[common], help="this node as it is")
     commands.add_parser("facts", parents=[common], help="what this node can do")
+    watch = commands.add_parser("ipvs", parents=[common], help="the kernel's table, as a line of JSON for each look")
+    table_watch.add_options(watch)
     override = commands.add_parser("override", parents=[common], help="which servers are drained, suspended, weighed")
     override.add_argument("--set", metavar="FILE", help="take these for all there are, - for standard input")
     for name, text in (
@@ -94,6 +96,8 @@ def _seconds(text: str) -> float:
 
 
 def _command(arguments: argparse.Namespace) -> int:
+    if arguments.command == "ipvs":
+        return table_watch.run(arguments)
     node = Node(LinuxHost(), Places(), detect(), detect_units(Places()))
     applier = _applier(node)
     match arguments.command:

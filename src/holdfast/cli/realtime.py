@@ -16,6 +16,7 @@ from holdfast.errors import UsageError
 from holdfast.ipvs.document import to_document
 from holdfast.ipvs.select import wanted
 
+from .in_vm import forward
 from .output import stdout
 from .realtime_sources import Seen, Watch, here, in_lab
 from .realtime_view import SortBy, Watched, grid
@@ -44,6 +45,8 @@ def realtime(
     watch = _watch(interval, 1 if once else count, connections, vip)
     if node and not lab:
         raise UsageError("--node names a node of a lab, and there is no --lab", "leave --node out to see this machine")
+    if lab:
+        forward(lab)
     seen = in_lab(lab, node or (), watch) if lab else here(watch)
     try:
         if as_json:
