@@ -77,14 +77,19 @@ def test_sound_specs_with_typing_errors(text: str, seed: int, edits: int) -> Non
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**20), 10**20), st.floats(allow_nan=True), st.text(max_size=12),
-    st.sampled_from(["lb01", "10.0.0.3/24", "web01:80", "yield", "source", "100ms", "nginx", "fd00::1", "[::1]:80"]),
+    st.sampled_from(["lb01", "10.0.0.3/24", "web01:80", "yield", "source", "100ms", "nginx", "fd00::1", "[::1]:80",
+                     "www:80-90", "gate.vip:80", "web01", "tun", "gue", "127.0.0.1:80", "10.0.0.3:80"]),
 )  # fmt: skip
 TREES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(["address", "to", "http", "cookie", "x", "0", "host", "nodes"]), inner, max_size=3
+            st.sampled_from(
+                ["address", "to", "http", "cookie", "x", "0", "host", "nodes", "on", "mark", "kind", "port", "keeps"]
+            ),
+            inner,
+            max_size=3,
         ),
     ),
     max_leaves=6,

@@ -38,8 +38,38 @@ UNUSUAL = {
     "proxy": "proxies: {e: {engine: haproxy, nodes: [a], listeners: [{on: 'g:80', sites: [s]}], health: false}}",
     "health": "proxies: {e: {engine: nginx, nodes: [a], listeners: [{on: 'g:1', sites: [s]}], health: '[::1]:1'}}",
     "notify": "notify: {email: {smtp: '127.0.0.1:25', from: a@b.c, to: [d@e.f]}, on: [vip_moved]}",
+    "directors": "directors: {sync: {network: n, id: 3}, sessions_of_drained: stay}",
+    "directors-without-sync": "directors: {sync: false}",
     "objectives": "objectives: {node_lost: {failover_within: 500ms, lost_requests: 0}}",
 }  # fmt: skip
+VIRTUAL = {
+    "servers-in-all-forms": "on: 'g:80', forward: dr, servers: ['a:80', b, {address: '[fd00::1]'}]",
+    "on-several": "on: ['g:80', 'g.vip:8000-8100'], forward: nat, servers: [a]",
+    "by-mark": "mark: 7, group: g, forward: tun, tunnel: gre, servers: [a]",
+    "tunnel-of-gue": "on: 'g:80', forward: tun, tunnel: {kind: gue, port: 6080, checksum: true}, servers: [a]",
+    "thresholds": "on: 'g:80', forward: dr, servers: [{address: a, max_connections: 9, resume_below: 5}]",
+    "scheduler": "on: 'g:80', forward: dr, servers: [a], scheduler: {name: sh, flags: [port]}",
+    "persistence": "on: 'g:80', forward: dr, servers: [a], persistence: 10m",
+    "persistence-of-networks": (
+        "on: 'g:80', forward: dr, servers: [a], persistence: {keeps: 1h, prefix: 24, prefix6: 64}"
+    ),
+    "quorum-and-sorry": "on: 'g:80', forward: dr, servers: [a], quorum: 2, sorry: 'b:80'",
+    "quorum-and-sorry-in-long-form": (
+        "on: 'g:80', forward: dr, servers: [a],"
+        " quorum: {weight: 2, hysteresis: 1, lost: x}, sorry: {address: b, forward: nat}"
+    ),
+    "check-of-status-and-body": (
+        "on: 'g:80', forward: dr, servers: [a], check: {https: /, expect: [200, 300-399], body: {matches: o+k}}"
+    ),
+    "check-of-a-text": (
+        "on: 'g:80', forward: dr, servers: [a], check: {http: /, body: ok, delay: 0s, retry_every: 1s}"
+    ),
+    "check-of-dns": "on: 'g:53', forward: dr, protocol: udp, servers: [a], check: {dns: ., type: NS}",
+    "check-of-udp": "on: 'g:53', forward: dr, protocol: udp, servers: [a], check: {udp: true, payload: 0a, answer: fX}",
+    "check-of-any-answer": "on: 'g:53', forward: dr, protocol: udp, servers: [a], check: {udp: true, answer: any}",
+    "check-by-script": "on: 'g:80', forward: dr, servers: [a], check: {script: ok, timeout: 2s}",
+}
+UNUSUAL |= {f"virtual-server-{name}": f"virtual_servers: {{s: {{{fields}}}}}" for name, fields in VIRTUAL.items()}
 # That an address has a port is not said by the schema: to it a text is a text.
 MISSING = sorted(path for path in MISTAKES.glob("missing-*.yaml") if "port" not in path.stem)
 HEAD = "holdfast: 1\ncluster: c\n"
@@ -100,5 +130,15 @@ def test_it_never_refuses_what_the_loader_takes() -> None:
 
 def test_choices_and_descriptions_are_there_for_completion() -> None:
     text = str(json_schema())
-    for word in ("round_robin", "release", "yield", "haproxy", "in order of preference", "http_502", "100ms"):
+    for word in (
+        "round_robin",
+        "release",
+        "yield",
+        "haproxy",
+        "in order of preference",
+        "http_502",
+        "100ms",
+        "lblcr",
+        "one or a list",
+    ):
         assert word in text
