@@ -211,6 +211,20 @@ class _SyncDaemon(_Document):
     ttl: _Number
 
 
+class _Connection(_Document):
+    protocol: _Word
+    client: _Word
+    client_port: _Port
+    virtual: _Word
+    virtual_port: _Port
+    destination: _Word
+    destination_port: _Port
+    state: _Word
+    expires_s: _Number
+    engine: _Word
+    engine_data: Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
 class _Look(_Document):
     format: Literal[1]
     time: float
@@ -219,7 +233,7 @@ class _Look(_Document):
     timeouts: Timeouts
     sync_daemons: tuple[_SyncDaemon, ...]
     services: tuple[_Service, ...]
-    connections: tuple[Connection, ...] | None
+    connections: tuple[_Connection, ...] | None
     connections_cut: bool
 
 
@@ -235,7 +249,9 @@ def from_line(line: str | bytes, where: str) -> Look:
     except ValueError as error:
         raise _not_understood(where, str(error)) from None
     daemons = tuple(SyncDaemon(**dict(daemon)) for daemon in found.sync_daemons)
-    listed = Connections(found.connections, found.connections_cut) if found.connections is not None else None
+    listed = None
+    if found.connections is not None:
+        listed = Connections(tuple(Connection(**dict(one)) for one in found.connections), found.connections_cut)
     return Look(found.time, table, daemons, found.timeouts, found.kernel, listed)
 
 
