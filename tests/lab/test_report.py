@@ -68,6 +68,8 @@ def test_every_word_is_there_in_both_languages() -> None:
     for words in (*REASONS.values(), *SUBSTITUTIONS.values()):
         assert set(re.findall(r"{\w+}", words.en)) == set(re.findall(r"{\w+}", words.zh))
     made = data()
+    made["substitutions"].append(SUBSTITUTIONS["machine"].en)
+    made["substitutions_zh"].append(SUBSTITUTIONS["machine"].zh)
     assert len(made["substitutions"]) == len(made["substitutions_zh"]) == len(SUBSTITUTIONS)
     page = render_page(made)
     assert all(text in page for text in made["substitutions_zh"])

@@ -1,4 +1,4 @@
-"""Live connections, datagrams, TLS and greetings: what the traffic client makes of them, against the lab's own origin."""
+"""Live connections, datagrams, TLS and greetings: what the traffic client makes of them, against the lab's origin."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from holdfast.lab.observe_timeline import Span
 from holdfast.lab.report_words import REASONS
 from holdfast.lab.scenario import Breakage, Kind
 from holdfast.lab.scenario_world import Expected
-from holdfast.lab.traffic_records import Late
+from holdfast.lab.traffic_records import Late, Pause, Record
 from holdfast.lab.verdict import (
     Evidence,
     StepResult,
@@ -116,11 +116,44 @@ def test_each_reason_is_there_in_chinese_with_the_same_figures() -> None:
     both = (Span("lb01", 0, 11.9), Span("lb02", 11.4, 29.9))
     objective = Objective(failover_within="300ms", longest_gap="1ms", lost_requests=1, double_holder="490ms")
     found = [judged(*both, objective=objective, failed=3), judged(Span("lb01", 0, 11), objective=objective)]
+    found.append(with_live_connections(lost_connections=0))
     pairs = [pair for r in found for pair in zip(r.reasons, r.reasons_zh, strict=True)]
     assert len({re.sub(r"[\d.:]+", "", english) for english, _ in pairs}) == len(REASONS)
     for english, chinese in pairs:
         assert re.findall(r"[\d.:]*\d|lb\d+", english) == re.findall(r"[\d.:]*\d|lb\d+", chinese)
         assert re.search("[\u4e00-\u9fff]", chinese)
+
+
+def long(start: float, end: float, error: str = "", first_byte: float = 1.0) -> Record:
+    return Record(f"{VIP}:80", 0, "long", start, start, first_byte, end, 200, "rs01:80", error, False, False)
+
+
+def with_live_connections(**objective: int) -> StepResult:
+    """A step from 10 to 20 that acted at 12, with a drained server."""
+    run = StepRun(CRASH, 10, 12, 20, {}, drained=frozenset({"rs02:80"}))
+    records = [long(1, 15, "silent"), long(1, 16, "reset"), long(5, 30), long(12.5, 18), long(13, 14, "refused", 0)]
+    records += [replace(request(when), server=server) for when, server in ((11, "rs02:80"), (12.2, "rs02:80"))]
+    records += [replace(request(when), server=server) for when, server in ((13, "rs02:80"), (14, "rs01:80"))]
+    ended = [record for record in records if 10 <= record.end < 20]
+    pauses = [Pause(f"{VIP}:80", 12, 14.5), Pause(f"{VIP}:80", 19, 23), Pause(f"{VIP}:80", 21, 29)]
+    return judge(run, ended, Evidence(records, (), {}, pauses), Objective.model_validate(objective))
+
+
+def test_live_connections_are_counted_and_judged() -> None:
+    result = with_live_connections(lost_connections=1)
+    assert (result.live.live, result.live.cut) == (3, 2)
+    assert result.live.cut_by == {"silent": 1, "reset": 1}
+    assert result.live.longest_pause_s == pytest.approx(2.5)
+    assert result.live.shares == {f"{VIP}:80": {"rs01:80": 1, "rs02:80": 3}}
+    # What could not even be opened cut nothing; requests are counted without live connections.
+    assert (result.sent, result.failed) == (4, 0)
+    assert "2 live connections were cut, the objective is 1" in result.reasons
+    assert not any("cut" in reason for reason in with_live_connections(lost_connections=2).reasons)
+
+
+def test_a_new_connection_to_a_drained_server_is_found() -> None:
+    """One that began just when it was drained may still have gone there; one a second later may not."""
+    assert with_live_connections().reasons == ("1 new connections went to rs02:80, which is drained",)
 
 
 def test_nothing_had_to_move() -> None:

@@ -21,10 +21,12 @@ from holdfast.lab.node import Node
 from holdfast.lab.programs import PROGRAMS
 from holdfast.lab.twin import from_spec
 from holdfast.plan import Plan, make_plan
+from holdfast.protocol import OverrideReport, Overrides
 from holdfast.rollout import CommandTransport, RolloutEvent, RolloutResult, Transport, roll_out
 from holdfast.rollout.runner import NEVER_ONE_BY_ONE
 from holdfast.rollout.switchover import Switch, Switchover
 from holdfast.spec import LoadedSpec, parse_spec
+from holdfast.spec.cluster import ClusterSpec
 
 _PLACEHOLDER = "rehearse"  # a VRRPv2 secret for a twin that no other machine can hear
 
@@ -65,11 +67,13 @@ class LabCluster:
         source: CompileInput,
         name: str,
         *,
+        later: Sequence[ClusterSpec] = (),
         progress: Callable[[str], None] = lambda line: None,
         rollout_progress: Callable[[RolloutEvent], None] = lambda event: None,
     ) -> LabCluster:
         """Build the lab of a spec and roll its first bundles out; on failure nothing is left behind.
 
+        Nodes that only the specs of `later` have are there from the beginning, and have nothing to do.
         LabError if the lab cannot be built, MissingProgram if one of its programs is not installed, RolloutFailed
         if an agent refuses its bundle.
         """
@@ -78,7 +82,7 @@ class LabCluster:
         for service in sorted({service for bundle in bundles.values() for service in bundle.services}):
             if service in PROGRAMS:
                 tool(service)  # better missed now than after the lab was built
-        lab = Lab.up(from_spec(source.loaded.spec, name), progress)
+        lab = Lab.up(from_spec(source.loaded.spec, name, later), progress)
         try:
             cluster = cls(lab)
             stand_ins.provide(cluster._nodes, {}, bundles)
@@ -137,6 +141,11 @@ class LabCluster:
     def move_back(self, group: str) -> Switchover:
         """Let every node hold the group again."""
         return Switch(self.transport, self.bundles(), group).back()
+
+    def override(self, overrides: Overrides) -> tuple[OverrideReport, ...]:
+        """Replace all that is overridden on every director; their reports, in the order of the nodes."""
+        directors = [node for node, bundle in self.bundles().items() if bundle.expected.virtual_servers]
+        return tuple(self.transport.override(node, overrides) for node in directors)
 
     def _source(self, loaded: LoadedSpec) -> CompileInput:
         running = self.running()

@@ -67,7 +67,7 @@ def _of_virtual_servers(spec: ClusterSpec, hosts: set[str]) -> Iterator[_Spoken]
             if server.host not in hosts:
                 continue
             ports: tuple[int, ...] = (server.port,) if server.port else ()
-            if virtual.marked:
+            if virtual.marked or not server.port:
                 ports += tuple(port for taken in taken_by(spec, name) for port in asked_ports(taken))
             for port in dict.fromkeys(ports):
                 yield spoken(virtual, port), port

@@ -10,7 +10,7 @@ from holdfast.lab.traffic_records import TargetListener, TrafficPlan
 
 _LOOPS = 20_000
 _USUAL_S = 0.0012  # what they take on an ordinary machine
-_SLOW = 3.0  # below, a machine is merely busy, and the usual traffic is asked
+SLOW = 3.0  # below, a machine is merely busy, and the usual traffic is asked
 _AT_FULL_PACE = 160.0  # requests a second over all listeners that an ordinary machine bears with half of one core
 _LEAST = 4.0  # a second and listener: fewer would not tell how long a gap was
 
@@ -31,7 +31,7 @@ def _one() -> float:
 def suited_plan(pace: float, listeners: Sequence[TargetListener], plan: TrafficPlan | None = None) -> TrafficPlan:
     """The traffic for a machine that is `pace` times slower than usual."""
     usual = plan or TrafficPlan()
-    if pace < _SLOW or not listeners:
+    if pace < SLOW or not listeners:
         return usual
     new = max(_LEAST, _AT_FULL_PACE / pace / len(listeners))
     return replace(

@@ -15,6 +15,8 @@ from holdfast.errors import LabError
 from holdfast.lab.cluster import LabCluster
 from holdfast.lab.lab import Lab
 from holdfast.lab.observe import Observer, Probe
+from holdfast.lab.pace import measured, suited_plan
+from holdfast.lab.quiet import longest_moment, patience, unquiet
 from holdfast.lab.rehearsal_actions import carry_out
 from holdfast.lab.scenario import Change, Kind, Scenario, Step, Wait
 from holdfast.lab.scenario_default import default_scenario
@@ -23,16 +25,10 @@ from holdfast.lab.topology import CLIENT, LabTopology, mac_address
 from holdfast.lab.traffic import Traffic, TrafficCounts
 from holdfast.lab.traffic_records import TargetListener, TrafficPlan
 from holdfast.lab.traffic_targets import wanted_traffic
+from holdfast.lab.users import user_addresses
 from holdfast.lab.verdict import Evidence, Holders, StepResult, StepRun, Verdict, judge, judge_all, objective_for
 from holdfast.spec.cluster import ClusterSpec
-from holdfast.spec.vrrp import PreemptAfter
 
-QUIET_S = 1.0  # a step ends when every listener has answered without a failure for this long …
-JUST_NOW_S = 0.5  # records arrive in lots, every 0.1 s
-SETTLE_WITHIN_S = 15.0  # … or after this long, whatever is still wrong: the verdict will say it
-BACKEND_WITHIN_S = 5.0  # a pool whose only server is dead stays unquiet
-READY_WITHIN_S = 40.0
-_LONGEST_PREEMPT_DELAY_S = 60.0
 _POLL_S = 0.1
 STEADY = Step("steady traffic", Kind.WAIT, Wait(2.0), 2.0)
 
@@ -76,6 +72,7 @@ class Rehearsal:
     evidence: Evidence
     steps: tuple[StepResult, ...]
     stand_ins: PolicyNames
+    pace: float = 1.0  # how many times slower than an ordinary machine this one was
 
     @property
     def verdict(self) -> Verdict:
@@ -102,12 +99,15 @@ def rehearse(
     cluster = LabCluster.up(
         source,
         lab,
+        later=[step.action.loaded.spec for step in scenario.steps if isinstance(step.action, Change)],
         progress=lambda line: progress(Progress(f"lab: {line}")),
         rollout_progress=lambda event: progress(Progress(f"{event.node}: {event.what}")),
     )
     with ExitStack() as stack:
         stack.callback(cluster.lab.down)
-        run = _Run(cluster, source.loaded.spec, scenario, plan or TrafficPlan(), progress, stack)
+        spec, pace = source.loaded.spec, measured()
+        suited = plan or suited_plan(pace, wanted_traffic(spec).listeners)
+        run = _Run(cluster, spec, scenario, suited, pace, progress, stack)
         result = run.play()
         before_down(cluster.lab)
         return result
@@ -122,17 +122,22 @@ class _Run:
         spec: ClusterSpec,
         scenario: Scenario,
         plan: TrafficPlan,
+        pace: float,
         progress: Callable[[Progress], None],
         stack: ExitStack,
     ) -> None:
         self._cluster, self._scenario, self._plan, self._progress = cluster, scenario, plan, progress
+        self._pace = pace
         self._world = World(spec)
         self._spec = spec
         topology = cluster.lab.topology
-        nodes = {name: cluster.lab.node(name).netns for name in sorted(cluster.bundles())}
+        # Real servers carry virtual addresses, too, but hold none.
+        nodes = {name: cluster.lab.node(name).netns for name, b in sorted(cluster.bundles().items()) if b.expected.vrrp}
         client = cluster.lab.node(CLIENT).netns
         self._observer = stack.enter_context(Observer(nodes, client, macs(topology)))
         self._traffic = stack.enter_context(Traffic(client, plan))
+        self._sources = {family: user_addresses(topology, family) for family in (4, 6)}
+        self._patience = patience(spec, plan, pace)
         self._listeners: dict[str, TargetListener] = {}
         self._not_asked: tuple[str, ...] = ()
         self._addresses: dict[str, KnownAddress] = {}
@@ -156,11 +161,11 @@ class _Run:
         self._doing = "collecting"
         timelines = self._observer.timelines(self._addresses)
         traffic = self._traffic.stop()
-        evidence = Evidence(traffic.records, traffic.late, timelines)
+        evidence = Evidence(traffic.records, traffic.late, timelines, traffic.pauses)
         results = judge_all(runs, evidence, self._spec.objectives)
         return Rehearsal(
             self._spec, self._scenario, self._plan, tuple(self._listeners.values()), self._not_asked,
-            self._addresses, started_at, began, ended, evidence, results, self._cluster.stand_ins(),
+            self._addresses, started_at, began, ended, evidence, results, self._cluster.stand_ins(), self._pace,
         )  # fmt: skip
 
     def _step(self, step: Step) -> StepRun:
@@ -174,13 +179,20 @@ class _Run:
             self._ask_for(self._world.spec)
         expected = expected_holders(self._world, before)
         at_least = step.action.seconds if isinstance(step.action, Wait) else step.at_least_s
-        unquiet = self._until_quiet(done.acted, at_least, self._patience(step), expected)
+        wrong = self._until_quiet(done.acted, at_least, self._patience.of(step.kind), expected)
         problem, remarks = done.problem, done.remarks
-        if unquiet and self._world.faults:
-            remarks = (*remarks, *unquiet)
-        elif unquiet and not problem:
-            problem = f"nothing is broken any more, but: {'; '.join(unquiet)}"
-        return StepRun(step, began, done.acted, time.monotonic(), expected, problem, remarks)
+        if wrong and self._world.faults:
+            remarks = (*remarks, *wrong)
+        elif wrong and not problem:
+            problem = f"nothing is broken any more, but: {'; '.join(wrong)}"
+        return StepRun(step, began, done.acted, time.monotonic(), expected, problem, remarks, self._drained())
+
+    def _drained(self) -> frozenset[str]:
+        """The real servers that no new connection may reach: not where clients stay with a server that they have."""
+        spec = self._world.spec
+        if spec.directors.sessions_of_drained == "stay" and any(v.persistence for v in spec.virtual_servers.values()):
+            return frozenset()
+        return self._world.out_of_service
 
     def _judged(self, run: StepRun) -> StepResult:
         """A first verdict on the step before, for people; requests that are still on their way may change it."""
@@ -190,7 +202,7 @@ class _Run:
 
     def _ask_for(self, spec: ClusterSpec) -> None:
         """Send traffic to every listener of `spec`, and watch its addresses."""
-        wanted = wanted_traffic(spec)
+        wanted = wanted_traffic(spec, self._sources)
         self._not_asked = wanted.not_asked
         self._listeners.update({listener.name: listener for listener in wanted.listeners})
         self._watch(spec)
@@ -208,7 +220,7 @@ class _Run:
         """Let the addresses come to rest before the first user comes: `preempt: {after: …}` moves them once more."""
         self._doing = "waiting until every address is where it belongs"
         expected = expected_holders(self._world, {})
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + self._patience.ready_s
         while not all(e.met_by(self._holders().get(a, ())) for a, e in expected.items()):
             if time.monotonic() >= deadline:
                 return  # what is wrong is told once the listeners were asked, too
@@ -219,24 +231,18 @@ class _Run:
         """The cluster must stand before it is broken."""
         self._doing = "waiting until all listeners answer"
         expected = expected_holders(self._world, {})
-        start = time.monotonic()
-        unquiet = self._until_quiet(start, QUIET_S, READY_WITHIN_S, expected)
-        if unquiet or time.monotonic() - start >= READY_WITHIN_S:
-            silent = unquiet or [
+        start, within = time.monotonic(), self._patience.ready_s
+        wrong = self._until_quiet(start, self._patience.quiet_s, within, expected)
+        if wrong or time.monotonic() - start >= within:
+            silent = wrong or [
                 f"{a} is held by {' and '.join(self._holders().get(a, ())) or 'nobody'}"
                 for a, e in expected.items()
                 if not e.met_by(self._holders().get(a, ()))
             ]
             raise LabError(
-                f"Before anything was broken, the cluster did not work in {READY_WITHIN_S:g} s: {'; '.join(silent)}",
+                f"Before anything was broken, the cluster did not work in {within:g} s: {'; '.join(silent)}",
                 "bring it up with `holdfast lab up`, and look at `holdfast lab status` and at the logs of its nodes",
             )
-
-    def _patience(self, step: Step) -> float:
-        if step.kind is Kind.BACKEND_LOST:
-            return BACKEND_WITHIN_S
-        delays = [g.preempt.after / 1000 for g in self._spec.vrrp.values() if isinstance(g.preempt, PreemptAfter)]
-        return SETTLE_WITHIN_S + min(max(delays, default=0.0), _LONGEST_PREEMPT_DELAY_S)
 
     def _until_quiet(
         self, start: float, at_least: float, at_most: float, expected: Mapping[str, Expected]
@@ -253,7 +259,7 @@ class _Run:
             holders = self._holders()
             if not all(e.met_by(holders.get(a, ())) for a, e in expected.items()):
                 calm_since = time.monotonic()
-            if time.monotonic() < max(start + at_least, calm_since + QUIET_S):
+            if time.monotonic() < max(start + at_least, calm_since + self._patience.quiet_s):
                 continue
             # What has waited for its answer since before the addresses came to rest may be this step's victim.
             if self._traffic.oldest_on_its_way() >= calm_since and not self._unquiet(calm_since):
@@ -261,26 +267,9 @@ class _Run:
         return tuple(self._unquiet(calm_since))
 
     def _unquiet(self, calm_since: float) -> list[str]:
-        """The listeners that have failed, or not answered everything that is asked of them, within the last moment.
-
-        Requests that began before the addresses came to rest are not counted: their time may run out only now.
-        """
         now = time.monotonic()
-        rate = self._plan.new_per_second + self._plan.kept_per_second
-        found = []
-        for name, listener in self._listeners.items():
-            moment = max(QUIET_S, 2 * len(listener.targets) / rate)
-            mine = [r for r in self._traffic.since(now - moment) if r.listener == name and r.start >= calm_since]
-            errors = sorted({r.error for r in mine if not r.ok})
-            good = [r for r in mine if r.ok]
-            # An answer to each of the requests that are asked in turn, and the last one only just now: those that came
-            # before everything stopped prove nothing.
-            silent = {*range(len(listener.targets))} - {r.target for r in good}
-            if not errors and (silent or max(r.end for r in good) < now - JUST_NOW_S):
-                errors = [f"no answer to {listener.targets[min(silent)].path}" if silent else "no answer"]
-            if errors:
-                found.append(f"{name}: {', '.join(errors)}")
-        return found
+        records = self._traffic.since(now - longest_moment(self._listeners.values(), self._plan, self._patience))
+        return unquiet(self._listeners, records, now, calm_since, self._plan, self._patience)
 
     def _holders(self) -> dict[str, tuple[str, ...]]:
         return self._observer.holders(self._addresses)

@@ -12,8 +12,9 @@ from pydantic import JsonValue
 from holdfast.errors import CompileError, HoldfastError, LabError, PlanRefused
 from holdfast.lab import faults, state
 from holdfast.lab.cluster import LabCluster
-from holdfast.lab.scenario import Action, Break, Breakage, Change, Heal, Move, Occupied, Wait
+from holdfast.lab.scenario import Action, Break, Breakage, Change, Heal, Move, Occupied, Overrule, Wait
 from holdfast.lab.scenario_world import World, heals
+from holdfast.protocol import Overrides, ServerOverride
 from holdfast.rollout import RolloutResult
 
 _FOREIGN = """import socket, sys, time
@@ -44,6 +45,8 @@ def carry_out(cluster: LabCluster, world: World, action: Action) -> Done:
             return _move(cluster, world, action)
         case Change():
             return _change(cluster, action)
+        case Overrule():
+            return _overrule(cluster, world.after(action))
         case Wait():
             return Done(time.monotonic())
 
@@ -108,6 +111,17 @@ def _move(cluster: LabCluster, world: World, action: Move) -> Done:
         if s.report is not None
     )
     return Done(started, remarks=remarks)
+
+
+def _overrule(cluster: LabCluster, world: World) -> Done:
+    """Tell the directors everything that is overruled now; an order that is only half obeyed is a problem."""
+    wanted = Overrides(servers=tuple(ServerOverride(server=s, kind=kind) for s, kind in world.overruled))
+    try:
+        reports = cluster.override(wanted)
+    except HoldfastError as error:
+        return Done(time.monotonic(), problem=f"the order failed: {error.message}")
+    wrong = [f"{report.node}: {report.detail or 'not in its table'}" for report in reports if not report.done]
+    return Done(time.monotonic(), problem="; ".join(wrong))
 
 
 def _change(cluster: LabCluster, action: Change) -> Done:

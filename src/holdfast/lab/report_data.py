@@ -10,6 +10,7 @@ from holdfast.bundle import PolicyNames
 from holdfast.lab import stand_ins
 from holdfast.lab.observe_timeline import AddressTimeline, Span
 from holdfast.lab.rehearsal import KnownAddress, Rehearsal
+from holdfast.lab.report_live import live_data, share_data
 from holdfast.lab.report_words import SUBSTITUTIONS, Words, said
 from holdfast.lab.scenario import Kind
 from holdfast.lab.traffic_records import Record
@@ -37,6 +38,10 @@ MEANING = {
     "double_carried_s": "the same, a node that is frozen or cut off included: it carries the address, but nobody hears"
     " it",
     "answered_twice_s": "time during which two MAC addresses answered for one address, within one round of questions",
+    "live": "live connections to virtual servers (a download that trickles for many seconds, each byte of it known):"
+    " how many were open when it happened, how many ended before their time, and how long one was silent that then went"
+    " on",
+    "share": "new connections that a real server answered, in undisturbed traffic, against its share by weight",
     "client_late_s": "time during which the client itself did not run although it should: a busy machine, not the"
     " cluster",
 }
@@ -44,18 +49,22 @@ MEANING = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a report names besides: how to make it again, and with what it was made."""
+    """What a report names besides: how to make it again, and with what it was made.
+
+    `machine` is the virtual machine that the lab ran in, empty if it ran on this machine's own kernel.
+    """
 
     command: str
     holdfast: str
     versions: Mapping[str, str]
+    machine: str = ""
 
 
 def report_data(rehearsal: Rehearsal, context: Context) -> dict[str, Any]:
     """Everything, with times in seconds since the traffic began."""
     zero, evidence = rehearsal.began, rehearsal.evidence
     steps = [_step(step, zero) for step in rehearsal.steps]
-    substituted = substitutions(rehearsal.spec, rehearsal.stand_ins)
+    substituted = substitutions(rehearsal.spec, rehearsal.stand_ins, context.machine)
     return {
         "report": REPORT_VERSION,
         "cluster": rehearsal.spec.cluster,
@@ -72,8 +81,10 @@ def report_data(rehearsal: Rehearsal, context: Context) -> dict[str, Any]:
             listener.name: {"requests": bins(_of(evidence.records, listener.name), zero, rehearsal.ended)}
             for listener in rehearsal.listeners
         },
+        "virtual_servers": share_data(rehearsal.spec, rehearsal.steps),
         "traffic": {
             **asdict(rehearsal.plan),
+            "pace": round(rehearsal.pace, 1),
             "routes_not_asked": list(rehearsal.not_asked),
             "targets": {
                 listener.name: [f"{t.host}{t.path}" for t in listener.targets] for listener in rehearsal.listeners
@@ -104,6 +115,7 @@ def _step(step: StepResult, zero: float) -> dict[str, Any]:
     data["failovers"] = {a: None if t is None else _seconds(t) for a, t in step.failovers.items()}
     for listener in data["listeners"].values():
         listener["longest_gap_s"] = _seconds(listener["longest_gap_s"])
+    data["live"]["longest_pause_s"] = _seconds(step.live.longest_pause_s)
     return data
 
 
@@ -113,12 +125,16 @@ def _totals(rehearsal: Rehearsal) -> dict[str, Any]:
     return {
         "steps": len(steps),
         **{str(v): sum(step.verdict is v for step in steps) for v in Verdict},
-        "sent": len(evidence.records),
-        "failed": sum(not record.ok for record in evidence.records),
-        "repeated": sum(record.repeated for record in evidence.records),
+        "sent": sum(step.sent for step in steps),
+        "failed": sum(step.failed for step in steps),
+        "repeated": sum(step.repeated for step in steps),
+        **live_data(steps),
         "worst_node_failover_s": _seconds(max(failovers)) if failovers else None,
         "client_late_s": _seconds(late_between(evidence.late, rehearsal.began, rehearsal.ended)),
     }
+
+
+_COUNTS = ("lost_requests", "lost_connections")
 
 
 def objectives(spec: ClusterSpec) -> dict[str, dict[str, str | int]]:
@@ -126,19 +142,21 @@ def objectives(spec: ClusterSpec) -> dict[str, dict[str, str | int]]:
     found: dict[str, dict[str, str | int]] = {}
     for kind, objective in spec.objectives:
         stated: dict[str, str | int] = {
-            name: value if name == "lost_requests" else format_duration(value)
+            name: value if name in _COUNTS else format_duration(value)
             for name, value in objective
-            if value is not None
+            # Only virtual servers have connections that are watched for their whole life.
+            if value is not None and (name != "lost_connections" or spec.virtual_servers)
         }
         if stated:
             found[kind] = stated
     return found
 
 
-def substitutions(spec: ClusterSpec, played: PolicyNames) -> list[Words]:
-    """What the lab does in another way than a node would, and why."""
+def substitutions(spec: ClusterSpec, played: PolicyNames, machine: str = "") -> list[Words]:
+    """What the lab does in another way than a node would, and why; `machine` is the virtual one that it runs in."""
     processes = sorted({t.process for g in spec.vrrp.values() for t in g.keeps_while if t.process})
     always = [SUBSTITUTIONS[kind] for kind in ("nodes", "services", "servers")]
+    always += [said(SUBSTITUTIONS["machine"], machine=machine)] if machine else []
     watched = [said(SUBSTITUTIONS["process"], names=", ".join(processes))] if processes else []
     return [*stand_ins.describe(played), *watched, *always]
 

@@ -47,6 +47,9 @@ MEANING_ZH = {
     "double_holder_s": "两个节点同时在连通的链路上持有同一地址的时间，取最差的地址",
     "double_carried_s": "同上，但包括被冻结或被隔离的节点：它仍带有地址，但没有人能听到它",
     "answered_twice_s": "同一轮询问中有两个 MAC 地址回应同一地址的时间",
+    "live": "到虚拟服务器的存活连接（持续多秒的缓慢下载，每个字节事先已知）：事件发生时有多少个，"
+    "有多少个提前结束，以及沉默后又继续的连接最长沉默了多久",
+    "share": "在无干扰的流量中，每台真实服务器应答的新连接，与按权重应得的份额相比",
     "client_late_s": "客户端自身未能按时运行的时间：说明机器繁忙，而不是集群的问题",
 }
 
@@ -65,6 +68,12 @@ REASONS = {
         "{listener} 有 {took} 毫秒没有应答，目标是 {limit} 毫秒",
     ),
     "lost": Words("{count} requests failed, the objective is {limit}", "{count} 个请求失败，目标是 {limit} 个"),
+    "cut": Words(
+        "{count} live connections were cut, the objective is {limit}", "{count} 个存活连接被切断，目标是 {limit} 个"
+    ),
+    "drained": Words(
+        "{count} new connections went to {server}, which is drained", "有 {count} 个新连接到达已排空的 {server}"
+    ),
     "double": Words(
         "two nodes held {addresses} for {took} ms, the objective is {limit} ms",
         "两个节点同时持有 {addresses} 达 {took} 毫秒，目标是 {limit} 毫秒",
@@ -98,8 +107,13 @@ SUBSTITUTIONS = {
         "服务由 agent 自带的监管进程运行：节点里没有 systemd。",
     ),
     "servers": Words(
-        "The pools' servers are played by a small web server that answers with its name.",
-        "后端池的服务器由一个小型网页服务器扮演，它以自己的名字应答。",
+        "The servers of pools and virtual servers are played by a small server that answers with its name.",
+        "后端池和虚拟服务器的服务器由一个小型服务器扮演，它以自己的名字应答。",
+    ),
+    "machine": Words(
+        "All of it ran in a virtual machine of the lab's own ({machine}), which is many times slower than a real one:"
+        " it is asked less, and times are longer than they would be.",
+        "全部在演练环境自带的虚拟机中运行（{machine}），它比真实机器慢许多倍：因此请求较少，各项时间也偏长。",
     ),
 }
 

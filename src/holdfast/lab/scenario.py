@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from holdfast.protocol import OverrideKind
 from holdfast.spec.load import LoadedSpec
 
 
@@ -114,13 +115,21 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Overrule:
+    """A real server (`NODE:PORT` as the spec writes it) is drained or suspended by hand, or (None) serves again."""
+
+    server: str
+    kind: OverrideKind | None
+
+
+@dataclass(frozen=True)
 class Wait:
     """Let time pass."""
 
     seconds: float
 
 
-Action = Break | Heal | Move | Change | Wait
+Action = Break | Heal | Move | Change | Overrule | Wait
 
 
 @dataclass(frozen=True)

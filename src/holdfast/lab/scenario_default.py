@@ -24,6 +24,7 @@ from holdfast.lab.scenario import (
     Step,
 )
 from holdfast.lab.scenario_file import members, scripts_of, servers, services_of
+from holdfast.lab.scenario_lvs import lvs_scenario
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import LoadedSpec, parse_spec
 from holdfast.spec.pools import Pool
@@ -39,6 +40,8 @@ _ADDED = "added"
 
 def default_scenario(loaded: LoadedSpec) -> Scenario:
     """The steps for a spec, and notes on what it gives no occasion for."""
+    if loaded.spec.virtual_servers:
+        return lvs_scenario(loaded)
     maker = _Maker(loaded)
     return Scenario(tuple(maker.steps()), tuple(maker.notes))
 

@@ -21,14 +21,17 @@ from holdfast.lab.scenario import (
     Heal,
     Kind,
     Move,
+    Overrule,
     Scenario,
     Step,
     Wait,
 )
+from holdfast.protocol import OverrideKind
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import load_spec, parse_model, read_text
 from holdfast.spec.positions import Positions
 from holdfast.spec.proxies import Proxy
+from holdfast.spec.resolve_lvs import serving
 from holdfast.spec.values import Duration, Frozen, Name, ShortForm, Text
 
 MAX_STEPS = 200
@@ -88,6 +91,9 @@ class StepEntry(Frozen):
     heal: Name | None = Field(None, description="a node, or `all`")
     move: MoveTo | None = None
     release: Name | None = Field(None, description="a group that was moved: back to its usual order")
+    drain: Text | None = Field(None, description="a real server, as the spec writes it: web01:80")
+    suspend: Text | None = Field(None, description="the same; its connections are cut")
+    resume: Text | None = Field(None, description="a real server that was drained or suspended")
     apply: Text | None = Field(None, description="the file of a spec, relative to the scenario's")
     refuse: Text | None = Field(None, description="the same, for a change that a program must refuse")
     wait: Duration | None = None
@@ -164,6 +170,8 @@ def _title(action: Action, entry: StepEntry) -> str:
             return f"release {group}" if back else f"move {group}" + (f" to {to}" if to else "")
         case Change(refused=refused):
             return f"{'refuse' if refused else 'apply'} {entry.refuse or entry.apply}"
+        case Overrule(server=server):
+            return f"{entry.action_name} {server}"
         case Wait(seconds=seconds):
             return f"wait {seconds:g} s"
 
@@ -219,7 +227,7 @@ class _Checker:
         """The breakages that need no more than a node."""
         what = Breakage(str(self._path[-1]))
         if what in (Breakage.KILL_BACKEND, Breakage.SLOW_BACKEND):
-            self._one_of("server of a pool", node, servers(self._spec))
+            self._one_of("server of a pool or a virtual server", node, servers(self._spec))
         elif what is Breakage.HANG_KEEPALIVED:
             self._one_of("node of a VRRP group", node, members(self._spec))
         else:
@@ -282,6 +290,20 @@ class _Checker:
         self._one_of("VRRP group", group, tuple(self._spec.vrrp))
         return Move(group, back=True)
 
+    def _drain(self, server: str) -> Action:
+        return self._overrule(server, OverrideKind.DRAINED)
+
+    def _suspend(self, server: str) -> Action:
+        return self._overrule(server, OverrideKind.SUSPENDED)
+
+    def _resume(self, server: str) -> Action:
+        return self._overrule(server, None)
+
+    def _overrule(self, server: str, kind: OverrideKind | None) -> Action:
+        known = [s.written for virtual in self._spec.virtual_servers.values() for s in virtual.servers]
+        self._one_of("real server", server, tuple(dict.fromkeys(known)))
+        return Overrule(server, kind)
+
     def _apply(self, file: str) -> Action | None:
         return self._change(file, refused=False)
 
@@ -308,9 +330,10 @@ def members(spec: ClusterSpec) -> tuple[str, ...]:
 
 
 def servers(spec: ClusterSpec) -> tuple[str, ...]:
-    """The nodes that are servers of a pool, each once."""
-    hosts = dict.fromkeys(server.host for pool in spec.pools.values() for server in pool.servers)
-    return tuple(host for host in hosts if host in spec.nodes)
+    """The nodes that are servers of a pool or a virtual server, each once."""
+    hosts = [server.host for pool in spec.pools.values() for server in pool.servers]
+    hosts += [server.host for virtual in spec.virtual_servers.values() for server, _ in serving(virtual)]
+    return tuple(host for host in dict.fromkeys(hosts) if host in spec.nodes)
 
 
 def services_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:

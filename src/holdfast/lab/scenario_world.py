@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.failover import Situation, effective_priority
-from holdfast.lab.scenario import Action, Break, Breakage, Change, Heal, Move
+from holdfast.lab.scenario import Action, Break, Breakage, Change, Heal, Move, Overrule
+from holdfast.protocol import OverrideKind
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.resolve import carrying_interface
 from holdfast.spec.vrrp import VrrpGroup
@@ -17,11 +18,15 @@ _SERVICE = {Breakage.KILL_SERVICE, Breakage.STOP_SERVICE}
 
 @dataclass(frozen=True)
 class World:
-    """The spec in force, the faults in force, and the (group, node) pairs that gave a group up on request."""
+    """The spec and the faults in force, and what is so by order.
+
+    `held`: (group, node) pairs that gave a group up on request; `overruled`: real servers that are drained or out.
+    """
 
     spec: ClusterSpec
     faults: tuple[Break, ...] = ()
     held: frozenset[tuple[str, str]] = frozenset()
+    overruled: tuple[tuple[str, OverrideKind], ...] = ()
 
     def after(self, action: Action) -> World:
         """The world once `action` has been carried out."""
@@ -36,9 +41,17 @@ class World:
                 better = _better_than(self.spec.vrrp[group], to)
                 own = frozenset((group, node) for node in better)
                 return replace(self, held=frozenset(p for p in self.held if p[0] != group) | own)
+            case Overrule(server=server, kind=kind):
+                others = tuple(pair for pair in self.overruled if pair[0] != server)
+                return replace(self, overruled=others if kind is None else (*others, (server, kind)))
             case Change(refused=False):
                 return replace(self, spec=action.loaded.spec)
         return self
+
+    @property
+    def out_of_service(self) -> frozenset[str]:
+        """The real servers that no new connection may reach."""
+        return frozenset(server for server, _ in self.overruled)
 
 
 def heals(node: str | None, fault: Break) -> bool:

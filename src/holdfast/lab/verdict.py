@@ -13,7 +13,8 @@ from holdfast.lab.observe_timeline import AddressTimeline, clip, first_by_anothe
 from holdfast.lab.report_words import REASONS, Words, nodes_in_words, said
 from holdfast.lab.scenario import Kind, Step
 from holdfast.lab.scenario_world import Expected
-from holdfast.lab.traffic_records import Late, Record
+from holdfast.lab.traffic_records import Late, Pause, Record
+from holdfast.lab.verdict_live import LiveResult, live_result, went_to
 from holdfast.spec.cluster import Objective, Objectives
 
 Holders = Mapping[str, tuple[str, ...]]
@@ -33,6 +34,7 @@ class StepRun:
 
     `acted` is when the fault was in force (or the change was begun); `problem` says what did not go as the step wants,
     for instance that a change was taken which should have been refused; `remarks` is what else is worth reading.
+    `drained` are the real servers that no new connection may reach any more.
     """
 
     step: Step
@@ -42,6 +44,7 @@ class StepRun:
     expected: Mapping[str, Expected]
     problem: str = ""
     remarks: tuple[str, ...] = ()
+    drained: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Evidence:
     records: Sequence[Record]
     late: Sequence[Late]
     addresses: Mapping[str, AddressTimeline]
+    pauses: Sequence[Pause] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class StepResult:
     reasons_zh: tuple[str, ...]
     remarks: tuple[str, ...]
     listeners: Mapping[str, ListenerResult] = field(default_factory=dict)
+    live: LiveResult = field(default_factory=LiveResult)
 
 
 def objective_for(kind: Kind, objectives: Objectives) -> Objective | None:
@@ -131,9 +136,10 @@ def assign(records: Iterable[Record], runs: Sequence[StepRun]) -> list[list[Reco
     return shares
 
 
-def judge(run: StepRun, mine: Sequence[Record], evidence: Evidence, objective: Objective | None) -> StepResult:
-    """Everything about one step; `mine` are its requests."""
+def judge(run: StepRun, ended: Sequence[Record], evidence: Evidence, objective: Objective | None) -> StepResult:
+    """Everything about one step; `ended` are the requests and connections that ended during it."""
     addresses = evidence.addresses
+    mine = [record for record in ended if record.request_class != "long"]
     before = {a: who_at(t.reachable, run.began) for a, t in addresses.items()}
     # Just before its end: the next step begins at that very moment.
     after = {a: who_at(t.reachable, run.ended - 1e-6) for a, t in addresses.items()}
@@ -176,8 +182,9 @@ def judge(run: StepRun, mine: Sequence[Record], evidence: Evidence, objective: O
         reasons_zh=(),
         remarks=run.remarks,
         listeners=listeners,
+        live=live_result(run.acted, (run.began, run.ended), ended, evidence.records, evidence.pauses),
     )
-    return _with_verdict(result, run, objective)
+    return _with_verdict(result, run, objective, went_to(run.drained, run.acted, mine))
 
 
 def _latest(failovers: Mapping[str, float | None]) -> float | None:
@@ -245,9 +252,12 @@ def late_between(late: Iterable[Late], start: float, end: float) -> float:
     return covered
 
 
-def _with_verdict(result: StepResult, run: StepRun, objective: Objective | None) -> StepResult:
+def _with_verdict(
+    result: StepResult, run: StepRun, objective: Objective | None, to_drained: Mapping[str, int]
+) -> StepResult:
     reasons = [Words(run.problem, run.problem)] if run.problem else []  # in the words of whoever had it
     reasons += _wrong_holders(result, run)
+    reasons += [said(REASONS["drained"], server=name, count=count) for name, count in to_drained.items()]
     stated = False
     if objective is not None:
         stated = any(value is not None for value in objective.model_dump().values())
@@ -282,6 +292,9 @@ def _missed(result: StepResult, objective: Objective) -> list[Words]:
     limit = objective.lost_requests
     if limit is not None and result.failed > limit:
         missed.append(said(REASONS["lost"], count=result.failed, limit=limit))
+    limit = objective.lost_connections
+    if limit is not None and result.live.cut > limit:
+        missed.append(said(REASONS["cut"], count=result.live.cut, limit=limit))
     limit = objective.double_holder
     if limit is not None and result.double_holder_s * 1000 > limit:
         addresses = ", ".join(result.double_holder_addresses)

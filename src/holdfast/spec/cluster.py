@@ -50,6 +50,9 @@ class Objective(Frozen):
     failover_within: Duration | None = None
     longest_gap: Duration | None = None
     lost_requests: Annotated[int, Field(ge=0, strict=True)] | None = None
+    lost_connections: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        None, description="live connections to virtual servers that end before their time"
+    )
     double_holder: Duration | None = None
 
 
@@ -62,8 +65,8 @@ class Objectives(Frozen):
     link_lost: Objective = Objective()
     partition: Objective = Objective()
     backend_lost: Objective = Objective()
-    planned: Objective = Objective(lost_requests=0)
-    refused: Objective = Objective(lost_requests=0)
+    planned: Objective = Objective(lost_requests=0, lost_connections=0)
+    refused: Objective = Objective(lost_requests=0, lost_connections=0)
 
 
 class ClusterSpec(Frozen):
