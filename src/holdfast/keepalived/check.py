@@ -1,0 +1,140 @@
+"""Compares one statement with its row of the tables: how many words, and of which kind."""
+
+from __future__ import annotations
+
+import difflib
+
+from . import complaints
+from .complaints import Code, Complaints, shown
+from .keywords import Argument, Keyword, Listed, Table, homes, tables
+from .tree import Node
+
+_MOST_SOUND = 4_096  # statements remembered of one keyword
+_LONGEST_LABEL = 15
+
+
+class Checker:
+    """Checks against the release `version`, and notes what it finds."""
+
+    def __init__(self, notes: Complaints, version: tuple[int, ...]) -> None:
+        self._notes = notes
+        self._version = version
+
+    def note(self, code: Code, node: Node, message: str, hint: str = "", word: int = 0) -> None:
+        """A complaint about the word `word` of a statement."""
+        if node.origin is not None:
+            origin = node.origin
+            message += f" (the text of ${origin.name}, {origin.source.name}:{origin.line})"
+        self._notes.add(code, node.source, node.line, node.span(word)[0], message, hint)
+
+    def unknown(self, node: Node, table: Table, block: str) -> None:
+        """A keyword that its block does not have: elsewhere in its place, or nowhere."""
+        name = node.words[0]
+        where = f"in {block}" if block != "root" else "outside all blocks"
+        places = homes().get(name, ())
+        if places:
+            right = ", ".join("outside all blocks" if place == "root" else f"in {place}" for place in places)
+            hint = "is a } missing before it?" if "root" in places else f"it belongs {right}"
+            self.note(complaints.WRONG_PLACE, node, f"{shown(name)} cannot stand {where}", hint)
+            return
+        near = difflib.get_close_matches(name, table, 1, 0.75) or difflib.get_close_matches(name, homes(), 1, 0.85)
+        hint = f"did you mean {near[0]}?" if near else ""
+        self.note(complaints.UNKNOWN, node, f"keepalived knows no keyword {shown(name)} {where}", hint)
+
+    def statement(self, node: Node, keyword: Keyword, table: Table) -> None:
+        """The words of a keyword, unless the same words were found sound before."""
+        words = node.words
+        if words in keyword.sound:
+            return
+        if keyword.deprecated is not None:
+            hint = f"write {keyword.deprecated} instead" if keyword.deprecated else "remove it"
+            self.note(complaints.DEPRECATED, node, f"{keyword.name} is deprecated", hint)
+        if keyword.since > self._version:
+            since, version = (".".join(map(str, release)) for release in (keyword.since, self._version))
+            self.note(
+                complaints.TOO_NEW, node, f"{keyword.name} came with keepalived {since}; {version} does not know it"
+            )
+        elif self._arguments(node, keyword, table) and keyword.deprecated is None and len(keyword.sound) < _MOST_SOUND:
+            keyword.sound.add(words)
+
+    def _arguments(self, node: Node, keyword: Keyword, table: Table) -> bool:
+        given = len(node.words) - 1
+        if given < keyword.least:
+            self._missing(node, keyword)
+            return False
+        if keyword.listed is not None and not keyword.arguments and given:
+            message = f"words stand between {keyword.name} and its brace: keepalived ignores them"
+            self.note(complaints.HEADER, node, message, "write them inside the braces", 1)
+            return False
+        sound, used = self.match(node, keyword.arguments, 1, keyword.name)
+        if sound and used <= given:
+            self._too_many(node, keyword, table, used)
+            return False
+        return sound
+
+    def _missing(self, node: Node, keyword: Keyword) -> None:
+        needed = [argument.note or argument.kind for argument in keyword.arguments if not argument.optional]
+        message = f"{keyword.name} needs {len(needed)} word{'s' * (len(needed) > 1)} behind it: keepalived ends here"
+        self.note(complaints.MISSING, node, message, f"{keyword.name} {' '.join(f'<{one}>' for one in needed)}")
+
+    def _too_many(self, node: Node, keyword: Keyword, table: Table, used: int) -> None:
+        rest = node.words[used:]
+        inner = tables().get(keyword.block, {})
+        swallowed = next((word for word in rest if word in table or word in inner), "")
+        if swallowed:
+            message = f"{shown(swallowed)} stands on the line of {keyword.name}: keepalived ignores it"
+            self.note(complaints.SWALLOWED, node, message, "write each keyword on a line of its own", used)
+        else:
+            message = f"keepalived ignores what stands behind {shown(node.words[used - 1])}"
+            self.note(complaints.TOO_MANY, node, message, f"remove {shown(' '.join(rest))}", used)
+
+    def match(self, node: Node, arguments: tuple[Argument, ...], at: int, name: str) -> tuple[bool, int]:
+        """Whether the words from `at` on fit, and how many words of the statement were used up."""
+        words, sound = node.words, True
+        for index, argument in enumerate(arguments):
+            if at >= len(words):
+                break
+            if argument.many:
+                for position in range(at, len(words)):
+                    sound = self._fits(node, argument, position, name) and sound
+                return sound, len(words)
+            later = arguments[index + 1 :]
+            if argument.optional and argument.check(words[at]) and any(not more.check(words[at]) for more in later):
+                continue
+            sound = self._fits(node, argument, at, name) and sound
+            at += 1
+        return sound, at
+
+    def _fits(self, node: Node, argument: Argument, at: int, name: str) -> bool:
+        wrong = argument.check(node.words[at])
+        if wrong:
+            code = complaints.RANGE if wrong.startswith(("is out of range", "is negative")) else complaints.INVALID
+            self.note(code, node, f"{name}: {shown(node.words[at])} {wrong}", word=at)
+        return not wrong
+
+    def listed(self, node: Node, kind: Listed, block: str) -> None:
+        """A line of a listing block: what comes first, then options in any order."""
+        if kind.free:
+            return
+        words = node.words
+        if words[0] in kind.instead:
+            _, at = self.match(node, kind.instead[words[0]], 1, words[0])
+        else:
+            _, at = self.match(node, kind.first, 0, block)
+        while at < len(words):
+            option = kind.options.get(words[at])
+            if option is None:
+                self._unknown_option(node, kind, block, at)
+                return
+            least = sum(not argument.optional for argument in option)
+            if len(words) - at - 1 < least:
+                message = f"{words[at]} needs {least} word{'s' * (least > 1)} behind it: keepalived ends here"
+                self.note(complaints.MISSING, node, message, word=at)
+                return
+            _, at = self.match(node, option, at + 1, words[at])
+
+    def _unknown_option(self, node: Node, kind: Listed, block: str, at: int) -> None:
+        word = node.words[at]
+        near = difflib.get_close_matches(word, kind.options, 1, 0.7)
+        hint = f"did you mean {near[0]}?" if near else "write one entry a line"
+        self.note(complaints.TOO_MANY, node, f"{block}: keepalived does not understand {shown(word)} here", hint, at)

@@ -1,0 +1,126 @@
+"""Where included files come from: a port, the disk, a dictionary, and nowhere."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from posixpath import dirname, join, normpath
+from typing import Protocol
+
+MOST_FILES = 1_000  # that one pattern may match
+_BRACES = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a file cannot be read, as the second half of a sentence."""
+
+    reason: str
+
+
+class Files(Protocol):
+    """Reads what `include` names."""
+
+    def match(self, pattern: str, folder: str) -> Sequence[str]:
+        """The names of the files that `pattern` matches, sorted; relative patterns count from `folder`."""
+
+    def read(self, name: str, most: int) -> bytes | Refusal:
+        """All bytes of a file that `match` returned, if they are `most` at most."""
+
+
+class Nowhere:
+    """Follows no include at all: for text that came from elsewhere."""
+
+    def match(self, pattern: str, folder: str) -> Sequence[str]:
+        """Nothing matches."""
+        return ()
+
+    def read(self, name: str, most: int) -> bytes | Refusal:
+        """Nothing is read."""
+        return Refusal("is not read here")
+
+
+class InMemory:
+    """Files by name; for tests, and for bundles that were not written yet."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = {normpath(name): content for name, content in files.items()}
+
+    def match(self, pattern: str, folder: str) -> Sequence[str]:
+        """By whole path, with `*`, `?`, `[…]` and braces; `*` does not cross a slash."""
+        wanted = [normpath(join(folder, one)) for one in braces(pattern)]
+        return sorted(
+            name
+            for name in self._files
+            if any(name.count("/") == one.count("/") and fnmatchcase(name, one) for one in wanted)
+        )[:MOST_FILES]
+
+    def read(self, name: str, most: int) -> bytes | Refusal:
+        """The content under that name."""
+        content = self._files.get(normpath(name))
+        if content is None:
+            return Refusal("is not there")
+        return content if len(content) <= most else Refusal(f"is larger than {most} bytes")
+
+
+class OnDisk:
+    """The files of this machine, with the checks that keepalived makes: regular, and not executable."""
+
+    def match(self, pattern: str, folder: str) -> Sequence[str]:
+        """As glob(3) matches, braces included."""
+        found: list[str] = []
+        for one in braces(pattern):
+            matched = glob.glob(join(folder, one)) if glob.has_magic(one) else _existing(join(folder, one))
+            found += [name for name in sorted(matched) if name not in found]
+            if len(found) > MOST_FILES:
+                break
+        return found[:MOST_FILES]
+
+    def read(self, name: str, most: int) -> bytes | Refusal:
+        """Never blocks on a pipe or a device: what is not a regular file is refused before it is opened for reading."""
+        try:
+            number = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            return Refusal(f"cannot be opened ({getattr(error, 'strerror', None) or error})")
+        with os.fdopen(number, "rb") as file:
+            mode = os.fstat(number).st_mode
+            if stat.S_ISDIR(mode):
+                return Refusal("is a folder")
+            if not stat.S_ISREG(mode):
+                return Refusal("is not a regular file")
+            if mode & 0o111:
+                return Refusal("is executable, and keepalived reads no executable files")
+            try:
+                content = file.read(most + 1)
+            except OSError as error:
+                return Refusal(f"cannot be read ({error.strerror})")
+        return content if len(content) <= most else Refusal(f"is larger than {most} bytes")
+
+
+def _existing(name: str) -> list[str]:
+    return [name] if os.path.lexists(name) and "\0" not in name else []
+
+
+def braces(pattern: str) -> list[str]:
+    """`a{b,c}` as ab and ac, nested ones from the inside; no more than `MOST_FILES`."""
+    done: list[str] = []
+    waiting = [pattern]
+    while waiting and len(done) + len(waiting) <= MOST_FILES:
+        one = waiting.pop()
+        inner = _BRACES.search(one)
+        if inner is None:
+            done.append(one)
+        else:
+            parts = inner[1].split(",")
+            waiting += [one[: inner.start()] + part + one[inner.end() :] for part in reversed(parts)]
+    return done
+
+
+def folder_of(name: str) -> str:
+    """The folder that relative includes of the file `name` count from."""
+    return dirname(name)

@@ -1,0 +1,189 @@
+"""Builds the tree of a configuration from its statements, with keepalived's own idea of what opens and closes what."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import complaints
+from .check import Checker
+from .complaints import Complaints, shown
+from .files import Files, Nowhere, OnDisk, Refusal
+from .keywords import OLDEST, Keyword, Listed, Table, tables
+from .source import Source, decode
+from .statements import MOST_BYTES, Statement, Statements
+from .tree import Configuration, Node
+
+
+def parse(
+    text: str | bytes,
+    name: str = "keepalived.conf",
+    *,
+    files: Files | None = None,
+    config_id: str = "",
+    version: tuple[int, ...] = OLDEST,
+) -> Configuration:
+    """What keepalived of `version` understands of `text` on the host `config_id`; raises nothing, whatever the text.
+
+    `name` is how findings call the file, and where relative includes count from. Includes are read through `files`;
+    without it none is followed. With no `config_id`, lines for some host (`@host`) are left out, those for all hosts
+    but one (`@^host`) count.
+    """
+    source = Source(name, decode(text) if isinstance(text, bytes) else text)
+    notes = Complaints()
+    into = Configuration(root=Node((), source, 1), findings=notes.found)
+    statements = Statements(files or Nowhere(), config_id, into, notes)
+    builder = _Builder(into.root, Checker(notes, version), notes)
+    for statement in statements.read(source):
+        builder.take(statement)
+    builder.finish(source)
+    return into
+
+
+def load(path: str | Path, *, config_id: str = "", version: tuple[int, ...] = OLDEST) -> Configuration:
+    """`parse` of a file on disk and of all that it includes; a file that cannot be read is a finding, not an error."""
+    name = os.fspath(path)
+    content = OnDisk().read(name, MOST_BYTES)
+    if isinstance(content, Refusal):
+        notes = Complaints()
+        source = Source(name, "")
+        notes.add(complaints.UNREADABLE, source, 1, 1, f"{shown(name)} {content.reason}")
+        return Configuration(root=Node((), source, 1), findings=notes.found, complete=False)
+    return parse(content, name, files=OnDisk(), config_id=config_id, version=version)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A block that is open."""
+
+    node: Node
+    name: str
+    table: Table
+    listed: Listed | None
+    waiting: bool  # for its opening brace
+    seen: dict[str, Node] = field(default_factory=dict)
+
+
+class _Builder:
+    def __init__(self, root: Node, checker: Checker, notes: Complaints) -> None:
+        self._tables = tables()
+        self._checker = checker
+        self._notes = notes
+        self._top = _Frame(root, "root", self._tables["root"], None, False)
+        self._frames = [self._top]
+        self._skip = 0  # how many blocks deep in what is left out; -1: waiting for its opening brace
+        self._open: list[Node] = []  # every brace that is open, to name those that nothing closes
+
+    def take(self, statement: Statement) -> None:
+        """One statement, or one brace."""
+        words = statement[0]
+        first = words[0]
+        if self._skip and self._skipped(first):
+            return
+        frame = self._top
+        if first == "{" or first == "}":
+            if self._brace(statement, frame):
+                return
+        elif frame.waiting:
+            frame.waiting = False
+            node = Node(words, statement[3], statement[1], statement[2], statement[4])
+            self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
+        if frame.listed is not None:
+            node = Node(words, statement[3], statement[1], statement[2], statement[4])
+            frame.node.children.append(node)
+            self._checker.listed(node, frame.listed, frame.name)
+        else:
+            self._keyword(statement, frame)
+
+    def _skipped(self, first: str) -> bool:
+        if self._skip < 0:
+            self._skip = 1 if first == "{" else 0
+            return self._skip == 1
+        self._skip += (first == "{") - (first == "}")
+        return True
+
+    def _brace(self, statement: Statement, frame: _Frame) -> bool:
+        """Whether a brace was all that it took; else it is a line of a list, or stray."""
+        words, line, start, source, origin = statement
+        if words[0] == "{":
+            self._open.append(Node(words, source, line, start, origin))
+            if frame.waiting:
+                frame.waiting = False
+                return True
+            if frame.listed is None:
+                node = Node(words, source, line, start, origin)
+                self._checker.note(complaints.STRAY_OPEN, node, "this { belongs to no block: keepalived ignores it")
+                return True
+            return False
+        if self._open:
+            self._open.pop()
+        if len(self._frames) == 1:
+            node = Node(words, source, line, start, origin)
+            message = "this } closes nothing: no block is open here"
+            self._checker.note(complaints.STRAY_CLOSE, node, message, "remove it, or the } too many before it")
+            return True
+        if frame.waiting and frame.listed is None:
+            node = Node(words, source, line, start, origin)
+            self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
+        self._close(statement)
+        return True
+
+    def _keyword(self, statement: Statement, frame: _Frame) -> None:
+        words, line, start, source, origin = statement
+        name = words[0]
+        keyword = frame.table.get(name)
+        node = Node(words, source, line, start, origin, keyword)
+        if keyword is None:
+            self._checker.unknown(node, frame.table, frame.name)
+            return
+        self._checker.statement(node, keyword, frame.table)
+        if keyword.repeat != "many" or keyword.named:
+            self._repeated(node, keyword, frame)
+            if self._skip:
+                return
+        frame.node.children.append(node)
+        if keyword.block or keyword.listed is not None:
+            table = self._tables.get(keyword.block, {})
+            self._top = _Frame(node, name, table, keyword.listed, True)
+            self._frames.append(self._top)
+
+    def _repeated(self, node: Node, keyword: Keyword, frame: _Frame) -> None:
+        """A second statement of a kind that counts once; a second block of one name is left out, as keepalived does."""
+        key = keyword.name if not keyword.named else f"{keyword.name} {node.arg()}"
+        if keyword.named and len(node.words) < 2:
+            self._skip = -1
+            return
+        before = frame.seen.setdefault(key, node)
+        if before is node or (not keyword.arguments and not keyword.block and keyword.listed is None):
+            return
+        where = f"{before.source.name}:{before.line}" if before.source is not node.source else f"line {before.line}"
+        if keyword.named:
+            message = f"{keyword.name} {shown(node.arg())} is defined already, at {where}"
+            self._checker.note(complaints.TWICE, node, message, "give it another name, or remove one of the two", 1)
+            self._skip = -1
+        elif keyword.repeat == "first":
+            message = f"{keyword.name} is given already, at {where}: keepalived ignores this one"
+            self._checker.note(complaints.REPEATED, node, message, "remove one of the two")
+        else:
+            frame.seen[key] = node
+            message = f"{keyword.name} is given already, at {where}: this one replaces it"
+            self._checker.note(complaints.REPEATED, node, message, "remove one of the two")
+
+    def _close(self, statement: Statement) -> None:
+        frame = self._frames.pop()
+        self._top = self._frames[-1]
+        if frame.listed is not None:
+            return
+        for name, keyword in frame.table.items():
+            if keyword.need and name not in frame.seen and not frame.node.has(name):
+                node = Node(statement[0], statement[3], statement[1], statement[2], statement[4])
+                message = f"{' '.join(frame.node.words)} has no {name}: keepalived leaves it out"
+                self._checker.note(complaints.NEEDED, node, message, f"add {name}")
+
+    def finish(self, source: Source) -> None:
+        """Blocks that are open at the end."""
+        for frame in self._frames[1:]:
+            head = frame.node
+            message = f"{shown(' '.join(head.words))} is not closed: what follows it is read as a part of it"
+            self._checker.note(complaints.UNCLOSED, head, message, "add the missing }")

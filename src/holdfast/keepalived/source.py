@@ -1,0 +1,56 @@
+"""One file's text as it stands: bytes that are not UTF-8 survive, and every place in it can be found again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from holdfast.findings import Location
+
+BLANKS = " \t\r\v\f"
+BOM = "\ufeff"
+_WORD = re.compile(r'"[^"\n]*"|"|[^ \t\n\r\v\f"]+')
+
+
+def decode(data: bytes) -> str:
+    """UTF-8, and each byte that is none as one lone surrogate, so that `encode` gives back the same bytes."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """The bytes that `decode` read; lone surrogates that no file can hold are written as UTF-8 would write them."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def width(text: str) -> int:
+    """How many bytes keepalived sees of `text`."""
+    return len(text) if text.isascii() else len(encode(text))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was read: its name as keepalived would print it, and all its text."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Split at line feeds alone, as keepalived does; a final line feed leaves an empty last line."""
+        return self.text.split("\n")
+
+    def line(self, number: int) -> str:
+        """The text of line `number`, counted from 1, without its end; empty where the file has no such line."""
+        return self.lines[number - 1].rstrip("\r") if 0 < number <= len(self.lines) else ""
+
+    def location(self, line: int, column: int = 1, field: str = "") -> Location:
+        """A place in this file; line and column count from 1."""
+        return Location(file=self.name, line=max(line, 1), column=max(column, 1), field=field)
+
+    def columns(self, line: int, start: int) -> list[tuple[int, int]]:
+        """First and last column, from 1, of each word that stands in `line` from offset `start` (from 0) on."""
+        return [(found.start() + 1, found.end()) for found in _WORD.finditer(self.line(line), start)]

@@ -1,0 +1,373 @@
+"""Reads files line by line as keepalived 2.2 and 2.3 do, and hands out statements: words, and single braces.
+
+What happens to a line, in keepalived's own order: the comment goes; `@` drops it or not; `$NAME=` defines a variable;
+`~SEQ` and `~LST` multiply it; variables are replaced; `include` reads a file; braces split what is left. Whatever is
+odd on the way is noted and reading goes on. Time and memory are bounded, whatever the input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from typing import TypeAlias
+
+from . import complaints
+from .complaints import Complaints, shown
+from .files import Files, Refusal, folder_of
+from .sequences import Sequence, brackets, sequence
+from .source import BOM, Source, decode, width
+from .tree import Configuration, Origin
+from .variables import DEFINITION, Variable, Variables
+
+MOST_BYTES = 50_000_000  # of all files together
+MOST_EXPANDED = 300_000  # lines that come out of variables and sequences
+DEEPEST = 32  # includes, or variables within variables
+LONGEST_LINE = 1_023  # bytes; keepalived's buffer holds one more
+
+# Words, line, offset in that line, file, and where the text came from if it was not this line.
+Statement: TypeAlias = tuple[tuple[str, ...], int, int, Source, Origin | None]
+
+OPEN, CLOSE = ("{",), ("}",)
+# What makes a line more than plain words: everything else takes the short way.
+_ODD = re.compile(r'["!#\\$@~{}]|[^ -~\t]')
+_PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
+_MARK = re.compile(r'[!#"]|\\.?')
+_BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
+_INCLUDE = re.compile(r"include[rmwba]?[ \t\r\v\f]+")
+_UNDEFINED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\s]*\}")
+_ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]")
+
+
+class Statements:
+    """One reading of a file and all that it includes."""
+
+    def __init__(self, files: Files, config_id: str, into: Configuration, notes: Complaints) -> None:
+        self._files = files
+        self._id = config_id
+        self._into = into
+        self._notes = notes
+        self._variables = Variables(config_id)
+        self._defining: Variable | None = None
+        self._including: list[str] = []
+        self._bytes = self._expanded = self._depth = 0
+
+    def read(self, source: Source) -> Iterator[Statement]:
+        """All statements of `source`, and of what it includes."""
+        self._into.sources.setdefault(source.name, source)
+        self._bytes += width(source.text)
+        if self._bytes > MOST_BYTES:
+            self._into.complete = False
+            message = f"the files are larger than {MOST_BYTES} bytes together; from here on nothing is read"
+            self._note(complaints.TOO_LARGE, source, 1, message)
+            return
+        self._including.append(source.name)
+        yield from self._lines(source)
+        self._including.pop()
+
+    def _note(
+        self, code: complaints.Code, source: Source, line: int, message: str, hint: str = "", at: int = -1
+    ) -> None:
+        if at < 0:
+            text = source.line(line)
+            at = len(text) - len(text.lstrip())
+        self._notes.add(code, source, line, at + 1, message, hint)
+
+    def _lines(self, source: Source) -> Iterator[Statement]:
+        odd = _ODD.search
+        for number, raw in enumerate(source.lines, 1):
+            text = raw.strip(" \t\r")
+            if not text:
+                if self._defining is not None and not raw.strip("\r"):
+                    self._defining = None
+                continue
+            if self._defining is None and len(raw) <= LONGEST_LINE and text[0] != "i":
+                if text == "}":
+                    yield CLOSE, number, raw.index("}"), source, None
+                    continue
+                mark = odd(text)
+                if mark is None:
+                    yield tuple(text.split()), number, 0, source, None
+                    continue
+                if mark.start() == len(text) - 1 and text[-1] == "{" and len(text) > 1:
+                    yield tuple(text[:-1].split()), number, 0, source, None
+                    yield OPEN, number, raw.rindex("{"), source, None
+                    continue
+            yield from self._line(raw, number, source)
+
+    def _line(self, raw: str, number: int, source: Source) -> Iterator[Statement]:
+        """One line of a file that is more than words."""
+        raw = raw.rstrip("\r")
+        start = 0
+        if number == 1 and raw.startswith(BOM):
+            hint = "save the file as UTF-8 without a byte order mark (BOM)"
+            message = "the file begins with a byte order mark, which keepalived takes for a part of the first keyword"
+            self._note(complaints.BOM_FOUND, source, 1, message, hint, 0)
+        if "\0" in raw:
+            self._note(
+                complaints.BINARY,
+                source,
+                number,
+                "a NUL byte: keepalived ignores the rest of the line",
+                at=raw.index("\0"),
+            )
+            raw = raw[: raw.index("\0")]
+        for piece in self._pieces(raw, number, source):
+            text, begin = self._plain(piece, number, source, start)
+            start += len(piece)
+            if not text:
+                continue
+            if self._defining is not None:
+                self._define(text, number)
+            else:
+                yield from self._process(text, number, begin, source, None)
+
+    def _pieces(self, raw: str, number: int, source: Source) -> list[str]:
+        """`raw` as keepalived's buffer takes it in: too long a line is read in pieces, each as a line of its own."""
+        if len(raw) <= LONGEST_LINE // 4 or width(raw) <= LONGEST_LINE:
+            return [raw]
+        message = (
+            f"the line is longer than {LONGEST_LINE} bytes: keepalived reads it in pieces, each as a line of its own"
+        )
+        self._note(complaints.LONG, source, number, message, "write it on several lines, or shorten it")
+        data = raw.encode("utf-8", "surrogatepass") if not raw.isascii() else raw.encode("ascii")
+        return [decode(data[at : at + LONGEST_LINE]) for at in range(0, len(data), LONGEST_LINE)]
+
+    def _plain(self, raw: str, number: int, source: Source, offset: int) -> tuple[str, int]:
+        """`raw` without its comment and outer blanks, and the offset where that begins."""
+        stripped = raw.lstrip(" \t")
+        begin = offset + len(raw) - len(stripped)
+        text, quoted, continued = uncommented(stripped)
+        if quoted:
+            at = offset + raw.find('"')
+            self._note(complaints.QUOTE, source, number, "a quote is not closed on its line", 'add the missing "', at)
+        if len(text) < len(stripped) and text and stripped.startswith(text) and stripped[len(text)] in "!#":
+            message = f"a comment begins inside a word: only {shown(text.split()[-1])} is left of it"
+            self._note(
+                complaints.GLUED,
+                source,
+                number,
+                message,
+                'put the word in "quotes", or a blank before the comment',
+                begin + len(text),
+            )
+        return text.rstrip(" \t") + ("\\" if continued else ""), begin
+
+    def _define(self, text: str, number: int) -> None:
+        """One more line of a variable of several lines."""
+        variable = self._defining
+        if variable is None:
+            return
+        if text.endswith("\\"):
+            text = text[:-1].rstrip(" \t")
+        else:
+            self._defining = None
+        if text:
+            variable.body.append((text, number))
+
+    def _process(self, text: str, number: int, at: int, source: Source, origin: Origin | None) -> Iterator[Statement]:
+        """One line, from a file or from a variable: everything but its comment is still to be done."""
+        while text:
+            kept = self._condition(text, number, at, source)
+            at, text = at + len(text) - len(kept), kept
+            if not text:
+                return
+            if text[0] == "$" and DEFINITION.match(text):
+                begun = self._variables.begin(text, source, origin.line if origin else number)
+                self._defining = begun if begun and begun.multiline and origin is None else None
+                return
+            if text[0] == "~" and text.startswith(("~SEQ", "~LST")):
+                yield from self._sequence(text, number, at, source)
+                return
+            if "$" in text and text[0] != "~":
+                replaced = self._variables.replace(text, folder_of(source.name))
+                self._check_replaced(replaced.grew, replaced.random, number, at, source)
+                if replaced.text != text or replaced.rest is not None:
+                    text, _, _ = uncommented(replaced.text.strip(" \t"))
+                    text, origin = text.rstrip(" \t"), replaced.origin or origin
+                    if replaced.rest is not None:
+                        yield from self._body(text, replaced.rest, number, at, source)
+                        return
+                    if text[:1] in ("@", "~") or DEFINITION.match(text):
+                        continue
+            if text[:1] == "i" and (include := _INCLUDE.match(text)):
+                yield from self._include(text[include.end() :].strip(" \t"), number, at, source)
+                return
+            text, at = yield from self._first(text, number, at, source, origin)
+
+    def _condition(self, text: str, number: int, at: int, source: Source) -> str:
+        """What is left behind `@host` and `@^host`: empty where the line is not for this host."""
+        if text[:1] != "@":
+            return text
+        end = min((at for at in (text.find(" "), text.find("\t")) if at >= 0), default=len(text))
+        negated = text.startswith("@^")
+        host = text[2 if negated else 1 : end]
+        self._into.conditions.add(host)
+        if end == len(text):
+            message = f"nothing stands behind the condition {shown(text)}: keepalived ignores the line"
+            self._note(complaints.CONDITION, source, number, message, at=at)
+            return ""
+        meant = bool(self._id) and host == self._id
+        return "" if meant == negated else text[end:].lstrip(" \t")
+
+    def _check_replaced(self, grew: bool, random: bool, number: int, at: int, source: Source) -> None:
+        if grew:
+            message = "the variables of this line grow without an end, or beyond the longest line"
+            self._note(complaints.EXPLOSION, source, number, message, "does a variable contain itself?", at)
+        if random:
+            message = "${_RANDOM} has another value at each start; the lowest is assumed here"
+            self._note(complaints.RANDOM, source, number, message, at=at)
+
+    def _body(self, first: str, variable: Variable, number: int, at: int, source: Source) -> Iterator[Statement]:
+        """The lines of a variable of several; its first one may stand behind other words."""
+        lines: list[tuple[str, Origin | None]] = [(first, variable.origin())]
+        lines += [(text, variable.origin(index)) for index, (text, _) in enumerate(variable.body) if index]
+        yield from self._repeat(lines, number, at, source)
+
+    def _repeat(
+        self, lines: list[tuple[str, Origin | None]], number: int, at: int, source: Source
+    ) -> Iterator[Statement]:
+        self._depth += 1
+        for text, origin in lines:
+            self._expanded += 1
+            if self._depth > DEEPEST or self._expanded > MOST_EXPANDED:
+                self._into.complete = False
+                limit = f"{MOST_EXPANDED} lines" if self._depth <= DEEPEST else f"{DEEPEST} levels"
+                message = f"variables and sequences make more than {limit}; the rest is not read"
+                self._note(complaints.EXPLOSION, source, number, message, at=at)
+                break
+            yield from self._process(text, number, at, source, origin)
+        self._depth -= 1
+
+    def _sequence(self, text: str, number: int, at: int, source: Source) -> Iterator[Statement]:
+        numbers = brackets(text)
+        if "$" in numbers:
+            numbers = self._variables.replace(numbers, "").text
+        made = sequence(text, numbers)
+        if not isinstance(made, Sequence):
+            self._note(complaints.SEQUENCE, source, number, f"{shown(text)} {made}", at=at)
+            return
+        origin = Origin(", ".join(made.names), source, number)
+        for values in made:
+            for name, value in zip(made.names, values, strict=True):
+                self._variables.set(name, value, source, number)
+            yield from self._repeat([(made.text, origin)], number, at, source)
+            if self._expanded > MOST_EXPANDED:
+                return
+
+    def _include(self, pattern: str, number: int, at: int, source: Source) -> Iterator[Statement]:
+        names = self._files.match(pattern, folder_of(source.name))
+        if not names:
+            self._into.complete = False
+            hint = "write the name of a file that exists; a missing file is no error to keepalived"
+            if '"' in pattern or "'" in pattern:
+                hint = "write the name without quotes: keepalived takes them for a part of it"
+            self._note(complaints.NO_MATCH, source, number, f"no file matches {shown(pattern)}", hint, at)
+        for name in names:
+            if name in self._including or len(self._including) >= DEEPEST:
+                self._into.complete = False
+                message = f"{shown(name)} is being read already: keepalived would include it for ever"
+                self._note(complaints.LOOP, source, number, message, "remove one of the includes", at)
+                continue
+            content = self._files.read(name, MOST_BYTES - self._bytes)
+            if isinstance(content, Refusal):
+                self._into.complete = False
+                self._note(complaints.UNREADABLE, source, number, f"{shown(name)} {content.reason}", at=at)
+            else:
+                yield from self.read(Source(name, decode(content)))
+
+    def _first(
+        self, text: str, number: int, at: int, source: Source, origin: Origin | None
+    ) -> Generator[Statement, None, tuple[str, int]]:
+        """Hand out the statement or the brace that `text` begins with; returns what is left, and where it begins."""
+        brace = next((found for found in _BRACE.finditer(text) if found[0] in "{}"), None)
+        if brace is not None and brace.start() == 0:
+            yield (OPEN if text[0] == "{" else CLOSE), number, at, source, origin
+            rest = text[1:]
+        else:
+            end = len(text) if brace is None else brace.start()
+            words = self._words(text[:end], number, at, source, origin)
+            if words:
+                yield words, number, at, source, origin
+            rest = text[end:]
+        left = rest.lstrip(" \t")
+        return left.rstrip(" \t"), at + len(text) - len(left)
+
+    def _words(self, text: str, number: int, at: int, source: Source, origin: Origin | None) -> tuple[str, ...]:
+        if _ODD_BLANK.search(text):
+            message = "a blank that is none to keepalived (a no-break space, say) is a part of the word beside it"
+            found = _ODD_BLANK.search(text)
+            self._note(
+                complaints.ODD_BLANK,
+                source,
+                number,
+                message,
+                "type a plain space instead",
+                at + (found.start() if found else 0),
+            )
+        if origin is None and (unknown := _UNDEFINED.search(text)):
+            message = f"{unknown[0]} is not defined: keepalived leaves it as it stands"
+            self._note(complaints.UNDEFINED, source, number, message, at=at + unknown.start())
+        if text.endswith("\\"):
+            message = "the backslash becomes a part of the last word: only the lines of a variable can be continued"
+            self._note(
+                complaints.CONTINUED, source, number, message, "write the statement on one line", at + len(text) - 1
+            )
+        if '"' not in text:
+            return tuple(text.split()) if text.isascii() else tuple(re.split(r"[ \t\r\v\f]+", text.strip(" \t\r\v\f")))
+        return self._quoted(text, number, at, source)
+
+    def _quoted(self, text: str, number: int, at: int, source: Source) -> tuple[str, ...]:
+        """As keepalived splits a line with quotes: a quote ends the word before it, and blanks end none inside."""
+        words: list[str] = []
+        end = 0
+        for found in _PIECE.finditer(text):
+            if found[0] == '"':
+                self._note(
+                    complaints.QUOTE,
+                    source,
+                    number,
+                    "a quote is not closed on its line",
+                    'add the missing "',
+                    at + found.start(),
+                )
+                break
+            if found.start() == end and end and not self._is_script(words):
+                message = (
+                    f"the quote splits this into two words, {shown(words[-1])} and {shown(found[1] or found[2] or '')}"
+                )
+                self._note(
+                    complaints.SPLIT, source, number, message, "put the whole word in quotes", at + found.start()
+                )
+            words.append(found[2] if found[1] is None else found[1])
+            end = found.end()
+        return tuple(words)
+
+    @staticmethod
+    def _is_script(words: list[str]) -> bool:
+        """Commands are split again, as a shell would, so a quote inside their words is meant."""
+        return bool(words) and words[0].startswith(("script", "notify", "misc_path", "quorum_", "startup", "shutdown"))
+
+
+def uncommented(text: str) -> tuple[str, bool, bool]:
+    """`text` without its comment; whether a quote stays open; whether a backslash ends it (which is taken off)."""
+    if not _MARK.search(text):
+        return text, False, False
+    kept: list[str] = []
+    quoted, skip, position = False, -1, 0
+    length = 0
+    for mark in _MARK.finditer(text):
+        sign = mark[0]
+        kept.append(text[position : mark.start()])
+        length += mark.start() - position
+        position = mark.end()
+        if sign == "\\":
+            return "".join(kept)[: skip if skip >= 0 else None].rstrip(" \t"), quoted, True
+        if sign == '"':
+            quoted = quoted if skip >= 0 else not quoted
+        elif sign in "!#" and not quoted and skip < 0:
+            skip = length
+        escaped = len(sign) == 2 and sign[1] in "!#" and not quoted
+        kept.append(sign[1] if escaped else sign)
+        length += len(kept[-1])
+    whole = "".join(kept) + text[position:]
+    return (whole if skip < 0 else whole[:skip]), quoted, False

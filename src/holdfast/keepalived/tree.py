@@ -1,0 +1,122 @@
+"""What keepalived understands of a configuration: blocks and statements, each with the places that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from holdfast.findings import Finding, Location
+
+from .keywords import Keyword
+from .source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the text of a statement stands that came out of a variable, a ~SEQ or a ~LST; `name` is the variable's."""
+
+    name: str
+    source: Source
+    line: int
+
+    @property
+    def location(self) -> Location:
+        """The place of the text itself; where it was used is the node's own place."""
+        text = self.source.line(self.line)
+        return self.source.location(self.line, len(text) - len(text.lstrip()) + 1)
+
+
+class Node:
+    """A statement or a block: its words without quotes, and what stands between its braces."""
+
+    __slots__ = ("children", "keyword", "line", "origin", "source", "start", "words")
+
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        source: Source,
+        line: int,
+        start: int = 0,
+        origin: Origin | None = None,
+        keyword: Keyword | None = None,
+    ) -> None:
+        self.words = words
+        self.source = source
+        self.line = line  # from 1; where a variable is used, not where it is defined
+        self.start = start  # offset in that line, from 0, at which the statement begins
+        self.origin = origin
+        self.keyword = keyword  # its row of the tables; None for the lines of a listing block, and what is unknown
+        self.children: list[Node] = []
+
+    def __repr__(self) -> str:
+        return f"Node({' '.join(self.words)!r}, {self.source.name}:{self.line}, {len(self.children)} children)"
+
+    @property
+    def name(self) -> str:
+        """The keyword, or the first word of a listed line; empty for the root."""
+        return self.words[0] if self.words else ""
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        """The words behind the first."""
+        return self.words[1:]
+
+    def arg(self, index: int = 0, default: str = "") -> str:
+        """The word `index` places behind the keyword, or `default` where there is none."""
+        return self.words[index + 1] if index + 1 < len(self.words) else default
+
+    def all(self, *names: str) -> list[Node]:
+        """The children with one of these keywords, in the order of the file."""
+        return [child for child in self.children if child.words[0] in names]
+
+    def get(self, name: str) -> Node | None:
+        """The child that counts: where keepalived takes the first of several, the first, else the last."""
+        found = self.all(name)
+        if not found:
+            return None
+        keyword = found[0].keyword
+        return found[0] if keyword is not None and keyword.repeat == "first" else found[-1]
+
+    def value(self, name: str, default: str = "") -> str:
+        """The first argument of the child that counts, or `default` where the keyword is not there."""
+        found = self.get(name)
+        return found.arg(0, default) if found else default
+
+    def has(self, name: str) -> bool:
+        """Whether a child has this keyword."""
+        return any(child.words[0] == name for child in self.children)
+
+    def listed(self, *names: str) -> list[Node]:
+        """The lines of all listing blocks with one of these keywords."""
+        return [line for block in self.all(*names) for line in block.children]
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, in the order of the file; bounded by the depth of the tables."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def span(self, word: int = 0) -> tuple[int, int]:
+        """First and last column, from 1, of the word `word` in its line; of the whole use, if a variable was used."""
+        if self.origin is None:
+            columns = self.source.columns(self.line, self.start)
+            if word < len(columns):
+                return columns[word]
+        text = self.source.line(self.line)
+        begin = max(self.start, len(text) - len(text.lstrip()))
+        return begin + 1, max(len(text.rstrip()), begin + 1)
+
+    def location(self, word: int = 0) -> Location:
+        """Where the word `word` stands."""
+        return self.source.location(self.line, self.span(word)[0])
+
+
+@dataclass(slots=True)
+class Configuration:
+    """A whole configuration as one keepalived sees it; `root.children` are the blocks outside all others."""
+
+    root: Node
+    findings: list[Finding] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)  # every file that was read, by name
+    conditions: set[str] = field(default_factory=set)  # each X of `@X` and `@^X` that was met
+    complete: bool = True  # False: an include could not be followed, or a limit was reached

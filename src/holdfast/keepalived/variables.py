@@ -1,0 +1,104 @@
+"""Variables of keepalived.conf: definitions of one line and of many, and how their names are replaced in a line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .source import Source
+from .tree import Origin
+
+MOST_REPLACEMENTS = 1_000  # in one line; keepalived itself would turn for ever on `$A=${A}`
+LONGEST = 1_023  # bytes of a line once its variables are replaced; the same limit as for lines of a file
+DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*")
+_USE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)((?: +[0-9]+)*) *\}|([A-Za-z_][A-Za-z0-9_]*)(?=[ \t,)]|$))")
+
+
+@dataclass(slots=True)
+class Variable:
+    """`body` holds the lines of its value, each with the line of the file that it stands on."""
+
+    name: str
+    source: Source
+    line: int
+    body: list[tuple[str, int]] = field(default_factory=list)
+    multiline: bool = False
+    random: bool = False
+
+    def origin(self, index: int = 0) -> Origin:
+        """Where line `index` of the body stands."""
+        return Origin(self.name, self.source, self.body[index][1] if index < len(self.body) else self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A line with its variables replaced; `rest` is the variable of many lines whose first one ends it."""
+
+    text: str
+    origin: Origin | None
+    rest: Variable | None
+    random: bool
+    grew: bool  # whether a limit ended the replacing
+
+
+class Variables:
+    """The definitions so far; later ones replace earlier ones."""
+
+    def __init__(self, config_id: str) -> None:
+        self._known: dict[str, Variable] = {}
+        nowhere = Source("", "")
+        built_in = {"_INSTANCE": config_id, "_HASH": "#", "_BANG": "!", "_RANDOM": "0", "_PWD": ""}
+        for name, value in built_in.items():
+            self._known[name] = Variable(name, nowhere, 0, [(value, 0)], random=name == "_RANDOM")
+
+    def set(self, name: str, value: str, source: Source, line: int) -> None:
+        """Give a variable a value of one line."""
+        self._known[name] = Variable(name, source, line, [(value, line)])
+
+    def begin(self, text: str, source: Source, line: int) -> Variable | None:
+        """The variable that `text` defines, if it is a definition; one of many lines wants the next ones too."""
+        found = DEFINITION.match(text)
+        if found is None:
+            return None
+        value = text[found.end() :]
+        variable = Variable(found[1], source, line)
+        if value.endswith("\\"):
+            variable.multiline = True
+            value = value[:-1].rstrip(" \t")
+        if value or not variable.multiline:
+            variable.body.append((value, line))
+        self._known[variable.name] = variable
+        return variable
+
+    def replace(self, text: str, folder: str) -> Replaced:
+        """`text` with every variable in it replaced, and those in the values too, from the left."""
+        position, rest, origin, random = 0, None, None, False
+        for _ in range(MOST_REPLACEMENTS):
+            found = _USE.search(text, position)
+            if found is None:
+                return Replaced(text, origin, rest, random, False)
+            variable = self._usable(found, text)
+            if variable is None:
+                position = found.start() + 1
+                continue
+            value = variable.body[0][0] if variable.body else ""
+            if variable.name == "_PWD":
+                value = folder
+            elif variable.random:
+                random, value = True, (found[2] or " 0").split()[0]
+            origin = variable.origin() if variable.line else origin
+            rest = variable if variable.multiline else rest
+            text = text[: found.start()] + value + text[found.end() :]
+            position = found.start()
+            if len(text) > LONGEST:
+                break
+            if value.lstrip(" \t").startswith("~"):
+                return Replaced(text, origin, rest, random, False)
+        return Replaced(text[:LONGEST], origin, rest, random, True)
+
+    def _usable(self, found: re.Match[str], text: str) -> Variable | None:
+        """The variable meant; one of many lines must end its line, and only `_RANDOM` takes numbers."""
+        variable = self._known.get(found[1] or found[3])
+        if variable is None or (found[2] and not variable.random):
+            return None
+        return None if variable.multiline and found.end() < len(text) else variable
