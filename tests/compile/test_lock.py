@@ -165,3 +165,54 @@ def test_a_secret_never_shows_in_a_message(tmp_path: Path, value: str) -> None:
     assert finding.hint
     assert value.strip("'[]!") not in str(finding)
     assert "hunter2" not in str(finding)
+
+
+MARKED = """\
+holdfast: 1
+cluster: shop
+networks: {front: {cidr: 10.0.0.0/24}}
+nodes: {lb01: 10.0.0.5, lb02: 10.0.0.6, web01: 10.0.0.7}
+vrrp: {www: {addresses: [10.0.0.3], nodes: [lb01, lb02], vrid: 51}}
+virtual_servers:
+"""
+
+
+def marked(*entries: str) -> ClusterSpec:
+    """Virtual servers: `NAME=FIRST` takes ten ports, `NAME=mark N` has a mark of the operator's own."""
+    lines = []
+    for entry in entries:
+        name, _, what = entry.partition("=")
+        on = what.replace("mark ", "mark: ") if what.startswith("mark") else f"on: 'www:{what}-{int(what) + 9}'"
+        lines.append(f"  {name}: {{{on}, forward: dr, servers: ['web01'], check: {{ping: true}}}}\n")
+    return parse_spec(MARKED + "".join(lines)).spec
+
+
+def test_marks_are_chosen_once_and_never_twice() -> None:
+    first = complete_lock(marked("b=8000", "c=9000"), Lock(cluster="shop"))
+    later = complete_lock(marked("a=7000", "b=8000", "c=9000"), first)
+    assert {name: later.marks[name] for name in first.marks} == first.marks
+    assert len(set(later.marks.values())) == 3
+    assert complete_lock(marked("c=9000", "a=7000", "b=8000"), later) == later, "their order means nothing"
+    assert complete_lock(marked("a=7000"), later).marks == {"a": later.marks["a"]}, "what is gone is not kept"
+
+
+def test_marks_of_the_operators_own_are_left_alone() -> None:
+    chosen = complete_lock(marked("b=8000"), Lock(cluster="shop")).marks["b"]
+    beside = complete_lock(marked(f"a=mark {chosen}", "b=8000"), Lock(cluster="shop"))
+    assert beside.marks.keys() == {"b"}
+    assert beside.marks["b"] != chosen
+
+
+def test_a_lock_with_marks_is_read_as_it_was_written() -> None:
+    lock = complete_lock(marked("b=8000", "c=9000"), Lock(cluster="shop"))
+    assert lock.sync_id
+    assert parse_model(Lock, write_yaml(lock), "shop.lock")[0] == lock
+    assert complete_lock(marked("b=8000"), lock).sync_id == lock.sync_id
+
+
+def test_clusters_that_share_a_segment_tell_connections_under_their_own_numbers() -> None:
+    one, other = (
+        complete_lock(marked("b=8000").model_copy(update={"cluster": name}), Lock(cluster=name)).sync_id
+        for name in ("shop", "forum")
+    )
+    assert one != other
