@@ -62,6 +62,17 @@ def test_the_pool_in_the_documentation_is_one() -> None:
     assert pool.min_servers < len(pool.servers)
 
 
+def test_the_virtual_server_in_the_documentation_is_one() -> None:
+    (text,) = blocks("docs/how-to/describe-a-virtual-server.md", "yaml")
+    example = text_of(ROOT / "examples" / "lvs-dr-pair" / "cluster.yaml")
+    example = example[: example.index("virtual_servers:")].replace(
+        "web02: 10.0.0.8", "web02: 10.0.0.8\n  web03: 10.0.0.9"
+    )
+    loaded = parse_spec(f"{example}\n{text}", "cluster.yaml")
+    assert loaded.findings == ()
+    assert {server.weight for server in loaded.spec.virtual_servers["web"].servers} == {1, 2}
+
+
 def test_the_mail_in_the_documentation_is_one() -> None:
     (text,) = blocks("docs/how-to/get-mail.md", "yaml")
     loaded = parse_spec(f"{text_of(EXAMPLE)}\n{text}", "cluster.yaml")
