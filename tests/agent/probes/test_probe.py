@@ -119,6 +119,13 @@ def test_http_gives_up_in_time(probe: Path) -> None:
         ("script", "../x"),
         ("hook", "x", "g", "sleeping"),
         ("hook", "x", "g g", "active"),
+        ("hook", "x", "shop", "up"),
+        ("hook", "x", "shop", "gained", "rs01-80"),
+        ("hook", "x", "shop", "down", "../rs01"),
+        ("script", "x", "10.0.0.1"),
+        ("script", "x", "10.0.0.1", "0"),
+        ("script", "x", "web01", "80"),
+        ("script", "x", "10.0.0.1;id", "80"),
         ("left",),
         ("left", "../web"),
         ("left", "web", "announce"),
@@ -237,6 +244,23 @@ def test_a_hook_is_told_group_and_state(policied: Policied) -> None:
     policied.script('echo "$@ $HOLDFAST_GROUP $HOLDFAST_STATE"')
     assert run(policied.probe, "hook", "h", "web", "active").stdout == "first web active web active\n"
     assert run(policied.probe, "hook", "s", "web", "active").returncode == 2
+
+
+@needs_root
+def test_a_hook_is_told_which_server_of_which_virtual_server(policied: Policied) -> None:
+    policied.script('echo "$@ / $HOLDFAST_VIRTUAL_SERVER $HOLDFAST_SERVER $HOLDFAST_STATE"')
+    probe = policied.probe
+    assert run(probe, "hook", "h", "shop.v6", "lost").stdout == "first shop.v6 lost / shop.v6  lost\n"
+    told = run(probe, "hook", "h", "shop", "down", "10.0.0.21-80").stdout
+    assert told == "first shop down 10.0.0.21-80 / shop 10.0.0.21-80 down\n"
+
+
+@needs_root
+@pytest.mark.parametrize("address", ["10.0.0.21", "fd00::21"])
+def test_a_script_that_checks_a_server_is_told_which(policied: Policied, address: str) -> None:
+    policied.script('echo "$@ $HOLDFAST_ADDRESS $HOLDFAST_PORT"')
+    done = run(policied.probe, "script", "s", address, "8080")
+    assert done.stdout == f"first {address} 8080 {address} 8080\n"
 
 
 @needs_root

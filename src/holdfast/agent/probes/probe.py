@@ -127,9 +127,9 @@ def process(name: str) -> int:
 
 def script(name: str, address: str = "", port: str = "") -> int:
     """A script of the policy; where it checks a server it is given its address and port."""
-    if not address:
+    if not address and not port:
         return run(entry("scripts", name), [], {})
-    if not address.strip("0123456789abcdef:.") == "" or not is_number(port, 65_535):
+    if address.strip("0123456789abcdef:.") or not is_number(port, 65_535):
         raise MisuseError(f"{address!r} {port!r} is not an address and a port")
     return run(entry("scripts", name), [address, port], {"HOLDFAST_ADDRESS": address, "HOLDFAST_PORT": port})
 
