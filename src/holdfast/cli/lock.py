@@ -15,7 +15,7 @@ from .validate import AsJson, SpecPath
 
 
 def lock(spec: SpecPath, as_json: AsJson = False) -> None:
-    """Choose once what the spec leaves out (VRIDs, VRRPv2 secrets), and keep it in CLUSTER.lock beside the spec.
+    """Choose once what the spec leaves out (VRIDs, marks, secrets …), and keep it in CLUSTER.lock beside the spec.
 
     What was chosen before stays. Secrets go to CLUSTER.secrets, mode 0600: keep that file out of version control.
 
@@ -28,12 +28,17 @@ def lock(spec: SpecPath, as_json: AsJson = False) -> None:
     if secrets.vrrp:
         written.append(_write(secrets_path(spec, chosen.cluster), write_yaml(secrets), 0o600))
     if as_json:
-        print_json({"ok": True, "written": [str(path) for path in written], "vrids": chosen.vrids})
+        kept = {"vrids": chosen.vrids, "marks": chosen.marks, "sync_id": chosen.sync_id}
+        print_json({"ok": True, "written": [str(path) for path in written], **kept})
         return
     for path in written:
         stdout().print(f"[green]✓[/] {path}")
     for name, vrid in chosen.vrids.items():
         stdout().print(f"  {name}: VRID {vrid}")
+    for name, mark in chosen.marks.items():
+        stdout().print(f"  {name}: mark {mark}")
+    if chosen.sync_id:
+        stdout().print(f"  connections are told under the number {chosen.sync_id}")
 
 
 def _write(path: Path, text: str, mode: int) -> Path:
