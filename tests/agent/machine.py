@@ -58,7 +58,7 @@ class Machine:
         return ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", "--ipc", "--", *argv]
 
     def run(self, *argv: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(self.enter(argv), input=text, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(self.enter(argv), input=text, capture_output=True, text=True, timeout=200)
         assert not check or done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
         return done
 
@@ -132,7 +132,7 @@ def wait_until(condition: Any, limit_s: float = _LIMIT_S) -> None:
 
 
 @contextmanager
-def machine(folder: Path) -> Iterator[Machine]:
+def machine(folder: Path, up_within_s: float = _LIMIT_S) -> Iterator[Machine]:
     """Up, with an empty Holdfast; gone with everything in it afterwards."""
     places = {Path(PYTHON).parent, Path(__file__).resolve().parents[2], Path(sys.prefix), Path(sys.base_prefix)}
     device = os.stat("/").st_dev
@@ -148,7 +148,7 @@ def machine(folder: Path) -> Iterator[Machine]:
         assert child.stdout.readline().strip() == "ready", "the test's machine did not come up"
         children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
         made = Machine(int(children[0]))
-        wait_until(lambda: made.exists("/run/holdfast/supervisor.sock"))
+        wait_until(lambda: made.exists("/run/holdfast/supervisor.sock"), up_within_s)
         yield made
     finally:
         child.send_signal(signal.SIGKILL)  # --kill-child: process 1 goes with it, and everything in its namespace

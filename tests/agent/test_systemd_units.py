@@ -15,7 +15,7 @@ from holdfast.agent.systemd_units import NETWORK_UNIT, RECOVER_UNIT, unit_texts
 from holdfast.bundle import OWNERSHIP_LINE
 
 DAEMONS = [name for name in unit_texts() if name not in (NETWORK_UNIT, RECOVER_UNIT)]
-OF_PYTHON = ("holdfast-prober.service", RECOVER_UNIT)
+OF_PYTHON = ("holdfast-prober.service", NETWORK_UNIT, RECOVER_UNIT)
 GOLDEN = Path(__file__).parent / "units"
 
 

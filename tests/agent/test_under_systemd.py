@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.agent import bundles
 from tests.agent.machine import PYTHON, wait_until
 from tests.agent.systemd_machine import SystemdMachine, systemd_machine
 
@@ -429,3 +430,20 @@ def check_kills(node: SystemdMachine, lines: Any) -> None:
         ends.add(found["digest"] == now)
         now = found["digest"]
     assert ends == {True, False}, "the kills all came too early, or too late, to show anything"
+
+
+def test_a_real_server_has_its_addresses_and_its_route_again_after_a_reboot(node: SystemdMachine) -> None:
+    arp = {"net.ipv4.conf.all.arp_ignore": "1"}
+    wanted = bundles.bundle(bundles.sysctl(**arp), bundles.network("lo 10.9.7.3/32", gateway="10.9.0.254"))
+    committed(node.apply(wanted))
+    node.reboot()
+    assert node.property(unit("network"), "Result") == "success"
+    assert "10.9.7.3/32" in node.run("ip", "address", "show", "dev", "lo").stdout
+    assert "via 10.9.0.254" in node.run("ip", "route", "show", "default").stdout
+    assert node.sysctl("net.ipv4.conf.all.arp_ignore") == "1"
+    assert node.apply(wanted)["outcome"] == "unchanged"
+    node.run("ip", "route", "replace", "default", "via", "10.9.0.1", "dev", "eth0")  # as DHCP does
+    committed(node.agent("recover"))
+    committed(node.apply(Bundle(cluster="shop", node="lb01", services=(), files=())))
+    assert "10.9.7.3" not in node.run("ip", "address", "show", "dev", "lo").stdout
+    assert "via 10.9.0.1 " in node.run("ip", "route", "show", "default").stdout

@@ -153,26 +153,30 @@ ReadWritePaths={run} {log}/{name}{writes}
 WantedBy=multi-user.target
 """
 
-_NETWORK_UNIT = f"""\
-# {OWNERSHIP_LINE}: written by the agent, and again whenever it changes.
+_NETWORK_UNIT = """\
+# {ownership}: written by the agent, and again whenever it changes.
 [Unit]
-Description=Kernel settings and packet filter of Holdfast
+Description=Kernel modules and settings, addresses and packet filter of Holdfast
 Wants=network-online.target
 After=network-online.target nftables.service systemd-sysctl.service
-Before={" ".join(f"holdfast-{daemon.name}.service" for daemon in _DAEMONS)}
+Before=holdfast-nginx.service holdfast-haproxy.service holdfast-prober.service holdfast-keepalived.service
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'test ! -e {CONFIG_DIR}/sysctl/sysctl.conf || exec /usr/sbin/sysctl -q -p {CONFIG_DIR}/sysctl/sysctl.conf'
-ExecStart=/bin/sh -c 'test ! -e {CONFIG_DIR}/nftables/holdfast.nft || exec /usr/sbin/nft -f {CONFIG_DIR}/nftables/holdfast.nft'
-{_SANDBOX}RestrictRealtime=yes
-CapabilityBoundingSet=CAP_NET_ADMIN
+ExecStart=-{boot} modules
+ExecStart=/bin/sh -c 'test ! -e {config}/sysctl/sysctl.conf || exec /usr/sbin/sysctl -q -p {config}/sysctl/sysctl.conf'
+ExecStart=/bin/sh -c 'test ! -e {config}/nftables/holdfast.nft || exec /usr/sbin/nft -f {config}/nftables/holdfast.nft'
+ExecStart=/bin/sh -c 'test ! -e {config}/network/network.json || exec {boot} network'
+StateDirectory=holdfast
+UMask=0022
+{sandbox}RestrictRealtime=yes
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 
 [Install]
 WantedBy=multi-user.target
-"""  # noqa: E501 - a command of a unit stays on one line
+"""
 
 # Comes last: what it starts or tells to reload must not wait for it in turn. It is the agent itself, so it may write
 # what the agent writes, and nothing else.
@@ -202,19 +206,27 @@ ReadWritePaths=-{config} -{probes} /etc/systemd/system
 WantedBy=multi-user.target
 """
 # Those of the programs that it has validate. CAP_FOWNER: staged files of other users. CAP_NET_ADMIN: sysctls, nftables.
+# CAP_SYS_MODULE: modules of IPVS and of tunnels.
 # CAP_SYS_PTRACE: whose sockets are open, which the kernel else tells nobody of processes of another user.
-_AGENT_CAPABILITIES = f"{_PROXY_CAPABILITIES} CAP_FOWNER CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE"
+_AGENT_CAPABILITIES = f"{_PROXY_CAPABILITIES} CAP_FOWNER CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYS_MODULE"
 
 
 def unit_texts() -> Mapping[str, str]:
     """Every unit's text by its file name: the same on every node where Holdfast is installed in the same place."""
-    texts = {NETWORK_UNIT: _NETWORK_UNIT}
+    texts = {
+        NETWORK_UNIT: _NETWORK_UNIT.format(
+            ownership=OWNERSHIP_LINE,
+            boot=f"{_PYTHON} holdfast.agent.boot",
+            sandbox=_loading(_python_sandbox()),
+            config=CONFIG_DIR,
+        )
+    }
     others = " ".join([NETWORK_UNIT, *(f"holdfast-{daemon.name}.service" for daemon in _DAEMONS)])
     texts[RECOVER_UNIT] = _RECOVER_UNIT.format(
         ownership=OWNERSHIP_LINE,
         others=others,
         agent=f"{_PYTHON} holdfast.agent",
-        sandbox=_python_sandbox(),
+        sandbox=_loading(_python_sandbox()),
         capabilities=_AGENT_CAPABILITIES,
         config=CONFIG_DIR,
         probes=PROBE_DIR,
@@ -251,6 +263,12 @@ def _python_sandbox() -> str:
     sandbox = _SANDBOX.replace("ProtectHome=yes", "ProtectHome=read-only") if below("/home", "/root") else _SANDBOX
     # Without a private one, ProtectSystem=strict keeps the common /tmp read-only.
     return sandbox.replace("PrivateTmp=yes", "PrivateTmp=no") if below("/tmp", "/var/tmp") else sandbox
+
+
+def _loading(sandbox: str) -> str:
+    """The agent alone may load modules: those of its own list, see admission."""
+    allowed = sandbox.replace("ProtectKernelModules=yes", "ProtectKernelModules=no")
+    return f"{allowed}SystemCallFilter=@module\n"
 
 
 def _state_lines(name: str) -> str:

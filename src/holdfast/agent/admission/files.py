@@ -35,6 +35,9 @@ PATHS: dict[Service, re.Pattern[str]] = {
     Service.KEEPALIVED: re.compile(rf"{CONFIG_DIR}/keepalived/keepalived\.conf"),
 }
 _STATE_FILE = re.compile(rf"({HOLD_DIR}|{SERVICE_STATE_DIR}|{TRACK_DIR})/[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}")
+KERNEL_MODULES = re.compile(
+    r"ip_vs(_[a-z]{1,16})?|nf_conntrack|ipip|ip_tunnel|ip6_tunnel|ip_gre|ip6_gre|sit|fou6?|sctp|dummy"
+)
 WEIGHT_FILE = re.compile(rf"{WEIGHT_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}")
 _GROUPS = {Service.NGINX: ("root", "www-data"), Service.HAPROXY: ("root", "haproxy")}
 _JSON = (Service.NETWORK, Service.PROBER)
@@ -64,6 +67,10 @@ def check_files(bundle: Bundle, policy: Policy) -> list[Finding]:
         if not _STATE_FILE.fullmatch(path) and not WEIGHT_FILE.fullmatch(path):
             hint = f"they lie in {HOLD_DIR}, {SERVICE_STATE_DIR}, {TRACK_DIR} and {WEIGHT_DIR}"
             found.append(refuse("ADM106", "state files may not lie here", path, hint=hint))
+    for name in bundle.kernel_modules:
+        if not KERNEL_MODULES.fullmatch(name):
+            hint = "a bundle may ask for those of IPVS and of tunnels"
+            found.append(refuse("ADM111", f"the kernel module {shown(name)} may not be loaded", CONFIG_DIR, hint=hint))
     return found + _check_names(bundle, policy)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from holdfast.agent.host.port import Host
 from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError, MissingModule
 
-NAMES = re.compile(r"ip_vs(_[a-z]{1,16})?|nf_conntrack|ipip|ip6_tunnel|ip_gre|ip6_gre|fou6?|sit|sctp|ip_tunnel|dummy")
 _TOO_SMALL = "cloud"  # Debian's kernel for cloud machines leaves most of these modules out
 
 
