@@ -6,11 +6,11 @@ import difflib
 
 from . import complaints
 from .complaints import Code, Complaints, shown
-from .keywords import Argument, Keyword, Listed, Table, homes, tables
+from .keywords import OLDEST, Argument, Keyword, Listed, Table, homes, needs, tables
 from .tree import Node
+from .values import is_ip
 
 _MOST_SOUND = 4_096  # statements remembered of one keyword
-_LONGEST_LABEL = 15
 
 
 class Checker:
@@ -49,13 +49,20 @@ class Checker:
         if keyword.deprecated is not None:
             hint = f"write {keyword.deprecated} instead" if keyword.deprecated else "remove it"
             self.note(complaints.DEPRECATED, node, f"{keyword.name} is deprecated", hint)
+        if keyword.built:
+            message = f"{keyword.name} works only where keepalived is built with {keyword.built}, as Debian's is not"
+            self.note(complaints.NOT_BUILT, node, message)
         if keyword.since > self._version:
             since, version = (".".join(map(str, release)) for release in (keyword.since, self._version))
             self.note(
                 complaints.TOO_NEW, node, f"{keyword.name} came with keepalived {since}; {version} does not know it"
             )
-        elif self._arguments(node, keyword, table) and keyword.deprecated is None and len(keyword.sound) < _MOST_SOUND:
+        elif self._arguments(node, keyword, table) and self._may_keep(keyword):
             keyword.sound.add(words)
+
+    def _may_keep(self, keyword: Keyword) -> bool:
+        silent = keyword.deprecated is None and not keyword.built and keyword.since <= OLDEST and not keyword.newer
+        return silent and len(keyword.sound) < _MOST_SOUND
 
     def _arguments(self, node: Node, keyword: Keyword, table: Table) -> bool:
         given = len(node.words) - 1
@@ -66,11 +73,20 @@ class Checker:
             message = f"words stand between {keyword.name} and its brace: keepalived ignores them"
             self.note(complaints.HEADER, node, message, "write them inside the braces", 1)
             return False
-        sound, used = self.match(node, keyword.arguments, 1, keyword.name)
+        instead = keyword.instead.get(node.words[1]) if given else None
+        if instead is not None:
+            sound, used = self.match(node, instead, 2, node.words[1])
+        else:
+            sound, used = self.match(node, self._of_release(keyword), 1, keyword.name)
         if sound and used <= given:
             self._too_many(node, keyword, table, used)
             return False
         return sound
+
+    def _of_release(self, keyword: Keyword) -> tuple[Argument, ...]:
+        """What the keyword takes in this release: the rows say what was so first."""
+        newer = [arguments for since, arguments in keyword.newer if since <= self._version]
+        return newer[-1] if newer else keyword.arguments
 
     def _missing(self, node: Node, keyword: Keyword) -> None:
         needed = [argument.note or argument.kind for argument in keyword.arguments if not argument.optional]
@@ -114,8 +130,6 @@ class Checker:
 
     def listed(self, node: Node, kind: Listed, block: str) -> None:
         """A line of a listing block: what comes first, then options in any order."""
-        if kind.free:
-            return
         words = node.words
         if words[0] in kind.instead:
             _, at = self.match(node, kind.instead[words[0]], 1, words[0])
@@ -123,18 +137,64 @@ class Checker:
             _, at = self.match(node, kind.first, 0, block)
         while at < len(words):
             option = kind.options.get(words[at])
-            if option is None:
+            if option is not None:
+                at = self._option(node, kind, option, at)
+            elif kind.any and not kind.any[0].check(words[at]):
+                at += 1
+            else:
                 self._unknown_option(node, kind, block, at)
                 return
-            least = sum(not argument.optional for argument in option)
-            if len(words) - at - 1 < least:
-                message = f"{words[at]} needs {least} word{'s' * (least > 1)} behind it: keepalived ends here"
-                self.note(complaints.MISSING, node, message, word=at)
-                return
-            _, at = self.match(node, option, at + 1, words[at])
+
+    def _option(self, node: Node, kind: Listed, option: tuple[Argument, ...], at: int) -> int:
+        """One option and what stands behind it; returns where the next one begins."""
+        words, name = node.words, node.words[at]
+        if name in kind.deprecated:
+            self.note(complaints.DEPRECATED, node, f"{name} is deprecated", f"write {kind.deprecated[name]}", at)
+        least = sum(not argument.optional for argument in option)
+        if len(words) - at - 1 < least:
+            message = f"{name} needs {least} word{'s' * (least > 1)} behind it: keepalived cannot use the line"
+            self.note(complaints.MISSING, node, message, word=at)
+            return len(words)
+        end = at + 1
+        for argument in option:
+            taken = end < len(words) and (argument.many or not argument.optional or not argument.check(words[end]))
+            if argument.many:
+                return len(words)
+            if taken:
+                self._fits(node, argument, end, name)
+                # `via inet6 ADDRESS` has a word more than `via ADDRESS`.
+                end += 2 if argument.kind == "via" and words[end] in ("inet", "inet6") else 1
+        return end
 
     def _unknown_option(self, node: Node, kind: Listed, block: str, at: int) -> None:
         word = node.words[at]
         near = difflib.get_close_matches(word, kind.options, 1, 0.7)
         hint = f"did you mean {near[0]}?" if near else "write one entry a line"
         self.note(complaints.TOO_MANY, node, f"{block}: keepalived does not understand {shown(word)} here", hint, at)
+
+    def closed(self, block: Node, end: Node, around: Node) -> None:
+        """A block that is whole now: complaints stand at its closing brace `end`, where keepalived has them too."""
+        keyword = block.keyword
+        if keyword is None:
+            return
+        if keyword.listed is not None:
+            if keyword.listed.filled and not block.children:
+                self.note(complaints.NOTHING, end, f"{keyword.name} lists nothing", "fill it, or remove it")
+            return
+        for group in needs().get(keyword.block, ()):
+            if not any(block.has(name) for name in group):
+                message = f"{shown(' '.join(block.words))} has no {' and no '.join(group)}: keepalived leaves it out"
+                self.note(complaints.NEEDED, end, message, f"add {group[0]}")
+        if keyword.block == "real_server":
+            self._family(block, end, around)
+
+    def _family(self, real: Node, end: Node, virtual: Node) -> None:
+        """IPVS translates no addresses: but through a tunnel, both sides are of one family."""
+        if not is_ip(virtual.arg()) or not is_ip(real.arg()) or (":" in virtual.arg()) == (":" in real.arg()):
+            return
+        methods = [server.value(name) for server in (real, virtual) for name in ("lvs_method", "lb_kind")]
+        if next((method for method in methods if method), "NAT") != "TUN":
+            message = (
+                f"{real.arg()} and {virtual.arg()} are not of one address family: keepalived leaves the server out"
+            )
+            self.note(complaints.FAMILY, end, message, "use servers of the same family, or lvs_method TUN")

@@ -2,9 +2,11 @@
 
 A row is `keyword = "ARGUMENTS"`, or a table with `args` and any of: `block` or `list` (what the braces behind it hold),
 `repeat` (`last`: the last one wins, `first`: later ones are ignored, `many`: each counts), `since` (the first release
-that has it), `deprecated` (what to write instead), `default`, `need` (the block does nothing without it), `named` (its
-first argument may be used once). ARGUMENTS are kinds of values, see values.py, with `?` for one that may be missing
-and `*` for any number: `int(-253..253) one(reverse)?`.
+that has it), `newer` (release → its ARGUMENTS from there on), `deprecated` (what to write instead), `default`,
+`instead` (first words that change what follows them), `built` (the library that it must be built with) and `named`
+(a block of its name stands only once). ARGUMENTS are kinds of values, see values.py, with `?` for one that may be
+missing and `*` for any number: `int(-253..253) one(reverse)?`. Of a whole block, `needs` names what it does nothing
+without (`a|b`: one of them), and `use` the tables whose rows it has too.
 """
 
 from __future__ import annotations
@@ -36,13 +38,15 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What each line of a listing block holds; `free` takes lines as they come, to be judged elsewhere."""
+    """What each line of a listing block holds."""
 
     name: str
     first: tuple[Argument, ...]
     options: dict[str, tuple[Argument, ...]]
-    instead: dict[str, tuple[Argument, ...]]
-    free: bool
+    deprecated: dict[str, str]  # option → what to write instead
+    instead: dict[str, tuple[Argument, ...]]  # first word → what follows it, in place of `first`
+    any: tuple[Argument, ...]  # what may stand among the options without a word before it
+    filled: bool  # whether keepalived complains if nothing is listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,10 @@ class Keyword:
     since: tuple[int, ...]
     deprecated: str | None  # what to write instead; empty if there is nothing
     default: str
-    need: bool
     named: bool
+    built: str
+    instead: dict[str, tuple[Argument, ...]]
+    newer: tuple[tuple[tuple[int, ...], tuple[Argument, ...]], ...]
     least: int
     most: int  # -1: any number
     # Statements that were found sound already: thousands of lines of a large file differ in their address alone.
@@ -105,16 +111,21 @@ def _read(topic: str) -> dict[str, dict[str, Any]]:
 @cache
 def lists() -> dict[str, Listed]:
     """Kind of list → what its lines hold."""
-    return {
-        name: Listed(
-            name=name,
-            first=arguments(row["first"]),
-            options={option: arguments(text) for option, text in row.get("options", {}).items()},
-            instead={option: arguments(text) for option, text in row.get("instead", {}).items()},
-            free=bool(row.get("free")),
-        )
-        for name, row in _read("lists").items()
-    }
+    return {name: _listed(name, row) for name, row in _read("lists").items()}
+
+
+def _listed(name: str, row: dict[str, Any]) -> Listed:
+    options: dict[str, str | dict[str, str]] = row.get("options", {})
+    columns = {option: {"args": one} if isinstance(one, str) else one for option, one in options.items()}
+    return Listed(
+        name=name,
+        first=arguments(row["first"]),
+        options={option: arguments(one["args"]) for option, one in columns.items()},
+        deprecated={option: one["deprecated"] for option, one in columns.items() if "deprecated" in one},
+        instead={option: arguments(text) for option, text in row.get("instead", {}).items()},
+        any=arguments(row.get("any", "")),
+        filled=bool(row.get("filled")),
+    )
 
 
 def _keyword(name: str, row: str | dict[str, Any]) -> Keyword:
@@ -129,26 +140,39 @@ def _keyword(name: str, row: str | dict[str, Any]) -> Keyword:
         since=version(columns["since"]) if "since" in columns else OLDEST,
         deprecated=columns.get("deprecated"),
         default=columns.get("default", ""),
-        need=bool(columns.get("need")),
         named=bool(columns.get("named")),
+        built=columns.get("built", ""),
+        instead={word: arguments(text) for word, text in columns.get("instead", {}).items()},
+        newer=tuple((version(since), arguments(text)) for since, text in columns.get("newer", {}).items()),
         least=sum(not argument.optional for argument in found),
         most=-1 if any(argument.many for argument in found) else len(found),
     )
 
 
 @cache
+def _raw() -> dict[str, dict[str, Any]]:
+    return {block: rows for topic in TOPICS for block, rows in _read(topic).items()}
+
+
+@cache
 def tables() -> dict[str, Table]:
     """Name of a block → its keywords; `root` is what stands outside all blocks."""
-    raw: dict[str, dict[str, Any]] = {}
-    for topic in TOPICS:
-        raw.update(_read(topic))
 
     def rows(block: str) -> dict[str, Any]:
-        own = dict(raw[block])
-        taken = [rows(other) for other in own.pop("use", ())]
-        return {name: row for table in [*taken, own] for name, row in table.items()}
+        own = {name: row for name, row in _raw()[block].items() if name not in ("use", "needs")}
+        return {name: row for other in _raw()[block].get("use", ()) for name, row in rows(other).items()} | own
 
-    return {block: {name: _keyword(name, row) for name, row in rows(block).items()} for block in raw}
+    return {block: {name: _keyword(name, row) for name, row in rows(block).items()} for block in _raw()}
+
+
+@cache
+def needs() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Name of a block → what keepalived leaves it out without; one of each group is enough."""
+    return {
+        block: tuple(tuple(group.split("|")) for group in rows["needs"])
+        for block, rows in _raw().items()
+        if "needs" in rows
+    }
 
 
 @cache

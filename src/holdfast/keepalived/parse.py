@@ -173,13 +173,9 @@ class _Builder:
     def _close(self, statement: Statement) -> None:
         frame = self._frames.pop()
         self._top = self._frames[-1]
-        if frame.listed is not None:
-            return
-        for name, keyword in frame.table.items():
-            if keyword.need and name not in frame.seen and not frame.node.has(name):
-                node = Node(statement[0], statement[3], statement[1], statement[2], statement[4])
-                message = f"{' '.join(frame.node.words)} has no {name}: keepalived leaves it out"
-                self._checker.note(complaints.NEEDED, node, message, f"add {name}")
+        self._checker.closed(
+            frame.node, Node(statement[0], statement[3], statement[1], statement[2], statement[4]), self._top.node
+        )
 
     def finish(self, source: Source) -> None:
         """Blocks that are open at the end."""

@@ -201,6 +201,44 @@ def status_code(word: str) -> str:
     return "" if not dash or int(low) <= int(high) else "is a range that ends before it begins"
 
 
+def address_label(word: str) -> str:
+    """The label of an address: as short as the name of an interface."""
+    return "" if len(word) <= LONGEST_INTERFACE else f"is longer than {LONGEST_INTERFACE} characters"
+
+
+def broadcast(word: str) -> str:
+    """An IPv4 broadcast address; `-` and `+` stand for that of the network."""
+    return "" if word in ("-", "+") or is_ip4(word) else "is no IPv4 address"
+
+
+def scope(word: str) -> str:
+    """How far an address or a route counts: by its name, or by its number."""
+    if word in ("global", "site", "link", "host", "nowhere", "universe"):
+        return ""
+    return "" if not integer(0, 255, signed=False)(word) else "is not one of global, site, link, host, nowhere"
+
+
+def lifetime(word: str) -> str:
+    """Seconds, or `forever`."""
+    return "" if word == "forever" else integer(0, 4294967295, signed=False)(word)
+
+
+def gateway(word: str) -> str:
+    """An address; `inet` and `inet6` may stand before it."""
+    return "" if word in ("inet", "inet6") else address(word)
+
+
+def round_trip(word: str) -> str:
+    """A time in milliseconds, or with `s` or `ms` behind it."""
+    number = word.removesuffix("ms") if word.endswith("ms") else word.removesuffix("s")
+    return decimal(0, 960_000 if number == word or word.endswith("ms") else 960)(number)
+
+
+def digest(word: str) -> str:
+    """An MD5 sum, in hexadecimal digits."""
+    return "" if re.fullmatch(r"[0-9A-Fa-f]{32}", word) else "is not 32 hexadecimal digits"
+
+
 PLAIN: dict[str, Check] = {
     "name": anything,
     "text": anything,
@@ -221,4 +259,12 @@ PLAIN: dict[str, Check] = {
     "hex": hexadecimal,
     "status": status_code,
     "port": integer(1, 65535, signed=False),
+    "port0": integer(0, 65535, signed=False),
+    "label": address_label,
+    "ipx": broadcast,
+    "scope": scope,
+    "lifetime": lifetime,
+    "via": gateway,
+    "rtt": round_trip,
+    "digest": digest,
 }
