@@ -9,7 +9,7 @@ HOLDFAST := .venv/bin/holdfast
 DEMO := examples/dual-master-nginx/cluster.yaml
 LAB := demo
 
-.PHONY: help setup demo up down check test soak lock clean root
+.PHONY: help setup demo up down check test soak bench lock clean root
 
 help: ## This list · 显示本列表
 	@awk -F ' *## *' '/^[a-z]+:.*##/ {split($$1, name, ":"); printf "  make %-7s %s\n", name[1], $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: root ## Everything that CI runs (< 25 min) · CI 运行的全部内容
 
 soak: root setup ## The full counts: 200 kills, long runs · 长时间、大次数的耐久测试
 	@$(PYTHON) scripts/run_stages.py soak
+
+bench: root setup ## Times that are promised, taken in a virtual machine with IPVS · 在带 IPVS 的虚拟机中测量承诺的指标
+	@$(PYTHON) -m scripts.benches
 
 lock: setup ## Renew requirements.lock after a change in pyproject.toml · 依赖有变后重新生成 requirements.lock
 	@scripts/lock

@@ -53,6 +53,11 @@ def test_lines_of_the_kernel() -> None:
     assert (sip.engine, sip.engine_data) == ("sip", "1-2@host <x>")
 
 
+def test_what_strangers_wrote_steers_no_terminal() -> None:
+    (one,) = parsed(SIP.replace(b"<x>", b"\x1b[2J\xff\x7f"))
+    assert one.engine_data == "1-2@host ?[2J\N{REPLACEMENT CHARACTER}?"
+
+
 def test_an_empty_list() -> None:
     assert parsed() == []
 

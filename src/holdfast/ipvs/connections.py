@@ -101,10 +101,16 @@ def _connection(found: re.Match[bytes], number: int, line: bytes) -> Connection:
             state.decode(),
             int(expires),
             (engine or b"").decode(),
-            (data or b"").decode("utf-8", "replace").rstrip(),
+            _plain(data or b""),
         )
     except OSError:
         raise _odd(number, line) from None
+
+
+def _plain(data: bytes) -> str:
+    """What strangers wrote (such as a SIP Call-ID), without what could steer a terminal."""
+    text = data.rstrip().decode("utf-8", "replace")
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 @lru_cache(1 << 14)

@@ -1,0 +1,1 @@
+"""Figures that Holdfast promises, taken on this machine: `make bench`."""
