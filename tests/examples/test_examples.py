@@ -14,8 +14,9 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*/cluster.yaml"))
 REHEARSED_WITHIN_S = 300  # what `make demo` promises on two cores
 
-# The sketch names a script out of the operator's own policy, which the lab's nodes do not have.
-REHEARSED = [path for path in EXAMPLES if path.parent.name != "sketch"]
+# The sketch names a script out of the operator's own policy, which the lab's nodes do not have; examples of virtual
+# servers need another kernel than most machines', and have their own tests.
+REHEARSED = [path for path in EXAMPLES if path.parent.name != "sketch" and not path.parent.name.startswith("lvs-")]
 
 every_example = pytest.mark.parametrize("spec", EXAMPLES, ids=lambda path: path.parent.name)
 
@@ -29,6 +30,7 @@ def holdfast(*arguments: object, within_s: float = 60) -> subprocess.CompletedPr
 def test_the_examples_that_the_readme_promises_are_there() -> None:
     names = {path.parent.name for path in EXAMPLES}
     assert {"dual-master-nginx", "haproxy-pair", "active-standby-nopreempt"} <= names
+    assert {"lvs-dr-pair", "lvs-nat-floating-gateway", "lvs-tun", "lvs-dual-master", "lvs-nginx-two-tier"} <= names
 
 
 @every_example
