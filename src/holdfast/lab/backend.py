@@ -24,7 +24,7 @@ CERTIFICATE = "/run/holdfast-origin.pem"  # in the node
 _SOURCES = Path(__file__).resolve().parents[2]
 # A bare interpreter, without site-packages, starts in a tenth of the time; it needs to be told where Holdfast is.
 BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv.pop(1)); from holdfast.lab.origin import main; sys.exit(main())"
-_START_TIMEOUT = 15.0
+_START_TIMEOUT = 90.0
 _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 

@@ -46,8 +46,8 @@ class Hardware:
 
     folder: Path
     image: Image
-    memory_mb: int = 2048
-    processors: int = 2
+    memory_mb: int
+    processors: int
 
     @property
     def share(self) -> Path:
