@@ -91,7 +91,7 @@ class Probe(_Frozen):
 
     http: Annotated[str, StringConstraints(pattern=r"^/[!-~]{0,500}$")] | None = None
     host: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")] | None = None
-    expect: Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(max_length=20)] = ()
+    expect: Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(max_length=500)] = ()
     port: _Port | None = None
     every_ms: _Milliseconds
     timeout_ms: _Milliseconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.findings import Severity
@@ -12,14 +12,16 @@ from .mistakes import Mistake, unknown
 from .positions import Path
 from .resolve import network_of
 from .resolve_lvs import (
+    address_in,
     directors,
     families,
     gateway_for,
     gateways_of,
     group_of,
+    near_networks,
     node_networks,
-    real_server_address,
     real_server_nodes,
+    serving,
     taken_by,
     virtual_addresses,
 )
@@ -29,25 +31,61 @@ from .virtual_servers import ForwardingMethod, VirtualServer
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A real server or a sorry server, where it is written and how packets reach it."""
+class _Service:
+    """What is the same for all servers of a virtual server, found out once."""
 
     name: str
     virtual: VirtualServer
+    group: str | None
+    directors: tuple[str, ...]
+    families: tuple[int, ...]
+    taken: frozenset[tuple[int, int]]  # first and last port
+    near: Mapping[tuple[int, ForwardingMethod], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A real server or a sorry server, where it is written and how packets reach it."""
+
+    service: _Service
     server: ServerAddress
     forward: ForwardingMethod
     path: Path
     sorry: bool
 
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    def address(self, spec: ClusterSpec, family: int) -> Address | None:
+        """Where packets are sent."""
+        return address_in(spec, self.server.host, family, self.service.near[family, self.forward])
+
+
+def _services(spec: ClusterSpec) -> Iterator[_Service]:
+    for name, virtual in spec.virtual_servers.items():
+        served = families(spec, name)
+        ways = {forward for _, forward in serving(virtual)}
+        yield _Service(
+            name=name,
+            virtual=virtual,
+            group=group_of(spec, name),
+            directors=directors(spec, name),
+            families=served,
+            taken=frozenset((one.first, one.last) for one in taken_by(spec, name)),
+            near={(f, way): tuple(near_networks(spec, name, f, way)) for f in served for way in ways},
+        )
+
 
 def _places(spec: ClusterSpec) -> Iterator[_Place]:
-    for name, virtual in spec.virtual_servers.items():
+    for service in _services(spec):
+        virtual = service.virtual
         for index, server in enumerate(virtual.servers):
-            path: Path = ("virtual_servers", name, "servers", index)
-            yield _Place(name, virtual, server, virtual.forward, path, sorry=False)
+            path: Path = ("virtual_servers", service.name, "servers", index)
+            yield _Place(service, server, virtual.forward, path, sorry=False)
         if virtual.sorry:
             forward = virtual.sorry.forward or virtual.forward
-            yield _Place(name, virtual, virtual.sorry, forward, ("virtual_servers", name, "sorry"), sorry=True)
+            yield _Place(service, virtual.sorry, forward, ("virtual_servers", service.name, "sorry"), sorry=True)
 
 
 def servers_can_serve(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -75,9 +113,11 @@ def _exists(spec: ClusterSpec, place: _Place) -> Mistake | None:
 
 
 def _is_no_virtual_address(spec: ClusterSpec, place: _Place) -> Mistake | None:
-    floating = {a.ip: group for group, vrrp in spec.vrrp.items() for a in vrrp.addresses.values()}
     address = as_address(place.server.host)
-    if address is None or address not in floating:
+    if address is None:
+        return None
+    floating = {a.ip: group for group, vrrp in spec.vrrp.items() for a in vrrp.addresses.values()}
+    if address not in floating:
         return None
     return Mistake(
         "LVS008", place.path,
@@ -88,14 +128,14 @@ def _is_no_virtual_address(spec: ClusterSpec, place: _Place) -> Mistake | None:
 
 def _is_no_director(spec: ClusterSpec, place: _Place) -> Mistake | None:
     node = _node(spec, place.server)
-    if node not in directors(spec, place.name):
+    if node not in place.service.directors:
         return None
     why = "answers would not pass the other director when that one is active"
     if place.forward != "nat":
         why = "the standby director, which has the address as a server, would forward packets back, round and round"
     return Mistake(
         "LVS012", place.path, f"'{node}' directs '{place.name}' and cannot be its server: {why}",
-        f"name servers of their own, or take {node} out of vrrp.{group_of(spec, place.name)}.nodes",
+        f"name servers of their own, or take {node} out of vrrp.{place.service.group}.nodes",
     )  # fmt: skip
 
 
@@ -108,9 +148,8 @@ def _node(spec: ClusterSpec, server: ServerAddress) -> str:
 
 
 def _sorry_is_another(spec: ClusterSpec, place: _Place) -> Mistake | None:
-    if not place.sorry or all(
-        (s.host, s.port) != (place.server.host, place.server.port) for s in place.virtual.servers
-    ):
+    server, servers = place.server, place.service.virtual.servers
+    if not place.sorry or all((each.host, each.port) != (server.host, server.port) for each in servers):
         return None
     message = f"{place.server.written} is one of the servers: when they fail, it has failed too"
     return Mistake("LVS009", place.path, message, "name another server, or another port")
@@ -118,8 +157,8 @@ def _sorry_is_another(spec: ClusterSpec, place: _Place) -> Mistake | None:
 
 def _port_fits(spec: ClusterSpec, place: _Place) -> Mistake | None:
     port = place.server.port
-    taken = {(one.first, one.last) for one in taken_by(spec, place.name)}
-    if place.forward == "nat" or not port or taken == {(port, port)} or (not taken and place.virtual.mark is None):
+    taken, mark = place.service.taken, place.service.virtual.mark
+    if place.forward == "nat" or not port or taken == {(port, port)} or (not taken and mark is None):
         return None
     asked = _ports(taken) if taken else "the port that the client asks for"
     alone = " alone" if any(first <= port <= last for first, last in taken) else ""
@@ -131,7 +170,7 @@ def _port_fits(spec: ClusterSpec, place: _Place) -> Mistake | None:
     )  # fmt: skip
 
 
-def _ports(taken: set[tuple[int, int]]) -> str:
+def _ports(taken: Collection[tuple[int, int]]) -> str:
     return " and ".join(str(first) if first == last else f"{first}-{last}" for first, last in sorted(taken))
 
 
@@ -141,14 +180,12 @@ def _portless(server: ServerAddress) -> str:
 
 def _is_near(spec: ClusterSpec, place: _Place) -> Mistake | None:
     """DR changes the Ethernet address alone, so both are on one segment."""
-    if place.forward != "dr" or not _placed(spec, place):
-        return None
-    for family in families(spec, place.name):
-        address = real_server_address(spec, place.name, place.server.host, family, "dr")
+    for family in place.service.families if place.forward == "dr" else ():
+        address = place.address(spec, family)
         if address is None:
             continue
         network = network_of(spec, address)
-        away = [node for node in directors(spec, place.name) if network not in node_networks(spec, node)]
+        away = [node for node in place.service.directors if network not in node_networks(spec, node)]
         if away:
             where = f"in '{network}', where {', '.join(away)} cannot be found" if network else "in none of the networks"
             return Mistake(
@@ -159,19 +196,15 @@ def _is_near(spec: ClusterSpec, place: _Place) -> Mistake | None:
     return None
 
 
-def _placed(spec: ClusterSpec, place: _Place) -> bool:
-    return bool(directors(spec, place.name))
-
-
 def _finds_back(spec: ClusterSpec, place: _Place) -> Mistake | None:
     """Behind NAT answers have to pass the director that holds the address: their gateway floats with it."""
-    if place.forward != "nat" or place.server.host not in spec.nodes or not _placed(spec, place):
+    if place.forward != "nat" or place.server.host not in spec.nodes or not place.service.directors:
         return None
-    for family in families(spec, place.name):
-        address = real_server_address(spec, place.name, place.server.host, family, "nat")
+    for family in place.service.families:
+        address = place.address(spec, family)
         if address is None or gateway_for(spec, place.name, place.server.host, family):
             continue
-        group, network = group_of(spec, place.name), network_of(spec, address)
+        group, network = place.service.group, network_of(spec, address)
         message = (
             f"'{group}' has no address in '{network}', so answers of {place.server.host} pass no director, and no "
         )
@@ -252,7 +285,7 @@ def gateways_are_directors(spec: ClusterSpec) -> Iterator[Mistake]:
     for place in _places(spec):
         if place.forward != "nat" or place.server.host not in spec.nodes:
             continue
-        for family in families(spec, place.name):
+        for family in place.service.families:
             gateway = gateway_for(spec, place.name, place.server.host, family)
             network = network_of(spec, gateway) if gateway else None
             if gateway is None or network is None or network in told:

@@ -5,8 +5,9 @@ Every function takes a spec whose names lead somewhere; what leads nowhere gives
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from .cluster import ClusterSpec
 from .proxies import ListenOn
@@ -50,8 +51,10 @@ def group_of_target(spec: ClusterSpec, taken: TakenPorts) -> str | None:
     """The VRRP group that an entry of `on` names, itself or by one of its addresses."""
     address = as_address(taken.target)
     if address is not None:
-        holders = (name for name, group in spec.vrrp.items() if address in _floating(group))
-        return next(holders, None)
+        for name, group in spec.vrrp.items():
+            if any(floating.ip == address for floating in group.addresses.values()):
+                return name
+        return None
     return taken.group if taken.group in spec.vrrp else None
 
 
@@ -146,26 +149,35 @@ def real_server_address(
     Behind NAT it lies in a network of another floating address of the group, which is its gateway; else in the
     network of the virtual address, or in one that all directors are on. A tunnel leads anywhere.
     """
+    way = forward or spec.virtual_servers[name].forward
+    return address_in(spec, host, family, near_networks(spec, name, family, way))
+
+
+def address_in(spec: ClusterSpec, host: str, family: int, networks: Iterable[str]) -> Address | None:
+    """The address of a server in the first of `networks` that it is on, else its first of the family."""
     if (literal := as_address(host)) is not None:
         return literal if literal.version == family else None
     if host not in spec.nodes:
         return None
-    own = [address for address in spec.nodes[host].addresses if address.version == family]
-    for network in _near_networks(spec, name, family, forward or spec.virtual_servers[name].forward):
-        for address in own:
-            if network_of(spec, address) == network:
-                return address
-    return own[0] if own else None
+    own: dict[str | None, Address] = {}
+    for address in spec.nodes[host].addresses:
+        if address.version == family:
+            own.setdefault(network_of(spec, address), address)
+    return next((own[network] for network in networks if network in own), next(iter(own.values()), None))
 
 
-def _near_networks(spec: ClusterSpec, name: str, family: int, forward: ForwardingMethod) -> list[str]:
-    """Networks in which real servers are looked for, the likeliest first."""
+def near_networks(spec: ClusterSpec, name: str, family: int, forward: ForwardingMethod) -> Iterator[str]:
+    """Networks in which the real servers of `name` are looked for, the likeliest first."""
+    named = {address for address in _named(spec, name) if address.version == family}
     group = group_of(spec, name)
-    floating = [a for a in _floating(spec.vrrp[group]) if a.version == family] if group else []
-    named = _named(spec, name)
-    ordered = sorted(floating, key=lambda a: (a in named) == (forward == "nat"))
-    networks = [network_of(spec, address) for address in ordered]
-    return list(dict.fromkeys([n for n in networks if n] + shared_networks(spec, name)))
+    others = (a for a in _floating(spec.vrrp[group]) if a.version == family and a not in named) if group else ()
+    found: set[str] = set()
+    for address in chain(others, named) if forward == "nat" else chain(named, others):
+        network = network_of(spec, address)
+        if network and network not in found:
+            found.add(network)
+            yield network
+    yield from (network for network in shared_networks(spec, name) if network not in found)
 
 
 def _named(spec: ClusterSpec, name: str) -> set[Address]:
@@ -208,7 +220,8 @@ def gateway_for(spec: ClusterSpec, name: str, host: str, family: int) -> Address
     network = network_of(spec, address) if address else None
     if group is None or network is None:
         return None
-    near = [a for a in _floating(spec.vrrp[group]) if a.version == family and network_of(spec, a) == network]
+    subnets = [subnet for subnet in spec.networks[network].cidr if subnet.version == family]
+    near = [a for a in _floating(spec.vrrp[group]) if a.version == family and any(a in subnet for subnet in subnets)]
     named = _named(spec, name)
     return next((a for a in near if a not in named), near[0] if near else None)
 

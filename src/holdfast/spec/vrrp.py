@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -58,7 +58,7 @@ class FloatingAddress(ShortForm):
     @property
     def ip(self) -> Address:
         """The bare address."""
-        return self.address if not hasattr(self.address, "ip") else self.address.ip
+        return self.address.ip if isinstance(self.address, IPv4Interface | IPv6Interface) else self.address
 
 
 def _name_addresses(value: Any) -> Any:
