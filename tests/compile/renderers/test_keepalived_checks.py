@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.compile.node_view import RealServerView
+from holdfast.compile.node_view import HeldView, RealServerView
 from holdfast.compile.renderers.keepalived_checks import CannotBeWrittenError, check_block, literally
-from holdfast.compile.renderers.keepalived_text import quoted
+from holdfast.compile.renderers.keepalived_text import held, quoted
 from holdfast.spec.checks import Check
 
 PLAIN = st.text(
@@ -60,3 +60,17 @@ def test_fall_counts_the_first_bad_answer_too() -> None:
 def test_a_server_of_many_ports_is_asked_on_one() -> None:
     block = check_block(Check.model_validate({"tcp": True, "port": 8443}), SERVER)
     assert "connect_port 8443" in block.lines
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("10.0.0.3/24", "10.0.0.3/24 dev eth0"),
+        ("169.254.255.51/32", "169.254.255.51/32 dev eth0 scope link"),
+        ("fd00::3/64", "fd00::3/64 dev eth0 preferred_lft 0"),
+        ("fe80::5afe:33/128", "fe80::5afe:33/128 dev eth0"),
+    ],
+)
+def test_a_floating_address_is_nobodys_source(address: str, line: str) -> None:
+    """keepalived deprecates a /128 by itself; IPv4 takes no second address of a subnet."""
+    assert held(HeldView(ip_interface(address), "eth0")) == line

@@ -33,9 +33,16 @@ def command(words: tuple[str, ...]) -> str:
 
 
 def held(view: HeldView) -> str:
-    """One line of virtual_ipaddress: address/prefix, device, and for link-local ones the scope."""
-    scope = " scope link" if view.address.is_link_local and view.address.version == 4 else ""
-    return f"{word(view.address)} dev {word(view.interface)}{scope}"
+    """One line of virtual_ipaddress: address/prefix, device, and what keeps it from being used where it should not.
+
+    Over IPv6 Linux takes any address for the source of the node's own connections, unless it is deprecated (RFC 6724,
+    rule 3): a check or a tunnel from a virtual address fails, because a real server has that address itself (measured).
+    """
+    if view.address.is_link_local:
+        rest = " scope link" if view.address.version == 4 else ""
+    else:
+        rest = " preferred_lft 0" if view.address.version == 6 else ""
+    return f"{word(view.address)} dev {word(view.interface)}{rest}"
 
 
 def seconds(milliseconds: int) -> str:
