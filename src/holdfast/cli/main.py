@@ -12,7 +12,7 @@ from holdfast import __version__
 from holdfast.errors import HoldfastError
 
 from . import compile as compile_command
-from . import diff, drain, lab, lock, overrides, realtime, rehearse, resume, schema, suspend, validate, weight
+from . import diff, drain, fmt, lab, lock, overrides, realtime, rehearse, resume, schema, suspend, validate, weight
 from .output import print_error, stderr, stdout
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("compile")(compile_command.compile_spec)
 app.command("diff")(diff.diff)
 app.command("lock")(lock.lock)
 app.command("schema")(schema.schema)
+app.command("fmt")(fmt.fmt)
 app.command("rehearse")(rehearse.rehearse)
 app.command("realtime")(realtime.realtime)
 app.command("drain")(drain.drain)

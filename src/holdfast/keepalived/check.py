@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 
 from . import complaints
 from .complaints import Code, Complaints, shown
@@ -11,6 +12,8 @@ from .tree import Node
 from .values import is_ip
 
 _MOST_SOUND = 4_096  # statements remembered of one keyword
+_MOST_HINTS = 200
+_LONGEST_KEYWORD = 45
 
 
 class Checker:
@@ -19,6 +22,7 @@ class Checker:
     def __init__(self, notes: Complaints, version: tuple[int, ...]) -> None:
         self._notes = notes
         self._version = version
+        self._hints: dict[tuple[str, str], str] = {}
 
     def note(self, code: Code, node: Node, message: str, hint: str = "", word: int = 0) -> None:
         """A complaint about the word `word` of a statement."""
@@ -29,6 +33,8 @@ class Checker:
 
     def unknown(self, node: Node, table: Table, block: str) -> None:
         """A keyword that its block does not have: elsewhere in its place, or nowhere."""
+        if self._notes.full:
+            return
         name = node.words[0]
         where = f"in {block}" if block != "root" else "outside all blocks"
         places = homes().get(name, ())
@@ -37,9 +43,18 @@ class Checker:
             hint = "is a } missing before it?" if "root" in places else f"it belongs {right}"
             self.note(complaints.WRONG_PLACE, node, f"{shown(name)} cannot stand {where}", hint)
             return
-        near = difflib.get_close_matches(name, table, 1, 0.75) or difflib.get_close_matches(name, homes(), 1, 0.85)
-        hint = f"did you mean {near[0]}?" if near else ""
+        hint = self._nearest(name, table, block)
         self.note(complaints.UNKNOWN, node, f"keepalived knows no keyword {shown(name)} {where}", hint)
+
+    def _nearest(self, name: str, known: Collection[str], block: str) -> str:
+        """What was meant, perhaps; found for the first few names alone, because it takes long."""
+        key = (name, block)
+        if key not in self._hints:
+            if len(self._hints) >= _MOST_HINTS or len(name) > _LONGEST_KEYWORD:
+                return ""
+            near = difflib.get_close_matches(name, known, 1, 0.75) or difflib.get_close_matches(name, homes(), 1, 0.85)
+            self._hints[key] = f"did you mean {near[0]}?" if near else ""
+        return self._hints[key]
 
     def statement(self, node: Node, keyword: Keyword, table: Table) -> None:
         """The words of a keyword, unless the same words were found sound before."""
@@ -168,8 +183,7 @@ class Checker:
 
     def _unknown_option(self, node: Node, kind: Listed, block: str, at: int) -> None:
         word = node.words[at]
-        near = difflib.get_close_matches(word, kind.options, 1, 0.7)
-        hint = f"did you mean {near[0]}?" if near else "write one entry a line"
+        hint = self._nearest(word, kind.options, block) or "write one entry a line"
         self.note(complaints.TOO_MANY, node, f"{block}: keepalived does not understand {shown(word)} here", hint, at)
 
     def closed(self, block: Node, end: Node, around: Node) -> None:

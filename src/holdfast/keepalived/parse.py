@@ -15,6 +15,8 @@ from .source import Source, decode
 from .statements import MOST_BYTES, Statement, Statements
 from .tree import Configuration, Node
 
+MOST_STATEMENTS = 2_500_000
+
 
 def parse(
     text: str | bytes,
@@ -35,7 +37,12 @@ def parse(
     into = Configuration(root=Node((), source, 1), findings=notes.found)
     statements = Statements(files or Nowhere(), config_id, into, notes)
     builder = _Builder(into.root, Checker(notes, version), notes)
-    for statement in statements.read(source):
+    for count, statement in enumerate(statements.read(source)):
+        if count >= MOST_STATEMENTS:
+            into.complete = False
+            message = f"there are more than {MOST_STATEMENTS} statements; the rest is not read"
+            notes.add(complaints.TOO_LARGE, statement[3], statement[1], 1, message)
+            break
         builder.take(statement)
     builder.finish(source)
     return into

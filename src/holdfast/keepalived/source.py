@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from holdfast.findings import Location
 
 BLANKS = " \t\r\v\f"
 BOM = "\ufeff"
+_CHUNK = 1_000_000  # characters
 _WORD = re.compile(r'"[^"\n]*"|"|[^ \t\n\r\v\f"]+')
 
 
@@ -38,14 +42,24 @@ class Source:
     name: str
     text: str
 
+    def each_line(self) -> Iterator[str]:
+        """Its lines without their line feeds, split at these alone, as keepalived does; never all at once in memory."""
+        text, begin = self.text, 0
+        while begin < len(text):
+            end = text.find("\n", begin + _CHUNK)
+            yield from text[begin : end if end >= 0 else len(text)].split("\n")
+            begin = end + 1 if end >= 0 else len(text)
+
     @cached_property
-    def lines(self) -> list[str]:
-        """Split at line feeds alone, as keepalived does; a final line feed leaves an empty last line."""
-        return self.text.split("\n")
+    def _starts(self) -> array[int]:
+        """The offset of each line."""
+        return array("Q", accumulate((len(line) + 1 for line in self.each_line()), initial=0))
 
     def line(self, number: int) -> str:
         """The text of line `number`, counted from 1, without its end; empty where the file has no such line."""
-        return self.lines[number - 1].rstrip("\r") if 0 < number <= len(self.lines) else ""
+        if not 0 < number < len(self._starts):
+            return ""
+        return self.text[self._starts[number - 1] : self._starts[number] - 1].rstrip("\r")
 
     def location(self, line: int, column: int = 1, field: str = "") -> Location:
         """A place in this file; line and column count from 1."""

@@ -16,11 +16,13 @@ from .complaints import Complaints, shown
 from .files import Files, Refusal, folder_of
 from .sequences import Sequence, brackets, sequence
 from .source import BOM, Source, decode, width
-from .tree import Configuration, Origin
+from .tree import Configuration, Origin, Quoted
 from .variables import DEFINITION, Variable, Variables
 
 MOST_BYTES = 50_000_000  # of all files together
 MOST_EXPANDED = 300_000  # lines that come out of variables and sequences
+MOST_LINES = 2_500_000  # of one file: as many as 50 MB of an ordinary one have
+MOST_INCLUDES = 10_000
 DEEPEST = 32  # includes, or variables within variables
 LONGEST_LINE = 1_023  # bytes; keepalived's buffer holds one more
 
@@ -49,7 +51,7 @@ class Statements:
         self._variables = Variables(config_id)
         self._defining: Variable | None = None
         self._including: list[str] = []
-        self._bytes = self._expanded = self._depth = 0
+        self._bytes = self._expanded = self._depth = self._includes = 0
 
     def read(self, source: Source) -> Iterator[Statement]:
         """All statements of `source`, and of what it includes."""
@@ -74,13 +76,22 @@ class Statements:
 
     def _lines(self, source: Source) -> Iterator[Statement]:
         odd = _ODD.search
-        for number, raw in enumerate(source.lines, 1):
+        for number, raw in enumerate(source.each_line(), 1):
             text = raw.strip(" \t\r")
             if not text:
                 if self._defining is not None and not raw.strip("\r"):
                     self._defining = None
                 continue
-            if self._defining is None and len(raw) <= LONGEST_LINE and text[0] != "i":
+            if number > MOST_LINES:
+                self._too_much(source, number)
+                return
+            first = text[0]
+            if self._defining is not None or len(raw) > LONGEST_LINE:
+                pass
+            elif first in "#!":
+                if text[-1] != "\\":
+                    continue
+            elif first != "i" or not text.startswith("include"):
                 if text == "}":
                     yield CLOSE, number, raw.index("}"), source, None
                     continue
@@ -93,6 +104,11 @@ class Statements:
                     yield OPEN, number, raw.rindex("{"), source, None
                     continue
             yield from self._line(raw, number, source)
+
+    def _too_much(self, source: Source, number: int) -> None:
+        self._into.complete = False
+        message = f"there are more than {MOST_LINES} lines; the rest is not read"
+        self._note(complaints.TOO_LARGE, source, number, message)
 
     def _line(self, raw: str, number: int, source: Source) -> Iterator[Statement]:
         """One line of a file that is more than words."""
@@ -255,6 +271,12 @@ class Statements:
                 return
 
     def _include(self, pattern: str, number: int, at: int, source: Source) -> Iterator[Statement]:
+        self._includes += 1
+        if self._includes > MOST_INCLUDES:
+            self._into.complete = False
+            message = f"there are more than {MOST_INCLUDES} includes; the rest is not followed"
+            self._note(complaints.TOO_LARGE, source, number, message, at=at)
+            return
         names = self._files.match(pattern, folder_of(source.name))
         if not names:
             self._into.complete = False
@@ -340,7 +362,7 @@ class Statements:
                 )
             words.append(found[2] if found[1] is None else found[1])
             end = found.end()
-        return tuple(words)
+        return Quoted(words, text) if words else ()
 
     @staticmethod
     def _is_script(words: list[str]) -> bool:

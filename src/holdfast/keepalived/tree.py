@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from holdfast.findings import Finding, Location
@@ -24,6 +25,17 @@ class Origin:
         """The place of the text itself; where it was used is the node's own place."""
         text = self.source.line(self.line)
         return self.source.location(self.line, len(text) - len(text.lstrip()) + 1)
+
+
+class Quoted(tuple[str, ...]):
+    """Words of a statement that had quotes; `text` is how it stood: commands are split anew from it."""
+
+    text: str
+
+    def __new__(cls, words: Iterable[str], text: str) -> Quoted:
+        made = super().__new__(cls, words)
+        made.text = text
+        return made
 
 
 class Node:
@@ -60,6 +72,16 @@ class Node:
     def args(self) -> tuple[str, ...]:
         """The words behind the first."""
         return self.words[1:]
+
+    @property
+    def text(self) -> str:
+        """The statement as it stood, quotes included, but without its comment and with its variables replaced."""
+        return self.words.text if isinstance(self.words, Quoted) else " ".join(self.words)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What stands behind the keyword, split as keepalived splits commands: both quotes, and a shell's escapes."""
+        return tuple(split_command(self.text)[1:])
 
     def arg(self, index: int = 0, default: str = "") -> str:
         """The word `index` places behind the keyword, or `default` where there is none."""
@@ -109,6 +131,43 @@ class Node:
     def location(self, word: int = 0) -> Location:
         """Where the word `word` stands."""
         return self.source.location(self.line, self.span(word)[0])
+
+
+_COMMAND_PIECE = re.compile(
+    r"""[ \t\r\n\v\f]+|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\\(.)|[^ \t\r\n\v\f"'\\]+|.""", re.S
+)
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]+|[0-7]{1,3}|c.|.)", re.S)
+_LETTERS = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def split_command(text: str) -> list[str]:
+    """`text` in words, as keepalived's commands are: quotes join, may begin inside a word, and leave blanks alone."""
+    words: list[str] = []
+    joined = False
+    for found in _COMMAND_PIECE.finditer(text):
+        if found[0].isspace():
+            joined = False
+            continue
+        quoted = found[1] if found[1] is not None else found[2]
+        piece = found[0] if quoted is None else quoted
+        piece = _ESCAPE.sub(_escaped, piece)
+        if joined:
+            words[-1] += piece
+        else:
+            words.append(piece)
+        joined = True
+    return words
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = found[1]
+    if code[0] == "x" and len(code) > 1:
+        return chr(int(code[1:], 16) & 0xFF)
+    if code[0] in "01234567":
+        return chr(int(code, 8) & 0xFF)
+    if code[0] == "c" and len(code) > 1:
+        return chr(ord(code[1]) & 0x1F)
+    return _LETTERS.get(code, code)
 
 
 @dataclass(slots=True)

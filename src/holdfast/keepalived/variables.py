@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .source import Source
 from .tree import Origin
 
+MOST_IN_ALL = 3_000_000  # replacements of one reading
 MOST_REPLACEMENTS = 1_000  # in one line; keepalived itself would turn for ever on `$A=${A}`
 LONGEST = 1_023  # bytes of a line once its variables are replaced; the same limit as for lines of a file
 DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*")
@@ -46,6 +47,7 @@ class Variables:
 
     def __init__(self, config_id: str) -> None:
         self._known: dict[str, Variable] = {}
+        self._left = MOST_IN_ALL
         nowhere = Source("", "")
         built_in = {"_INSTANCE": config_id, "_HASH": "#", "_BANG": "!", "_RANDOM": "0", "_PWD": ""}
         for name, value in built_in.items():
@@ -81,6 +83,9 @@ class Variables:
             if variable is None:
                 position = found.start() + 1
                 continue
+            self._left -= 1
+            if self._left < 0:
+                break
             value = variable.body[0][0] if variable.body else ""
             if variable.name == "_PWD":
                 value = folder
