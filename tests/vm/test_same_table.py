@@ -14,7 +14,7 @@ from holdfast.compile.compiler import compile_cluster
 from holdfast.lab.vm.machine import Machine
 from holdfast.spec import ClusterSpec, parse_spec
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]  # emulated, and on a busy machine
 
 # Nobody answers here: servers that are asked once an hour stay in the table for as long as a test needs.
 _CHECK = re.compile(r"check: \{[^{}]*(\{[^{}]*\}[^{}]*)?\}")
