@@ -88,6 +88,18 @@ def _thresholds(virtual: VirtualServer, path: Path) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
+def clients_leave_a_dead_server(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A server of weight 0 keeps its persistent clients, unless the kernel is told to expire their templates."""
+    for name, virtual in spec.virtual_servers.items():
+        stays = virtual.failed == "weightless" and spec.directors.sessions_of_drained == "stay"
+        if virtual.persistence and stays:
+            yield Mistake(
+                "LVS034", ("virtual_servers", name, "failed"),
+                "persistent clients of a failed server would go on being sent to it: it stays, and so do they",
+                "write `failed: removed`, or `directors: {sessions_of_drained: end}`", Severity.WARNING,
+            )  # fmt: skip
+
+
 def somebody_asks_the_real_servers(spec: ClusterSpec) -> Iterator[Mistake]:
     """Every server is asked, and what it is asked tells whether it serves."""
     for name, virtual in spec.virtual_servers.items():
@@ -140,5 +152,6 @@ def _other_protocol(virtual: VirtualServer, check: Check, path: Path) -> Iterato
 RULES = (
     schedulers_do_what_is_asked,
     numbers_can_be_reached,
+    clients_leave_a_dead_server,
     somebody_asks_the_real_servers,
 )
