@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Annotated
@@ -49,10 +50,11 @@ def realtime(
         forward(lab)
     seen = in_lab(lab, node or (), watch) if lab else here(watch)
     try:
-        if as_json:
-            _as_lines(seen)
-        else:
-            _as_tables(seen, sort, stdout())
+        with contextlib.closing(seen):  # agents that were started for this end with it
+            if as_json:
+                _as_lines(seen)
+            else:
+                _as_tables(seen, sort, stdout())
     except KeyboardInterrupt:
         return
 

@@ -9,7 +9,7 @@ import selectors
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     error: HoldfastError | None = None
 
 
-def here(watch: Watch) -> Iterator[Seen]:
+def here(watch: Watch) -> Generator[Seen, None, None]:
     """This machine's table. Raises TableUnreadable."""
     only = wanted(watch.vip) if watch.vip else None
     node = socket.gethostname()
@@ -52,16 +52,21 @@ def here(watch: Watch) -> Iterator[Seen]:
             yield Seen(node, look)
 
 
-def in_lab(name: str, nodes: Sequence[str], watch: Watch) -> Iterator[Seen]:
+def in_lab(name: str, nodes: Sequence[str], watch: Watch) -> Generator[Seen, None, None]:
     """The tables of a lab's nodes, in the order in which they come in. LabError if the lab or a node is not there."""
     lab = Lab.attach(name)
     chosen = list(dict.fromkeys(nodes)) or directors(name)
     argv = ["python", "-m", "holdfast.agent", "ipvs", "--json", "--every", f"{round(watch.every_s * 1000)}ms"]
     argv += ["--count", str(watch.count), *(["--connections"] if watch.connections else [])]
     argv += ["--vip", watch.vip] if watch.vip else []
+    yield from told_by({node: lab.node(node).argv(argv) for node in chosen})
+
+
+def told_by(commands: Mapping[str, Sequence[str]]) -> Generator[Seen, None, None]:
+    """What the agents tell that these commands run, by node. They are ended when this is closed."""
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
-        for node in chosen:
-            child = _Child(node, lab.node(node).argv(argv))
+        for node, command in commands.items():
+            child = _Child(node, command)
             stack.callback(child.end)
             selector.register(child.output, selectors.EVENT_READ, child)
         while selector.get_map():  # until each has ended

@@ -147,8 +147,8 @@ class _Column(NamedTuple):
 
 
 _COLUMNS = (
-    _Column("weight", lambda row: str(row.weight) if row.destination is not None else "", 40, 6),
-    _Column("active", lambda row: str(row.active), 0, 7),
+    _Column("weight", lambda row: str(row.weight) if row.destination is not None else "", 46, 6),
+    _Column("active", lambda row: str(row.active), 36, 7),
     _Column("inactive", lambda row: str(row.inactive), 70, 8),
     _Column("conn/s", lambda row: short(row.rates.connections), 0, 7),
     _Column("in pkt/s", lambda row: short(row.rates.in_packets), 110, 8),
@@ -172,7 +172,7 @@ def grid(watched: Watched, sort: SortBy, *, width: int, rows: int) -> Grid:
     spark = max(0, min(_HISTORY // 2, width - 132 if with_states else width - 112)) if width >= 125 else 0
     shown.add_column("server", no_wrap=True, overflow="ellipsis", min_width=_NARROWEST, ratio=1)
     for column in columns:
-        shown.add_column(column.title, justify="right", no_wrap=True)
+        shown.add_column(column.title, justify="right", no_wrap=True, min_width=column.width)
     if with_states:
         shown.add_column("states", no_wrap=True, overflow="ellipsis")
     if spark:
