@@ -234,7 +234,7 @@ class VirtualServerExpectation(_Frozen):
     persistence_prefix: Annotated[int, Field(ge=1, le=128)] | None = None
     one_packet: bool = False
     servers: tuple[RealServerExpectation, ...]
-    sorry: tuple[IPv4Address | IPv6Address, _Port] | None = None
+    sorry: tuple[IPv4Address | IPv6Address, Annotated[int, Field(ge=0, le=65535)]] | None = None  # 0: the client's own
 
 
 class Expectations(_Frozen):

@@ -9,11 +9,13 @@ from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.resolve import advert_interface, network_of
 from holdfast.spec.resolve_lvs import (
     Taken,
+    address_in,
     directors,
     families,
     gateway_for,
     group_of,
     interface_of,
+    near_networks,
     node_networks,
     real_server_address,
     shared_networks,
@@ -113,9 +115,10 @@ def _servers(spec: ClusterSpec, name: str, label: str, family: int, asked: int) 
     `asked` is the port that clients ask for, and that a server without one of its own has too; 0 behind a mark.
     """
     virtual = spec.virtual_servers[name]
-    first = next((taken.first for taken in taken_by(spec, name)), 0)
+    first = virtual.on[0].first if virtual.on else 0
+    near = tuple(near_networks(spec, name, family, virtual.forward))
     for server in virtual.servers:
-        address = real_server_address(spec, name, server.host, family)
+        address = address_in(spec, server.host, family, near)
         if address is None:
             continue
         safe = server_name(server)

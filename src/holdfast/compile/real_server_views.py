@@ -20,11 +20,14 @@ from .node_view import GatewayView, RealServerRole, ServedAddress, TunnelView
 def real_server_role(spec: ClusterSpec, node: str) -> RealServerRole:
     """The virtual addresses that `node` takes itself, and its way back to clients behind NAT."""
     found: dict[tuple[object, ...], ServedAddress] = {}
-    for name in real_server_nodes(spec).get(node, ()):
+    names = real_server_nodes(spec).get(node, ())
+    for name in names:
         for served in _served(spec, name, node):
             # One address may arrive in several ways: each needs what unwraps it.
             found.setdefault((served.address, served.forward, served.tunnel, served.interface), served)
-    gateways = tuple(GatewayView(g.address, g.interface, g.virtual_server) for g in gateways_of(spec, node))
+    behind_nat = any(forward == "nat" for name in names for _, forward in serving(spec.virtual_servers[name]))
+    ways_back = gateways_of(spec, node) if behind_nat else ()
+    gateways = tuple(GatewayView(way.address, way.interface, way.virtual_server) for way in ways_back)
     return RealServerRole(tuple(found.values()), gateways)
 
 
