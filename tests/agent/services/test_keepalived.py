@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.agent import bundles
+from tests.agent import bundles, directors
 from tests.agent.machine import Machine, machine
 from tests.agent.services.fakes import MASTER, log, node_in
 
@@ -143,3 +143,42 @@ def test_a_complaint_while_it_runs_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed) as caught:
         Keepalived().verify(node, WANTED, before)
     assert caught.value.program_line == line
+
+
+@pytest.mark.parametrize(
+    ("line", "bad"),
+    [
+        ("IPVS: Can't initialize ipvs: Protocol not available", True),
+        ("IPVS cmd IP_VS_SO_SET_ADDDEST(1159) error: Invalid operation(22) (10.0.0.3:80 -> 10.0.0.7:80)", True),
+        ("IPVS cmd IP_VS_SO_SET_ADD(1154) error: No such file or directory(2)", True),
+        ("IPVS cmd IP_VS_SO_SET_ADD(1154) error: Service already exists(17)", False),
+        ("IPVS cmd IP_VS_SO_SET_ADDDEST(1159) error: Destination already exists(17)", False),
+        ("IPVS cmd IP_VS_SO_SET_DELDEST(1160) error: No such destination(2)", False),
+        ("Removing service [10.9.0.21]:tcp:80 from VS [10.9.0.3]:tcp:80", False),
+        ("HTTP_CHECK on service [10.9.0.21]:tcp:80 failed after 1 retry.", False),
+        ("Lost quorum 1-0=1 > 0 for VS [10.9.0.3]:tcp:80", False),
+    ],
+)
+def test_what_the_checker_says_of_its_table(tmp_path: Path, line: str, bad: bool) -> None:
+    vs = directors.pair()
+    node, host = node_in(tmp_path, Service.KEEPALIVED)
+    host.process_table = [Process(7, MASTER, "keepalived")]
+    host.ipvs_table = directors.table(vs, {"rs02-80": 100})  # a server that is down is no reason to go back
+    log(node, Service.KEEPALIVED, "Reload complete", f"Sat Nov 21 03:26:00 2026: {line}")
+    before = Before(running=True)
+    if bad:
+        with pytest.raises(VerificationFailed) as caught:
+            Keepalived().verify(node, directors.bundle(vs), before)
+        assert caught.value.program_line == line
+    else:
+        assert Keepalived().verify(node, directors.bundle(vs), before)
+
+
+def test_a_virtual_server_that_the_kernel_lacks_is_no_success(tmp_path: Path) -> None:
+    vs = directors.pair()
+    node, host = node_in(tmp_path, Service.KEEPALIVED)
+    host.process_table = [Process(7, MASTER, "keepalived")]
+    host.ipvs_table = directors.table(directors.virtual_server(port=443), {})
+    log(node, Service.KEEPALIVED, "Reload complete")
+    with pytest.raises(VerificationFailed, match="table has no virtual server shop"):
+        Keepalived().verify(node, directors.bundle(vs), Before(running=True))

@@ -30,6 +30,8 @@ _HARMLESS = (
 _BAD = re.compile(
     r"Line \d+\)|[Uu]nknown keyword|Config files? missing|Failed to open|SECURITY VIOLATION|Disabling track script"
     r"|process event listen|permanent error|WARNING - interface|Non-existent interface|process\(\d+\) died"
+    # What a keepalived that was killed left in the table exists already; that it is right is asked of the kernel.
+    r"|IPVS: Can't initialize|IPVS cmd IP_VS_SO_SET_(ADD|EDIT)\w*\(\d+\) error: (?!\w+ already exists)"
 )
 _STAMP = re.compile(r"^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}: ")
 _POLL_S = 0.05
