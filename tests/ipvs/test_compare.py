@@ -98,6 +98,14 @@ def test_each_difference_has_its_code(actual: Service, found: list[str]) -> None
     assert codes(actual) == found
 
 
+@pytest.mark.parametrize(("matters", "found"), [(True, ["IPVS010"]), (False, [])])
+def test_a_tunnels_checksum_may_not_matter(matters: bool, found: list[str]) -> None:
+    one, two = EXPECTED.destinations
+    expected = replace(EXPECTED, destinations=(one, replace(two, checksum_matters=matters)))
+    other = destination("10.0.0.12", forwarding=TUN, tunnel=GUE._replace(checksum=Checksum.PLAIN))
+    assert codes(ACTUAL._replace(destinations=(FIRST, other)), expected=expected) == found
+
+
 def test_services_missing_and_too_many() -> None:
     assert codes(service(MARKED)) == ["IPVS001", "IPVS002"]
 

@@ -21,7 +21,10 @@ from holdfast.ipvs.model import (
 
 @dataclass(frozen=True)
 class ExpectedDestination:
-    """A server. `weight` is the one without overrides; thresholds of 0 are none; `tunnel` is for TUN alone."""
+    """A server. `weight` is the one without overrides; thresholds of 0 are none; `tunnel` is for TUN alone.
+
+    Whose checksums a tunnel carries is compared only where `checksum_matters`.
+    """
 
     key: DestinationKey
     forwarding: ForwardingMethod
@@ -29,6 +32,7 @@ class ExpectedDestination:
     tunnel: Tunnel | None = None
     upper_threshold: int = 0
     lower_threshold: int = 0
+    checksum_matters: bool = True
 
 
 @dataclass(frozen=True)
