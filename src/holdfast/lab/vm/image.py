@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.errors import LabError
+from holdfast.errors import HoldfastError, LabError
 from holdfast.lab.commands import run, tool
 from holdfast.lab.vm import initramfs
 
@@ -200,3 +201,22 @@ def extract(image: bytes) -> bytes:
     except (lzma.LZMAError, zlib.error) as error:
         raise LabError(f"The kernel's image is damaged: {error}", "try again: it is downloaded anew") from None
     return data
+
+
+def main() -> int:
+    """`python -m holdfast.lab.vm.image`: have the image ready, and say what is done for it."""
+    try:
+        prepare(_say)
+    except HoldfastError as error:
+        _say(f"{error.message}\n  {error.hint}")
+        return 1
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,7 +14,9 @@ from holdfast.lab.vm.power import BOOT_TIMEOUT_S, Power, switch_on
 from holdfast.lab.vm.wire import Order
 
 MEMORY_MB = 2048
-PROCESSORS = 1  # two cost twice the time for each fork and exec: emulated processors wait for each other to forget a page
+PROCESSORS = (
+    1  # two cost twice the time for each fork and exec: emulated processors wait for each other to forget a page
+)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"}
 
