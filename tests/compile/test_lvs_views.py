@@ -6,8 +6,9 @@ from ipaddress import ip_address
 from typing import Any, get_args
 
 import pytest
-from tests.golden.cases import GOLDEN, Case
+from tests.golden.cases import GOLDEN, Case, all_cases
 
+from holdfast.bundle import WEIGHT_DIR, VirtualServerExpectation
 from holdfast.compile.compiler import CompileInput, compile_cluster, node_view
 from holdfast.compile.lock import Lock, Secrets, complete_lock
 from holdfast.compile.node_view import NodeView
@@ -125,3 +126,35 @@ def test_names_of_the_policy_are_said() -> None:
     names_used = bundle_facts("lvs-checks", "lb01").policy_names
     assert names_used.scripts == ("ask-it",)
     assert names_used.hooks == ("close-shop", "note-down", "note-up", "open-shop")
+
+
+LVS = [case for case in all_cases() if case.name.startswith("lvs-")]
+
+
+@pytest.mark.parametrize("case", LVS, ids=lambda case: case.name)
+def test_every_server_can_be_drained(case: Case) -> None:
+    """Each has a weight file of its own that exists before keepalived reads it, and that keepalived follows."""
+    for bundle in case.bundles().values():
+        expected = [server for vs in bundle.expected.virtual_servers for server in vs.servers]
+        files = [server.weight_file for server in expected]
+        assert len(set(files)) == len(files)
+        assert set(files) <= set(bundle.state_files)
+        text = "".join(file.content for file in bundle.files if "/keepalived/" in file.path)
+        assert text.count("    real_server ") == text.count("        FILE_CHECK {") == len(expected)
+        for file in files:
+            label = file.removeprefix(f"{WEIGHT_DIR}/")
+            assert f'track_file {label} {{\n    file "{file}"\n}}' in text
+            assert text.count(f"            track_file {label}\n") == 1
+
+
+@pytest.mark.parametrize("case", LVS, ids=lambda case: case.name)
+def test_directors_of_a_group_say_the_same_of_its_virtual_servers(case: Case) -> None:
+    """Else a connection that one tells of would mean nothing to the other."""
+    found: dict[str, list[tuple[VirtualServerExpectation, ...]]] = {}
+    for bundle in case.bundles().values():
+        for group in bundle.expected.vrrp:
+            of_group = tuple(vs for vs in bundle.expected.virtual_servers if vs.group == group.group)
+            found.setdefault(group.group, []).append(of_group)
+    for several in found.values():
+        assert len(several) >= 2
+        assert all(one == several[0] for one in several)
