@@ -87,14 +87,14 @@ class OnDisk:
             number = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
             return Refusal(f"cannot be opened ({getattr(error, 'strerror', None) or error})")
-        with os.fdopen(number, "rb") as file:
-            mode = os.fstat(number).st_mode
+        mode = os.fstat(number).st_mode
+        if not stat.S_ISREG(mode) or mode & 0o111:
+            os.close(number)
             if stat.S_ISDIR(mode):
                 return Refusal("is a folder")
-            if not stat.S_ISREG(mode):
-                return Refusal("is not a regular file")
-            if mode & 0o111:
-                return Refusal("is executable, and keepalived reads no executable files")
+            executable = "is executable, and keepalived reads no executable files"
+            return Refusal(executable if stat.S_ISREG(mode) else "is not a regular file")
+        with os.fdopen(number, "rb") as file:
             try:
                 content = file.read(most + 1)
             except OSError as error:

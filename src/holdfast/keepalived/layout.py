@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
+from .comments import uncommented
 from .lexer import Kind, Token, lex
 from .source import BOM, width
-from .statements import LONGEST_LINE, uncommented
+from .statements import LONGEST_LINE
 from .variables import DEFINITION
 
 INDENT = 4

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
 from . import complaints
+from .comments import uncommented
 from .complaints import Complaints, shown
 from .files import Files, Refusal, folder_of
 from .sequences import Sequence, brackets, sequence
@@ -33,11 +34,10 @@ OPEN, CLOSE = ("{",), ("}",)
 # What makes a line more than plain words: everything else takes the short way.
 _ODD = re.compile(r'["!#\\$@~{}]|[^ -~\t]')
 _PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
-_MARK = re.compile(r'[!#"]|\\.?')
 _BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
 _INCLUDE = re.compile(r"include[rmwba]?[ \t\r\v\f]+")
 _UNDEFINED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\s]*\}")
-_ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]")
+_ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]")
 
 
 class Statements:
@@ -156,7 +156,12 @@ class Statements:
         if quoted:
             at = offset + raw.find('"')
             self._note(complaints.QUOTE, source, number, "a quote is not closed on its line", 'add the missing "', at)
-        if len(text) < len(stripped) and text and stripped.startswith(text) and stripped[len(text)] in "!#":
+        if (
+            text
+            and text[-1] not in ' \t{}"'
+            and stripped[len(text) : len(text) + 1] in ("!", "#")
+            and stripped.startswith(text)
+        ):
             message = f"a comment begins inside a word: only {shown(text.split()[-1])} is left of it"
             self._note(
                 complaints.GLUED,
@@ -192,14 +197,14 @@ class Statements:
                 self._defining = begun if begun and begun.multiline and origin is None else None
                 return
             if text[0] == "~" and text.startswith(("~SEQ", "~LST")):
-                yield from self._sequence(text, number, at, source)
+                yield from self._sequence(text, number, at, source, origin)
                 return
             if "$" in text and text[0] != "~":
                 replaced = self._variables.replace(text, folder_of(source.name))
                 self._check_replaced(replaced.grew, replaced.random, number, at, source)
                 if replaced.text != text or replaced.rest is not None:
                     text, _, _ = uncommented(replaced.text.strip(" \t"))
-                    text, origin = text.rstrip(" \t"), replaced.origin or origin
+                    text, origin = text.rstrip(" \t"), origin or replaced.origin
                     if replaced.rest is not None:
                         yield from self._body(text, replaced.rest, number, at, source)
                         return
@@ -208,6 +213,11 @@ class Statements:
             if text[:1] == "i" and (include := _INCLUDE.match(text)):
                 yield from self._include(text[include.end() :].strip(" \t"), number, at, source)
                 return
+            if "${" in text and origin is None and (unknown := _UNDEFINED.search(text)):
+                message = (
+                    f"{unknown[0]} is not defined: keepalived leaves it as it stands, and its braces open and close"
+                )
+                self._note(complaints.UNDEFINED, source, number, message, at=at + unknown.start())
             text, at = yield from self._first(text, number, at, source, origin)
 
     def _condition(self, text: str, number: int, at: int, source: Source) -> str:
@@ -254,7 +264,7 @@ class Statements:
             yield from self._process(text, number, at, source, origin)
         self._depth -= 1
 
-    def _sequence(self, text: str, number: int, at: int, source: Source) -> Iterator[Statement]:
+    def _sequence(self, text: str, number: int, at: int, source: Source, origin: Origin | None) -> Iterator[Statement]:
         numbers = brackets(text)
         if "$" in numbers:
             numbers = self._variables.replace(numbers, "").text
@@ -262,7 +272,7 @@ class Statements:
         if not isinstance(made, Sequence):
             self._note(complaints.SEQUENCE, source, number, f"{shown(text)} {made}", at=at)
             return
-        origin = Origin(", ".join(made.names), source, number)
+        origin = origin or Origin(", ".join(made.names), source, number)
         for values in made:
             for name, value in zip(made.names, values, strict=True):
                 self._variables.set(name, value, source, number)
@@ -326,9 +336,6 @@ class Statements:
                 "type a plain space instead",
                 at + (found.start() if found else 0),
             )
-        if origin is None and (unknown := _UNDEFINED.search(text)):
-            message = f"{unknown[0]} is not defined: keepalived leaves it as it stands"
-            self._note(complaints.UNDEFINED, source, number, message, at=at + unknown.start())
         if text.endswith("\\"):
             message = "the backslash becomes a part of the last word: only the lines of a variable can be continued"
             self._note(
@@ -368,28 +375,3 @@ class Statements:
     def _is_script(words: list[str]) -> bool:
         """Commands are split again, as a shell would, so a quote inside their words is meant."""
         return bool(words) and words[0].startswith(("script", "notify", "misc_path", "quorum_", "startup", "shutdown"))
-
-
-def uncommented(text: str) -> tuple[str, bool, bool]:
-    """`text` without its comment; whether a quote stays open; whether a backslash ends it (which is taken off)."""
-    if not _MARK.search(text):
-        return text, False, False
-    kept: list[str] = []
-    quoted, skip, position = False, -1, 0
-    length = 0
-    for mark in _MARK.finditer(text):
-        sign = mark[0]
-        kept.append(text[position : mark.start()])
-        length += mark.start() - position
-        position = mark.end()
-        if sign == "\\":
-            return "".join(kept)[: skip if skip >= 0 else None].rstrip(" \t"), quoted, True
-        if sign == '"':
-            quoted = quoted if skip >= 0 else not quoted
-        elif sign in "!#" and not quoted and skip < 0:
-            skip = length
-        escaped = len(sign) == 2 and sign[1] in "!#" and not quoted
-        kept.append(sign[1] if escaped else sign)
-        length += len(kept[-1])
-    whole = "".join(kept) + text[position:]
-    return (whole if skip < 0 else whole[:skip]), quoted, False

@@ -1,0 +1,93 @@
+"""`fmt`: laid out once is laid out, and means the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.keepalived.corpus import SAMPLES, corpus, needs_corpus, samples
+from tests.keepalived.test_parse import PIECES
+from tests.keepalived.trees import shape
+
+from holdfast.keepalived.files import OnDisk
+from holdfast.keepalived.layout import lay_out
+from holdfast.keepalived.parse import parse
+from holdfast.keepalived.source import decode
+from holdfast.keepalived.writer import write
+
+
+def same(text: str, path: Path | None = None) -> bool:
+    """Whether a text and its laid-out form are read as the same tree."""
+    name, files = (str(path), OnDisk()) if path else ("x.conf", None)
+    before = parse(text, name, files=files, config_id="a").root
+    return shape(before) == shape(parse(lay_out(text), name, files=files, config_id="a").root)
+
+
+def test_a_file_laid_out() -> None:
+    text = (
+        "! top\n\n\n\nvrrp_instance a{state BACKUP # why\n   priority   10\n"
+        "virtual_ipaddress\n\n{\n10.0.0.1   dev  eth0\n}}\n@x  nopreempt { a b }\n# end"
+    )
+    assert lay_out(text) == (
+        "! top\n\nvrrp_instance a {\n    state BACKUP # why\n    priority 10\n"
+        "    virtual_ipaddress {\n        10.0.0.1 dev eth0\n    }\n}\n@x  nopreempt { a b }\n# end\n"
+    )
+
+
+def test_bodies_of_variables_keep_their_lines() -> None:
+    text = "$V= \\\nvrrp_instance a { \\\n# why \\\npriority 10 \\\n}\n\n$V\nglobal_defs {\n  router_id x\n}\n"
+    assert lay_out(text) == (
+        "$V= \\\n    vrrp_instance a { \\\n        # why \\\n        priority 10 \\\n    }\n\n$V\n"
+        "global_defs {\n    router_id x\n}\n"
+    )
+
+
+@pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
+def test_samples(path: Path) -> None:
+    text = decode(path.read_bytes())
+    once = lay_out(text)
+    assert lay_out(once) == once
+    assert same(text, path)
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=60).map("".join))
+def test_any_heap_of_pieces(text: str) -> None:
+    once = lay_out(text)
+    assert lay_out(once) == once
+    assert same(text)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    once = lay_out(decode(data))
+    assert lay_out(once) == once
+    assert same(decode(data))
+
+
+@needs_corpus
+def test_the_corpus() -> None:
+    wrong = []
+    for path in corpus("wild", "mistakes"):
+        text = decode(path.read_bytes())
+        once = lay_out(text)
+        if lay_out(once) != once or not same(text, path):
+            wrong.append(path.name)
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
+def test_what_was_understood_prints_as_a_configuration(path: Path) -> None:
+    found = parse(path.read_bytes(), str(path), files=OnDisk(), config_id="a").root
+    assert shape(parse(write(found), "written.conf").root) == shape(found)
+
+
+def test_words_are_quoted_where_they_must_be() -> None:
+    found = parse((SAMPLES / "pair.conf").read_bytes()).root
+    printed = write(found)
+    assert 'auth_pass "a#b!c"' in printed
+    assert 'script "/usr/bin/pidof nginx"\n' in printed
+    assert "notify_master \"/usr/local/bin/notify 'the master' www\"\n" in printed
