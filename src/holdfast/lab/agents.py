@@ -1,4 +1,4 @@
-"""The agents' commands in a lab, run by a process that has loaded the agent already: each costs a fork, not a start.
+"""The agents of a lab, run by a process that has loaded the agent already: each command costs a fork, not a start.
 
 The agent that runs in a node is the same code, in the node's namespaces, with the environment and the exit status that
 `python -m holdfast.agent …` there would have. Starting an interpreter and loading the agent takes 0.4 s on an ordinary
@@ -25,6 +25,7 @@ from holdfast.lab.commands import tool
 from holdfast.lab.node import Node
 
 _END_S = 5.0
+_SUPERVISE_S = 90.0  # the agent may have to be loaded first, on an emulated machine
 _MOST_BYTES = 64_000_000  # of one answer
 
 
@@ -50,23 +51,38 @@ class Agents:
         Raise subprocess.TimeoutExpired when `timeout` (seconds) is over, by when all that the command started in its
         group has been killed; LabError if the node is down.
         """
-        self.start()
-        pid1 = node.pid1
         with ExitStack() as stack:
             files = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr")]
-            status, theirs = os.pipe2(os.O_CLOEXEC)
-            for descriptor in (*files, status):
+            for descriptor in files:
                 stack.callback(os.close, descriptor)
             os.write(files[0], (input or "").encode())
             os.lseek(files[0], 0, os.SEEK_SET)
-            order = {"pid1": pid1, "words": list(words), "environment": clean_environment()}
+            code = self._order(node, words, files, timeout)
+            out, err = (os.pread(f, _MOST_BYTES, 0).decode(errors="replace") for f in files[1:])
+        return subprocess.CompletedProcess(list(words), code, out, err)
+
+    def supervise(self, node: Node) -> None:
+        """Leave the agent's supervisor running in `node`, its output in the node's log; LabError if the node is down.
+
+        It is not the node's pid 1, which collects what the supervisor leaves behind.
+        """
+        with open(os.devnull, "rb") as nothing, node.log.open("ab") as log:
+            files = [nothing.fileno(), log.fileno(), log.fileno()]
+            if self._order(node, (), files, _SUPERVISE_S) != 0:
+                raise LabError(f"The supervisor of {node.name} could not be started", hint=f"see {node.log}")
+
+    def _order(self, node: Node, words: Sequence[str], files: Sequence[int], timeout: float) -> int:
+        self.start()
+        order = {"pid1": node.pid1, "words": list(words), "environment": clean_environment()}
+        status, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
             try:
                 self._send(json.dumps(order).encode(), (*files, theirs))
             finally:
                 os.close(theirs)
-            code = _Ending(status, words, timeout).wait()
-            out, err = (os.pread(f, _MOST_BYTES, 0).decode(errors="replace") for f in files[1:])
-        return subprocess.CompletedProcess(list(words), code, out, err)
+            return _Ending(status, words, timeout).wait()
+        finally:
+            os.close(status)
 
     def close(self) -> None:
         """End the process. It is started again if a command is run later."""

@@ -2,7 +2,7 @@
 
 An order is one message with four descriptors: standard input, output and error, and the pipe that tells the command's
 process group and then its exit status. The child enters the node's namespaces; its child is born into the node's pid
-namespace, and is the agent.
+namespace, and is the agent. An order without words leaves the agent's supervisor behind in the node.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from holdfast.agent.__main__ import main as agent_main
+from holdfast.agent.supervisor.__main__ import main as supervisor_main
 
 _LARGEST_ORDER = 100_000
 _NAMESPACES = ("mnt", "uts", "ipc", "net", "pid")
@@ -31,7 +33,8 @@ def serve(channel: socket.socket) -> None:
             return
         if os.fork() == 0:
             channel.close()
-            _lead(json.loads(order), descriptors)
+            wanted = json.loads(order)
+            (_lead if wanted["words"] else _leave)(wanted, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -47,7 +50,7 @@ def _lead(order: dict[str, Any], descriptors: list[int]) -> None:
         _enter(order["pid1"])
         child = os.fork()
         if child == 0:
-            _become_agent(order, files)
+            _become(order, files, agent_main)
         _, ended = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(ended)
         os.write(status, f"{code}\n".encode())
@@ -55,6 +58,25 @@ def _lead(order: dict[str, Any], descriptors: list[int]) -> None:
         os.write(descriptors[2], f"the node cannot be entered: {error}\n".encode())
     finally:
         os._exit(0 if code == 0 else 1)
+
+
+def _leave(order: dict[str, Any], descriptors: list[int]) -> None:
+    """In the first child: leave a supervisor behind in the node, whose pid 1 is its parent then. Never returns."""
+    code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        *files, status = descriptors
+        _enter(order["pid1"])
+        if os.fork() == 0:
+            os.setsid()
+            os.close(status)
+            _become(order, files, lambda words: supervisor_main())
+        code = 0
+        os.write(status, f"{os.getpid()}\n0\n".encode())
+    except OSError as error:
+        os.write(descriptors[2], f"the node cannot be entered: {error}\n".encode())
+    finally:
+        os._exit(code)
 
 
 def _enter(pid1: int) -> None:
@@ -66,16 +88,17 @@ def _enter(pid1: int) -> None:
         os.close(handle)
 
 
-def _become_agent(order: dict[str, Any], files: list[int]) -> None:
-    """In the second child: what the interpreter would have done at its start, then the agent. Never returns."""
+def _become(order: dict[str, Any], files: list[int], program: Callable[[list[str]], int]) -> None:
+    """In the second child: what the interpreter would have done at its start, then the program. Never returns."""
     code = 1
     try:
         for number, descriptor in enumerate(files):
             os.dup2(descriptor, number)
+            os.close(descriptor)
         os.chdir("/")
         os.environ.clear()
         os.environ.update(order["environment"])
-        code = agent_main(order["words"])
+        code = program(order["words"])
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     except BaseException:  # noqa: BLE001 - as an interpreter does with what nobody caught

@@ -74,11 +74,7 @@ def make_disk(lab: str, node: str) -> None:
     run(["mount", "-t", "tmpfs", "-o", f"mode=755,size={DISK_MEGABYTES}m", f"holdfast-lab-{lab}", str(place)])
 
 
-def pid1_argv(node: LabNode) -> tuple[str, ...]:
-    """What runs as pid 1: the agent's supervisor on a balancer, else the smallest init there can be."""
-    if node.has_agent:
-        return (sys.executable, "-m", "holdfast.agent.supervisor")
-    return (sys.executable, "-I", "-S", str(_INIT))
+PID1 = (sys.executable, "-I", "-S", str(_INIT))  # the smallest init there can be; supervisors run below it
 
 
 class Boot:
@@ -101,7 +97,7 @@ class Boot:
         with self._log.open("ab") as log:
             # setsid --fork lets go of it: a node outlives the command that made it, and is nobody's child to wait for.
             self._child = subprocess.Popen(
-                [tool("setsid"), "--fork", *enter, *unshare, "/bin/sh", str(_SCRIPT), *pid1_argv(node)],
+                [tool("setsid"), "--fork", *enter, *unshare, "/bin/sh", str(_SCRIPT), *PID1],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -155,6 +155,9 @@ class Lab:
                 boot.go()
             for boot in boots:
                 boot.wait()
+        for spec in specs:
+            if spec.has_agent:
+                self.agents.supervise(self.node(spec.name))
         wait_ready([self.node(spec.name) for spec in specs])
 
     def _start_backends(self, specs: Sequence[LabNode]) -> None:
