@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address, ip_interface
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.compile.node_view import HeldView, RealServerView
@@ -21,6 +21,7 @@ SERVER = RealServerView("web01-80", "web01", ip_address("10.0.0.7"), 80, 80, 1, 
 
 
 @pytest.mark.filterwarnings("ignore:Possible nested set")  # of a bracket in brackets, which is one in PCRE2 as in `re`
+@settings(deadline=None)  # a busy machine
 @given(PLAIN, PLAIN)
 def test_a_text_matches_itself_and_nothing_else(text: str, other: str) -> None:
     pattern = literally(text)
