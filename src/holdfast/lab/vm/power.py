@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import re
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,7 @@ BOOT_TIMEOUT_S = 120.0  # 4 s on a quiet machine; emulation on a busy one takes 
 _KILL_S = 10.0
 _TAIL_LINES = 6
 _OWNER = "owner"  # the file in a machine's folder that names the process to which it belongs
+_CAUSE = re.compile(r"(Kernel panic - .*|holdfast: .*|holdfast guest: .*)")
 _PREFIX = ".vm-"  # the dot: no lab can be called that
 
 
@@ -46,7 +48,9 @@ class Power:
 
     def stopped(self) -> LabError:
         """What to say when it does not answer any more."""
-        return LabError("The lab's virtual machine has stopped", _last_words(self.hardware))
+        cause = _cause(self.hardware)
+        why = f": {cause}" if cause else ""
+        return LabError(f"The lab's virtual machine has stopped{why}", _last_words(self.hardware))
 
 
 def switch_on(
@@ -118,14 +122,25 @@ def _first_word(connection: socket.socket, deadline: float) -> Frame:
             return frame
 
 
+def _cause(hardware: Hardware) -> str:
+    """What the kernel panicked of, if it did, or the guest program's own last word; empty where neither is said."""
+    for line in reversed(_lines(hardware.console)):
+        if found := _CAUSE.search(line):
+            return found[1]
+    return ""
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:  # it was switched off, and its folder went with it
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def _last_words(hardware: Hardware) -> str:
     """The end of what QEMU or the guest's kernel said."""
     for path in (hardware.messages, hardware.console):
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return "it was switched off from here"
-        said = [line.strip() for line in lines if line.strip()]
-        if said:
+        if said := _lines(path):
             return "its last words: " + " | ".join(said[-_TAIL_LINES:])
     return "it said nothing"
