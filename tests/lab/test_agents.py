@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,7 @@ from holdfast.errors import LabError
 from holdfast.lab.agents import Agents
 from holdfast.lab.faults import Crash
 from holdfast.lab.lab import Lab
+from holdfast.lab.processes import Process
 
 pytestmark = pytest.mark.lab
 
@@ -79,3 +82,15 @@ def test_the_process_ends_with_its_owner(lab: Lab) -> None:
     assert child.poll() == 0
     assert agents.run(lab.node("lb01"), ["facts"], timeout=30).returncode == 0
     agents.close()
+
+
+def test_a_number_that_lives_on_as_a_groups_is_no_process() -> None:
+    """What killed its whole session but the leader finds the leader's number in use, and nobody behind it."""
+    script = "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nos._exit(0)\n"
+    child = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    found = Process(pid=child.pid, started=1)
+    assert child.wait(20) == 0
+    try:
+        assert found.signal(signal.SIGCONT) is False
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -52,6 +53,11 @@ class Process(BaseModel):
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return False
+        except OSError as error:
+            # The number is still in use as that of a group or session, whose leader is gone.
+            if error.errno == errno.EINVAL:
+                return False
+            raise
         try:
             if not self.alive:
                 return False
