@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from holdfast.agent import ipvs_view
 from holdfast.agent.journal import Journal, NetworkBefore, NftablesBefore, SysctlsBefore
 from holdfast.agent.network_picture import Picture
 from holdfast.agent.services import modules, network, nftables, sysctl
@@ -132,7 +133,16 @@ def put_back(node: Node, steps: Steps, before: Picture | None, sysctls: Mapping[
 
 
 def verify(node: Node, bundle: Bundle) -> None:
-    """Once everything runs: no virtual address of a real server may be claimed on the wire."""
+    """Once everything runs: every virtual server is in the table, also where keepalived had nothing new to read.
+
+    And no virtual address of a real server may be claimed on the wire.
+    """
+    lacking = ipvs_view.absent(bundle, node.host.virtual_servers()) if bundle.expected.virtual_servers else ()
+    if lacking:
+        raise VerificationFailed(
+            f"the kernel's table has no virtual server {', '.join(lacking)}",
+            "keepalived should have put it there: compare its file with `ipvsadm -Ln`, then restart it",
+        )
     if found := network.claimed(node.host, bundle):
         raise VerificationFailed(
             f"{found.address} is on {found.interface} as well, so this node answers for it on the wire",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.agent import bundles
+from tests.agent import bundles, directors
 from tests.agent.services.fakes import FakeManager
 
 from holdfast.agent import network_picture
@@ -25,7 +25,7 @@ from holdfast.agent.host.network import (
     strongest_default,
 )
 from holdfast.agent.host.port import LocalAddress, Places
-from holdfast.agent.kernel import put_back
+from holdfast.agent.kernel import put_back, verify
 from holdfast.agent.network_picture import Device, Picture
 from holdfast.agent.services import network
 from holdfast.agent.services.base import Node
@@ -150,6 +150,16 @@ def test_a_director_that_becomes_a_real_server_may_hold_the_address_until_keepal
     new = bundles.bundle(bundles.network("lo 10.9.0.3/32"))
     network.refuse_what_is_not_ours(host, new, old)
     assert network.claimed(host, new) == LocalAddress("eth0", "10.9.0.3/24")
+
+
+def test_a_table_without_an_expected_virtual_server_is_no_success(tmp_path: Path) -> None:
+    host, vs = FakeHost(), directors.pair()
+    node = Node(host, Places(tmp_path), FakeManager())
+    host.ipvs_table = directors.table(vs, {})
+    verify(node, directors.bundle(vs))
+    host.ipvs_table = directors.table(directors.virtual_server(port=443), {})
+    with pytest.raises(VerificationFailed, match="has no virtual server shop"):
+        verify(node, directors.bundle(vs))
 
 
 def test_a_network_that_does_not_stay_is_an_error() -> None:
