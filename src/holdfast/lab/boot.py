@@ -19,7 +19,7 @@ from holdfast.lab.topology import LabNode, Role
 
 DISK_MEGABYTES = 64
 BOOT_TIMEOUT = 90.0  # under emulation on a busy machine; elsewhere a second
-_SCRIPT = Path(__file__).with_name("boot.sh")
+_SCRIPT = Path(__file__).with_name("boot_inside.py")
 _INIT = Path(__file__).with_name("init.py")
 # Folders that belong to the machine's system: where one is a file system of its own, it gets an overlay of its own.
 _SYSTEM = ("/usr", "/etc", "/var", "/opt", "/bin", "/sbin", "/lib", "/lib64", "/root")
@@ -63,7 +63,7 @@ def python_folders() -> tuple[str, ...]:
 
 
 def _plain(path: str) -> bool:
-    # Lists go to the shell with one path a line.
+    # Lists go to the node with one path a line.
     return "\n" not in path and not any(path == n or path.startswith(f"{n}/") for n in _NOT_OURS)
 
 
@@ -97,7 +97,7 @@ class Boot:
         with self._log.open("ab") as log:
             # setsid --fork lets go of it: a node outlives the command that made it, and is nobody's child to wait for.
             self._child = subprocess.Popen(
-                [tool("setsid"), "--fork", *enter, *unshare, "/bin/sh", str(_SCRIPT), *PID1],
+                [tool("setsid"), "--fork", *enter, *unshare, sys.executable, "-I", "-S", str(_SCRIPT), *PID1],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
