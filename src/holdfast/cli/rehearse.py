@@ -55,7 +55,7 @@ def rehearse(
     from holdfast.lab.report_data import Context, report_data
     from holdfast.lab.scenario_file import load_scenario
     from holdfast.lab.verdict import Verdict
-    from holdfast.lab.vm.where import place_for
+    from holdfast.lab.vm.where import place_for, this_machine
 
     source = compile_input(spec, choose=True)
     steps = load_scenario(scenario, source.loaded.spec) if scenario else None
@@ -76,7 +76,7 @@ def rehearse(
         )
     page = write_report(result, report, command) if report else None
     if as_json:
-        print_json(report_data(result, Context(command, __version__, program_versions())))
+        print_json(report_data(result, Context(command, __version__, program_versions(), this_machine())))
     else:
         _print_result(result, stdout())
         if page:

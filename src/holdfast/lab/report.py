@@ -25,6 +25,7 @@ from holdfast.lab.report_data import Context, report_data
 from holdfast.lab.report_svg import draw
 from holdfast.lab.report_words import KINDS, MEANING_ZH, VERDICTS
 from holdfast.lab.traffic_records import record_line
+from holdfast.lab.vm.where import this_machine
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 _MOST_LOG_BYTES = 50_000_000
@@ -46,7 +47,7 @@ def prepare_folder(folder: Path) -> None:
 
 def write_report(rehearsal: Rehearsal, folder: Path, command: str) -> Path:
     """Write everything into `folder`, and return the page; UsageError if it cannot be written."""
-    data = report_data(rehearsal, Context(command, __version__, program_versions()))
+    data = report_data(rehearsal, Context(command, __version__, program_versions(), this_machine()))
     page = folder / "report.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,11 @@ def description(kernel: str) -> str:
     return f"QEMU, x86-64 emulated in software, Linux {kernel}"
 
 
+def this_machine() -> str:
+    """What a report says of the virtual machine that this process runs in; empty where it runs in none."""
+    return os.environ.get(INSIDE, "")
+
+
 def needed_modules(spec: ClusterSpec) -> frozenset[str]:
     """The kernel's modules, beyond those of every lab, that the nodes of `spec` need."""
     found: set[str] = set()
@@ -91,7 +96,7 @@ def choose(needed: Iterable[str], lacking: frozenset[str], *, wish: bool | None,
 def place_for(spec: ClusterSpec, wish: bool | None) -> Place:
     """`choose` for this machine; probing loads modules that are needed and there."""
     needed = needed_modules(spec)
-    inside = bool(os.environ.get(INSIDE))
+    inside = bool(this_machine())
     return choose(needed, frozenset() if wish else lacking_here(needed), wish=wish, inside=inside)
 
 
