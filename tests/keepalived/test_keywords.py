@@ -72,6 +72,15 @@ def test_homes_say_where_a_keyword_belongs() -> None:
     assert "checker" not in homes()["retry"]
 
 
+def _unknown(path: Path, text: str) -> set[int]:
+    """The lines with what keepalived calls unknown; the last of them is one of ours, so that all were read."""
+    path.write_text(text + "the_end 1\n")
+    said = complaints_of_keepalived(path)
+    unknown = {int(line) for line in re.findall(r"Line (\d+)\) Unknown keyword '[^}]", said)}
+    assert text.count("\n") + 1 in unknown, f"keepalived did not read to the end: {said[-300:]}"
+    return unknown
+
+
 def _asked(block: str) -> list[Keyword]:
     return [
         row
@@ -91,10 +100,7 @@ def test_keepalived_knows_every_keyword(block: str, tmp_path: Path) -> None:
         where[text.count("\n") + begin.count("\n") + 1] = row.name
         # Two more words than any needs; braces enough to leave whatever it opened.
         text += f"{begin}{row.name} 1 1 1 1\n" + "}\n" * (begin.count("{") + 2)
-    path = tmp_path / "x.conf"
-    path.write_text(text)
-    said = complaints_of_keepalived(path)
-    unknown = {int(line) for line in re.findall(r"Line (\d+)\) Unknown keyword '[^}]", said)}
+    unknown = _unknown(tmp_path / "x.conf", text)
     assert [name for line, name in where.items() if line in unknown] == []
 
 
@@ -109,8 +115,5 @@ def test_keepalived_knows_no_other(block: str, tmp_path: Path) -> None:
         begin = around(block).replace(" a {", f" a{len(where)} {{")
         where[text.count("\n") + begin.count("\n") + 1] = name
         text += f"{begin}{name} 1 1 1 1\n" + "}\n" * (begin.count("{") + 2)
-    path = tmp_path / "x.conf"
-    path.write_text(text)
-    said = complaints_of_keepalived(path)
-    unknown = {int(line) for line in re.findall(r"Line (\d+)\) Unknown keyword '[^}]", said)}
+    unknown = _unknown(tmp_path / "x.conf", text)
     assert [name for line, name in where.items() if line not in unknown] == []

@@ -26,6 +26,8 @@ class Checker:
 
     def note(self, code: Code, node: Node, message: str, hint: str = "", word: int = 0) -> None:
         """A complaint about the word `word` of a statement."""
+        if self._notes.full:
+            return
         if node.origin is not None:
             origin = node.origin
             message += f" (the text of ${origin.name}, {origin.source.name}:{origin.line})"

@@ -8,6 +8,7 @@ a condition, say, holds for all that stands on its line.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from .comments import uncommented
 from .lexer import Kind, Token, lex
@@ -16,6 +17,7 @@ from .statements import LONGEST_LINE
 from .variables import DEFINITION
 
 INDENT = 4
+DEEPEST = 16  # levels that are still moved to the right; keepalived has six
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _INCLUDE = re.compile(r"include[rmwba]?(?:[ \t]|$)")
 
@@ -52,12 +54,14 @@ class _Layout:
             self._depth = max(0, self._depth + _balance(lex(raw)))
         elif text[0] in "@~$" or "$" in text or "'" in text or _INCLUDE.match(text):
             self._whole(text)
+        elif _is_special(tokens := lex(text)):
+            self._whole(text)
         else:
-            self._apart(lex(text))
+            self._apart(tokens)
 
     @staticmethod
     def _is_fixed(raw: str, number: int) -> bool:
-        if _CONTROL.search(raw) or (len(raw) > LONGEST_LINE // 8 and width(raw) + 64 * INDENT > LONGEST_LINE):
+        if _CONTROL.search(raw) or (len(raw) > LONGEST_LINE // 8 and width(raw) + DEEPEST * INDENT > LONGEST_LINE):
             return True
         if (number == 1 and raw.startswith(BOM)) or "\\" in raw[-3:]:
             return not DEFINITION.match(raw.strip(" \t").lstrip("@^")) and not raw.rstrip(" \t").endswith("= \\")
@@ -71,7 +75,7 @@ class _Layout:
         self._out.append(line)
 
     def _indented(self, text: str, depth: int | None = None) -> str:
-        return " " * (INDENT * (self._depth if depth is None else depth)) + text
+        return " " * (INDENT * min(DEEPEST, self._depth if depth is None else depth)) + text
 
     def _continue(self, raw: str, text: str) -> None:
         """A line of a variable of several lines: a blank one ends it, as does one without a backslash."""
@@ -89,7 +93,7 @@ class _Layout:
             return
         tokens = lex(text)
         depth = max(1, rest - (1 if tokens[0].kind is Kind.CLOSE else 0))
-        changes_little = not _CONTROL.search(raw) and width(raw) + 64 * INDENT <= LONGEST_LINE
+        changes_little = not _CONTROL.search(raw) and width(raw) + DEEPEST * INDENT <= LONGEST_LINE
         self._out.append(self._indented(text, self._depth + depth) if changes_little else raw)
         if self._body:
             self._body = max(1, rest + _balance(tokens))
@@ -162,6 +166,12 @@ class _Layout:
 def _joined(words: list[Token]) -> str:
     """Words with one blank where there were some, and none where a quote touches its neighbour."""
     return "".join((" " if index and word.gap else "") + word.raw for index, word in enumerate(words))
+
+
+def _is_special(tokens: tuple[Token, ...]) -> bool:
+    """Whether a condition, a sequence or an include stands behind a brace: it counts to the end of the line."""
+    begins = [after for before, after in pairwise(tokens) if before.kind in (Kind.OPEN, Kind.CLOSE)]
+    return any(token.raw[:1] in ("@", "~") or bool(_INCLUDE.match(token.raw)) for token in begins)
 
 
 def _balance(tokens: tuple[Token, ...]) -> int:

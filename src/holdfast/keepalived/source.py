@@ -7,14 +7,15 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from holdfast.findings import Location
 
 BLANKS = " \t\r\v\f"
 BOM = "\ufeff"
 _CHUNK = 1_000_000  # characters
-_WORD = re.compile(r'"[^"\n]*"|"|[^ \t\n\r\v\f"]+')
+# Bounded, as lines may be endless.
+_WORD = re.compile(r'"[^"\n]{0,1023}"|"|[^ \t\n\r\v\f"]{1,1023}')
 
 
 def decode(data: bytes) -> str:
@@ -65,6 +66,8 @@ class Source:
         """A place in this file; line and column count from 1."""
         return Location(file=self.name, line=max(line, 1), column=max(column, 1), field=field)
 
-    def columns(self, line: int, start: int) -> list[tuple[int, int]]:
-        """First and last column, from 1, of each word that stands in `line` from offset `start` (from 0) on."""
-        return [(found.start() + 1, found.end()) for found in _WORD.finditer(self.line(line), start)]
+    def span(self, line: int, start: int, word: int) -> tuple[int, int] | None:
+        """First and last column, from 1, of the word `word` behind offset `start` (from 0) of a line."""
+        words = _WORD.finditer(self.line(line), start)
+        found = next(islice(words, word, None), None)
+        return (found.start() + 1, found.end()) if found else None

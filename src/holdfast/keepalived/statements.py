@@ -34,6 +34,7 @@ OPEN, CLOSE = ("{",), ("}",)
 # What makes a line more than plain words: everything else takes the short way.
 _ODD = re.compile(r'["!#\\$@~{}]|[^ -~\t]')
 _PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
+_BLANK = re.compile(r"[ \t\r\v\f]+")
 _BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
 _INCLUDE = re.compile(r"include[rmwba]?[ \t\r\v\f]+")
 _UNDEFINED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\s]*\}")
@@ -69,6 +70,8 @@ class Statements:
     def _note(
         self, code: complaints.Code, source: Source, line: int, message: str, hint: str = "", at: int = -1
     ) -> None:
+        if self._notes.full:
+            return
         if at < 0:
             text = source.line(line)
             at = len(text) - len(text.lstrip())
@@ -162,7 +165,7 @@ class Statements:
             and stripped[len(text) : len(text) + 1] in ("!", "#")
             and stripped.startswith(text)
         ):
-            message = f"a comment begins inside a word: only {shown(text.split()[-1])} is left of it"
+            message = f"a comment begins inside a word: only {shown(_BLANK.split(text)[-1])} is left of it"
             self._note(
                 complaints.GLUED,
                 source,
@@ -187,6 +190,7 @@ class Statements:
 
     def _process(self, text: str, number: int, at: int, source: Source, origin: Origin | None) -> Iterator[Statement]:
         """One line, from a file or from a variable: everything but its comment is still to be done."""
+        settled = False  # whether no variable of this line is left to replace
         while text:
             kept = self._condition(text, number, at, source)
             at, text = at + len(text) - len(kept), kept
@@ -199,7 +203,7 @@ class Statements:
             if text[0] == "~" and text.startswith(("~SEQ", "~LST")):
                 yield from self._sequence(text, number, at, source, origin)
                 return
-            if "$" in text and text[0] != "~":
+            if "$" in text and text[0] != "~" and not settled:
                 replaced = self._variables.replace(text, folder_of(source.name))
                 self._check_replaced(replaced.grew, replaced.random, number, at, source)
                 if replaced.text != text or replaced.rest is not None:
@@ -210,10 +214,11 @@ class Statements:
                         return
                     if text[:1] in ("@", "~") or DEFINITION.match(text):
                         continue
+                settled = True
             if text[:1] == "i" and (include := _INCLUDE.match(text)):
                 yield from self._include(text[include.end() :].strip(" \t"), number, at, source)
                 return
-            if "${" in text and origin is None and (unknown := _UNDEFINED.search(text)):
+            if settled and "${" in text and origin is None and (unknown := _UNDEFINED.search(text)):
                 message = (
                     f"{unknown[0]} is not defined: keepalived leaves it as it stands, and its braces open and close"
                 )
@@ -342,7 +347,7 @@ class Statements:
                 complaints.CONTINUED, source, number, message, "write the statement on one line", at + len(text) - 1
             )
         if '"' not in text:
-            return tuple(text.split()) if text.isascii() else tuple(re.split(r"[ \t\r\v\f]+", text.strip(" \t\r\v\f")))
+            return tuple(_BLANK.split(text.strip(" \t\r\v\f")))
         return self._quoted(text, number, at, source)
 
     def _quoted(self, text: str, number: int, at: int, source: Source) -> tuple[str, ...]:

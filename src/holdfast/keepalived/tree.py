@@ -121,9 +121,9 @@ class Node:
     def span(self, word: int = 0) -> tuple[int, int]:
         """First and last column, from 1, of the word `word` in its line; of the whole use, if a variable was used."""
         if self.origin is None:
-            columns = self.source.columns(self.line, self.start)
-            if word < len(columns):
-                return columns[word]
+            found = self.source.span(self.line, self.start, word)
+            if found is not None:
+                return found
         text = self.source.line(self.line)
         begin = max(self.start, len(text) - len(text.lstrip()))
         return begin + 1, max(len(text.rstrip()), begin + 1)
@@ -147,7 +147,7 @@ def split_command(text: str) -> list[str]:
     words: list[str] = []
     joined = False
     for found in _COMMAND_PIECE.finditer(text):
-        if found[0].isspace():
+        if found[0][0] in " \t\r\n\v\f":  # not isspace(): a no-break space is a letter here
             joined = False
             continue
         quoted = found[1] if found[1] is not None else found[2]
