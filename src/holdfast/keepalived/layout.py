@@ -52,12 +52,10 @@ class _Layout:
         elif self._is_fixed(raw, number):
             self._put(raw)
             self._depth = max(0, self._depth + _balance(lex(raw)))
-        elif text[0] in "@~$" or "$" in text or "'" in text or _INCLUDE.match(text):
-            self._whole(text)
-        elif _is_special(tokens := lex(text)):
+        elif text[0] in "@~$" or "$" in text or "'" in text or _INCLUDE.match(text) or _is_special(lex(text)):
             self._whole(text)
         else:
-            self._apart(tokens)
+            self._apart(lex(text))
 
     @staticmethod
     def _is_fixed(raw: str, number: int) -> bool:
