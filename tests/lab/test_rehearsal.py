@@ -99,7 +99,7 @@ def test_a_rehearsal_that_is_interrupted_leaves_nothing(source: CompileInput) ->
 def test_a_cluster_that_never_works_is_no_ground_for_a_rehearsal(
     source: CompileInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.lab.rehearsal.READY_WITHIN_S", 4.0)
+    monkeypatch.setattr("holdfast.lab.quiet.READY_WITHIN_S", 4.0)
     name = f"ded{os.getpid()}"
 
     def stop_the_servers(event: Progress) -> None:
