@@ -32,7 +32,7 @@ NOT_OF_THE_LANGUAGE = re.compile(
     r"|Cannot use|is already using|FILE_CHECK has no track_file|Rule has no preference|cannot track route"
 )
 _COMPLAINT = re.compile(r"\((?:(.*): )?Line (\d+)\) (.*)")
-SHARE = 0.985
+SHARE = 0.995
 
 
 def missing(path: Path) -> tuple[int, list[str]]:

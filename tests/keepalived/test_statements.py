@@ -202,6 +202,11 @@ def test_a_comment_within_a_word_is_told() -> None:
     assert codes('vrrp_instance a {\nauthentication {\nauth_pass "ab#cd" # fine\n}\n}') == []
 
 
+def test_a_backslash_before_a_comment_is_lost_in_the_copy_that_processes_read() -> None:
+    assert read("vrrp_instance a\\#b {\npriority 10\n}") == ["vrrp_instance a", "  priority 10"]
+    assert codes("vrrp_script a {\nscript /bin/a\\#b\n}") == ["KA032:2"]
+
+
 def test_what_grows_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "MOST_EXPANDED", 1_000)
     assert "KA052:2" in codes("$A=${A}x\nvrrp_script ${A} {\n}")

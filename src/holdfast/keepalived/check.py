@@ -90,6 +90,9 @@ class Checker:
             message = f"words stand between {keyword.name} and its brace: keepalived ignores them"
             self.note(complaints.HEADER, node, message, "write them inside the braces", 1)
             return False
+        if keyword.options is not None:
+            self.listed(node, keyword.options, keyword.name)
+            return False
         instead = keyword.instead.get(node.words[1]) if given else None
         if instead is not None:
             sound, used = self.match(node, instead, 2, node.words[1])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from .statements import MOST_BYTES, Statement, Statements
 from .tree import Configuration, Node
 
 MOST_STATEMENTS = 2_500_000
+_READ_BY_ALL = ("global_defs", "track_file", "vrrp_track_file")
 
 
 def parse(
@@ -37,15 +41,28 @@ def parse(
     into = Configuration(root=Node((), source, 1), findings=notes.found)
     statements = Statements(files or Nowhere(), config_id, into, notes)
     builder = _Builder(into.root, Checker(notes, version), notes)
-    for count, statement in enumerate(statements.read(source)):
-        if count >= MOST_STATEMENTS:
-            into.complete = False
-            message = f"there are more than {MOST_STATEMENTS} statements; the rest is not read"
-            notes.add(complaints.TOO_LARGE, statement[3], statement[1], 1, message)
-            break
-        builder.take(statement)
+    with _no_collection():
+        for count, statement in enumerate(statements.read(source)):
+            if count >= MOST_STATEMENTS:
+                into.complete = False
+                message = f"there are more than {MOST_STATEMENTS} statements; the rest is not read"
+                notes.add(complaints.TOO_LARGE, statement[3], statement[1], 1, message)
+                break
+            builder.take(statement)
     builder.finish(source)
     return into
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for garbage in circles meanwhile: a tree has none, and the search costs the square of its size."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def load(path: str | Path, *, config_id: str = "", version: tuple[int, ...] = OLDEST) -> Configuration:
@@ -72,6 +89,40 @@ class _Frame:
     seen: dict[str, Node] = field(default_factory=dict)
 
 
+class _Bystander:
+    """The processes of keepalived that leave a kind of block to another: they skip it by its braces.
+
+    Where its opening brace is missing, they read what should stand inside as if it stood outside, and complain.
+    """
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+        self._root = tables()["root"]
+        self._skip = 0
+
+    def take(self, statement: Statement) -> None:
+        words, line, start, source, origin = statement
+        first = words[0]
+        if self._skip < 0:
+            self._skip = 1 if first == "{" else 0
+            if self._skip:
+                return
+        if self._skip:
+            self._skip += (first == "{") - (first == "}")
+            return
+        if first in self._root:
+            self._skip = -1
+            return
+        node = Node(words, source, line, start, origin)
+        if first == "{":
+            self._checker.note(complaints.STRAY_OPEN, node, "this { belongs to no block: keepalived ignores it")
+        elif first == "}":
+            message = "this } closes nothing: no block is open here"
+            self._checker.note(complaints.STRAY_CLOSE, node, message, "remove it, or the } too many before it")
+        else:
+            self._checker.unknown(node, self._root, "root")
+
+
 class _Builder:
     def __init__(self, root: Node, checker: Checker, notes: Complaints) -> None:
         self._tables = tables()
@@ -80,12 +131,14 @@ class _Builder:
         self._top = _Frame(root, "root", self._tables["root"], None, False)
         self._frames = [self._top]
         self._skip = 0  # how many blocks deep in what is left out; -1: waiting for its opening brace
-        self._open: list[Node] = []  # every brace that is open, to name those that nothing closes
+        self._bystander: _Bystander | None = None  # only where an outer brace is missing
 
     def take(self, statement: Statement) -> None:
         """One statement, or one brace."""
         words = statement[0]
         first = words[0]
+        if self._bystander is not None:
+            self._bystander.take(statement)
         if self._skip and self._skipped(first):
             return
         frame = self._top
@@ -96,6 +149,9 @@ class _Builder:
             frame.waiting = False
             node = Node(words, statement[3], statement[1], statement[2], statement[4])
             self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
+            if len(self._frames) == 2 and self._bystander is None and frame.name not in _READ_BY_ALL:
+                self._bystander = _Bystander(self._checker)
+                self._bystander.take(statement)
         if frame.listed is not None:
             node = Node(words, statement[3], statement[1], statement[2], statement[4])
             frame.node.children.append(node)
@@ -114,7 +170,6 @@ class _Builder:
         """Whether a brace was all that it took; else it is a line of a list, or stray."""
         words, line, start, source, origin = statement
         if words[0] == "{":
-            self._open.append(Node(words, source, line, start, origin))
             if frame.waiting:
                 frame.waiting = False
                 return True
@@ -123,8 +178,6 @@ class _Builder:
                 self._checker.note(complaints.STRAY_OPEN, node, "this { belongs to no block: keepalived ignores it")
                 return True
             return False
-        if self._open:
-            self._open.pop()
         if len(self._frames) == 1:
             node = Node(words, source, line, start, origin)
             message = "this } closes nothing: no block is open here"

@@ -156,6 +156,11 @@ class Statements:
         stripped = raw.lstrip(" \t")
         begin = offset + len(raw) - len(stripped)
         text, quoted, continued = uncommented(stripped)
+        if "\\" in stripped and (again := uncommented(text)[0]) != text:
+            # Its processes read a copy that the first of them made, in which the backslash is gone already.
+            message = "behind this backslash a comment begins after all, but for global_defs"
+            self._note(complaints.GLUED, source, number, message, 'put the word in "quotes"', offset + raw.find("\\"))
+            text = again
         if quoted:
             at = offset + raw.find('"')
             self._note(complaints.QUOTE, source, number, "a quote is not closed on its line", 'add the missing "', at)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 Check: TypeAlias = Callable[[str], str]
 
 LONGEST_INTERFACE = 15  # characters: IFNAMSIZ of the kernel, less the end
+MOST_DECIMALS = 6  # keepalived counts in microseconds
 _INTEGER = re.compile(r"[ \t]*[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[ \t]*([0-9]*)(?:\.([0-9]*))?")
 _TRUE_FALSE = frozenset({"on", "off", "true", "false", "yes", "no"})
@@ -66,6 +67,8 @@ def decimal(lowest: float | None, highest: float | None) -> Check:
         found = _DECIMAL.fullmatch(word)
         if not found or not (found[1] or found[2]):
             return "is negative" if word.lstrip().startswith("-") else "is not a number"
+        if len(found[2] or "") > MOST_DECIMALS:
+            return f"is out of range: it has more than {MOST_DECIMALS} decimal places"
         number = float(f"{found[1] or 0}.{found[2] or 0}")
         if (lowest is not None and number < lowest) or (highest is not None and number > highest):
             return f"is out of range: {_range(lowest, highest)}"
