@@ -273,7 +273,8 @@ def listener_sockets(spec: ClusterSpec, node: str, on: ListenOn) -> tuple[tuple[
     """The addresses and ports that a proxy's listener has on `node`.
 
     On a node that may hold the address, the address itself. On a real server of a virtual server that takes it: the
-    same by dr and tun, for the node carries it too; its own address and the server's port behind NAT.
+    same by dr and tun, for the node carries it too, and its own address beside it, which checks ask; its own address
+    and the server's port behind NAT.
     """
     addresses = listener_addresses(spec, on.target)
     holders = {m for group in spec.vrrp.values() if set(addresses) & set(_floating(group)) for m in group.members}
@@ -291,9 +292,12 @@ def _behind(spec: ClusterSpec, name: str, node: str, address: Address, port: int
     for server, forward in serving(spec.virtual_servers[name]):
         if server.host != node:
             continue
+        own = real_server_address(spec, name, node, address.version, forward)
         if forward != "nat":
             yield address, port
-        elif own := real_server_address(spec, name, node, address.version, "nat"):
+            if own and spec.virtual_servers[name].check:
+                yield own, port  # the directors' checks ask the server itself: the virtual address leads to them
+        elif own:
             yield own, server.port or port
 
 
