@@ -19,7 +19,7 @@ from holdfast.keepalived.source import decode, encode
 from holdfast.keepalived.writer import write
 
 SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "4"))
-SLOWEST_S = 5.0  # of one small input, on a machine that does other things too
+SLOWEST_S = 5.0  # of one small input
 _SIGNS = [b"{", b"}", b'"', b"'", b"#", b"!", b"\\", b"$", b"@", b"~", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xa0", b" "]
 _WORDS = [b"$A=", b"${A}", b"~SEQ(A,1,9) ", b"~LST(A,1,2)", b"include *", b"@x ", b"vrrp_instance a {", b"\\\n"]
 
@@ -45,7 +45,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 def check(data: bytes) -> None:
     """Everything that must hold of any input."""
-    began = time.monotonic()
+    began = time.process_time()
     text = decode(data)
     assert encode(text) == data
     assert syntax.write(syntax.read(text)) == text
@@ -54,7 +54,7 @@ def check(data: bytes) -> None:
     once = lay_out(text)
     assert lay_out(once) == once
     parse(write(found.root), "written.conf")
-    assert time.monotonic() - began < SLOWEST_S
+    assert time.process_time() - began < SLOWEST_S
 
 
 @pytest.fixture
@@ -109,10 +109,10 @@ def test_what_was_found_before(path: Path) -> None:
 )
 def test_no_heap_of_one_sign_takes_long(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "MOST_EXPANDED", 20_000)
-    began = time.monotonic()
+    began = time.process_time()  # not the clock's: other tests run beside this one
     parse(data)
     lay_out(decode(data))
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 15
 
 
 def test_limits_end_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,8 @@ def test_commands_are_split_as_a_shell_would() -> None:
         ("vrrp_instance a {\nauthentication { auth_type PASS auth_pass x }\n}\n", ["KA005:2"]),
         (instance("state master"), ["KA006:2"]),
         (instance("unicast_src_ip 10.0.0"), ["KA006:2"]),
+        (instance("unicast_src_ip 10.0.0.1/24"), []),
+        ("$A=\nvrrp_instance a {\n$A\n}\n", []),
         (instance("priority 256"), ["KA007:2"]),
         (instance("advert_int 0"), ["KA007:2"]),
         (instance("priority ten"), ["KA006:2"]),

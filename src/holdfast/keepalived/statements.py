@@ -352,7 +352,8 @@ class Statements:
                 complaints.CONTINUED, source, number, message, "write the statement on one line", at + len(text) - 1
             )
         if '"' not in text:
-            return tuple(_BLANK.split(text.strip(" \t\r\v\f")))
+            plain = text.strip(" \t\r\v\f")
+            return tuple(_BLANK.split(plain)) if plain else ()
         return self._quoted(text, number, at, source)
 
     def _quoted(self, text: str, number: int, at: int, source: Source) -> tuple[str, ...]:
