@@ -12,6 +12,8 @@ import pytest
 from holdfast.lab.vm.machine import ENVIRONMENT, Machine
 from holdfast.lab.vm.qemu import SHARE
 
+pytestmark = pytest.mark.xdist_group("modes")
+
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src"
 SERVERS = {"nat": "nat01", "dr": "dr01", "ipip": "ipip01", "gre": "gre01", "gue": "gue01"}
@@ -38,7 +40,7 @@ def test_every_byte_arrives_both_ways(said: dict[str, Any], mode: str) -> None:
 
 @pytest.mark.parametrize("node", ["ipip01", "gre01", "gue01"])
 def test_the_packets_came_through_the_tunnel(said: dict[str, Any], node: str) -> None:
-    """An upload of 300 KB alone is more than 200 packets."""
+    """An upload of 300 KB is many packets, even where the network card joins them (GSO)."""
     links = json.loads(said["links"][node])
     through = [link["stats64"]["rx"]["packets"] for link in links if link["ifname"] not in ("lo", "eth0")]
-    assert max(through, default=0) > 200, said["tables"][node]
+    assert max(through, default=0) > 50, said["tables"][node]

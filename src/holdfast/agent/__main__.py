@@ -132,7 +132,8 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
         elif arguments.command == "hold":
             report = move.hold(node, group)
         else:
-            report = move.move(node, group, arguments.within)
+            directs = bundle is not None and any(v.group == group.group for v in bundle.expected.virtual_servers)
+            report = move.move(node, group, arguments.within, directs=directs)
     return _say_move(report, arguments.json)
 
 

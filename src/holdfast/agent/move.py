@@ -29,6 +29,9 @@ _LAST_REQUESTS_S = 0.3  # what the second phase gets where the first one took al
 # A request that came just before its connection was made quiet may look answered (see `busy`): its answer begins to
 # leave within this, or its server is slow enough to be missed.
 _CALM_S = 0.15
+# Directors tell each other of connections in datagrams that the kernel collects for up to 2 s, and looks for once a
+# second (net/netfilter/ipvs/ip_vs_sync.c). A connection that was opened just before a move would be reset after it.
+_TOLD_AFTER_S = 3.1
 _MARGIN_S = 10.0  # the held-back addresses expire so long after everything should be over
 
 
@@ -79,12 +82,12 @@ def hold(node: Node, group: VrrpExpectation) -> MoveReport:
     return MoveReport(group=group.group, moved=True, detail="given up")
 
 
-def move(node: Node, group: VrrpExpectation, within_s: float | None = None) -> MoveReport:
+def move(node: Node, group: VrrpExpectation, within_s: float | None = None, *, directs: bool = False) -> MoveReport:
     """Give the group up once no answer is on its way, or after `within_s` seconds (the group's own limit if
     None).
 
     It stays given up until `release`. Whether a peer can take over is for the caller to know: a node sees
-    only itself.
+    only itself. `directs`: virtual servers are on the group, so its peers must have heard of every connection, too.
     """
     if not group_now(group, node.host, node.places).present:
         return hold(node, group)
@@ -94,6 +97,8 @@ def move(node: Node, group: VrrpExpectation, within_s: float | None = None) -> M
     try:
         hold_back_connections(node.host, node.places, mover.addresses, limit_s + _GONE_WITHIN_S + _MARGIN_S)
         mover.wait_until_each_was_idle()
+        if directs:
+            mover.wait_until_peers_know()
         requests_from = node.host.monotonic()
         left, cut = mover.wait_for_last_answers()
         _give_up(node, group)
@@ -127,6 +132,10 @@ class _Mover:
         """Kept-alive ones are served on meanwhile: under steady traffic they are never all idle at once."""
         seen = SeenIdle()
         _poll(self._host, self._started + self._limit_s, lambda: not seen.look(*self._look()))
+
+    def wait_until_peers_know(self) -> None:
+        """Nothing new comes any more; what came before is on its way to the other directors."""
+        _poll(self._host, self._started + min(_TOLD_AFTER_S, self._limit_s), lambda: False)
 
     def wait_for_last_answers(self) -> tuple[int, int]:
         """Hold new requests back; returns how many connections are left, and how many still wait for their answer."""

@@ -106,7 +106,7 @@ def rehearse(
     with ExitStack() as stack:
         stack.callback(cluster.lab.down)
         spec, pace = source.loaded.spec, measured()
-        suited = plan or suited_plan(pace, wanted_traffic(spec).listeners)
+        suited = plan or suited_plan(pace, wanted_traffic(spec).listeners, directors=bool(spec.virtual_servers))
         run = _Run(cluster, spec, scenario, suited, pace, progress, stack)
         result = run.play()
         before_down(cluster.lab)
