@@ -12,7 +12,7 @@ from tests.vm import as_ipvsadm
 
 from holdfast.lab.vm.machine import Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("table")]
 
 INSIDE = ROOT / "tests" / "vm" / "inside_table.py"
 HEADINGS = ("IP Virtual", "Prot ", "-> RemoteAddress")
