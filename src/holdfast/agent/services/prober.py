@@ -8,11 +8,12 @@ from pydantic import ValidationError
 
 from holdfast.agent.prober.status_file import digest_of, read_status
 from holdfast.agent.server_lists import endpoints, list_path
-from holdfast.agent.services.base import VERIFY_TIMEOUT_S, Before, Node
+from holdfast.agent.services.base import Before, Node
 from holdfast.bundle import PROBER_FILE, Bundle, ProbedPools, Service
 from holdfast.errors import ValidationFailed, VerificationFailed
 
 _POLL_S = 0.05
+_READ_WITHIN_S = 60.0  # it is a Python program that may have to start first, on a slow or busy machine
 
 
 class Prober:
@@ -47,7 +48,7 @@ class Prober:
         """See Daemon."""
         file = bundle.file(PROBER_FILE)
         wanted = digest_of(file.content.encode()) if file else ""
-        deadline = node.host.monotonic() + VERIFY_TIMEOUT_S
+        deadline = node.host.monotonic() + _READ_WITHIN_S
         while True:  # ends: at the deadline
             status, said = node.manager.status(self.service), read_status(node.places)
             if status.running and said is not None and (said.pid, said.digest) == (status.pid, wanted):

@@ -243,9 +243,7 @@ def _families(pool: PoolView) -> set[int]:
 
 
 def _retry_on(conditions: tuple[RetryCondition, ...]) -> tuple[str, ...]:
-    words = [
-        word for condition in conditions for word in _RETRY_ON.get(condition, (condition.removeprefix("http_"),))
-    ]
+    words = [word for condition in conditions for word in _RETRY_ON.get(condition, (condition.removeprefix("http_"),))]
     return tuple(dict.fromkeys(words)) or ("none",)
 
 

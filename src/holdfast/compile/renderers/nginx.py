@@ -168,9 +168,7 @@ def _server_list(view: NodeView, upstream: Upstream) -> BundleFile:
 def _in_order_of_need(blocks: list[Block]) -> tuple[Block, ...]:
     """Conditions first, what is made of them after; nginx itself does not mind."""
     rank = ("c", "all", "cookie", "id", "set_cookie", "split", "route")
-    return tuple(
-        sorted(blocks, key=lambda block: rank.index(block.variable.removeprefix("hf_").rstrip("0123456789")))
-    )
+    return tuple(sorted(blocks, key=lambda block: rank.index(block.variable.removeprefix("hf_").rstrip("0123456789"))))
 
 
 def _refusals(proxies: tuple[ProxyView, ...], backends: dict[Backend, PoolView]) -> Iterator[Refusal]:
