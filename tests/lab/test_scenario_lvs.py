@@ -78,6 +78,14 @@ def test_the_server_that_is_added_serves_like_the_others(path: Path) -> None:
     assert not changed & {s.host for v in loaded.spec.virtual_servers.values() for s in v.servers}
 
 
+def test_the_server_that_is_added_is_on_the_networks_of_the_others() -> None:
+    """A proxy without a way to the applications would answer every request with an error."""
+    path = next(path for path in EXAMPLES if path.parent.name == "lvs-nginx-two-tier")
+    nodes = with_another_server(load_spec(path))[0].spec.nodes
+    assert nodes[ADDED].interfaces.keys() == nodes["web01"].interfaces.keys()
+    assert not set(nodes[ADDED].addresses) & {a for name, node in nodes.items() if name != ADDED for a in node.addresses}
+
+
 def test_a_server_that_nobody_can_do_without_is_not_expendable() -> None:
     text = """
 holdfast: 1

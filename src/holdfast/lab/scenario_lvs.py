@@ -18,7 +18,7 @@ from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import LoadedSpec, parse_spec
 from holdfast.spec.positions import read_yaml
 from holdfast.spec.resolve import advert_interface, carrying_interface, network_of, with_prefix
-from holdfast.spec.resolve_lvs import all_directors, directed_groups, directors, real_server_address
+from holdfast.spec.resolve_lvs import all_directors, directed_groups, directors
 from holdfast.spec.servers import Server
 from holdfast.spec.values import Address, join_host_port
 from holdfast.spec.virtual_servers import VirtualServer
@@ -134,11 +134,11 @@ def with_another_server(loaded: LoadedSpec) -> tuple[LoadedSpec, str]:
     data: Any = read_yaml(loaded.text, loaded.positions.file)[0]
     for name, virtual in spec.virtual_servers.items():
         for server in virtual.servers:
-            address = _beside(spec, name, server.host)
-            if address is None or ADDED in spec.nodes:
+            interfaces = _interfaces_like(spec, name, server.host)
+            if not interfaces or ADDED in spec.nodes:
                 continue
             written = join_host_port(ADDED, server.port) if server.port else ADDED
-            data["nodes"][ADDED] = str(address)
+            data["nodes"][ADDED] = {"interfaces": interfaces}
             data["virtual_servers"][name]["servers"].append(written)
             for proxy, found in spec.proxies.items():
                 if server.host in found.nodes:
@@ -148,17 +148,27 @@ def with_another_server(loaded: LoadedSpec) -> tuple[LoadedSpec, str]:
     return loaded, ""
 
 
-def _beside(spec: ClusterSpec, name: str, host: str) -> Address | None:
-    """A free address in the network in which `host` serves `name`."""
+def _interfaces_like(spec: ClusterSpec, name: str, host: str) -> dict[str, list[str]]:
+    """What a node that does the same as `host` has: its interfaces, with free addresses; empty where there are none."""
     if host not in spec.nodes or host in directors(spec, name):
-        return None
-    near = real_server_address(spec, name, host, 4) or real_server_address(spec, name, host, 6)
-    if near is None or network_of(spec, near) is None:
-        return None
-    subnet = with_prefix(spec, near).network
+        return {}
     taken = {a for node in spec.nodes.values() for a in node.addresses}
     taken |= {a.ip for group in spec.vrrp.values() for a in group.addresses.values()}
     taken |= {gateway for network in spec.networks.values() for gateway in network.gateway}
+    found: dict[str, list[str]] = {}
+    for label, interface in spec.nodes[host].interfaces.items():
+        free = [_beside(spec, address, taken) for address in interface.addresses]
+        if None in free:
+            return {}
+        found[label] = [str(address) for address in free]
+    return found
+
+
+def _beside(spec: ClusterSpec, near: Address, taken: set[Address]) -> Address | None:
+    """A free address in the network that `near` is in."""
+    if network_of(spec, near) is None:
+        return None
+    subnet = with_prefix(spec, near).network
     last = int(subnet.network_address) + subnet.num_addresses - 17  # the last ones are left to others
     candidates = (type(near)(number) for number in range(int(near) + 1, min(int(near) + 300, last)))
     return next((address for address in candidates if address not in taken), None)
