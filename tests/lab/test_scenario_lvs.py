@@ -83,7 +83,8 @@ def test_the_server_that_is_added_is_on_the_networks_of_the_others() -> None:
     path = next(path for path in EXAMPLES if path.parent.name == "lvs-nginx-two-tier")
     nodes = with_another_server(load_spec(path))[0].spec.nodes
     assert nodes[ADDED].interfaces.keys() == nodes["web01"].interfaces.keys()
-    assert not set(nodes[ADDED].addresses) & {a for name, node in nodes.items() if name != ADDED for a in node.addresses}
+    others = {address for name, node in nodes.items() if name != ADDED for address in node.addresses}
+    assert not others & set(nodes[ADDED].addresses)
 
 
 def test_a_server_that_nobody_can_do_without_is_not_expendable() -> None:
