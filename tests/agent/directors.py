@@ -12,12 +12,16 @@ from holdfast.bundle import WEIGHT_DIR, Bundle, BundleFile, RealServerExpectatio
 from holdfast.ipvs.model import NO_KERNEL_RATES, NOTHING_COUNTED, Destination, ForwardingMethod, Service, Table
 
 
-def server(name: str, address: str, port: int = 80, weight: int = 100, vs: str = "shop") -> RealServerExpectation:
+def server(
+    name: str, address: str, port: int = 80, weight: int = 100, vs: str = "shop", upper: int = 0, lower: int = 0
+) -> RealServerExpectation:
     return RealServerExpectation(
         name=name,
         address=ip_address(address),
         port=port,
         weight=weight,
+        upper=upper,
+        lower=lower,
         weight_file=f"{WEIGHT_DIR}/{vs}/{name}",
     )
 
@@ -40,8 +44,11 @@ def virtual_server(
     )
 
 
-def pair(weight: int = 100) -> VirtualServerExpectation:
-    return virtual_server(server("rs01-80", "10.9.0.21", weight=weight), server("rs02-80", "10.9.0.22", weight=weight))
+def pair(weight: int = 100, upper: int = 0, lower: int = 0) -> VirtualServerExpectation:
+    return virtual_server(
+        server("rs01-80", "10.9.0.21", weight=weight, upper=upper, lower=lower),
+        server("rs02-80", "10.9.0.22", weight=weight, upper=upper, lower=lower),
+    )
 
 
 def conf(*virtual_servers: VirtualServerExpectation, check: str = "") -> BundleFile:
@@ -53,9 +60,12 @@ def conf(*virtual_servers: VirtualServerExpectation, check: str = "") -> BundleF
         target = f"fwmark {vs.mark}" if vs.mark else f"{vs.address} {vs.port}"
         text += f"virtual_server {target} {{\n    protocol TCP\n    lvs_sched {vs.scheduler}\n    lvs_method DR\n"
         for each in vs.servers:
+            limits = f"        uthreshold {each.upper}\n" if each.upper else ""
+            limits += f"        lthreshold {each.lower}\n" if each.lower else ""
             text += (
-                f"    real_server {each.address} {each.port} {{\n        weight {each.weight}\n        FILE_CHECK {{\n"
-                f"            track_file {vs.name}/{each.name}\n            weight 1\n        }}\n{check}    }}\n"
+                f"    real_server {each.address} {each.port} {{\n        weight {each.weight}\n{limits}"
+                f"        FILE_CHECK {{\n            track_file {vs.name}/{each.name}\n            weight 1\n"
+                f"        }}\n{check}    }}\n"
             )
         text += "}\n"
     return bundles.keepalived().model_copy(update={"content": text, "mode": 0o600})

@@ -122,6 +122,14 @@ def test_weight_zero_may_be_a_check_that_failed() -> None:
     assert codes(failed, expected=replace(EXPECTED, zero_when_down=True)) == ["IPVS014"]
 
 
+def test_thresholds_of_what_weighs_nothing_come_later() -> None:
+    one = FIRST._replace(weight=0, lower_threshold=0)
+    found = compare(
+        ExpectedTable((EXPECTED,)), table(1.0, ACTUAL._replace(destinations=(one, SECOND))), {(WEB, ONE): 0}
+    )
+    assert [(finding.code, finding.severity) for finding in found] == [("IPVS012", Severity.INFO)]
+
+
 def test_what_a_check_may_have_done_is_no_error() -> None:
     found = compare(ExpectedTable((EXPECTED,)), table(1.0, ACTUAL._replace(destinations=())))
     assert {finding.code: finding.severity for finding in found} == {

@@ -124,6 +124,35 @@ def test_another_weight_follows_the_base(directing: Machine) -> None:
     assert weights(node) == BOTH
 
 
+def limits(node: Machine) -> dict[str, tuple[int, int]]:
+    """(upper, lower) of each server, from the kernel."""
+    found = {}
+    for line in node.run("ipvsadm", "-Ln", "--thresholds").stdout.splitlines():
+        words = line.split()
+        if words[:1] == ["->"] and words[1] != "RemoteAddress:Port":
+            found[words[1]] = (int(words[2]), int(words[3]))
+    return found
+
+
+def test_thresholds_alone_reach_the_kernel_and_go_again(directing: Machine) -> None:
+    node = directing
+    assert limits(node) == dict.fromkeys(BOTH, (0, 0))
+    limited = directors.bundle(directors.pair(upper=50, lower=20), modules=True)
+    report = committed(node.apply(limited))
+    carried = next(stage for stage in report["stages"] if stage["name"] == "carry thresholds")
+    assert "rs01-80 of shop" in carried["detail"]
+    assert limits(node) == dict.fromkeys(BOTH, (50, 20))
+    assert weights(node) == BOTH
+    assert override(node, DRAINED)["done"]
+    committed(node.apply(director()))
+    assert weights(node) == {**BOTH, "10.9.0.21:80": 0}
+    assert limits(node) == {"10.9.0.21:80": (50, 20), "10.9.0.22:80": (0, 0)}  # it takes nothing that would count
+    assert [found["severity"] for found in node.agent("status")["table"]] == ["info"]
+    assert override(node)["done"]
+    assert limits(node) == dict.fromkeys(BOTH, (0, 0))
+    assert node.agent("status")["table"] == []
+
+
 def test_a_bundle_whose_table_does_not_come_is_rolled_back(directing: Machine) -> None:
     node = directing
     two = directors.virtual_server(

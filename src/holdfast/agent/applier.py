@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.agent import changes, kernel, overrides, undo
+from holdfast.agent import changes, kernel, overrides, thresholds, undo
 from holdfast.agent.changes import Changes
 from holdfast.agent.files import create_folder, write_new
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
@@ -155,6 +155,7 @@ class _Run:
             if not self._needed():
                 with translated():
                     overrides.put(self._node.places, self._bundle)
+                    self._carry_thresholds()
                 return self._report(Outcome.UNCHANGED)
             self._attempt()
         except (HoldfastError, KeyboardInterrupt) as error:
@@ -292,6 +293,14 @@ class _Run:
                 manager.start(service)
         with self._steps.step(f"verify {service}") as remark:
             remark.text = daemon.verify(self._node, self._bundle, before)
+        if service is Service.KEEPALIVED:
+            self._carry_thresholds()
+
+    def _carry_thresholds(self) -> None:
+        if not self._bundle.expected.virtual_servers:
+            return
+        with self._steps.step("carry thresholds") as remark:
+            remark.text = ", ".join(thresholds.carry(self._node, self._bundle)) or "as they should be"
 
     def _verify_untouched(self) -> None:
         for service in self._bundle.services:

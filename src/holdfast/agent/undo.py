@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import suppress
 
-from holdfast.agent import changes, kernel, overrides
+from holdfast.agent import changes, kernel, overrides, thresholds
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
 from holdfast.agent.network_picture import Picture
@@ -127,7 +127,12 @@ def _told_to_use_its_files(node: Node, bundle: Bundle | None, service: Service) 
         node.manager.reload(service)
     else:
         node.manager.start(service)
-    return daemon.verify(node, bundle, before) if bundle is not None else "told to use its files of before"
+    if bundle is None:
+        return "told to use its files of before"
+    remark = daemon.verify(node, bundle, before)
+    if service is Service.KEEPALIVED:
+        thresholds.carry(node, bundle)
+    return remark
 
 
 def _note(journal: Journal, entry: Entry) -> None:

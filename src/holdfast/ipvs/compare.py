@@ -96,8 +96,14 @@ def _destination(where: str, expected: ExpectedDestination, actual: Destination)
     elif expected.tunnel is not None and not _same_tunnel(expected, actual):
         yield _differs("IPVS010", f"{where}: the tunnel", _tunnel(actual.tunnel), _tunnel(expected.tunnel))
     have, want = _thresholds(actual), _thresholds(expected)
-    if have != want:
-        yield _differs("IPVS012", f"{where}: thresholds (upper/lower)", have, want)
+    if have == want:
+        return
+    what = f"{where}: thresholds (upper/lower)"
+    if actual.weight:
+        yield _differs("IPVS012", what, have, want)
+    else:  # keepalived tells the kernel of thresholds together with a weight, and nothing counts until then
+        words = f"{what}: the kernel has {have}, the bundle says {want}"
+        yield _info("IPVS012", words, "it has weight 0: they come with its next weight")
 
 
 def _same_tunnel(expected: ExpectedDestination, actual: Destination) -> bool:
