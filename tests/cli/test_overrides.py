@@ -12,11 +12,20 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
-from holdfast.cli import drain, overrides_edit, overrides_place, overrides_tell, resume, suspend, weight
+from holdfast.cli import (
+    drain,
+    overrides_edit,
+    overrides_place,
+    overrides_quorum,
+    overrides_tell,
+    resume,
+    suspend,
+    weight,
+)
 from holdfast.cli import overrides as overrides_command
 from holdfast.cli.main import app
 from holdfast.cli.overrides_place import Place
-from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed, UsageError
+from holdfast.errors import ApplyError, HoldfastError, PlanRefused, RolloutFailed, UsageError
 from holdfast.protocol import OverrideKind, OverrideReport, Overrides, WeighedServer
 from holdfast.spec import load_spec
 from holdfast.spec.resolve_lvs import all_directors
@@ -199,16 +208,87 @@ def test_a_server_whose_fellows_are_down_is_not_drained(run: Callable[..., Resul
     assert directors.told == {}
 
 
-def test_the_sorry_server_is_named(spec: Path) -> None:
-    text = SPEC.replace("'rs02:80']}", "'rs02:80'], sorry: '10.9.0.98:80'}")
-    spec.write_text(text)
-    loaded = load_spec(spec).spec
-    with pytest.raises(PlanRefused, match=r"sorry server 10\.9\.0\.98:80 would answer"):
-        overrides_edit.refuse_emptying(loaded, [_drained("rs01:80"), _drained("rs02:80")], ["rs02:80"], None, {})
+SORRY = "'rs02:80'], sorry: '10.9.0.98:80'{more}}}"
+
+
+RESET = "sorry server 10.9.0.98:80 would answer, and the connections that its servers have are reset"
+
+
+@pytest.mark.parametrize("words", [("drain", "rs01:80"), ("suspend", "rs01:80")])
+def test_what_a_sorry_server_does_to_connections_is_said_first_also_with_force(
+    run: Callable[..., Result],
+    spec: Path,
+    directors: Directors,
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec.write_text(SPEC.replace("'rs02:80']}", SORRY.format(more="")))
+    assert run("drain", "rs02:80").exit_code == 0
+    before = dict(directors.told)
+    done = run(*words)
+    assert isinstance(done.exception, PlanRefused)
+    assert RESET in done.exception.message
+    assert directors.told == before
+    with monkeypatch.context() as full:
+        full.setattr(overrides_tell, "replace", _refuse)
+        forced = run(*words, "--force")
+    assert isinstance(forced.exception, ApplyError)
+    assert directors.told == before
+    assert RESET in " ".join(forced.stderr.split())  # nothing has been changed yet
+    done = run(*words, "--force", "--json")
+    assert done.exit_code == 0
+    assert RESET in json.loads(done.stdout)["warnings"][0]
+    assert directors.told != before
+
+
+def _refuse(path: Path, data: bytes) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def _drained(server: str) -> overrides_edit.Override:
     return overrides_edit.Override(server=server, kind="drained")
+
+
+@pytest.mark.parametrize(
+    ("more", "drained", "said"),
+    [
+        ("", "rs01:80 rs02:80", "rs02:80 is the only server left of 'shop': its sorry server 10.9.0.98:80 would answer"
+         ", and the connections that its servers have are reset: keepalived takes all out of the table"),
+        (", failed: weightless", "rs01:80 rs02:80",
+         "rs02:80 is the only server left of 'shop': its sorry server 10.9.0.98:80 would answer"),
+        (", quorum: 2", "rs02:80", "'shop' is left with a weight of 1, below its quorum of 2: its sorry server "
+         "10.9.0.98:80 would answer, and the connections that its servers have are reset: keepalived takes all out of "
+         "the table"),
+        (", quorum: {weight: 3, hysteresis: 1}", "rs02:80", None),
+        ("", "rs02:80", None),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_quorum(spec: Path, more: str, drained: str, said: str | None) -> None:
+    text = SPEC.replace("'rs02:80']}", SORRY.format(more=more))
+    if "hysteresis" in more:
+        text = text.replace("'rs01:80', 'rs02:80'", "{address: 'rs01:80', weight: 2}, {address: 'rs02:80', weight: 2}")
+    spec.write_text(text)
+    loaded = load_spec(spec).spec
+    found = overrides_quorum.emptied(loaded, [_drained(each) for each in drained.split()], ["rs02:80"], None, ())
+    assert found == ((said,) if said else ())
+
+
+def test_a_weight_below_the_quorum_is_said(run: Callable[..., Result], spec: Path) -> None:
+    text = SPEC.replace("'rs02:80']}", SORRY.format(more=", quorum: 20"))
+    spec.write_text(text.replace("'rs01:80',", "{address: 'rs01:80', weight: 30},"))
+    assert "below its quorum" not in run("weight", "rs01:80", "19").stderr
+    assert "a weight of 2, below its quorum of 20" in " ".join(run("weight", "rs01:80", "1").stderr.split())
+
+
+def test_the_poorer_family_counts(spec: Path, directors: Directors) -> None:
+    """Of a server that only one of two families has, the other family is not left."""
+    loaded, report = load_spec(spec).spec, directors.override("lb01", None)
+    alone = next(row for row in report.servers if row.server == "rs01-80")
+    other = alone.model_copy(update={"virtual_server": "shop.v6"})
+    both = report.model_copy(update={"servers": (*report.servers, other)})
+    assert overrides_quorum.emptied(loaded, [_drained("rs01:80")], ["rs01:80"], None, [report]) == ()
+    found = overrides_quorum.emptied(loaded, [_drained("rs01:80")], ["rs01:80"], None, [both])
+    assert found == ("rs01:80 is the last server that is up of 'shop': nobody would answer",)
 
 
 def test_a_director_that_is_not_reached_is_an_error_and_the_others_are_told(

@@ -1,20 +1,19 @@
-"""What a command makes of an overrides file, and whether a virtual server would be left without a server: pure."""
+"""What a command makes of an overrides file, and how many connections are left: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holdfast.agent.weights import file_name
-from holdfast.errors import PlanRefused, UsageError
+from holdfast.errors import UsageError
 from holdfast.protocol import OverrideReport, Overrides, ServerOverride, WeighedServer
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.overrides import (
     LoadedOverrides,
     Override,
     OverrideKind,
-    known_servers,
     message_of,
     nearest_server,
     parse_moment,
@@ -22,8 +21,6 @@ from holdfast.spec.overrides import (
 )
 from holdfast.spec.overrides_text import with_override, without_override
 from holdfast.spec.values import WrongError, parse_duration
-
-_OUT: tuple[OverrideKind, ...] = ("drained", "suspended")
 
 
 @dataclass(frozen=True)
@@ -99,36 +96,6 @@ def _override(server: str, virtual_server: str | None, wish: Wish, now: datetime
 def as_message(overrides: Iterable[Override]) -> Overrides:
     """For the agents of directors."""
     return Overrides(servers=tuple(ServerOverride.model_validate(message_of(each)) for each in overrides))
-
-
-def refuse_emptying(
-    spec: ClusterSpec,
-    overrides: Collection[Override],
-    servers: Collection[str],
-    virtual_server: str | None,
-    reports: Mapping[str, OverrideReport],
-) -> None:
-    """Raise PlanRefused where a virtual server would be left without a server that takes new connections."""
-    known = known_servers(spec)
-    for name in sorted({vs for server in servers for vs in known[server] if virtual_server in (None, vs)}):
-        others = [each.written for each in spec.virtual_servers[name].servers if _takes(each.written, name, overrides)]
-        if others and any(_answers(row, name, others) for report in reports.values() for row in report.servers):
-            continue
-        if others and not reports:
-            continue
-        sorry = spec.virtual_servers[name].sorry
-        then = f"its sorry server {sorry.written} would answer" if sorry else "nobody would answer"
-        last = "the only server left" if not others else "the last server that is up"
-        raise PlanRefused(f"{', '.join(servers)} is {last} of '{name}': {then}", "say --force if you mean it")
-
-
-def _takes(server: str, virtual_server: str, overrides: Collection[Override]) -> bool:
-    of = {each.virtual_server: each.kind for each in overrides if each.server == server}
-    return of.get(virtual_server, of.get(None)) not in _OUT
-
-
-def _answers(row: WeighedServer, virtual_server: str, others: Iterable[str]) -> bool:
-    return row.source == virtual_server and bool(row.weight) and row.server in {file_name(each) for each in others}
 
 
 def rows(report: OverrideReport, servers: Iterable[str], virtual_server: str | None) -> Iterator[WeighedServer]:

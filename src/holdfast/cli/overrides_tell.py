@@ -13,13 +13,14 @@ import typer
 from rich.table import Table
 
 from holdfast.agent.files import replace
-from holdfast.errors import ApplyError, HoldfastError
+from holdfast.errors import ApplyError, HoldfastError, PlanRefused
 from holdfast.protocol import OverrideReport
 from holdfast.spec.overrides import parse_overrides
 
 from .output import print_json, stderr, stdout
-from .overrides_edit import Wish, as_message, edited, left, meant, refuse_emptying, rows
+from .overrides_edit import Wish, as_message, edited, left, meant, rows
 from .overrides_place import Place
+from .overrides_quorum import emptied
 
 ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="As the spec writes it: web01:80, or web01.")]
 FromOption = Annotated[
@@ -41,6 +42,7 @@ class Told:
     virtual_server: str | None
     reports: dict[str, OverrideReport] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()  # said before anything was changed
 
     @property
     def well(self) -> bool:
@@ -65,15 +67,19 @@ def tell(
     wanted = wish(now)
     text = edited(known, spec.cluster, servers, virtual_server, wanted, now)
     after = parse_overrides(text, spec, str(place.file)) if text else known
-    if wanted.kind in ("drained", "suspended") and not force:
-        before = {node: place.transport.override(node, None) for node in place.directors}
-        refuse_emptying(spec, after.in_force(now), servers, virtual_server, before)
+    warnings: tuple[str, ...] = ()
+    if wanted.kind is not None:
+        warnings = emptied(spec, after.in_force(now), servers, virtual_server, _before(place, force))
+    if warnings and not force:
+        raise PlanRefused("; ".join(warnings), "say --force if you mean it")
+    for warning in warnings:
+        stderr().print(warning, style="yellow", markup=False)
     if text != known.text:
         try:
             replace(place.file, text.encode())
         except OSError as error:
             raise ApplyError(f"{place.file} cannot be written: {error.strerror}", "nothing was changed") from error
-    told = Told(place, servers, virtual_server)
+    told = Told(place, servers, virtual_server, warnings=warnings)
     message = as_message(after.overrides)
     for node in place.directors:
         try:
@@ -81,6 +87,18 @@ def tell(
         except HoldfastError as error:
             told.failed[node] = f"{error.message} ({error.hint})" if error.hint else error.message
     return told
+
+
+def _before(place: Place, force: bool) -> tuple[OverrideReport, ...]:
+    """What the directors' kernels have. With `force` one that is not reached is left out: it is named afterwards."""
+    reports = []
+    for node in place.directors:
+        try:
+            reports.append(place.transport.override(node, None))
+        except HoldfastError:
+            if not force:
+                raise
+    return tuple(reports)
 
 
 def look(told: Told) -> None:
@@ -114,6 +132,7 @@ def document(told: Told, **more: Any) -> dict[str, Any]:
         "failed": told.failed,
         "elsewhere": list(told.place.elsewhere),
         "open": told.left(),
+        "warnings": list(told.warnings),
         **more,
     }
 

@@ -1,0 +1,97 @@
+"""What becomes of a virtual server that an override leaves with too little weight: pure.
+
+What a track file takes from a weight, keepalived takes from the quorum. Once that is lost and there is a sorry server,
+all the others leave the kernel's table; with `failed: weightless` they stay in it at weight 0.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from holdfast.agent.weights import file_name
+from holdfast.protocol import OverrideReport
+from holdfast.spec.cluster import ClusterSpec
+from holdfast.spec.overrides import Override, known_servers
+from holdfast.spec.virtual_servers import VirtualServer
+
+_OUT = ("drained", "suspended")
+
+
+def emptied(
+    spec: ClusterSpec,
+    overrides: Collection[Override],
+    servers: Collection[str],
+    virtual_server: str | None,
+    reports: Iterable[OverrideReport],
+) -> tuple[str, ...]:
+    """A sentence for each virtual server that loses its last server, or its quorum, once `overrides` are in force.
+
+    `reports` say what the directors' kernels have now; without any the spec's weights count.
+    """
+    known, several = known_servers(spec), tuple(reports)
+    names = sorted({vs for server in servers for vs in known[server] if virtual_server in (None, vs)})
+    return tuple(sentence for name in names if (sentence := _sentence(spec, name, overrides, servers, several)))
+
+
+def _sentence(
+    spec: ClusterSpec,
+    name: str,
+    overrides: Collection[Override],
+    servers: Collection[str],
+    reports: Collection[OverrideReport],
+) -> str:
+    vs = spec.virtual_servers[name]
+    after = {each.written: _weight(each.written, each.weight, name, overrides) for each in vs.servers}
+    left = _left(name, after, servers, reports)
+    floor = vs.quorum.weight - vs.quorum.hysteresis if vs.sorry else 1
+    if left > 0 and left >= floor:
+        return ""
+    who = ", ".join(server for server in servers if server in after)
+    if left > 0:
+        what = f"'{name}' is left with a weight of {left}, below its quorum of {vs.quorum.weight}"
+    elif any(after.values()):
+        what = f"{who} is the last server that is up of '{name}'"
+    else:
+        what = f"{who} is the only server left of '{name}'"
+    return f"{what}: {_then(vs)}"
+
+
+def _then(vs: VirtualServer) -> str:
+    if vs.sorry is None:
+        return "nobody would answer"
+    then = f"its sorry server {vs.sorry.written} would answer"
+    if vs.failed == "weightless":
+        return then
+    return f"{then}, and the connections that its servers have are reset: keepalived takes all out of the table"
+
+
+def _left(name: str, after: Mapping[str, int], servers: Collection[str], reports: Collection[OverrideReport]) -> int:
+    """The weight that is left: what the director has that sees most; of two families, that of the poorer one."""
+    if not reports:
+        return sum(after.values())
+    wanted = {file_name(server): weight for server, weight in after.items()}
+    changed = {file_name(server) for server in servers if server in after}
+    most: dict[str, int] = defaultdict(int)
+    for view, total in _totals(name, wanted, changed, reports):
+        most[view] = max(most[view], total)
+    return min(most.values(), default=sum(after.values()))
+
+
+def _totals(
+    name: str, wanted: Mapping[str, int], changed: Collection[str], reports: Iterable[OverrideReport]
+) -> Iterator[tuple[str, int]]:
+    """For each director, each virtual server in its kernel that has one of the changed servers, and its weight then."""
+    for report in reports:
+        views = {row.virtual_server for row in report.servers if row.source == name and row.server in changed}
+        for view in views:
+            rows = [row for row in report.servers if row.virtual_server == view]
+            yield view, sum(wanted.get(row.server, 0) for row in rows if row.server in changed or row.weight)
+
+
+def _weight(server: str, base: int, virtual_server: str, overrides: Iterable[Override]) -> int:
+    of = {each.virtual_server: each for each in overrides if each.server == server}
+    found = of.get(virtual_server, of.get(None))
+    if found is None:
+        return base
+    return 0 if found.kind in _OUT else found.weight or 0
