@@ -164,7 +164,7 @@ def _descendant(pid: int, program: str) -> int:
                 return int(word)
             if found := _descendant(int(word), program):
                 return found
-    except FileNotFoundError:  # it ended while we looked
+    except (FileNotFoundError, ProcessLookupError):  # it ended while we looked, before or after it was opened
         return 0
     return 0
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.agent.machine import wait_until
 
 from holdfast.agent.policy import POLICY_FILE, parse_policy
 from holdfast.agent.probes.install import PROBE
@@ -68,6 +69,10 @@ def asked(node: Node, *words: str) -> int:
     return node.exec([PROBE, *words]).returncode
 
 
+def holds(node: Node, address: str) -> bool:
+    return address in node.exec(["ip", "-4", "-oneline", "address"]).stdout
+
+
 @pytest.mark.lab
 def test_a_lab_has_what_its_spec_names_and_gets_what_a_change_names(source: CompileInput, lab_name: str) -> None:
     cluster = LabCluster.up(source, lab_name)
@@ -79,6 +84,8 @@ def test_a_lab_has_what_its_spec_names_and_gets_what_a_change_names(source: Comp
     assert [asked(node, "script", "uplink-ok"), asked(lab.node("lb02"), "script", "uplink-ok")] == [1, 0]
     with pytest.raises(LabError, match="no script other in its policy"):
         FailScript(node="lb01", script="other").inject(lab)
+    # A rollout that began before the address had moved away would find it gone in the middle, and put back.
+    wait_until(lambda: holds(lab.node("lb02"), "10.0.0.3"))
     text = source.loaded.text.replace("[{script: uplink-ok,", "[{script: other}, {script: uplink-ok,")
     assert cluster.change(parse_spec(text, "more.yaml")).succeeded
     assert [asked(node, "script", "other"), asked(node, "script", "uplink-ok")] == [0, 1]
