@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ HERE = Path(__file__).parent
 _names = itertools.count()
 
 
-def group(node: str) -> VrrpExpectation:
+def group(node: str, advert_interval_ms: int = 100) -> VrrpExpectation:
     return VrrpExpectation(
         group="www",
         vrid=51,
@@ -47,12 +49,12 @@ def group(node: str) -> VrrpExpectation:
         ),
         peers=("lb02" if node == "lb01" else "lb01",),
         hold_file=HOLD_FILE,
-        advert_interval_ms=100,
+        advert_interval_ms=advert_interval_ms,
         hold_back_at_most_ms=6000,
     )
 
 
-def balancer(node: str) -> Bundle:
+def balancer(node: str, advert_interval_ms: int = 100) -> Bundle:
     nginx = f"""# Managed by Holdfast
 worker_processes 1;
 pid /run/holdfast/nginx/nginx.pid;
@@ -88,7 +90,7 @@ vrrp_instance www {{
     interface eth0
     virtual_router_id 51
     priority {group(node).priority}
-    advert_int 0.1
+    advert_int {advert_interval_ms / 1000}
     track_file {{
         hold_www
     }}
@@ -117,7 +119,7 @@ vrrp_instance www {{
                 ListenerExpectation(service=Service.NGINX, address=V4, port=80),
                 ListenerExpectation(service=Service.NGINX, address=V6, port=80),
             ),
-            vrrp=(group(node),),
+            vrrp=(group(node, advert_interval_ms),),
         ),
     )
 
@@ -185,6 +187,45 @@ def test_no_request_is_lost_by_moves_there_and_back(pair: Lab, tmp_path: Path) -
     assert there["cut"] == back["cut"] == 0
     assert not holds(two)
     assert "holdfast_move" not in one.exec(["nft", "list", "ruleset"]).stdout
+
+
+def changes(log: Path, word: str) -> list[float]:
+    """Seconds at which the VIP came (`word` is empty) or went ("Deleted") at a node, as `ip -ts monitor` saw it."""
+    lines = re.findall(rf"^\[([-0-9T:.]+)\]\s*({word})?\d+:.* {V4}/24 ", log.read_text(), re.MULTILINE)
+    return [datetime.fromisoformat(stamp).timestamp() for stamp, found in lines if found.strip() == word.strip()]
+
+
+def test_the_way_back_leaves_nobody_without_an_address_for_long(pair: Lab, tmp_path: Path) -> None:
+    """A node out of FAULT waits for three adverts before it takes over: 3 s of nobody with the default interval."""
+    one, two = pair.node("lb01"), pair.node("lb02")
+    for node in (one, two):
+        report = agent(node, "apply", text=balancer(node.name, 1000).to_json())
+        assert report["outcome"] == "committed", report
+    agent(one, "move", "www")
+    wait_until(lambda: holds(two))
+    watch = ["ip", "-ts", "monitor", "address"]
+    came, went = tmp_path / "came.log", tmp_path / "went.log"
+    wait_for = ["python", "-m", "holdfast.agent", "release", "www", "--when-given-up", "20s", "--json"]
+    with one.spawn(watch, came), two.spawn(watch, went), one.spawn(wait_for, tmp_path / "release.log") as waiting:
+        time.sleep(3.0)
+        assert holds(two), "the better node preempted while answers may be on their way"
+        agent(two, "move", "www")
+        assert waiting.wait(20.0) == 0
+        wait_until(lambda: holds(one))
+    assert changes(came, "")[-1] - changes(went, "Deleted ")[-1] < 1.0
+    assert json.loads((tmp_path / "release.log").read_text())["moved"]
+    assert one.exec(["cat", HOLD_FILE]).stdout == "0\n"
+
+
+def test_a_holder_that_does_not_give_up_leaves_the_better_node_as_it_was(pair: Lab) -> None:
+    one, two = pair.node("lb01"), pair.node("lb02")
+    agent(one, "move", "www")
+    wait_until(lambda: holds(two))
+    waited = agent(one, "release", "www", "--when-given-up", "2s")
+    assert not waited["moved"]
+    assert one.exec(["cat", HOLD_FILE]).stdout == "-254\n"
+    assert holds(two)
+    assert not holds(one)
 
 
 def test_a_mover_that_is_killed_holds_nothing_back_after_the_next_command(pair: Lab) -> None:

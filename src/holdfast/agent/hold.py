@@ -1,4 +1,7 @@
-"""Hold files: one number per VRRP group, which keepalived follows without a reload (0: may hold; -254: gives it up)."""
+"""Hold files: one number per VRRP group, which keepalived adds to the priority without a reload.
+
+0: may hold; -254: gives it up (FAULT); between them: may hold, but does not preempt a holder that is better then.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from holdfast.agent.files import replace
 MAY_HOLD = 0
 GIVE_UP = -254  # measured: FAULT, the peer holds 0.1 s later, also without preemption; -100 does nothing there
 _AT_MOST = 64
+
+
+def stand_by(own_priority: int, holders_priority: int) -> int:
+    """The number with which a node is next in line: just below the holder, never in FAULT, never above itself."""
+    return max(GIVE_UP + 1, min(MAY_HOLD, holders_priority - 1 - own_priority))
 
 
 def read_hold(path: Path) -> int:

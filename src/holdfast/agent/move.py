@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.agent.answers import Key, Picture, SeenIdle, Uploads
-from holdfast.agent.hold import GIVE_UP, MAY_HOLD, read_hold, write_hold
+from holdfast.agent.hold import GIVE_UP, MAY_HOLD, read_hold, stand_by, write_hold
 from holdfast.agent.holdback import (
     hold_back_connections,
     hold_back_requests,
@@ -59,14 +59,26 @@ def release_when_given_up(node: Node, group: VrrpExpectation, within_s: float) -
     """Let this node hold the group again in the moment in which its present holder gives it up.
 
     So a better node takes a group back without a moment in which it could preempt, and without one in which nobody
-    may hold it. Nothing is changed where the holder holds on for `within_s` seconds.
+    may hold it. The hold file is as it was where the holder holds on for `within_s` seconds.
     """
+    path = node.places.at(group.hold_file)
     silent_after_s = _MASTER_AFTER * group.advert_interval_ms / 1000
     forget_lost_clients(node, group)
+    before = read_hold(path)
     with AdvertListener(group.interface) as listener:
-        if listener.wait_until_given_up(group.vrid, silent_after_s, within_s):
+        holder = listener.next_of(group.vrid, silent_after_s)
+        if holder is None or holder.priority == 0:
             return release(node, group)
-    return MoveReport(group=group.group, moved=False, detail=f"its holder did not give it up within {within_s:g} s")
+        with translated():
+            write_hold(path, max(before, stand_by(group.priority, holder.priority)))
+        if not listener.wait_until_given_up(group.vrid, silent_after_s, within_s):
+            with translated():
+                write_hold(path, before)
+            detail = f"its holder did not give it up within {within_s:g} s"
+            return MoveReport(group=group.group, moved=False, detail=detail)
+    # A priority that changes now would make keepalived wait for three adverts again: it takes over as it is.
+    _poll(node.host, node.host.monotonic() + silent_after_s, lambda: group_now(group, node.host, node.places).holds)
+    return release(node, group)
 
 
 def hold(node: Node, group: VrrpExpectation) -> MoveReport:

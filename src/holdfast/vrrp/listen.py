@@ -52,17 +52,23 @@ class AdvertListener:
                 return advert
         return None
 
+    def next_of(self, vrid: int, within_s: float) -> Advert | None:
+        """The next advert of `vrid` that somebody else sent, or None if none came in that time."""
+        deadline = time.monotonic() + within_s
+        while (left := deadline - time.monotonic()) > 0:  # ends: at the deadline
+            advert = self.next_advert(left)
+            if advert is not None and advert.vrid == vrid:
+                return advert
+        return None
+
     def wait_until_given_up(self, vrid: int, silent_after_s: float, within_s: float) -> bool:
         """Wait until the holder of `vrid` gives up, by its word or by so long a silence; False at the limit."""
         deadline = time.monotonic() + within_s
         silent_at = time.monotonic() + silent_after_s
-        while (now := time.monotonic()) < deadline:  # ends: at the deadline
-            if now >= silent_at:
+        while (now := time.monotonic()) < min(deadline, silent_at):  # ends: at the deadline
+            advert = self.next_of(vrid, min(silent_at, deadline) - now)
+            if advert is not None and advert.priority == 0:
                 return True
-            advert = self.next_advert(min(silent_at, deadline) - now)
-            if advert is None or advert.vrid != vrid:
-                continue
-            if advert.priority == 0:
-                return True
-            silent_at = time.monotonic() + silent_after_s
-        return False
+            if advert is not None:
+                silent_at = time.monotonic() + silent_after_s
+        return time.monotonic() >= silent_at
