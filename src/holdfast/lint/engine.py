@@ -1,0 +1,174 @@
+"""Runs rules over configurations: reads each file for every host that its conditions name, and merges what comes out.
+
+    subject = engine.read("/etc/keepalived/keepalived.conf")             # or read(path, node="lb1"): as lb1 reads it
+    remarks = engine.examine([subject])                                  # each file for itself
+    remarks = engine.examine([lb1, lb2], facts={"lb1": …}, peers=True)   # and all together, with facts of nodes
+
+A file with `@host` conditions is read for each host that is named, and, where it says what holds for all hosts but one
+(`@^host`), for some other host. Where it names hosts alone, what a host that it does not name would complain about
+counts little: it is told as information. Nothing here raises, whatever the files hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.findings import Finding, Location, Severity
+from holdfast.keepalived.files import Files
+from holdfast.keepalived.keywords import OLDEST
+from holdfast.keepalived.parse import load, parse
+from holdfast.keepalived.source import Source
+from holdfast.keepalived.tree import Configuration
+from holdfast.protocol import HostFacts
+
+from .model import Model
+from .registry import rules
+from .rule import ClusterRule, Edit, FileRule, Hit, HostRule, Rule
+
+MOST_HOSTS = 16  # that one file is read for
+MOST = 20_000  # remarks of one rule
+_NEGATED = re.compile(r"^[^#!\n]*@\^", re.M)
+_MILDER = Severity.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A finding, the last column of the words that it means, and what belongs to it; `node`: whose file, if known."""
+
+    finding: Finding
+    end: int = 0
+    related: tuple[Location, ...] = ()
+    fix: tuple[Edit, ...] = ()
+    node: str = ""
+
+    @property
+    def key(self) -> tuple[str, int, int, str, str]:
+        """Its order; two remarks with the same key are one."""
+        where = self.finding.location
+        place = (where.file, where.line, where.column) if where else ("", 0, 0)
+        return (*place, self.finding.code, self.finding.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One file as each of its hosts reads it; `stray` is how a host reads it that no condition names."""
+
+    file: str
+    node: str
+    models: tuple[Model, ...]
+    stray: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """As this node reads it, or the first host that is named."""
+        return self.models[0]
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Every file that was read, by name."""
+        return {name: source for model in self.models for name, source in model.configuration.sources.items()}
+
+
+def read(path: str, node: str = "", version: tuple[int, ...] = OLDEST) -> Subject:
+    """A file on disk and what it includes; with `node`, as that host reads it, else for all hosts that it names."""
+    return _subject(path, node, lambda config_id: load(path, config_id=config_id, version=version))
+
+
+def read_text(text: str | bytes, name: str = "keepalived.conf", node: str = "", files: Files | None = None) -> Subject:
+    """The same of a text; includes are read through `files`, or not at all."""
+    return _subject(name, node, lambda config_id: parse(text, name, files=files, config_id=config_id))
+
+
+def _subject(file: str, node: str, load_for: Callable[[str], Configuration]) -> Subject:
+    first = load_for(node)
+    if node or not first.conditions:
+        return Subject(file, node, (Model(first, file, node, node),))
+    hosts = sorted(first.conditions)[:MOST_HOSTS]
+    models = [Model(load_for(host), file, "", host) for host in hosts]
+    others = Model(first, file)
+    if any(_NEGATED.search(source.text) for source in first.sources.values()):
+        return Subject(file, node, (*models, others))
+    return Subject(file, node, tuple(models), others)
+
+
+def examine(
+    subjects: Sequence[Subject],
+    facts: Mapping[str, HostFacts] | None = None,
+    *,
+    peers: bool = False,
+    among: Iterable[Rule] | None = None,
+) -> list[Remark]:
+    """What the rules `among` (all of them by default) say of these files, in the order of their places.
+
+    `facts` are by the name of the node, or by that of the file where nodes have no names. With `peers`, the files are
+    those of one cluster's nodes, and are compared.
+    """
+    chosen = tuple(rules().values() if among is None else among)
+    remarks = [remark for subject in subjects for remark in _alone(subject, chosen, facts or {})]
+    if peers and len(subjects) > 1:
+        models = tuple(subject.model for subject in subjects)
+        for rule in chosen:
+            if isinstance(rule, ClusterRule):
+                remarks += _remarks(rule, rule.check(models), "")
+    return merged(remarks)
+
+
+def _alone(subject: Subject, chosen: tuple[Rule, ...], facts: Mapping[str, HostFacts]) -> Iterator[Remark]:
+    known = facts.get(subject.node) or facts.get(subject.file)
+    seen: set[tuple[str, int, int, str]] = set()
+    for model in subject.models:
+        for remark in _of_model(model, chosen, known):
+            seen.add(remark.key[:4])
+            yield remark
+    if subject.stray is not None:
+        for remark in _of_model(subject.stray, chosen, None):
+            if remark.key[:4] not in seen:
+                yield _told_mildly(remark, subject)
+
+
+def _told_mildly(remark: Remark, subject: Subject) -> Remark:
+    named = ", ".join(model.config_id for model in subject.models)
+    message = f"{remark.finding.message} (on any host but {named}: no condition names it)"
+    finding = remark.finding.model_copy(update={"severity": _MILDER, "message": message})
+    return Remark(finding, remark.end, remark.related, (), remark.node)
+
+
+def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -> Iterator[Remark]:
+    known = {rule.id: rule for rule in chosen}
+    for finding in model.configuration.findings:
+        if finding.code in known:
+            yield Remark(finding, node=model.node)
+    for rule in chosen:
+        if isinstance(rule, FileRule):
+            yield from _remarks(rule, rule.check(model), model.node)
+        elif isinstance(rule, HostRule) and facts is not None:
+            yield from _remarks(rule, rule.check(model, facts), model.node)
+
+
+def _remarks(rule: Rule, hits: Iterable[Hit], node: str) -> Iterator[Remark]:
+    for count, hit in enumerate(hits):
+        if count >= MOST:
+            return
+        yield _remark(rule, hit, node)
+
+
+def _remark(rule: Rule, hit: Hit, node: str) -> Remark:
+    begin, end = hit.node.span(hit.word)
+    finding = Finding(
+        code=rule.id,
+        severity=hit.severity or rule.severity,
+        message=hit.message,
+        hint=hit.hint or rule.hint,
+        location=hit.node.source.location(hit.node.line, begin),
+    )
+    return Remark(finding, end, tuple(one.location() for one in hit.related), hit.fix, node)
+
+
+def merged(remarks: Iterable[Remark]) -> list[Remark]:
+    """Each remark once, by file and place; what several hosts of a file have in common is said once."""
+    found: dict[tuple[str, int, int, str, str], Remark] = {}
+    for remark in remarks:
+        found.setdefault(remark.key, remark)
+    return [found[key] for key in sorted(found)]

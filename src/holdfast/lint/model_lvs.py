@@ -1,0 +1,157 @@
+"""LVS's half of the model: virtual servers, real servers and their checks. Thousands of them are read in a moment."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from holdfast.keepalived.tree import Node
+
+from .model_values import Block, Value, host_of, whole
+
+CHECKS = frozenset(
+    {
+        "HTTP_GET",
+        "SSL_GET",
+        "TCP_CHECK",
+        "SMTP_CHECK",
+        "DNS_CHECK",
+        "MISC_CHECK",
+        "BFD_CHECK",
+        "UDP_CHECK",
+        "PING_CHECK",
+        "FILE_CHECK",
+    }
+)
+CONNECTING = CHECKS - {"MISC_CHECK", "BFD_CHECK", "FILE_CHECK"}
+METHODS = ("lvs_method", "lb_kind")
+SCHEDULERS = ("lvs_sched", "lb_algo")
+
+
+class Check(Block):
+    """A checker of a real server."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """HTTP_GET, TCP_CHECK …"""
+        return self.node.words[0]
+
+    @property
+    def connects(self) -> bool:
+        """Whether it opens a connection, so that ports and times to connect mean something."""
+        return self.kind in CONNECTING
+
+
+class RealServer(Block):
+    """A real_server."""
+
+    __slots__ = ("_checks",)
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._checks: tuple[Check, ...] | None = None
+
+    @property
+    def host(self) -> str:
+        """Its address."""
+        return host_of(self.node.arg())
+
+    @property
+    def port(self) -> int:
+        """Its port; 0 where none is given."""
+        return whole(self.node.arg(1)) or 0
+
+    @property
+    def weight(self) -> Value[int]:
+        """Its weight, 1 by default."""
+        return self.number("weight", 1)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Its checkers, in their order."""
+        if self._checks is None:
+            self._checks = tuple(Check(child) for child in self.node.children if child.words[0] in CHECKS)
+        return self._checks
+
+
+class VirtualServer(Block):
+    """A virtual_server: by address and port, by fwmark, or by a group."""
+
+    __slots__ = ("__dict__",)
+
+    @property
+    def kind(self) -> str:
+        """`address`, `fwmark` or `group`."""
+        first = self.node.arg()
+        return first if first in ("fwmark", "group") else "address"
+
+    @property
+    def host(self) -> str:
+        """Its address; empty for marks and groups."""
+        return host_of(self.node.arg()) if self.kind == "address" else ""
+
+    @property
+    def port(self) -> int:
+        """Its port; 0 where none is given."""
+        return (whole(self.node.arg(1)) or 0) if self.kind == "address" else 0
+
+    @property
+    def label(self) -> str:
+        """As a sentence may name it: 10.0.0.1:80, fwmark 3, group web."""
+        return " ".join(self.node.args[:2]) if self.kind != "address" else f"{self.node.arg()}:{self.port}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two of them the same to IPVS."""
+        return (self.kind, self.host or self.node.arg(1), f"{self.port}/{self.protocol.value}")
+
+    @cached_property
+    def protocol(self) -> Value[str]:
+        """TCP, UDP or SCTP."""
+        found = self.text("protocol", "TCP")
+        return Value(found.value.upper(), found.node, found.word, found.given)
+
+    @cached_property
+    def method(self) -> Value[str]:
+        """NAT, DR or TUN."""
+        child = self.get(*METHODS)
+        return Value(child.arg(0, "NAT"), child) if child is not None else Value("NAT", self.node, 0, False)
+
+    @cached_property
+    def scheduler(self) -> Value[str]:
+        """rr, wlc …; empty where none is given."""
+        child = self.get(*SCHEDULERS)
+        return Value(child.arg(), child) if child is not None else Value("", self.node, 0, False)
+
+    @cached_property
+    def real_servers(self) -> tuple[RealServer, ...]:
+        """Its real servers."""
+        return tuple(RealServer(child) for child in self.node.children if child.words[0] == "real_server")
+
+    @property
+    def sorry_server(self) -> Node | None:
+        """Where clients go when no real server is left."""
+        return self.get("sorry_server")
+
+    def method_of(self, real: RealServer) -> Value[str]:
+        """How packets get to a real server: its own method, else the virtual server's."""
+        own = real.get("lvs_method")
+        return Value(own.arg(0, "NAT"), own) if own is not None else self.method
+
+
+class VirtualServerGroup:
+    """A virtual_server_group: addresses, ranges and marks."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def name(self) -> str:
+        """As virtual servers name it."""
+        return self.node.arg()
+
+    @property
+    def lines(self) -> list[Node]:
+        """Its entries."""
+        return self.node.children

@@ -1,0 +1,107 @@
+"""A value of a configuration with its place, and blocks that read them off the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Generic, TypeVar
+
+from holdfast.keepalived.tree import Node
+
+T = TypeVar("T")
+_ON = frozenset({"on", "true", "yes", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Generic[T]):
+    """`value`, and where it stands: word `word` of `node`. Not `given`: keepalived's default; `node` is the block."""
+
+    value: T
+    node: Node
+    word: int = 1
+    given: bool = True
+
+
+class Block:
+    """Reads values of a block's children: of a keyword given twice, the one that counts."""
+
+    __slots__ = ("_found", "node")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        found: dict[str, Node] = {}
+        for child in node.children:
+            name = child.words[0]
+            if name in found and child.keyword is not None and child.keyword.repeat == "first":
+                continue
+            found[name] = child
+        self._found = found
+
+    def get(self, *names: str) -> Node | None:
+        """The child that counts, by the first of these keywords that is there."""
+        for name in names:
+            child = self._found.get(name)
+            if child is not None:
+                return child
+        return None
+
+    def text(self, name: str, default: str = "") -> Value[str]:
+        """The first argument."""
+        child = self._found.get(name)
+        if child is None or len(child.words) < 2:
+            return Value(default, child or self.node, 0, False)
+        return Value(child.words[1], child)
+
+    def number(self, name: str, default: int) -> Value[int]:
+        """The first argument as a whole number."""
+        child = self._found.get(name)
+        read = None if child is None or len(child.words) < 2 else whole(child.words[1])
+        return Value(default, child or self.node, 0, False) if read is None or child is None else Value(read, child)
+
+    def decimal(self, name: str, default: float) -> Value[float]:
+        """The first argument as a number of seconds, say."""
+        child = self._found.get(name)
+        read = None if child is None or len(child.words) < 2 else fraction(child.words[1])
+        return Value(default, child or self.node, 0, False) if read is None or child is None else Value(read, child)
+
+    def flag(self, name: str) -> Node | None:
+        """A keyword that switches something on, alone or with `on`; None where it is not there, or off."""
+        child = self._found.get(name)
+        return child if child is not None and child.arg() in _ON else None
+
+
+def whole(word: str) -> int | None:
+    """A whole number of no more digits than any range has, or None."""
+    if len(word) > 20:
+        return None
+    try:
+        return int(word)
+    except ValueError:
+        return None
+
+
+def fraction(word: str) -> float | None:
+    """A plain decimal number, or None."""
+    if not word or len(word) > 20 or not set(word) <= set("0123456789.+-"):
+        return None
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def address_of(word: str) -> IPv4Address | IPv6Address | None:
+    """The address that a word (with or without its mask) is, or None."""
+    try:
+        return ip_address(word.partition("/")[0])
+    except ValueError:
+        return None
+
+
+def host_of(word: str) -> str:
+    """An address without its mask, in the one way that an IPv6 address is written; other words as they are."""
+    host = word.partition("/")[0]
+    if ":" not in host:
+        return host
+    found = address_of(host)
+    return str(found) if found is not None else host

@@ -1,0 +1,37 @@
+"""All rules, by topic: a new topic is a module with rules in it and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from types import ModuleType
+
+from . import vrrp
+from .rule import Rule
+
+# Topic of the documentation → the modules whose rules it holds.
+TOPICS: dict[str, tuple[ModuleType, ...]] = {
+    "VRRP instances": (vrrp,),
+}
+
+
+def of(modules: Iterable[ModuleType]) -> tuple[Rule, ...]:
+    """The rules that are defined in these modules, by their ids."""
+    found = {one.id: one for module in modules for one in vars(module).values() if isinstance(one, Rule)}
+    return tuple(found[id] for id in sorted(found))
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """Id → rule, over all topics."""
+    return {one.id: one for modules in TOPICS.values() for one in of(modules)}
+
+
+def topic_of(rule: Rule) -> str:
+    """The topic whose page describes a rule."""
+    return next(topic for topic, modules in TOPICS.items() if any(one is rule for one in of(modules)))
+
+
+def chosen(rule_id: str, prefixes: Iterable[str]) -> bool:
+    """Whether an id is meant by one of these ids or beginnings of ids; letter case does not count."""
+    return any(rule_id.startswith(prefix.strip().upper()) for prefix in prefixes if prefix.strip())
