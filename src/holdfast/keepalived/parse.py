@@ -233,6 +233,7 @@ class _Builder:
     def _close(self, statement: Statement) -> None:
         frame = self._frames.pop()
         self._top = self._frames[-1]
+        frame.node.end = statement[1]
         self._checker.closed(
             frame.node, Node(statement[0], statement[3], statement[1], statement[2], statement[4]), self._top.node
         )

@@ -41,7 +41,7 @@ class Quoted(tuple[str, ...]):
 class Node:
     """A statement or a block: its words without quotes, and what stands between its braces."""
 
-    __slots__ = ("children", "keyword", "line", "origin", "source", "start", "words")
+    __slots__ = ("children", "end", "keyword", "line", "origin", "source", "start", "words")
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Node:
         self.origin = origin
         self.keyword = keyword  # its row of the tables; None for the lines of a listing block, and what is unknown
         self.children: list[Node] = []
+        self.end = 0  # the line of its closing brace, where keepalived judges a block as a whole; 0 if it has none
 
     def __repr__(self) -> str:
         return f"Node({' '.join(self.words)!r}, {self.source.name}:{self.line}, {len(self.children)} children)"

@@ -137,14 +137,22 @@ def _told_mildly(remark: Remark, subject: Subject) -> Remark:
 
 def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -> Iterator[Remark]:
     known = {rule.id: rule for rule in chosen}
-    for finding in model.configuration.findings:
-        if finding.code in known:
-            yield Remark(finding, node=model.node)
+    replaced: set[tuple[str, str, int]] = set()
     for rule in chosen:
+        hits: Iterable[Hit] = ()
         if isinstance(rule, FileRule):
-            yield from _remarks(rule, rule.check(model), model.node)
+            hits = rule.check(model)
         elif isinstance(rule, HostRule) and facts is not None:
-            yield from _remarks(rule, rule.check(model, facts), model.node)
+            hits = rule.check(model, facts)
+        for remark in _remarks(rule, hits, model.node):
+            where = remark.finding.location
+            if where is not None:
+                replaced.update((code, where.file, where.line) for code in rule.replaces)
+            yield remark
+    for finding in model.configuration.findings:
+        where = finding.location
+        if finding.code in known and not (where and (finding.code, where.file, where.line) in replaced):
+            yield Remark(finding, node=model.node)
 
 
 def _remarks(rule: Rule, hits: Iterable[Hit], node: str) -> Iterator[Remark]:
@@ -155,13 +163,16 @@ def _remarks(rule: Rule, hits: Iterable[Hit], node: str) -> Iterator[Remark]:
 
 
 def _remark(rule: Rule, hit: Hit, node: str) -> Remark:
-    begin, end = hit.node.span(hit.word)
+    line, begin, end = hit.node.line, *hit.node.span(hit.word)
+    if hit.at_end and hit.node.end and hit.node.origin is None:
+        text = hit.node.source.line(hit.node.end)
+        line, begin, end = hit.node.end, text.find("}") + 1, text.find("}") + 1
     finding = Finding(
         code=rule.id,
         severity=hit.severity or rule.severity,
         message=hit.message,
         hint=hit.hint or rule.hint,
-        location=hit.node.source.location(hit.node.line, begin),
+        location=hit.node.source.location(line, begin),
     )
     return Remark(finding, end, tuple(one.location() for one in hit.related), hit.fix, node)
 

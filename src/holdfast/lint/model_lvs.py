@@ -108,8 +108,8 @@ class VirtualServer(Block):
 
     @cached_property
     def protocol(self) -> Value[str]:
-        """TCP, UDP or SCTP."""
-        found = self.text("protocol", "TCP")
+        """TCP, UDP or SCTP; UDP where none is given, as the kernel takes it."""
+        found = self.text("protocol", "UDP")
         return Value(found.value.upper(), found.node, found.word, found.given)
 
     @cached_property

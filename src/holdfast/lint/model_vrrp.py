@@ -172,9 +172,8 @@ class Instance(_Tracking):
 
     @cached_property
     def interface(self) -> Value[str]:
-        """The interface of its adverts; empty where none is given."""
-        found = self.block.text("interface", "")
-        return found if found.given else Value(self._global.text("default_interface", "").value, self.node, 0, False)
+        """The interface of its adverts; empty where none is given: default_interface is for static addresses."""
+        return self.block.text("interface", "")
 
     @cached_property
     def vrid(self) -> Value[int]:

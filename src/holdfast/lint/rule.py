@@ -58,12 +58,14 @@ class Hit:
     """One thing found: `word` of `node` is the place, `message` says what will happen.
 
     `hint` replaces the rule's, `severity` is milder than the rule's where the doubt is greater, `related` are other
-    places that belong to it, and `fix` what would put it right without changing what keepalived understands.
+    places that belong to it, and `fix` what would put it right without changing what keepalived understands. With
+    `at_end`, the place is the closing brace of the block `node`: keepalived complains there about what is not in it.
     """
 
     node: Node
     message: str
     word: int = 0
+    at_end: bool = False
     hint: str = ""
     severity: Severity | None = None
     related: tuple[Node, ...] = ()
@@ -95,7 +97,10 @@ ClusterCheck: TypeAlias = Callable[[tuple[Model, ...]], Iterable[Hit]]
 
 @dataclass(frozen=True)
 class Rule:
-    """What is the same of all kinds of rules. `references` are documents, manuals, issues of keepalived."""
+    """What is the same of all kinds of rules. `references` are documents, manuals, issues of keepalived.
+
+    What the rule finds is told instead of what the codes that it `replaces` find on the same line.
+    """
 
     id: str
     severity: Severity
@@ -105,6 +110,7 @@ class Rule:
     bad: Example
     good: Example
     references: tuple[str, ...]
+    replaces: tuple[str, ...] = field(default=(), kw_only=True)
     needs: Needs = field(default=Needs.NOTHING, init=False)
 
 
@@ -146,11 +152,13 @@ def rule(
     bad: str | Example,
     good: str | Example,
     references: tuple[str, ...] = (),
+    replaces: tuple[str, ...] = (),
 ) -> Callable[[Check], FileRule]:
     """Makes a rule over one file of the function below it."""
+    examples = (_example(bad), _example(good))
 
     def made(check: Check) -> FileRule:
-        return FileRule(id, severity, title, effect, hint, _example(bad), _example(good), references, check)
+        return FileRule(id, severity, title, effect, hint, *examples, references, check, replaces=replaces)
 
     return made
 
