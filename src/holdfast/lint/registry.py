@@ -6,12 +6,18 @@ from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
-from . import vrrp
+from . import addresses, priorities, sync_groups, trackers, unicast, versions, vrrp
 from .rule import Rule
 
 # Topic of the documentation → the modules whose rules it holds.
 TOPICS: dict[str, tuple[ModuleType, ...]] = {
     "VRRP instances": (vrrp,),
+    "Versions, authentication, strict mode": (versions,),
+    "Unicast and multicast": (unicast,),
+    "Priorities and weights": (priorities,),
+    "What is tracked": (trackers,),
+    "Addresses, routes, rules": (addresses,),
+    "Sync groups": (sync_groups,),
 }
 
 

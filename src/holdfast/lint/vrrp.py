@@ -1,12 +1,16 @@
-"""What goes wrong with one VRRP instance: its identity, its state and preemption, its version and authentication."""
+"""What goes wrong with a VRRP instance: its identity, its interface, its state, and when it preempts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from .model import Model
-from .rule import ERROR, WARNING, Hit, rule
-from .samples import instance, plain
+from .model_vrrp import OWNER, Instance
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance
+
+_MAN = "man keepalived.conf: vrrp_instance"
+_RFC = "RFC 5798, 6.1: parameters of a virtual router"
 
 
 @rule(
@@ -17,7 +21,7 @@ from .samples import instance, plain
     hint="write `state BACKUP` on every node; the priority decides who comes first",
     bad=instance("nopreempt", state="MASTER"),
     good=instance("nopreempt", state="BACKUP"),
-    references=("man keepalived.conf: nopreempt", "RFC 5798, 6.1 (Preempt_Mode)"),
+    references=(f"{_MAN}, nopreempt", _RFC),
 )
 def nopreempt_of_a_master(model: Model) -> Iterator[Hit]:
     for one in model.instances:
@@ -30,24 +34,266 @@ def nopreempt_of_a_master(model: Model) -> Iterator[Hit]:
     "VRRP102",
     ERROR,
     "no virtual_router_id",
-    effect="keepalived removes the instance: nobody holds its addresses.",
-    hint="add `virtual_router_id`, 1 to 255, the same on all peers and no other cluster's on this network",
-    bad=plain("""
-        vrrp_instance web {
-            state BACKUP
-            interface eth0
-            priority 100
-            virtual_ipaddress {
-                10.0.0.100/24
-            }
-        }
-        """),
+    effect="keepalived ends its VRRP process over it: nobody holds the addresses, of this or any other instance.",
+    hint="add `virtual_router_id`, 1 to 255: the same on all peers, and no other cluster's on this network",
+    bad=instance().replace("    virtual_router_id 51\n", ""),
     good=instance(),
-    references=("man keepalived.conf: virtual_router_id",),
+    references=(f"{_MAN}, virtual_router_id",),
 )
 def no_vrid(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.block.get("virtual_router_id") is None:
-            yield Hit(
-                one.node, f"{one.name} has no virtual_router_id: keepalived removes it, nobody holds its addresses"
+            yield Hit(one.node, f"{one.name} has no virtual_router_id: keepalived cannot run it, nor the others")
+
+
+@rule(
+    "VRRP103",
+    ERROR,
+    "no interface",
+    effect="keepalived does not know where to send adverts and cannot run the instance.",
+    hint="add `interface`, the one whose network the peers share",
+    bad=instance().replace("    interface eth0\n", ""),
+    good=instance(),
+    references=(f"{_MAN}, interface",),
+)
+def no_interface(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if not one.interface.value:
+            message = f"{one.name} has no interface: keepalived cannot run it (default_interface is not for instances)"
+            yield Hit(one.node, message)
+
+
+@rule(
+    "VRRP104",
+    WARNING,
+    "no virtual address",
+    effect="The instance elects a master that holds nothing; VRRPv3, IPv6 and strict mode refuse to run it.",
+    hint="list what it is to hold in `virtual_ipaddress`",
+    bad=instance("virtual_ipaddress_excluded {\n    10.0.0.100/24\n}").replace(
+        "    virtual_ipaddress {\n        10.0.0.100/24\n    }\n", ""
+    ),
+    good=instance(),
+    references=(f"{_MAN}, virtual_ipaddress",),
+)
+def nothing_to_hold(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if any(address.family for address in one.addresses):
+            continue
+        needed = one.version.value == 3 or one.strict is not None
+        if needed:
+            message = f"{one.name} has no address in virtual_ipaddress: keepalived refuses to run it"
+            yield Hit(one.node, message)
+        elif not one.node.has("no_virtual_ipaddress"):
+            yield Hit(one.node, f"{one.name} has no address in virtual_ipaddress: its adverts claim nothing")
+
+
+@rule(
+    "VRRP105",
+    WARNING,
+    "state MASTER without a priority",
+    effect="keepalived takes it for the owner of the addresses, priority 255: no peer can be preferred, and weights "
+    "do not count.",
+    hint="write a `priority` from 1 to 254",
+    bad=instance(state="MASTER").replace("    priority 100\n", ""),
+    good=instance(state="MASTER"),
+    references=(f"{_MAN}, priority", "RFC 5798, 5.2.4"),
+)
+def master_without_priority(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if one.state.value == "MASTER" and one.block.get("priority") is None:
+            message = f"{one.name} is MASTER without a priority: keepalived gives it {OWNER}, that of an address owner"
+            yield Hit(one.state.node, message)
+
+
+@rule(
+    "VRRP106",
+    WARNING,
+    "priority 255 is that of an owner",
+    effect="Priority 255 says that the addresses are the host's own: it starts as master, always preempts, and weights "
+    "of trackers are ignored.",
+    hint="use 254 or less, unless the addresses are configured on this host's interface themselves",
+    bad=instance("priority 255\nnopreempt"),
+    good=instance("priority 254\nnopreempt"),
+    references=(f"{_MAN}, priority", "RFC 5798, 6.1: 255 is reserved for the address owner"),
+)
+def owner(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if not one.priority.given or one.priority.value != OWNER:
+            continue
+        if one.nopreempt is not None:
+            message = f"{one.name} has priority 255, the address owner's: keepalived drops nopreempt"
+            yield Hit(one.nopreempt, message, related=(one.priority.node,))
+        elif one.state.given and one.state.value == "BACKUP":
+            message = f"{one.name} has priority 255, the address owner's: it will be master at once, whatever its state"
+            yield Hit(one.priority.node, message, 1, related=(one.state.node,))
+
+
+@rule(
+    "VRRP107",
+    WARNING,
+    "preempt_delay that does not count",
+    effect="keepalived resets preempt_delay: it needs an instance that starts as BACKUP and preempts.",
+    hint="remove preempt_delay, or write `state BACKUP` without nopreempt",
+    bad=instance("nopreempt\npreempt_delay 10"),
+    good=instance("preempt_delay 10"),
+    references=(f"{_MAN}, preempt_delay",),
+)
+def delay_without_preemption(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        delay = one.block.get("preempt_delay")
+        if delay is None or not one.block.decimal("preempt_delay", 0).value:
+            continue
+        if one.state.value == "MASTER":
+            why = "state MASTER"
+        elif one.nopreempt is not None:
+            why = "nopreempt"
+        elif one.strict is not None:
+            why = "strict mode"
+        else:
+            continue
+        yield Hit(delay, f"keepalived resets preempt_delay of {one.name}: it does not go with {why}")
+
+
+@rule(
+    "VRRP108",
+    ERROR,
+    "one virtual_router_id twice on an interface",
+    effect="keepalived refuses to run: both instances would send adverts as the same virtual router.",
+    hint="give each instance on an interface its own virtual_router_id",
+    bad=instance() + instance(name="mail", address="10.0.0.101/24"),
+    good=instance() + instance(name="mail", vrid=52, address="10.0.0.101/24"),
+    references=(f"{_MAN}, virtual_router_id", "RFC 5798, 5.2.3"),
+)
+def vrid_twice(model: Model) -> Iterator[Hit]:
+    seen: dict[tuple[str, int, int], Instance] = {}
+    for one in model.instances:
+        if not one.vrid.given or not one.interface.value:
+            continue
+        first = seen.setdefault((one.interface.value, one.vrid.value, one.family), one)
+        if first is not one:
+            message = (
+                f"{one.name} and {first.name} both use virtual_router_id {one.vrid.value} for IPv{one.family}"
+                f" on {one.interface.value}: keepalived refuses to run"
             )
+            yield Hit(one.vrid.node, message, 1, related=(first.vrid.node,))
+
+
+@rule(
+    "VRRP109",
+    WARNING,
+    "an interval that its VRRP version cannot say",
+    effect="keepalived rounds it: version 2 counts whole seconds, version 3 hundredths up to 40.95 s. A peer that "
+    "rounds another way rejects the adverts, and both become master.",
+    hint="use whole seconds, or `version 3` on all peers",
+    bad=instance("advert_int 0.5"),
+    good=instance("version 3\nadvert_int 0.5"),
+    references=("RFC 3768, 5.3.7; RFC 5798, 5.2.7", "keepalived issue 1615"),
+)
+def interval(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        seconds = one.advert_int
+        if not seconds.given:
+            continue
+        if one.version.value == 2 and seconds.value % 1:
+            rounded = max(1, int(seconds.value + 0.5))
+            message = f"VRRP version 2 counts whole seconds: {one.name} will send adverts every {rounded} s"
+            yield Hit(seconds.node, message, 1)
+        elif one.version.value == 3 and seconds.value > 40.95:
+            message = f"VRRP version 3 counts to 40.95 s: {one.name} will send adverts every 40.95 s"
+            yield Hit(seconds.node, message, 1)
+        elif one.version.value == 3 and abs(seconds.value * 100 - round(seconds.value * 100)) > 1e-6:
+            message = f"VRRP version 3 counts hundredths of a second: keepalived rounds {seconds.value:g} s"
+            yield Hit(seconds.node, message, 1, hint="write a multiple of 0.01")
+
+
+@rule(
+    "VRRP110",
+    INFO,
+    "the instance does not watch its own interface",
+    effect="With dont_track_primary the node stays master when its interface loses its link: clients lose the address "
+    "until the link is back, and a backup that hears no adverts becomes a second master.",
+    hint="remove dont_track_primary; on a direct cable between two nodes, where it is meant for, keep it",
+    bad=instance("dont_track_primary"),
+    good=instance(),
+    references=(f"{_MAN}, dont_track_primary",),
+)
+def untracked(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        found = one.block.get("dont_track_primary")
+        if found is not None:
+            message = f"{one.name} stays master when {one.interface.value or 'its interface'} loses its link"
+            yield Hit(found, message)
+
+
+@rule(
+    "VRRP111",
+    WARNING,
+    "a virtual MAC that is not used",
+    effect="keepalived ignores what makes sense only with use_vmac, or only without.",
+    hint="add use_vmac, or remove the keyword",
+    bad=instance("vmac_xmit_base"),
+    good=instance("use_vmac\nvmac_xmit_base"),
+    references=(f"{_MAN}, use_vmac",),
+)
+def half_a_vmac(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for name in ("vmac_xmit_base", "use_vmac_addr"):
+            found = one.block.get(name)
+            if found is not None and one.block.get("use_vmac") is None:
+                yield Hit(found, f"{name} of {one.name} does nothing: it has no use_vmac")
+        secondaries = one.block.get("promote_secondaries")
+        if secondaries is not None and one.uses_vmac is not None:
+            message = f"promote_secondaries of {one.name} does nothing: interfaces with a virtual MAC have it anyway"
+            yield Hit(secondaries, message, hint="remove promote_secondaries")
+
+
+@rule(
+    "VRRP112",
+    ERROR,
+    "one name for two virtual interfaces",
+    effect="keepalived ignores the second name and makes one up: what firewalls and sysctls say of that name is lost.",
+    hint="give each use_vmac its own name, or none",
+    bad=instance("use_vmac vrrp51") + instance("use_vmac vrrp51", name="mail", vrid=52, address="10.0.0.101/24"),
+    good=instance("use_vmac vrrp51") + instance("use_vmac vrrp52", name="mail", vrid=52, address="10.0.0.101/24"),
+    references=(f"{_MAN}, use_vmac",),
+)
+def vmac_name_twice(model: Model) -> Iterator[Hit]:
+    seen: dict[str, Instance] = {}
+    for one in model.instances:
+        found = one.uses_vmac
+        if found is None:
+            continue
+        words = list(found.args)
+        skipped = {"netlink_notify_msg", "bridge", "private", "vepa", "name", "group"}
+        groups = {index + 1 for index, word in enumerate(words) if word == "group"}
+        names = [
+            (index, word)
+            for index, word in enumerate(words)
+            if word not in skipped and index not in groups and not set(word) & set(":./")
+        ]
+        for index, name in names[:1]:
+            first = seen.setdefault(name, one)
+            if first is not one:
+                message = f"{first.name} uses the interface {name} already: keepalived ignores the name in {one.name}"
+                yield Hit(found, message, index + 1, related=(first.node,))
+
+
+@rule(
+    "VRRP113",
+    WARNING,
+    "state MASTER with a low priority",
+    effect="All instances of a host that start as MASTER claim their addresses before they have heard a peer: after "
+    "each restart they take the addresses from a healthy peer and give them back at once if its priority is higher.",
+    hint="write `state BACKUP` on every node; the priority decides who comes first, after one round of adverts",
+    bad=instance("priority 90", state="MASTER"),
+    good=instance("priority 90", state="BACKUP"),
+    references=(f"{_MAN}, state", "RFC 5798, 6.4.1: only an owner starts as master"),
+)
+def master_of_low_priority(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if one.state.value == "MASTER" and one.priority.given and one.priority.value < 100:
+            message = (
+                f"{one.name} starts as MASTER with priority {one.priority.value}, below the usual 100:"
+                " it may take the addresses from a better peer at each start"
+            )
+            yield Hit(one.state.node, message, 1, related=(one.priority.node,))

@@ -1,0 +1,250 @@
+"""What goes wrong with virtual addresses, routes and rules: families, duplicates, addresses that nobody can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from holdfast.keepalived.tree import Node
+
+from .model import Model
+from .model_values import address_of
+from .model_vrrp import Address, Instance
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance
+
+_MAN = "man keepalived.conf: virtual_ipaddress"
+MOST_ADVERTISED = 20
+_FIRST = "virtual_ipaddress {\n    10.0.0.100/24\n    "
+
+
+@rule(
+    "ADDR101",
+    ERROR,
+    "both address families in one advert",
+    effect="An advert carries one family: keepalived skips the addresses of the other one, and nobody holds them.",
+    hint="put the other family into `virtual_ipaddress_excluded`, or into an instance of its own, in a sync group",
+    bad=instance(f"{_FIRST}2001:db8::100/64\n}}"),
+    good=instance("virtual_ipaddress_excluded {\n    2001:db8::100/64\n}"),
+    references=("RFC 5798, 5.2.9", "keepalived issues 341, 497, 1421"),
+)
+def two_families(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        first = next((address for address in one.addresses if address.family), None)
+        for address in one.addresses:
+            if first is not None and address.family and address.family != first.family:
+                message = (
+                    f"{address.host} is IPv{address.family}, but {one.name} advertises IPv{first.family}: it is skipped"
+                )
+                yield Hit(address.node, message, related=(first.node,))
+
+
+@rule(
+    "ADDR102",
+    ERROR,
+    "an address held twice",
+    effect="Two instances that hold one address may be master on two nodes: both answer for it. Within one instance "
+    "the "
+    "second line is ignored.",
+    hint="list each address once",
+    bad=instance() + instance(name="mail", vrid=52),
+    good=instance() + instance(name="mail", vrid=52, address="10.0.0.101/24"),
+    references=(_MAN,),
+)
+def held_twice(model: Model) -> Iterator[Hit]:
+    seen: dict[tuple[str, str], tuple[Instance, Address]] = {}
+    for one in model.instances:
+        for address in one.all_addresses:
+            if not address.family:
+                continue
+            key = (address.host, address.device if address.host.lower().startswith("fe80") else "")
+            holder, first = seen.setdefault(key, (one, address))
+            if first is address:
+                continue
+            where = f"line {first.node.line}"
+            if holder is one:
+                message = f"{address.host} stands in {one.name} already, at {where}"
+                yield Hit(address.node, message, severity=WARNING, related=(first.node,))
+            else:
+                message = f"{holder.name} holds {address.host} already, at {where}: two nodes may answer for it"
+                yield Hit(address.node, message, related=(first.node,))
+
+
+@rule(
+    "ADDR103",
+    WARNING,
+    "more than 20 advertised addresses",
+    effect="Every advert carries them all, and both sides must list the same ones in the same file: the packets grow, "
+    "and one missing line gives two masters.",
+    hint="advertise one address and list the others in `virtual_ipaddress_excluded`",
+    bad=instance("virtual_ipaddress {\n" + "".join(f"    10.0.0.{host}/32\n" for host in range(100, 121)) + "}"),
+    good=instance("virtual_ipaddress_excluded {\n" + "".join(f"    10.0.1.{n}/32\n" for n in range(100, 121)) + "}"),
+    references=(_MAN, "keepalived issue 349"),
+)
+def many(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if len(one.addresses) > MOST_ADVERTISED:
+            place = one.addresses[MOST_ADVERTISED].node
+            message = f"{one.name} advertises {len(one.addresses)} addresses, {MOST_ADVERTISED} is a good limit"
+            yield Hit(place, message)
+
+
+@rule(
+    "ADDR104",
+    ERROR,
+    "an address that no host can have",
+    effect="The kernel refuses it, or nobody can reach it: the network's own address, its broadcast address, loopback, "
+    "multicast.",
+    hint="use an address of the network that hosts may have",
+    bad=instance(address="10.0.0.255/24"),
+    good=instance(address="10.0.0.254/24"),
+    references=("RFC 1122, 3.2.1.3",),
+)
+def impossible(model: Model) -> Iterator[Hit]:
+    held = [address for one in model.instances for address in one.all_addresses]
+    for address in (*held, *model.static_addresses):
+        found, network = address_of(address.node.name), address.network
+        if found is None:
+            continue
+        if found.is_unspecified or found.is_multicast or (found.is_loopback and address.block != "static_ipaddress"):
+            kind = "multicast" if found.is_multicast else "loopback" if found.is_loopback else "no host's"
+            if found.is_loopback and address.device == "lo":
+                continue
+            yield Hit(address.node, f"{found} is {kind}: no client reaches it")
+        elif isinstance(network, IPv4Network) and network.prefixlen < 31:
+            if found == network.broadcast_address:
+                yield Hit(address.node, f"{found} is the broadcast address of {network}: no host can have it")
+            elif found == network.network_address:
+                yield Hit(address.node, f"{found} is the address of the network {network} itself: no host can have it")
+
+
+@rule(
+    "ADDR105",
+    ERROR,
+    "a virtual address that is a node's own",
+    effect="The node keeps it when it loses the election: two hosts answer for it, and on the way keepalived may "
+    "remove "
+    "the address by which the node is reached.",
+    hint="use an address that no node has itself",
+    bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}", address="10.0.0.1/24"),
+    good=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+    references=(_MAN,),
+    replaces=("UNICAST104",),
+)
+def own_address(model: Model) -> Iterator[Hit]:
+    static = {address.host: address.node for address in model.static_addresses}
+    sources = {one.source.value: one.source.node for one in model.instances if one.source.value}
+    for one in model.instances:
+        for address in one.all_addresses:
+            if address.host in sources:
+                message = f"{address.host} is this node's own address (the source of its adverts)"
+                yield Hit(address.node, message, related=(sources[address.host],))
+            elif address.host in static:
+                message = f"{address.host} is in static_ipaddress too: this node always has it"
+                yield Hit(address.node, message, related=(static[address.host],))
+
+
+@rule(
+    "ADDR106",
+    INFO,
+    "the first address of a network",
+    effect="It is usually the router's, or the node's own: if anybody has it, two hosts answer for it.",
+    hint="make sure that nobody has it, as where this cluster is the network's router",
+    bad=instance(address="10.0.0.1/24"),
+    good=instance(),
+    references=(_MAN,),
+)
+def first_of_network(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for address in one.all_addresses:
+            found, network = address_of(address.node.name), address.network
+            if not isinstance(network, IPv4Network) or network.prefixlen >= 30:
+                continue
+            if found == network.network_address + 1:
+                message = f"{found} is the first address of {network}: usually its router's, or this node's own"
+                yield Hit(address.node, message)
+
+
+@rule(
+    "ADDR107",
+    INFO,
+    "a label that is not of its interface",
+    effect="Tools that know only names like eth0:1 do not show the address, and refuse to change it.",
+    hint="begin the label with the interface and a colon, as in `label eth0:web`",
+    bad=instance(address="10.0.0.100/24 label web"),
+    good=instance(address="10.0.0.100/24 label eth0:web"),
+    references=("man ip-address: label",),
+)
+def foreign_label(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for address in one.all_addresses:
+            label = address.option("label")
+            if label and address.device and label.split(":")[0] != address.device:
+                message = f"the label {label} does not begin with {address.device}, the interface of {address.host}"
+                yield Hit(address.node, message, address.node.words.index("label") + 1)
+
+
+@rule(
+    "ADDR108",
+    WARNING,
+    "the first IPv6 address is not link-local",
+    effect="Version 3 sends IPv6 adverts from a link-local address and lists one first: other implementations drop "
+    "what "
+    "does not.",
+    hint="put a fe80:: address first, or use unicast peers",
+    bad=instance("virtual_ipaddress {\n    2001:db8::100/64\n}"),
+    good=instance("virtual_ipaddress {\n    fe80::100/64\n    2001:db8::100/64\n}"),
+    references=("RFC 5798, 5.2.9",),
+)
+def link_local_first(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        first = next((address for address in one.addresses if address.family), None)
+        found = address_of(first.node.name) if first is not None else None
+        if first is not None and found is not None and found.version == 6 and not found.is_link_local and not one.peers:
+            yield Hit(first.node, f"{found} is advertised first by {one.name}, but is not link-local")
+
+
+@rule(
+    "ADDR109",
+    WARNING,
+    "a route without an interface",
+    effect="keepalived cannot watch it: if somebody removes the route, it does not come back.",
+    hint="add `dev INTERFACE`, or `no_track`",
+    bad=instance("virtual_routes {\n    192.0.2.0/24 via 10.0.0.254\n}"),
+    good=instance("virtual_routes {\n    192.0.2.0/24 via 10.0.0.254 dev eth0\n}"),
+    references=("man keepalived.conf: virtual_routes",),
+)
+def route_without_interface(model: Model) -> Iterator[Hit]:
+    lines = [(line, False) for line in model.root.listed("static_routes")]
+    lines += [(line, True) for one in model.instances for line in one.node.listed("virtual_routes")]
+    for line, of_instance in lines:
+        words = set(line.words)
+        tracked = of_instance or "track_group" in words
+        kinds = {"blackhole", "unreachable", "prohibit", "throw", "nexthop"}
+        if tracked and not words & ({"dev", "oif", "no_track"} | kinds):
+            yield Hit(line, f"keepalived does not watch the route {_target(line)}: it names no interface")
+
+
+def _target(line: Node) -> str:
+    return next((word for word in line.words if address_of(word) is not None or word == "default"), line.name)
+
+
+@rule(
+    "ADDR110",
+    WARNING,
+    "a rule without a preference",
+    effect="keepalived counts down from 16383 in the order of the file: a rule that is added later changes the others' "
+    "places.",
+    hint="add `preference NUMBER` (or `priority NUMBER`)",
+    bad=instance("virtual_rules {\n    from 10.0.0.100 table 100\n}"),
+    good=instance("virtual_rules {\n    from 10.0.0.100 table 100 preference 100\n}"),
+    references=("man keepalived.conf: virtual_rules",),
+)
+def rule_without_preference(model: Model) -> Iterator[Hit]:
+    lines = [
+        *model.root.listed("static_rules"),
+        *(line for i in model.instances for line in i.node.listed("virtual_rules")),
+    ]
+    for line in lines:
+        if not set(line.words) & {"preference", "priority", "order", "pref"}:
+            yield Hit(line, "this rule has no preference: keepalived chooses one, by its place in the file")

@@ -1,0 +1,165 @@
+"""What goes wrong with what instances and groups track: names without a meaning, meanings without a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.keepalived.tree import Node
+
+from .model import Model
+from .model_vrrp import Definition
+from .rule import ERROR, WARNING, Hit, rule
+from .samples import SCRIPTS, instance, script
+
+_MAN = "man keepalived.conf: track_script, track_file, track_process, track_bfd"
+WORDS = {
+    "track_script": "vrrp_script",
+    "track_file": "track_file",
+    "track_process": "vrrp_track_process",
+    "track_bfd": "bfd_instance",
+}
+TRACKED = "track_script {\n    check_web\n}"
+
+
+@rule(
+    "TRACK101",
+    ERROR,
+    "a tracker of something that is not defined",
+    effect="keepalived ignores the line: nothing is watched, and the service may die without a failover.",
+    hint="define it outside of all blocks, before it is used, or correct the name; letter case counts",
+    bad=SCRIPTS + script() + instance("track_script {\n    chk_web\n}"),
+    good=SCRIPTS + script() + instance(TRACKED),
+    references=(_MAN, "keepalived issue 1984"),
+)
+def undefined(model: Model) -> Iterator[Hit]:
+    for one in (*model.instances, *model.sync_groups):
+        for tracker in one.trackers:
+            if tracker.definition is None and tracker.kind in WORDS:
+                message = (
+                    f"there is no {WORDS[tracker.kind]} {tracker.name}: keepalived ignores it, {one.name} watches"
+                    " nothing"
+                )
+                yield Hit(tracker.node, message, hint=_meant(model, tracker.kind, tracker.name))
+
+
+def _meant(model: Model, kind: str, name: str) -> str:
+    """A hint that names what may have been meant, or nothing."""
+    known = [other for of_kind, other in model.definitions if of_kind == kind]
+    same = next((other for other in known if other.lower().replace("-", "_") == name.lower().replace("-", "_")), "")
+    only = known[0] if len(known) == 1 else ""
+    elsewhere = next((of_kind for of_kind, other in model.definitions if other == name), "")
+    if elsewhere:
+        return f"{name} is a {WORDS[elsewhere]}: name it in {elsewhere}"
+    return f"did you mean {same or only}?" if same or only else ""
+
+
+@rule(
+    "TRACK102",
+    ERROR,
+    "a tracker defined after its use",
+    effect="keepalived reads from top to bottom: where the name is used it does not know it yet, and ignores the line.",
+    hint="move the definition above the instances and groups",
+    bad=instance("track_process {\n    web\n}") + "vrrp_track_process web {\n    process nginx\n    weight 0\n}\n",
+    good="vrrp_track_process web {\n    process nginx\n    weight 0\n}\n" + instance("track_process {\n    web\n}"),
+    references=(_MAN, "measured with keepalived 2.2.7"),
+)
+def defined_too_late(model: Model) -> Iterator[Hit]:
+    order = {id(node): place for place, node in enumerate(model.root.children)}
+    for one in (*model.instances, *model.sync_groups):
+        for tracker in one.trackers:
+            known = tracker.definition
+            if known is not None and order[id(known.node)] > order[id(one.node)]:
+                message = f"{tracker.name} is defined below, at line {known.node.line}: keepalived ignores it here"
+                yield Hit(tracker.node, message, related=(known.node,))
+
+
+@rule(
+    "TRACK103",
+    WARNING,
+    "a definition that nothing tracks",
+    effect="It is never run or watched (scripts) or watched for nothing: no failover depends on it.",
+    hint="name it in track_script (track_file, track_process, track_bfd) of an instance, or remove it",
+    bad=SCRIPTS + script() + instance(),
+    good=SCRIPTS + script() + instance(TRACKED),
+    references=(_MAN,),
+)
+def unused(model: Model) -> Iterator[Hit]:
+    used = {(tracker.kind, tracker.name) for one in (*model.instances, *model.sync_groups) for tracker in one.trackers}
+    checks = [(check.kind, check) for _, real in model.real_servers() for check in real.checks]
+    used |= {("track_file", check.text("track_file").value) for kind, check in checks if kind == "FILE_CHECK"}
+    used |= {("track_bfd", check.text("name").value) for kind, check in checks if kind == "BFD_CHECK"}
+    for (kind, name), definition in model.definitions.items():
+        if (kind, name) not in used:
+            what = "is never run" if kind == "track_script" else "changes nothing"
+            yield Hit(definition.node, f"nothing tracks {WORDS[kind]} {name}: it {what}", 1)
+
+
+@rule(
+    "TRACK104",
+    WARNING,
+    "an instance that tracks its own interface",
+    effect="keepalived ignores the line: an instance watches its own interface anyway, and a failure of it is FAULT, "
+    "whatever weight is written here.",
+    hint="remove the line",
+    bad=instance("track_interface {\n    eth0\n}"),
+    good=instance("track_interface {\n    eth1\n}"),
+    references=("man keepalived.conf: track_interface",),
+)
+def own_interface(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for tracker in one.trackers:
+            if tracker.kind == "track_interface" and tracker.name == one.interface.value:
+                message = (
+                    f"{tracker.name} is {one.name}'s own interface: keepalived watches it anyway, ignoring this line"
+                )
+                yield Hit(tracker.node, message)
+
+
+@rule(
+    "TRACK105",
+    WARNING,
+    "the same thing tracked twice",
+    effect="keepalived counts it once: of an instance and its sync group, the group's line; of two lines, the first.",
+    hint="remove one of the two; where there is a sync group, keep the group's",
+    bad=SCRIPTS + script() + instance("track_script {\n    check_web weight -10\n    check_web weight -20\n}"),
+    good=SCRIPTS + script() + instance("track_script {\n    check_web weight -20\n}"),
+    references=(_MAN,),
+)
+def tracked_twice(model: Model) -> Iterator[Hit]:
+    for one in (*model.instances, *model.sync_groups):
+        seen: dict[tuple[str, str], Node] = {}
+        for tracker in one.trackers:
+            first = seen.setdefault((tracker.kind, tracker.name), tracker.node)
+            if first is not tracker.node:
+                message = f"{one.name} tracks {tracker.name} already, at line {first.line}"
+                yield Hit(tracker.node, message, related=(first,))
+    for one in model.instances:
+        group = model.group_of(one)
+        of_group = {(tracker.kind, tracker.name): tracker.node for tracker in group.trackers} if group else {}
+        for tracker in one.trackers:
+            if (tracker.kind, tracker.name) in of_group and group is not None:
+                message = f"the sync group {group.name} tracks {tracker.name} already: its line counts, not this one"
+                yield Hit(tracker.node, message, related=(of_group[tracker.kind, tracker.name],))
+
+
+@rule(
+    "TRACK106",
+    WARNING,
+    "a tracked process or file with the default weight of 1",
+    effect="Its loss changes the priority by 1 alone, which moves the addresses only if a peer is exactly 1 below.",
+    hint="write `weight 0` to give the addresses up when it is lost, or a weight that outranks the peers",
+    bad="vrrp_track_process web {\n    process nginx\n}\n" + instance("track_process {\n    web\n}"),
+    good="vrrp_track_process web {\n    process nginx\n    weight 0\n}\n" + instance("track_process {\n    web\n}"),
+    references=("man keepalived.conf: vrrp_track_process (weight: default 1), track_file",),
+)
+def weight_of_one(model: Model) -> Iterator[Hit]:
+    said: set[int] = set()
+    for one in (*model.instances, *model.sync_groups):
+        for tracker in one.trackers:
+            known: Definition | None = tracker.definition
+            if known is None or tracker.weight.given or not tracker.weight.value or id(known.node) in said:
+                continue
+            said.add(id(known.node))
+            kind = "process" if known.kind == "track_process" else "file"
+            message = f"{known.name} has no weight, so the {kind} counts 1: losing it hardly ever moves {one.name}"
+            yield Hit(known.node, message, 1, related=(tracker.node,))

@@ -1,0 +1,242 @@
+"""What goes wrong with who hears the adverts: unicast peers, source addresses, multicast groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from holdfast.keepalived.tree import Node
+
+from .model import Model
+from .model_values import address_of, host_of
+from .model_vrrp import Instance
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance
+
+_MAN = "man keepalived.conf: unicast_peer"
+_LOCAL = IPv4Network("224.0.0.0/24")
+_SILENT_BEFORE = ("unicast_src_ip", "check_unicast_src", "old_unicast_checksum")
+PEERS = "unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"
+
+
+@rule(
+    "UNICAST101",
+    WARNING,
+    "a unicast setting without peers",
+    effect="keepalived goes on with multicast, where unicast was wanted because multicast does not get through: each "
+    "node hears nobody and becomes master.",
+    hint="add `unicast_peer { … }` with the addresses of the other nodes, or remove the unicast settings",
+    bad=instance("unicast_src_ip 10.0.0.1"),
+    good=instance(PEERS),
+    references=(_MAN,),
+)
+def no_peers(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if one.peers:
+            continue
+        empty = one.node.all("unicast_peer")
+        found = next((child for name in _SILENT_BEFORE if (child := one.block.get(name))), None)
+        if found is not None or (empty and one.block.get("unicast_fault_no_peer") is None):
+            place = found if found is not None else empty[0]
+            yield Hit(place, f"{one.name} has no unicast peers: its adverts go out as multicast")
+
+
+@rule(
+    "UNICAST102",
+    WARNING,
+    "unicast_ttl without peers",
+    effect="keepalived resets the TTL: multicast adverts always have 255.",
+    hint="add `unicast_peer { … }`, or remove unicast_ttl",
+    bad=instance("unicast_ttl 64"),
+    good=instance(f"unicast_ttl 64\n{PEERS}"),
+    references=(_MAN,),
+)
+def ttl_without_peers(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        found = one.block.get("unicast_ttl")
+        if found is not None and not one.peers:
+            message = f"unicast_ttl of {one.name} (line {found.line}) does nothing: it has no unicast peers"
+            yield Hit(one.node, message, at_end=True, related=(found,))
+
+
+@rule(
+    "UNICAST103",
+    ERROR,
+    "an instance that is its own peer",
+    effect="The node sends adverts to itself and, if that was the other node's line, none to its peer: both become "
+    "master.",
+    hint="list the other nodes in unicast_peer, never the node itself",
+    bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.1\n}"),
+    good=instance(PEERS),
+    references=(_MAN, "keepalived issues 2458, 2651"),
+)
+def own_peer(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for peer in one.peers:
+            if one.source.value and host_of(peer.name) == one.source.value:
+                message = f"{peer.name} is {one.name}'s own address: it would send its adverts to itself"
+                yield Hit(peer, message, related=(one.source.node,))
+
+
+@rule(
+    "UNICAST104",
+    ERROR,
+    "a virtual address as peer or source",
+    effect="Adverts go to, or come from, whoever holds the address just now: the master talks to itself, its peers "
+    "hear nothing and become master too.",
+    hint="use the nodes' own addresses, which never move",
+    bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.100\n}"),
+    good=instance(PEERS),
+    references=(_MAN,),
+)
+def virtual_peer(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for peer in one.peers:
+            held = model.held.get(host_of(peer.name))
+            if held is not None:
+                yield Hit(
+                    peer, f"{peer.name} is a virtual address: the master of it would hear itself", related=(held.node,)
+                )
+        held = model.held.get(one.source.value) if one.source.value else None
+        if held is not None:
+            message = f"{one.source.value} is a virtual address: {one.name} has it only while it is master"
+            yield Hit(one.source.node, message, 1, related=(held.node,))
+
+
+@rule(
+    "UNICAST105",
+    ERROR,
+    "peers of the other address family",
+    effect="keepalived skips a peer or source whose family is not that of the virtual addresses: no adverts reach it.",
+    hint="use peers of the same family as virtual_ipaddress; the other family goes into virtual_ipaddress_excluded",
+    bad=instance("unicast_peer {\n    fd00::2\n}"),
+    good=instance(PEERS),
+    references=(_MAN,),
+)
+def peer_of_other_family(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        family = next((address.family for address in one.addresses if address.family), 0)
+        for node, word in _addresses_of_peers(one):
+            found = address_of(node.words[word])
+            if family and found is not None and found.version != family:
+                message = f"{found} is not of the family of {one.name}'s addresses (IPv{family}): keepalived skips it"
+                yield Hit(node, message, word)
+
+
+def _addresses_of_peers(one: Instance) -> Iterator[tuple[Node, int]]:
+    yield from ((peer, 0) for peer in one.peers)
+    for name in ("unicast_src_ip", "mcast_src_ip"):
+        found = one.block.get(name)
+        if found is not None and len(found.words) > 1:
+            yield found, 1
+
+
+@rule(
+    "UNICAST106",
+    WARNING,
+    "a peer twice",
+    effect="Every advert is sent to it twice.",
+    hint="remove one of the two lines; was another node meant?",
+    bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n    10.0.0.2\n}"),
+    good=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n    10.0.0.3\n}"),
+    references=(_MAN,),
+)
+def peer_twice(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        seen: dict[str, Node] = {}
+        for peer in one.peers:
+            first = seen.setdefault(host_of(peer.name), peer)
+            if first is not peer:
+                yield Hit(peer, f"{peer.name} is a peer of {one.name} already, at line {first.line}", related=(first,))
+
+
+@rule(
+    "UNICAST107",
+    INFO,
+    "unicast peers without a source address",
+    effect="The kernel chooses the source: the interface's first address. A peer that lists another one, or checks the "
+    "source, drops the adverts.",
+    hint="add `unicast_src_ip` with this node's own address, as its peers list it",
+    bad=instance("unicast_peer {\n    10.0.0.2\n}"),
+    good=instance(PEERS),
+    references=("man keepalived.conf: unicast_src_ip",),
+)
+def no_source(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        if one.peers and not one.source.value and not one.node.has("unicast_src_ip"):
+            message = f"{one.name} has peers but no unicast_src_ip: the kernel chooses which address they see"
+            yield Hit(one.node.all("unicast_peer")[0], message)
+
+
+@rule(
+    "UNICAST108",
+    WARNING,
+    "a multicast group that is not of the link",
+    effect="Groups outside 224.0.0.0/24 are pruned by switches that snoop IGMP, and routed ones leave the network: "
+    "adverts get lost, and there are two masters.",
+    hint="use 224.0.0.18, VRRP's own group, or another in 224.0.0.0/24, the same on all peers",
+    bad="global_defs {\n    vrrp_mcast_group4 239.1.1.1\n}\n" + instance(),
+    good="global_defs {\n    vrrp_mcast_group4 224.0.0.18\n}\n" + instance(),
+    references=("RFC 5771, 4: local network control block", "RFC 5798, 5.1.1.2"),
+)
+def group_of_the_link(model: Model) -> Iterator[Hit]:
+    places = [model.global_defs.get("vrrp_mcast_group4"), *(one.block.get("mcast_dst_ip") for one in model.instances)]
+    for node in places:
+        found = address_of(node.arg()) if node is not None else None
+        if node is not None and found is not None and found.version == 4 and found not in _LOCAL and found.is_multicast:
+            yield Hit(node, f"{found} is outside 224.0.0.0/24: switches and routers do not treat it as VRRP's", 1)
+
+
+@rule(
+    "UNICAST109",
+    WARNING,
+    "a multicast setting with unicast peers",
+    effect="Adverts go to the peers alone: the multicast group or source is not used.",
+    hint="remove mcast_dst_ip; write unicast_src_ip for mcast_src_ip",
+    bad=instance(f"{PEERS}\nmcast_dst_ip 224.0.0.19"),
+    good=instance(PEERS),
+    references=(_MAN,),
+)
+def multicast_with_peers(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        found = one.block.get("mcast_dst_ip")
+        if found is not None and one.peers:
+            yield Hit(found, f"{one.name} has unicast peers: mcast_dst_ip is not used", related=(one.peers[0],))
+
+
+@rule(
+    "UNICAST110",
+    INFO,
+    "a tracked source address that is not given",
+    effect="keepalived drops track_src_ip: there is no address to watch.",
+    hint="add unicast_src_ip or mcast_src_ip, or remove track_src_ip",
+    bad=instance("track_src_ip"),
+    good=instance(f"track_src_ip\n{PEERS}"),
+    references=("man keepalived.conf: track_src_ip",),
+)
+def tracked_source(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        found = one.block.get("track_src_ip")
+        if found is not None and not one.source.value:
+            yield Hit(found, f"{one.name} names no source address: track_src_ip does nothing")
+
+
+@rule(
+    "UNICAST111",
+    INFO,
+    "a virtual MAC with unicast peers",
+    effect="Adverts to single peers cannot come from the virtual MAC's interface: keepalived adds vmac_xmit_base, and "
+    "drops use_vmac where it does not know the interface.",
+    hint="add vmac_xmit_base to say so, and write interface before use_vmac",
+    bad=instance(f"use_vmac\n{PEERS}"),
+    good=instance(f"use_vmac\nvmac_xmit_base\n{PEERS}"),
+    references=("man keepalived.conf: vmac_xmit_base",),
+)
+def vmac_with_peers(model: Model) -> Iterator[Hit]:
+    unicast = ("unicast_peer", "unicast_src_ip", "unicast_ttl", "check_unicast_src", "unicast_fault_no_peer")
+    for one in model.instances:
+        if one.uses_vmac is None or not any(one.node.has(name) for name in unicast):
+            continue
+        if one.block.get("vmac_xmit_base") is None:
+            message = f"{one.name} uses a virtual MAC with unicast: its adverts leave by {one.interface.value} itself"
+            yield Hit(one.node, message, at_end=True, related=(one.uses_vmac,))

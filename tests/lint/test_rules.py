@@ -1,0 +1,73 @@
+"""Every rule's examples do what the documentation says: the bad one yields the rule, the good one nothing like it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from holdfast.findings import Severity
+from holdfast.lint import engine
+from holdfast.lint.registry import TOPICS, chosen, rules, topic_of
+from holdfast.lint.rule import ClusterRule, Example, LanguageRule, Rule
+
+ID = re.compile(r"[A-Z]{2,8}[0-9]{3}")
+
+
+def found(example: Example) -> list[engine.Remark]:
+    """What lint says of an example."""
+    subjects = [engine.read_text(text, f"{node or 'keepalived'}.conf", node) for node, text in example.files.items()]
+    return engine.examine(subjects, example.facts, peers=len(subjects) > 1)
+
+
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
+def test_the_bad_example_yields_the_rule(rule: Rule) -> None:
+    codes = [remark.finding.code for remark in found(rule.bad)]
+    assert rule.id in codes, codes
+
+
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
+def test_the_good_example_yields_neither_the_rule_nor_an_error(rule: Rule) -> None:
+    remarks = found(rule.good)
+    assert rule.id not in [remark.finding.code for remark in remarks]
+    assert not [remark.finding for remark in remarks if remark.finding.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
+def test_a_rule_says_everything(rule: Rule) -> None:
+    assert ID.fullmatch(rule.id)
+    for text in (rule.title, rule.effect, rule.hint):
+        assert text.strip() == text != ""
+    assert rule.effect.endswith(".")
+    assert not rule.hint.endswith(".")
+    for remark in found(rule.bad):
+        if remark.finding.code == rule.id:
+            assert remark.finding.message
+            assert remark.finding.location is not None
+            assert remark.end >= 0
+
+
+def test_ids_are_unique_and_every_rule_has_a_page() -> None:
+    listed = [
+        one.id
+        for modules in TOPICS.values()
+        for module in modules
+        for one in vars(module).values()
+        if isinstance(one, Rule)
+    ]
+    assert sorted(listed) == sorted(rules())
+    assert all(topic_of(rule) in TOPICS for rule in rules().values())
+
+
+def test_ids_and_their_beginnings_choose_rules() -> None:
+    assert chosen("VRRP101", ["VRRP"])
+    assert chosen("VRRP101", ["vrrp101"])
+    assert not chosen("VRRP101", ["LVS", ""])
+
+
+def test_rules_over_peers_have_examples_of_several_nodes() -> None:
+    for rule in rules().values():
+        if isinstance(rule, ClusterRule):
+            assert len(rule.bad.files) > 1, rule.id
+        elif isinstance(rule, LanguageRule):
+            assert rule.id.startswith("KA")
