@@ -1,4 +1,4 @@
-"""What a plan says of a change: which files, and what it may do to traffic."""
+"""What a plan says of a change: which files, in which words, and what it may do to traffic."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def test_nothing_changes_when_nothing_changes() -> None:
     assert make_plan({"lb01": bundle("lb01")}, {"lb01": bundle("lb01")}).is_empty
 
 
-def test_a_first_bundle_has_no_hazard() -> None:
-    assert hazards(None, bundle("lb01")) == set()
+def test_a_first_bundle_interrupts_nothing() -> None:
+    assert hazards(None, bundle("lb01")) == {Hazard.LIVE}
 
 
 def test_a_changed_file_of_a_service_is_a_reload() -> None:
@@ -34,30 +34,33 @@ def test_a_changed_file_of_a_service_is_a_reload() -> None:
         ({"interface": "eth1"}, Hazard.SIMULTANEOUS),
         ({"groups": (("www", 245),)}, Hazard.MOVES_VIP),
         ({"groups": ()}, Hazard.MOVES_VIP),
+        ({"hold_back_at_most_ms": 5000}, Hazard.LIVE),
     ],
 )
 def test_changes_of_a_group_are_classed(change: dict[str, object], expected: Hazard) -> None:
     assert expected in hazards(bundle("lb01"), bundle("lb01", **change))  # type: ignore[arg-type]
 
 
-def with_listener(*ports: int) -> Bundle:
+def with_listener(*ports: int, service: Service = Service.NGINX) -> Bundle:
     base = bundle("lb01")
-    listeners = tuple(ListenerExpectation(service=Service.NGINX, address="10.0.0.3", port=port) for port in ports)
+    listeners = tuple(ListenerExpectation(service=service, address="10.0.0.3", port=port) for port in ports)
     return base.model_copy(update={"expected": base.expected.model_copy(update={"listeners": listeners})})
 
 
-def test_a_listener_that_goes_drops_connections_and_one_that_comes_does_not() -> None:
-    assert Hazard.DROPS_CONNECTIONS in hazards(with_listener(80, 81), with_listener(80))
-    assert Hazard.DROPS_CONNECTIONS not in hazards(with_listener(80), with_listener(80, 81))
+def test_a_listener_that_goes_or_changes_hands_drops_connections_and_one_that_comes_does_not() -> None:
+    assert hazards(with_listener(80, 81), with_listener(80)) == {Hazard.DROPS_CONNECTIONS}
+    assert hazards(with_listener(80), with_listener(80, 81)) == {Hazard.RELOAD}
+    assert hazards(with_listener(80), with_listener(80, service=Service.HAPROXY)) == {Hazard.DROPS_CONNECTIONS}
 
 
 def test_an_address_that_goes_and_a_service_that_goes_drop_connections() -> None:
     old = bundle("lb01")
     group = old.expected.vrrp[0].model_copy(update={"addresses": ()})
     without = old.model_copy(update={"expected": old.expected.model_copy(update={"vrrp": (group,)})})
-    assert Hazard.DROPS_CONNECTIONS in hazards(old, without)
+    assert hazards(old, without) == {Hazard.DROPS_CONNECTIONS}
     stopped = old.model_copy(update={"services": (Service.KEEPALIVED,), "files": ()})
-    assert Hazard.DROPS_CONNECTIONS in hazards(old, stopped)
+    (node,) = make_plan({"lb01": old}, {"lb01": stopped}).nodes
+    assert [(change.sentence, change.hazard) for change in node.changes] == [("nginx: stops", Hazard.DROPS_CONNECTIONS)]
 
 
 def with_check(every_ms: int) -> Bundle:
@@ -72,18 +75,25 @@ def with_check(every_ms: int) -> Bundle:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (bundle("lb01"), with_check(2000), "begins to ask the servers: GET /healthz every 2 s; 3 bad answers"),
-        (with_check(2000), with_check(500), "asks the servers anew: GET /healthz every 0.5 s"),
-        (with_check(2000), bundle("lb01"), "no more: passive checks alone"),
+        (
+            bundle("lb01"),
+            with_check(2000),
+            "asks the servers GET /healthz every 2 s, 0.5 s long; 3 bad answers take one",
+        ),
+        (
+            with_check(2000),
+            with_check(500),
+            "asks the servers GET /healthz every 2 s, 0.5 s long; 3 bad answers take one",
+        ),
+        (with_check(2000), bundle("lb01"), "prober: stops"),
     ],
 )
 def test_a_check_that_comes_changes_or_goes_is_live_and_says_what_it_does(old: Bundle, new: Bundle, said: str) -> None:
     (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
-    (note,) = node.hazards
-    assert note.hazard is Hazard.LIVE
-    assert said in note.reason
-    if "every" in said:
-        assert "while the agent is dead, what it knew last holds" in note.reason
+    assert node.hazard is Hazard.LIVE
+    assert any(said in change.sentence for change in node.changes)
+    if "asks" in said:
+        assert any("while it is dead, what it knew last holds" in change.why for change in node.changes)
 
 
 def with_mail(up: str) -> Bundle:
@@ -102,14 +112,15 @@ def with_mail(up: str) -> Bundle:
     [
         (with_check(2000), with_mail("false"), "ops@example.com through 10.0.0.9 port 25 when servers go down"),
         (with_mail("false"), with_mail("true"), "when servers go down and come back"),
-        (with_mail("true"), with_check(2000), "the prober mails nobody"),
+        (with_mail("true"), with_check(2000), "(from ha@example.com) removed"),
     ],
 )
 def test_mail_about_servers_that_begins_changes_or_ends_is_live(old: Bundle, new: Bundle, said: str) -> None:
     (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
-    (note,) = node.hazards
-    assert note.hazard is Hazard.LIVE
-    assert note.reason.endswith(said)
+    (change,) = node.changes
+    assert change.hazard is Hazard.LIVE
+    assert change.sentence.startswith("prober: it mails")
+    assert said in change.sentence
 
 
 def test_a_node_that_leaves_is_in_the_plan() -> None:
@@ -118,20 +129,63 @@ def test_a_node_that_leaves_is_in_the_plan() -> None:
     assert Hazard.MOVES_VIP in plan.hazards
 
 
-def test_a_diff_shows_lines_and_hides_secrets() -> None:
-    def secret(value: str) -> BundleFile:
-        text = f"# Managed\n    auth_pass {value}\n"
-        return BundleFile(path="/etc/holdfast/keepalived/keepalived.conf", content=text, mode=0o600)
+def keepalived_conf(text: str) -> Bundle:
+    file = BundleFile(path="/etc/holdfast/keepalived/keepalived.conf", content=f"# Managed\n{text}\n", mode=0o600)
+    return bundle("lb01").model_copy(update={"files": (file,)})
 
-    old, new = (bundle("lb01").model_copy(update={"files": (secret(value),)}) for value in ("abcdefgh", "ijklmnop"))
-    (change,) = make_plan({"lb01": old}, {"lb01": new}).nodes[0].changes
+
+def with_secret(value: str) -> Bundle:
+    group = f"vrrp_instance www {{\nvirtual_router_id 51\nauthentication {{\nauth_pass {value}\n}}\n}}"
+    return keepalived_conf(group)
+
+
+def test_a_diff_shows_lines_and_hides_secrets() -> None:
+    plan = make_plan({"lb01": with_secret("abcdefgh")}, {"lb01": with_secret("ijklmnop")})
+    (change,) = plan.nodes[0].files
     text = unified_diff(change, "lb01")
     assert "abcdefgh" not in text
     assert "ijklmnop" not in text
     assert "a secret" in text
+    said = " ".join(f"{change.sentence} {change.why}" for change in plan.nodes[0].changes)
+    assert "secret ******** → ********" in said
+    assert "abcdefgh" not in said
 
     plan = make_plan({"lb01": bundle("lb01", "one")}, {"lb01": bundle("lb01", "two")})
-    lines = unified_diff(plan.nodes[0].changes[0], "lb01").splitlines()
+    lines = unified_diff(plan.nodes[0].files[0], "lb01").splitlines()
     assert lines[0] == "--- lb01:/etc/holdfast/nginx/nginx.conf"
     assert "-# one" in lines
     assert "+# two" in lines
+
+
+def test_what_nobody_knows_is_expected_to_do_the_worst() -> None:
+    for old, new in (
+        (keepalived_conf("nonsense 1"), keepalived_conf("nonsense 2")),
+        (keepalived_conf("global_defs {\nnonsense 1\n}"), keepalived_conf("global_defs {\nnonsense 2\n}")),
+        (with_file("/etc/holdfast/varnish/default.vcl", "a"), with_file("/etc/holdfast/varnish/default.vcl", "b")),
+        (with_file("/etc/holdfast/nginx/other.conf", "a"), with_file("/etc/holdfast/nginx/other.conf", "b")),
+        (with_sysctl("net.core.somaxconn = 1"), with_sysctl("net.core.somaxconn = 2")),
+        (with_sysctl(""), with_sysctl("kernel.unheard_of = 1")),
+    ):
+        (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
+        assert [change.row for change in node.changes] == ["unknown"], node.changes
+        assert node.hazard is Hazard.DROPS_CONNECTIONS
+
+
+def with_file(path: str, text: str) -> Bundle:
+    base = bundle("lb01")
+    return base.model_copy(update={"files": (*base.files, BundleFile(path=path, content=text))})
+
+
+def with_sysctl(text: str) -> Bundle:
+    base = with_file("/etc/holdfast/sysctl/sysctl.conf", f"# Managed\n{text}\n")
+    return base.model_copy(update={"services": (Service.SYSCTL, *base.services)})
+
+
+def test_comments_and_access_are_a_reload_and_nothing_more() -> None:
+    old = keepalived_conf("vrrp_instance www {\nvirtual_router_id 51\n}")
+    (file,) = old.files
+    commented = old.model_copy(update={"files": (file.model_copy(update={"content": f"# Other\n{file.content}"}),)})
+    readable = old.model_copy(update={"files": (file.model_copy(update={"mode": 0o644}),)})
+    for new, row in ((commented, "file-text"), (readable, "file-access")):
+        (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
+        assert [(change.row, change.hazard) for change in node.changes] == [(row, Hazard.RELOAD)]

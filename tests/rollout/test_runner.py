@@ -57,6 +57,6 @@ def test_losing_a_group_that_should_have_stayed_takes_the_change_back() -> None:
 def test_a_forbidden_hazard_is_refused_before_anything_is_touched() -> None:
     transport = cluster()
     changed = {node: bundle(node, vrid=77) for node in OLD}
-    with pytest.raises(PlanRefused, match="VRID of 'www' changes"):
+    with pytest.raises(PlanRefused, match="group www: VRID 51 → 77"):
         roll_out(make_plan(OLD, changed), transport)
     assert transport.order == []

@@ -49,7 +49,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "hazards": [{"hazard": note.hazard, "reason": note.reason} for note in node.hazards],
                 "files": [
                     {"path": change.path, "kind": change.kind, "diff": unified_diff(change, node.node)}
-                    for change in node.changes
+                    for change in node.files
                 ],
             }
             for node in plan.nodes
@@ -73,10 +73,10 @@ def _print_node(node: NodePlan, console: Console) -> None:
             Text.assemble(("  ▲ ", _HAZARD_STYLE[note.hazard]), (note.hazard, _HAZARD_STYLE[note.hazard])), end=""
         )
         console.print(Text(f": {note.reason}"))
-    for change in node.changes:
+    for change in node.files:
         for line in unified_diff(change, node.node).splitlines():
             console.print(Text(line, style=_line_style(line)))
-    if not node.changes:
+    if not node.files:
         console.print(Text("  no file changes: only what is expected of the node does", style="dim"))
 
 

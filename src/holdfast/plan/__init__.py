@@ -1,18 +1,12 @@
 """What would change, node by node, and what each change may do to traffic."""
 
+from .changes import Change
 from .difference import FileChange, file_changes, unified_diff
 from .note import Hazard, HazardNote
-from .order import Wave
+from .order import Step, Wave, node_order
 from .plan import NodePlan, Plan, make_plan
 
 __all__ = [
-    "FileChange",
-    "Hazard",
-    "HazardNote",
-    "NodePlan",
-    "Plan",
-    "Wave",
-    "file_changes",
-    "make_plan",
-    "unified_diff",
-]
+    "Change", "FileChange", "Hazard", "HazardNote", "NodePlan", "Plan", "Step", "Wave", "file_changes", "make_plan",
+    "node_order", "unified_diff",
+]  # fmt: skip

@@ -15,6 +15,16 @@ class Hazard(StrEnum):
     MOVES_VIP = "moves a VIP"  # answers on their way are cut, unless new connections are held back first
     DROPS_CONNECTIONS = "drops connections"
 
+    @property
+    def rank(self) -> int:
+        """0 for the most harmless, rising."""
+        return list(Hazard).index(self)
+
+    @property
+    def slug(self) -> str:
+        """How the command line calls it: `drops-connections`."""
+        return self.value.lower().replace(" ", "-")
+
 
 @dataclass(frozen=True)
 class HazardNote:

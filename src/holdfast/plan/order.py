@@ -1,12 +1,19 @@
-"""Who comes before whom: a real server is ready before directors send to it, and stays until they no longer do."""
+"""In which order nodes change: a plan shows it, a rollout takes it, and both ask here.
+
+A real server is ready before directors send to it, and stays until they no longer do; of those in front, who holds
+least comes first. What all members of a group have to do in one moment is one step.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from holdfast.bundle import Bundle
 
-from .hazards_lvs import network_of
+from .facts_kernel import network_of
 
 
 class Wave(IntEnum):
@@ -15,6 +22,32 @@ class Wave(IntEnum):
     BEHIND_FIRST = 0  # it gains something that those in front will rely on
     IN_FRONT = 1  # it holds virtual addresses
     BEHIND_LAST = 2  # it loses something that those in front relied on
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node, or all those that have to change in one moment."""
+
+    nodes: tuple[str, ...]
+    wave: Wave
+    why: str
+
+    @property
+    def at_once(self) -> bool:
+        """Whether its nodes have to change in one moment."""
+        return len(self.nodes) > 1
+
+
+class Planned(Protocol):
+    """What the order needs to know of a node's change."""
+
+    @property
+    def node(self) -> str:
+        """Its name."""
+
+    @property
+    def wave(self) -> Wave:
+        """Its wave."""
 
 
 def wave(old: Bundle | None, new: Bundle | None) -> Wave:
@@ -37,3 +70,48 @@ def _offered(bundle: Bundle | None) -> set[tuple[object, ...]]:
         *(("gateway", g.address, g.device) for g in network.gateways),
         *(("listener", each.address, each.port) for each in (bundle.expected.listeners if bundle else ())),
     }
+
+
+def node_order(nodes: Iterable[Planned], held: Mapping[str, int]) -> list[str]:
+    """The nodes in the order in which they change; `held` says how many groups each holds now."""
+    ordered = sorted(nodes, key=lambda node: (node.wave, held.get(node.node, 0), node.node))
+    return [node.node for node in ordered]
+
+
+def steps(
+    nodes: Iterable[Planned], held: Mapping[str, int], together: Iterable[frozenset[str]] = ()
+) -> tuple[Step, ...]:
+    """The steps: `together` are sets of nodes that have to change in one moment, when the first of them would."""
+    known = {node.node: node.wave for node in nodes}
+    merged = _merged(together)
+    found: list[Step] = []
+    order = node_order(nodes, held)
+    done: set[str] = set()
+    for node in order:
+        if node in done:
+            continue
+        company = next((each for each in merged if node in each), frozenset({node}))
+        members = tuple(each for each in order if each in company)
+        done.update(members)
+        found.append(Step(members, known[node], _why(known[node], held.get(node, 0), len(members) > 1)))
+    return tuple(found)
+
+
+def _merged(together: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """Sets that share a node are one."""
+    found: list[frozenset[str]] = []
+    for each in together:
+        touching = [other for other in found if other & each]
+        found = [other for other in found if not other & each]
+        found.append(frozenset().union(each, *touching))
+    return found
+
+
+def _why(place: Wave, held: int, at_once: bool) -> str:
+    if at_once:
+        return "all in one moment: members that disagree about their adverts do not hear each other"
+    if place is Wave.BEHIND_FIRST:
+        return "it is ready before those in front rely on it"
+    if place is Wave.BEHIND_LAST:
+        return "last, when those in front no longer rely on it"
+    return f"it holds {held} group{'s' * (held != 1)}" if held else "standby first: it holds nothing"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from holdfast.bundle import Bundle
+from holdfast.keepalived.tree import Configuration
 
+from . import groups
+from .changes import Change, node_changes
 from .difference import FileChange, file_changes
-from .hazards import hazards
+from .facts_keepalived import PATH, configuration
 from .note import Hazard, HazardNote
-from .order import Wave, wave
+from .order import Step, Wave, steps, wave
+from .table import table
 
 
 @dataclass(frozen=True)
@@ -20,16 +25,37 @@ class NodePlan:
     node: str
     old: Bundle | None
     new: Bundle | None
-    changes: tuple[FileChange, ...]
-    hazards: tuple[HazardNote, ...]
+    files: tuple[FileChange, ...]
+    changes: tuple[Change, ...]
     wave: Wave = Wave.IN_FRONT
+
+    @property
+    def hazard(self) -> Hazard:
+        """The worst class of its changes."""
+        return max((change.hazard for change in self.changes), key=lambda hazard: hazard.rank, default=Hazard.LIVE)
+
+    @property
+    def hazards(self) -> tuple[HazardNote, ...]:
+        """In short, the worst first: a note for each change, and one for each program that is reloaded."""
+        notes = dict.fromkeys(HazardNote(each.hazard, _in_short(each)) for each in self.changes)
+        return tuple(sorted(notes, key=lambda note: -note.hazard.rank))
+
+
+def _in_short(change: Change) -> str:
+    if change.hazard is Hazard.RELOAD and change.service is not None:
+        return f"{change.service} reads its configuration anew"
+    return change.sentence if change.hazard is Hazard.LIVE else f"{change.sentence}: {change.why}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The nodes that change, by name; a node without a change is not in it."""
+    """The nodes that change, by name; a node without a change is not in it.
+
+    `held` is how many groups each node holds before it, when nothing is wrong.
+    """
 
     nodes: tuple[NodePlan, ...]
+    held: Mapping[str, int]
 
     @property
     def is_empty(self) -> bool:
@@ -39,20 +65,67 @@ class Plan:
     @property
     def hazards(self) -> frozenset[Hazard]:
         """Every class of hazard that occurs."""
-        return frozenset(note.hazard for node in self.nodes for note in node.hazards)
+        return frozenset(change.hazard for node in self.nodes for change in node.changes)
+
+    @property
+    def hazard(self) -> Hazard:
+        """The worst class that occurs."""
+        return max(self.hazards, key=lambda hazard: hazard.rank, default=Hazard.LIVE)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """In which order it will be done."""
+        return steps(self.nodes, self.held, together(self.nodes))
 
     def node(self, name: str) -> NodePlan | None:
         """The change of one node, or None."""
         return next((plan for plan in self.nodes if plan.node == name), None)
 
 
+def together(nodes: tuple[NodePlan, ...]) -> tuple[frozenset[str], ...]:
+    """For each group whose adverts change, the nodes that have to change in one moment."""
+    found: dict[str, set[str]] = {}
+    for node in nodes:
+        for change in node.changes:
+            for group in change.groups:
+                found.setdefault(group, set()).add(node.node)
+    return tuple(frozenset(members) for members in found.values())
+
+
 def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     """Compare two compiled clusters; equal digests mean that nothing changes."""
+    trees = tuple({node: _tree(bundle) for node, bundle in side.items()} for side in (old, new))
+    before, after = groups.members(old, trees[0]), groups.members(new, trees[1])
     nodes = []
     for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
-        if before is not None and after is not None and before.digest == after.digest:
+        was, becomes = old.get(name), new.get(name)
+        if was is not None and becomes is not None and was.digest == becomes.digest:
             continue
-        changes = file_changes(before, after)
-        nodes.append(NodePlan(name, before, after, changes, hazards(before, after, changes), wave(before, after)))
-    return Plan(tuple(nodes))
+        files = file_changes(was, becomes)
+        changes = node_changes(was, becomes, (trees[0].get(name), trees[1].get(name)), files)
+        alone = tuple(_heard_by_nobody(change, before, after) for change in changes)
+        nodes.append(NodePlan(name, was, becomes, files, alone, wave(was, becomes)))
+    return _with_moves(tuple(nodes), before, after)
+
+
+def _tree(bundle: Bundle) -> Configuration | None:
+    file = bundle.file(PATH)
+    return configuration(file, bundle.node) if file else None
+
+
+def _heard_by_nobody(change: Change, before: groups.Members, after: groups.Members) -> Change:
+    if not change.groups or not all(groups.is_alone(group, before, after) for group in change.groups):
+        return change
+    row = table().named("group.alone")
+    return replace(change, row=row.id, hazard=row.hazard, why=row.why, safer=row.safer, groups=())
+
+
+def _with_moves(nodes: tuple[NodePlan, ...], before: groups.Members, after: groups.Members) -> Plan:
+    """What follows from all members together, told of the nodes that set it off."""
+    held = groups.held(before)
+    order = [step.nodes for step in steps(nodes, held, together(nodes))]
+    found: dict[str, list[Change]] = {}
+    for node, change in groups.moves(before, after, order):
+        found.setdefault(node, []).append(change)
+    moved = tuple(replace(node, changes=(*node.changes, *found.get(node.node, ()))) for node in nodes)
+    return Plan(moved, held)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from holdfast.plan import Hazard, Plan
+from holdfast.plan import Hazard, Plan, node_order
 
 
 class NodePhase(StrEnum):
@@ -79,8 +79,7 @@ def decide(state: RolloutState) -> Step:
 
 
 def _order(state: RolloutState) -> list[str]:
-    ordered = sorted(state.plan.nodes, key=lambda node: (node.wave, state.held.get(node.node, 0), node.node))
-    return [node.node for node in ordered]
+    return node_order(state.plan.nodes, state.held)
 
 
 def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:

@@ -1,0 +1,141 @@
+"""Who holds each group while a plan is carried out: what moves, and when, follows from all members' priorities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.bundle import Bundle
+from holdfast.keepalived.tree import Configuration, Node
+
+from .changes import Change, made
+
+_DEFAULT_PRIORITY = 100
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node's part in a group."""
+
+    priority: int
+    preempts: bool
+    peers: frozenset[str] = frozenset()  # the other members, as far as they are named
+
+
+Members = Mapping[str, Mapping[str, Member]]  # group → node → its part
+
+
+def members(bundles: Mapping[str, Bundle], trees: Mapping[str, Configuration | None]) -> dict[str, dict[str, Member]]:
+    """Every group with its members."""
+    found: dict[str, dict[str, Member]] = {}
+    for node, bundle in bundles.items():
+        tree = trees.get(node)
+        peers = {expected.group: frozenset(expected.peers) for expected in bundle.expected.vrrp}
+        if tree is None:
+            for expected in bundle.expected.vrrp:
+                part = Member(expected.priority, expected.preempts, peers[expected.group])
+                found.setdefault(expected.group, {})[node] = part
+            continue
+        for instance in tree.root.all("vrrp_instance"):
+            part = Member(_priority(instance), not instance.has("nopreempt"), peers.get(instance.arg(), frozenset()))
+            found.setdefault(instance.arg(), {})[node] = part
+    return found
+
+
+def _priority(instance: Node) -> int:
+    value = instance.value("priority", str(_DEFAULT_PRIORITY))
+    return int(value) if value.isdecimal() and len(value) < 10 else _DEFAULT_PRIORITY
+
+
+def holders(groups: Members) -> dict[str, str]:
+    """Who holds each group when nothing is wrong: the highest priority."""
+    return {group: _best(parts) for group, parts in groups.items() if parts}
+
+
+def held(groups: Members) -> dict[str, int]:
+    """How many groups each node holds when nothing is wrong."""
+    count: dict[str, int] = {}
+    for holder in holders(groups).values():
+        count[holder] = count.get(holder, 0) + 1
+    return count
+
+
+def _best(parts: Mapping[str, Member]) -> str:
+    return min(parts, key=lambda node: (-parts[node].priority, node))
+
+
+def is_alone(group: str, old: Members, new: Members) -> bool:
+    """Whether a group has one member before and after, so that nobody else hears its adverts."""
+    parts = [*old.get(group, {}).items(), *new.get(group, {}).items()]
+    return len({node for node, _ in parts}) == 1 and all(not part.peers for _, part in parts) and _named(parts)
+
+
+def _named(parts: Sequence[tuple[str, Member]]) -> bool:
+    return bool(parts)
+
+
+def moves(old: Members, new: Members, order: Sequence[Sequence[str]]) -> Iterator[tuple[str, Change]]:
+    """(node, change) for each time that a group changes hands, or ends, while the nodes change in this order."""
+    for group in sorted(old):
+        before, after = old[group], new.get(group, {})
+        if before == after:
+            continue
+        if not _all_known(group, old, new):
+            yield from _may_move(group, before, after)
+            continue
+        yield from _carried_out(group, before, after, order)
+
+
+def _all_known(group: str, old: Members, new: Members) -> bool:
+    parts = {**old.get(group, {}), **new.get(group, {})}
+    known = {node for side in (old, new) for node in side.get(group, {})}
+    peers = {peer for side in (old, new) for part in side.get(group, {}).values() for peer in part.peers}
+    return peers <= known and (len(parts) > 1 or bool(peers) or _single(group, old, new))
+
+
+def _single(group: str, old: Members, new: Members) -> bool:
+    """A group whose only member leaves, or that nobody else could hold."""
+    return len({node for side in (old, new) for node in side.get(group, {})}) == 1
+
+
+def _may_move(group: str, before: Mapping[str, Member], after: Mapping[str, Member]) -> Iterator[tuple[str, Change]]:
+    for node in sorted(before.keys() | after.keys()):
+        was, becomes = before.get(node), after.get(node)
+        if was is not None and becomes is None:
+            yield node, made("group.may-move", f"group {group}", "this node leaves it", "removed")
+        elif was is not None and becomes is not None and was.priority != becomes.priority:
+            what = f"the rank of this node changes ({was.priority} → {becomes.priority})"
+            yield node, made("group.may-move", f"group {group}", what)
+        elif was is None:
+            yield node, made("group.may-move", f"group {group}", "this node joins it", "added")
+
+
+def _carried_out(
+    group: str, before: Mapping[str, Member], after: Mapping[str, Member], order: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, Change]]:
+    now = dict(before)
+    holder: str | None = _best(now) if now else None
+    for step in order:
+        for node in step:
+            now.pop(node, None)
+            if node in after:
+                now[node] = after[node]
+        was, holder = holder, _holder(now, holder)
+        if was is not None and holder is None:
+            yield was if was in step else step[-1], made("group.ends", f"group {group}", "nobody holds its addresses")
+        elif was is not None and holder != was:
+            trigger = was if was in step else step[-1]
+            yield (
+                trigger,
+                made("group.moves", f"group {group}", f"moves from {was} to {holder} with this node's change"),
+            )
+
+
+def _holder(now: Mapping[str, Member], holder: str | None) -> str | None:
+    """Who holds after a step: the present holder unless it left or a better one preempts."""
+    if not now:
+        return None
+    best = _best(now)
+    if holder is None or holder not in now:
+        return best
+    return best if now[best].priority > now[holder].priority and now[best].preempts else holder
