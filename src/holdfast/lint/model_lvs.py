@@ -134,6 +134,13 @@ class VirtualServer(Block):
         """Where clients go when no real server is left."""
         return self.get("sorry_server")
 
+    def weight_of(self, real: RealServer) -> Value[int]:
+        """A real server's weight: its own, else the virtual server's, else 1."""
+        own = real.weight
+        if own.given or "weight" not in self._found:
+            return own
+        return self.number("weight", 1)
+
     def method_of(self, real: RealServer) -> Value[str]:
         """How packets get to a real server: its own method, else the virtual server's."""
         own = real.get("lvs_method")

@@ -6,7 +6,20 @@ from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
-from . import addresses, priorities, sync_groups, trackers, unicast, versions, vrrp
+from . import (
+    addresses,
+    checks,
+    global_defs,
+    priorities,
+    real_servers,
+    scripts,
+    sync_groups,
+    trackers,
+    unicast,
+    versions,
+    virtual_servers,
+    vrrp,
+)
 from .rule import Rule
 
 # Topic of the documentation → the modules whose rules it holds.
@@ -18,6 +31,11 @@ TOPICS: dict[str, tuple[ModuleType, ...]] = {
     "What is tracked": (trackers,),
     "Addresses, routes, rules": (addresses,),
     "Sync groups": (sync_groups,),
+    "Scripts and notify": (scripts,),
+    "Virtual servers": (virtual_servers,),
+    "Real servers": (real_servers,),
+    "Checks": (checks,),
+    "Global settings": (global_defs,),
 }
 
 

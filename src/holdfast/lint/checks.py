@@ -1,0 +1,296 @@
+"""What goes wrong with the checks of real servers: ports, times, protocols, and what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .model import Model
+from .model_lvs import Check, RealServer, VirtualServer
+from .model_values import address_of, whole
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance, virtual
+
+_MAN = "man keepalived.conf: real_server, checkers"
+_OF_TCP = frozenset({"TCP_CHECK", "HTTP_GET", "SSL_GET", "SMTP_CHECK"})
+_SLOW_S = 30.0
+_DELAY_S, _CONNECT_S = 60.0, 5.0  # keepalived's defaults
+_WEB = ("HTTP_GET", "SSL_GET")
+_GET = "HTTP_GET {\n    url {\n        path /\n    }\n}"
+
+
+def checks(model: Model) -> Iterator[tuple[VirtualServer, RealServer, Check]]:
+    """Each check with its servers."""
+    for virtual_server, real in model.real_servers():
+        for check in real.checks:
+            yield virtual_server, real, check
+
+
+@rule(
+    "CHECK101",
+    WARNING,
+    "a check of another port",
+    effect="The check tells of another service: the real one may be dead while the check succeeds, or the other way "
+    "round.",
+    hint="check the port that serves; if the other port is a health endpoint that knows it, suppress this with a "
+    "reason",
+    bad=virtual(real="TCP_CHECK {\n    connect_port 8081\n}") + instance(),
+    good=virtual(real="TCP_CHECK {\n    connect_port 80\n}") + instance(),
+    references=(_MAN,),
+)
+def other_port(model: Model) -> Iterator[Hit]:
+    for virtual_server, real, check in checks(model):
+        node = check.get("connect_port")
+        if node is None or not check.connects:
+            continue
+        port = whole(node.arg())
+        serves = real.port or virtual_server.port
+        if virtual_server.kind == "address" and virtual_server.method_of(real).value != "NAT":
+            serves = virtual_server.port or serves
+        if serves and port and port != serves:
+            mild = INFO if check.kind in _WEB else None
+            yield Hit(node, f"{check.kind} asks port {port}, but {real.host} serves on port {serves}", 1, severity=mild)
+
+
+@rule(
+    "CHECK102",
+    WARNING,
+    "a check of another host",
+    effect="The check tells of another machine: this server may be dead while the check succeeds.",
+    hint="remove connect_ip; if this address is the same machine's, suppress this with a reason",
+    bad=virtual(real="TCP_CHECK {\n    connect_ip 10.0.0.12\n}") + instance(),
+    good=virtual(real="TCP_CHECK {\n    connect_ip 10.0.0.11\n}") + instance(),
+    references=(_MAN,),
+)
+def other_host(model: Model) -> Iterator[Hit]:
+    for virtual_server, real, check in checks(model):
+        node = check.get("connect_ip")
+        found = address_of(node.arg()) if node is not None else None
+        if (
+            node is not None
+            and found is not None
+            and check.connects
+            and str(found) not in (real.host, virtual_server.host)
+        ):
+            yield Hit(node, f"{check.kind} asks {found}, not {real.host}", 1)
+
+
+@rule(
+    "CHECK103",
+    WARNING,
+    "a check that may take longer than its interval",
+    effect="A server that hangs is asked less often than delay_loop says, and its failure is noticed late.",
+    hint="set connect_timeout (or misc_timeout) below delay_loop",
+    bad=virtual("delay_loop 3", "TCP_CHECK {\n    connect_timeout 10\n}") + instance(),
+    good=virtual("delay_loop 6", "TCP_CHECK {\n    connect_timeout 3\n}") + instance(),
+    references=(_MAN,),
+)
+def slow(model: Model) -> Iterator[Hit]:
+    for virtual_server in model.virtual_servers:
+        outer_delay = virtual_server.decimal("delay_loop", _DELAY_S).value
+        outer_limit = virtual_server.get("connect_timeout")
+        for real in virtual_server.real_servers:
+            for check in real.checks:
+                limit = check.get("misc_timeout" if check.kind == "MISC_CHECK" else "connect_timeout")
+                if limit is None and check.connects:
+                    limit = real.get("connect_timeout") or outer_limit
+                if limit is None or (check.kind != "MISC_CHECK" and not check.connects):
+                    continue
+                seconds = _seconds(limit.arg())
+                delay = check.decimal("delay_loop", real.decimal("delay_loop", outer_delay).value).value
+                if seconds > delay:
+                    message = f"{check.kind} of {real.host} may take {seconds:g} s, but is due every {delay:g} s"
+                    yield Hit(limit, message, 1)
+
+
+def _seconds(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return 0.0
+
+
+@rule(
+    "CHECK104",
+    WARNING,
+    "a check of another protocol",
+    effect="A TCP port says nothing about a service that speaks UDP, nor the other way round: the check fails for a "
+    "healthy server, or succeeds for a dead one.",
+    hint="use UDP_CHECK, DNS_CHECK or MISC_CHECK for UDP; TCP_CHECK, HTTP_GET or SMTP_CHECK for TCP",
+    bad=virtual("protocol UDP", "TCP_CHECK {\n}") + instance(),
+    good=virtual("protocol UDP", "UDP_CHECK {\n}") + instance(),
+    references=(_MAN,),
+)
+def other_protocol(model: Model) -> Iterator[Hit]:
+    for virtual_server, real, check in checks(model):
+        spoken = virtual_server.protocol
+        if not spoken.given:
+            continue
+        if (spoken.value == "UDP" and check.kind in _OF_TCP) or (spoken.value == "TCP" and check.kind == "UDP_CHECK"):
+            message = f"{check.kind} asks {real.host} another way than clients do, who speak {spoken.value}"
+            yield Hit(check.node, message, related=(spoken.node,))
+
+
+@rule(
+    "CHECK105",
+    ERROR,
+    "HTTP_GET without a url",
+    effect="keepalived 2.2.7 crashes on it, `keepalived -t` too (exit status 139); other releases drop the check.",
+    hint="add `url { path / }`",
+    bad=virtual(real="HTTP_GET {\n    connect_timeout 3\n}") + instance(),
+    good=virtual(real=_GET) + instance(),
+    references=("measured with keepalived 2.2.7",),
+    replaces=("KA012",),
+)
+def no_url(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        if check.kind in _WEB and not any(child.name == "url" and child.has("path") for child in check.node.children):
+            message = f"{check.kind} of {real.host} has no url with a path: keepalived crashes"
+            yield Hit(check.node, message, at_end=True)
+
+
+@rule(
+    "CHECK106",
+    WARNING,
+    "a path that is not one",
+    effect="The request line that it makes is no HTTP: servers answer 400, and the check fails for healthy ones.",
+    hint="begin the path with a slash",
+    bad=virtual(real="HTTP_GET {\n    url {\n        path health\n    }\n}") + instance(),
+    good=virtual(real=_GET) + instance(),
+    references=("RFC 9112, 3.2.1",),
+)
+def path(model: Model) -> Iterator[Hit]:
+    for _, _, check in checks(model):
+        if check.kind not in _WEB:
+            continue
+        for url in check.node.all("url"):
+            found = url.get("path")
+            if found is not None and found.arg() and not found.arg().startswith("/"):
+                yield Hit(found, f"the path {found.arg()!r} of {check.kind} does not begin with a slash", 1)
+
+
+@rule(
+    "CHECK107",
+    WARNING,
+    "plain HTTP on the port of HTTPS",
+    effect="The server expects TLS and refuses what HTTP_GET sends: the check fails for a healthy server.",
+    hint="use SSL_GET",
+    bad=virtual(real=_GET, address="10.0.0.100 443", server="10.0.0.11 443") + instance(),
+    good=virtual(real=_GET.replace("HTTP", "SSL"), address="10.0.0.100 443", server="10.0.0.11 443") + instance(),
+    references=(_MAN,),
+)
+def no_tls(model: Model) -> Iterator[Hit]:
+    usual = {("HTTP_GET", 443): "HTTPS", ("HTTP_GET", 8443): "HTTPS", ("SSL_GET", 80): "plain HTTP"}
+    for virtual_server, real, check in checks(model):
+        port = check.number("connect_port", real.port or virtual_server.port).value
+        spoken = usual.get((check.kind, port))
+        if spoken is not None:
+            message = f"{check.kind} asks port {port} of {real.host}, where {spoken} is usual"
+            yield Hit(check.node, message, hint="use HTTP_GET" if check.kind == "SSL_GET" else "")
+
+
+@rule(
+    "CHECK108",
+    ERROR,
+    "a check of something that is not defined",
+    effect="keepalived leaves the check out: the server counts as healthy for ever.",
+    hint="define it before the virtual server, or correct the name",
+    bad=virtual(real="FILE_CHECK {\n    track_file web\n}") + instance(),
+    good="track_file web {\n    file /run/web\n    weight 0\n}\n"
+    + virtual(real="FILE_CHECK {\n    track_file web\n}")
+    + instance(),
+    references=(_MAN, "measured with keepalived 2.2.7: 'track_file … not found'"),
+)
+def undefined(model: Model) -> Iterator[Hit]:
+    names = {"FILE_CHECK": ("track_file", "track_file"), "BFD_CHECK": ("name", "track_bfd")}
+    order = {id(node): place for place, node in enumerate(model.root.children)}
+    for virtual_server, real, check in checks(model):
+        if check.kind not in names:
+            continue
+        keyword, kind = names[check.kind]
+        node = check.get(keyword)
+        if node is None or not node.arg():
+            continue
+        known = model.definitions.get((kind, node.arg()))
+        if known is None:
+            message = f"there is no {kind.replace('track_bfd', 'bfd_instance')} {node.arg()}"
+        elif kind == "track_file" and order[id(known.node)] > order[id(virtual_server.node)]:
+            message = f"{node.arg()} is defined below, at line {known.node.line}, where it is too late"
+        else:
+            continue
+        yield Hit(node, f"{message}: {real.host} is not checked", 1)
+        yield Hit(check.node, f"{message}: keepalived leaves {check.kind} of {real.host} out", at_end=True)
+
+
+@rule(
+    "CHECK109",
+    INFO,
+    "a failure that takes long to be believed",
+    effect="Until all retries have failed the dead server stays in the table and gets its share of the connections.",
+    hint="lower delay_loop, connect_timeout, retry or delay_before_retry",
+    bad=virtual("delay_loop 20", "TCP_CHECK {\n    connect_timeout 10\n    retry 3\n    delay_before_retry 10\n}")
+    + instance(),
+    good=virtual("delay_loop 5", "TCP_CHECK {\n    connect_timeout 2\n    retry 2\n    delay_before_retry 1\n}")
+    + instance(),
+    references=(_MAN,),
+)
+def slow_detection(model: Model) -> Iterator[Hit]:
+    for virtual_server in model.virtual_servers:
+        for real in virtual_server.real_servers:
+            late = next((found for check in real.checks if (found := _late(virtual_server, check)) > _SLOW_S), 0.0)
+            if late:
+                message = f"a dead server of {virtual_server.label} stays for up to {late:g} s ({real.host})"
+                yield Hit(real.checks[0].node, message)
+                break  # the others of a virtual server are mostly written the same way
+
+
+def _late(virtual_server: VirtualServer, check: Check) -> float:
+    """Seconds from a server's death to its removal, at most; 0 where nothing was said about times."""
+    if not check.connects or virtual_server.get("delay_loop") is None:
+        return 0.0
+    delay = virtual_server.decimal("delay_loop", _DELAY_S).value
+    limit = check.decimal("connect_timeout", _CONNECT_S).value
+    retries = check.number("retry", check.number("nb_get_retry", 1).value).value
+    pause = check.decimal("delay_before_retry", 1.0).value
+    return delay + limit + retries * (pause + limit)
+
+
+@rule(
+    "CHECK110",
+    WARNING,
+    "a source address of another family",
+    effect="keepalived drops bindto: the check goes out by another address than was meant.",
+    hint="use a bindto of the family of the address that is checked",
+    bad=virtual(real="TCP_CHECK {\n    bindto fd00::1\n}") + instance(),
+    good=virtual(real="TCP_CHECK {\n    bindto 10.0.0.1\n}") + instance(),
+    references=("measured with keepalived 2.2.7: 'does not match address family'",),
+)
+def bind_family(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        node = check.get("bindto")
+        if node is None:
+            continue
+        own, asked = address_of(node.arg()), address_of(check.text("connect_ip", real.host).value)
+        if own is not None and asked is not None and own.version != asked.version:
+            message = f"bindto {own} of {check.kind} is not of the family of {asked}: keepalived drops it"
+            yield Hit(check.node, message, at_end=True, related=(node,))
+
+
+@rule(
+    "CHECK111",
+    WARNING,
+    "options of a pattern without a pattern",
+    effect="Nothing is searched for: any answer with the right status passes.",
+    hint="add `regex …`, or remove the options",
+    bad=virtual(real="HTTP_GET {\n    url {\n        path /\n        regex_no_match\n    }\n}") + instance(),
+    good=virtual(real='HTTP_GET {\n    url {\n        path /\n        regex "error"\n        regex_no_match\n    }\n}')
+    + instance(),
+    references=(_MAN,),
+)
+def no_pattern(model: Model) -> Iterator[Hit]:
+    names = ("regex_no_match", "regex_options", "regex_stack", "regex_min_offset", "regex_max_offset")
+    for _, _, check in checks(model):
+        if check.kind in _WEB:
+            for url in check.node.all("url"):
+                found = url.all(*names)
+                if found and not url.has("regex"):
+                    yield Hit(found[0], f"{found[0].name} of {check.kind} does nothing: its url has no regex")

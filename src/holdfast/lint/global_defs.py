@@ -1,0 +1,165 @@
+"""What goes wrong with global_defs: mail that is never sent, a sync daemon without its instance, a whole file's "
+"shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.keepalived.tree import Node
+
+from .model import Model
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance, virtual
+
+_MAN = "man keepalived.conf: global_defs"
+_MAIL = "notification_email {\n        ops@example.com\n    }\n    notification_email_from lb1@example.com\n"
+_FULL = f"global_defs {{\n    {_MAIL}    smtp_server 127.0.0.1\n}}\n"
+
+
+@rule(
+    "GLOBAL101",
+    WARNING,
+    "mail that nobody gets",
+    effect="smtp_alert is on, but there is no address, or no server, to send to: no mail is ever sent.",
+    hint="fill `notification_email`, and set `smtp_server` and `notification_email_from`; or remove smtp_alert",
+    bad=instance("smtp_alert"),
+    good=_FULL + instance("smtp_alert"),
+    references=(f"{_MAN}, smtp_alert, notification_email",),
+)
+def nobody_gets(model: Model) -> Iterator[Hit]:
+    alert = next(_alerts(model), None)
+    if alert is None:
+        return
+    block = model.global_defs
+    addresses = [line for node in block.node.all("notification_email") for line in node.children]
+    if not addresses:
+        yield Hit(alert, "smtp_alert is on, but notification_email names nobody: no mail is sent")
+    elif block.get("smtp_server") is None:
+        yield Hit(alert, "smtp_alert is on, but there is no smtp_server: no mail is sent")
+
+
+def _alerts(model: Model) -> Iterator[Node]:
+    """The places that switch mail on."""
+    for name in ("smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"):
+        found = model.global_defs.flag(name)
+        if found is not None:
+            yield found
+    for one in (*model.instances, *model.sync_groups):
+        found = one.block.flag("smtp_alert")
+        if found is not None:
+            yield found
+    for virtual_server in model.virtual_servers:
+        found = virtual_server.flag("smtp_alert")
+        if found is not None:
+            yield found
+
+
+@rule(
+    "GLOBAL102",
+    INFO,
+    "mail that nothing sends",
+    effect="There are addresses, but no instance, group or virtual server has smtp_alert, and no real server reports: "
+    "no mail is sent.",
+    hint="add `smtp_alert` to global_defs, or remove the addresses",
+    bad=_FULL + instance(),
+    good=_FULL + instance("smtp_alert"),
+    references=(f"{_MAN}, smtp_alert",),
+)
+def nothing_sends(model: Model) -> Iterator[Hit]:
+    blocks = model.global_defs.node.all("notification_email")
+    filled = next((block for block in blocks if block.children), None)
+    if filled is not None and next(_alerts(model), None) is None and not model.virtual_servers:
+        yield Hit(filled, "notification_email names receivers, but smtp_alert is on nowhere")
+
+
+@rule(
+    "GLOBAL103",
+    ERROR,
+    "a sync daemon of an instance that is not there",
+    effect="keepalived drops it: the backup knows no connection, and a failover cuts them all.",
+    hint="name a vrrp_instance of this file in lvs_sync_daemon",
+    bad="global_defs {\n    lvs_sync_daemon eth0 wbe\n}\n" + instance() + virtual(),
+    good="global_defs {\n    lvs_sync_daemon eth0 web\n}\n" + instance() + virtual(),
+    references=(f"{_MAN}, lvs_sync_daemon",),
+)
+def sync_daemon(model: Model) -> Iterator[Hit]:
+    node = model.global_defs.get("lvs_sync_daemon")
+    if node is None:
+        return
+    word = node.words.index("inst") + 1 if "inst" in node.words[:-1] else 2
+    name = node.words[word] if word < len(node.words) else ""
+    options = {"id", "maxlen", "port", "ttl", "group"}
+    if name and name not in options and name not in {one.name for one in model.instances}:
+        yield Hit(node, f"there is no vrrp_instance {name}: keepalived drops the sync daemon", word)
+
+
+@rule(
+    "GLOBAL104",
+    WARNING,
+    "connections that are not synchronised",
+    effect="A sync daemon runs, but there is no virtual server: it has nothing to tell.",
+    hint="remove lvs_sync_daemon, or define the virtual servers in this file",
+    bad="global_defs {\n    lvs_sync_daemon eth0 web\n}\n" + instance(),
+    good="global_defs {\n    lvs_sync_daemon eth0 web\n}\n" + instance() + virtual(),
+    references=(f"{_MAN}, lvs_sync_daemon",),
+)
+def idle_daemon(model: Model) -> Iterator[Hit]:
+    node = model.global_defs.get("lvs_sync_daemon")
+    if node is not None and not model.virtual_servers and model.configuration.complete:
+        yield Hit(node, "lvs_sync_daemon has nothing to synchronise: there is no virtual_server")
+
+
+@rule(
+    "GLOBAL105",
+    INFO,
+    "addresses of adverts are not checked",
+    effect="With vrrp_skip_check_adv_addr a node whose list of addresses differs goes unnoticed: nobody holds what "
+    "only "
+    "one of them lists, and a restart of the backup makes two masters.",
+    hint="remove it, and keep one advertised address with the others in virtual_ipaddress_excluded",
+    bad="global_defs {\n    vrrp_skip_check_adv_addr\n}\n" + instance(),
+    good=instance(),
+    references=(f"{_MAN}, vrrp_skip_check_adv_addr", "measured with keepalived 2.2.7"),
+)
+def unchecked(model: Model) -> Iterator[Hit]:
+    node = model.global_defs.get("vrrp_skip_check_adv_addr")
+    if node is not None:
+        yield Hit(node, "a peer that advertises other addresses goes unnoticed")
+
+
+@rule(
+    "GLOBAL106",
+    WARNING,
+    "one pipe for two kinds of events",
+    effect="Both processes write to one FIFO: lines get mixed, and its script runs twice.",
+    hint="give notify_fifo, vrrp_notify_fifo and lvs_notify_fifo names of their own",
+    bad="global_defs {\n    vrrp_notify_fifo /run/ka\n    lvs_notify_fifo /run/ka\n}\n" + instance(),
+    good="global_defs {\n    vrrp_notify_fifo /run/ka.vrrp\n    lvs_notify_fifo /run/ka.lvs\n}\n" + instance(),
+    references=(f"{_MAN}, notify_fifo: the FIFO names must all be different",),
+)
+def one_pipe(model: Model) -> Iterator[Hit]:
+    seen: dict[str, Node] = {}
+    for name in ("notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"):
+        node = model.global_defs.get(name)
+        if node is None or not node.arg():
+            continue
+        first = seen.setdefault(node.arg(), node)
+        if first is not node:
+            yield Hit(node, f"{first.name} writes to {node.arg()} already", 1, related=(first,))
+
+
+@rule(
+    "GLOBAL107",
+    WARNING,
+    "a configuration with nothing in it",
+    effect="keepalived runs and does nothing: no instance, no virtual server, no static address.",
+    hint="is this the right file? Its blocks may be in an include that matches nothing, or inside an unclosed block",
+    bad="global_defs {\n    router_id lb1\n}\n",
+    good=instance(),
+    references=("man keepalived.conf",),
+)
+def nothing(model: Model) -> Iterator[Hit]:
+    useful = {"vrrp_instance", "virtual_server", "static_ipaddress", "static_routes", "static_rules", "bfd_instance"}
+    if model.configuration.complete and not any(child.name in useful for child in model.root.children):
+        first = model.root.children[0] if model.root.children else model.root
+        yield Hit(first, "this configuration makes keepalived do nothing: it has no instance and no virtual server")

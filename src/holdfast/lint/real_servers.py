@@ -1,0 +1,207 @@
+"""What goes wrong with real servers: ports, duplicates, servers that are the director itself, servers unchecked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .model import Model
+from .model_lvs import RealServer
+from .model_values import address_of, host_of, whole
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance, virtual
+from .virtual_servers import TWO
+
+_MAN = "man keepalived.conf: real_server"
+
+
+@rule(
+    "REAL101",
+    ERROR,
+    "another port behind DR or TUN",
+    effect="Only NAT changes ports: keepalived sends clients to the virtual server's port, where the real server does "
+    "not listen.",
+    hint="use the virtual server's port, or `lb_kind NAT`",
+    bad=virtual(server="10.0.0.11 8080") + instance(),
+    good=virtual("lb_kind NAT", server="10.0.0.11 8080") + instance(),
+    references=("man ipvsadm: --gatewaying", "measured with keepalived 2.2.7: 'ports don't match - resetting'"),
+)
+def other_port(model: Model) -> Iterator[Hit]:
+    for virtual_server in model.virtual_servers:
+        ports: dict[int, bool] = {virtual_server.port: True}
+        if virtual_server.kind == "group":
+            group = model.virtual_server_groups.get(virtual_server.node.arg(1))
+            ports = {whole(line.arg()) or 0: True for line in (group.lines if group else ()) if line.name != "fwmark"}
+        elif virtual_server.kind == "fwmark":
+            continue
+        for real in virtual_server.real_servers:
+            if not real.port or real.port in ports or not ports:
+                continue
+            method = virtual_server.method_of(real)
+            if method.value != "NAT":
+                message = (
+                    f"{method.value} cannot change ports: clients of {virtual_server.label} come to port"
+                    f" {next(iter(ports))} of {real.host}, not to {real.port}"
+                )
+                yield Hit(real.node, message, 2, related=(virtual_server.node, method.node))
+
+
+@rule(
+    "REAL102",
+    WARNING,
+    "a real server twice",
+    effect="keepalived removes the second one, with its weight and its checks.",
+    hint="remove one of the two; was another server meant?",
+    bad=virtual(TWO.replace("10.0.0.12", "10.0.0.11")) + instance(),
+    good=virtual(TWO) + instance(),
+    references=("measured with keepalived 2.2.7: 'is duplicated - removing second rs'",),
+)
+def twice(model: Model) -> Iterator[Hit]:
+    for virtual_server in model.virtual_servers:
+        seen: dict[tuple[str, int], RealServer] = {}
+        for real in virtual_server.real_servers:
+            first = seen.setdefault((real.host, real.port), real)
+            if first is not real:
+                message = f"{real.host}:{real.port} is a real server of {virtual_server.label} already"
+                yield Hit(real.node, message, 1, related=(first.node,))
+
+
+@rule(
+    "REAL103",
+    ERROR,
+    "a virtual address as real server",
+    effect="The director sends the connections to itself, where the same virtual server takes them again.",
+    hint="use the real server's own address",
+    bad=virtual(server="10.0.0.100 80") + instance(),
+    good=virtual() + instance(),
+    references=(_MAN,),
+)
+def virtual_address(model: Model) -> Iterator[Hit]:
+    for virtual_server, real in model.real_servers():
+        if real.host == virtual_server.host:
+            yield Hit(real.node, f"{real.host} is the virtual server's own address", 1)
+        elif real.host in model.held:
+            held = model.held[real.host]
+            message = f"{real.host} is a virtual address: its holder sends the connections to itself"
+            yield Hit(real.node, message, 1, severity=WARNING, related=(held.node,))
+
+
+@rule(
+    "REAL104",
+    WARNING,
+    "a director that is its own real server",
+    effect="After a failover the new director sends part of the connections to the old one, which balances them again: "
+    "they may go round between the two.",
+    hint="use servers that are no directors, or mark what comes from the other director and balance only the rest",
+    bad=virtual(TWO.replace("0.0.11", "0.0.1")) + instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+    good=virtual(TWO) + instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+    references=("keepalived issues 2213, 2450",),
+)
+def own_director(model: Model) -> Iterator[Hit]:
+    directors = {one.source.value: one.source.node for one in model.instances if one.source.value}
+    for one in model.instances:
+        directors.update({host_of(peer.name): peer for peer in one.peers})
+    if not directors:
+        return
+    for virtual_server, real in model.real_servers():
+        if real.host in directors and virtual_server.method_of(real).value != "NAT":
+            message = f"{real.host} is a director itself: connections to {virtual_server.label} may go round"
+            yield Hit(real.node, message, 1, related=(directors[real.host],))
+
+
+@rule(
+    "REAL105",
+    WARNING,
+    "a real server that nobody checks",
+    effect="It stays in the table when it dies: every so many connections get no answer.",
+    hint="add a check: HTTP_GET, TCP_CHECK …",
+    bad=virtual(real="weight 1") + instance(),
+    good=virtual() + instance(),
+    references=(_MAN,),
+)
+def unchecked(model: Model) -> Iterator[Hit]:
+    for virtual_server, real in model.real_servers():
+        if not real.checks:
+            message = f"{real.host}:{real.port} of {virtual_server.label} has no check: it stays when it dies"
+            yield Hit(real.node, message)
+
+
+@rule(
+    "REAL106",
+    WARNING,
+    "thresholds that contradict each other",
+    effect="A server that reached its upper threshold is only used again below the lower one: at or above the upper "
+    "one "
+    "it makes no sense, and the kernel counts another.",
+    hint="write a lthreshold below the uthreshold, or leave it out (three quarters of the upper one)",
+    bad=virtual(real="uthreshold 10\nlthreshold 20\nTCP_CHECK {\n}") + instance(),
+    good=virtual(real="uthreshold 20\nlthreshold 10\nTCP_CHECK {\n}") + instance(),
+    references=("man ipvsadm: --u-threshold, --l-threshold",),
+)
+def thresholds(model: Model) -> Iterator[Hit]:
+    for _, real in model.real_servers():
+        lower = real.get("lthreshold")
+        if lower is None:
+            continue
+        low, high = real.number("lthreshold", 0), real.number("uthreshold", 0)
+        if low.value and low.value >= high.value:
+            if high.value:
+                message = f"lthreshold {low.value} of {real.host} is not below its uthreshold {high.value}"
+            else:
+                message = f"lthreshold of {real.host} does nothing: it has no uthreshold"
+            yield Hit(lower, message, 1)
+
+
+@rule(
+    "REAL107",
+    WARNING,
+    "a loopback address as real server",
+    effect="DR and TUN cannot reach it, NAT does not translate what is local already: only a server of this very node "
+    "may answer, and only while it is master.",
+    hint="use the server's address on the network",
+    bad=virtual("lb_kind NAT", server="127.0.0.1 80") + instance(),
+    good=virtual("lb_kind NAT") + instance(),
+    references=(_MAN,),
+)
+def loopback(model: Model) -> Iterator[Hit]:
+    for virtual_server, real in model.real_servers():
+        if real.host.startswith("127.") or real.host == "::1":
+            yield Hit(real.node, f"{real.host} of {virtual_server.label} is every node's own loopback", 1)
+
+
+@rule(
+    "REAL108",
+    INFO,
+    "a real server that gets nothing",
+    effect="Weight 0 takes no new connections: its checks run, its connections end, nothing new comes.",
+    hint="give it a weight when it should serve again; is it meant to be drained for good?",
+    bad=virtual(TWO.replace("    TCP_CHECK", "    weight 0\n    TCP_CHECK", 1)) + instance(),
+    good=virtual(TWO) + instance(),
+    references=("man ipvsadm: --weight",),
+)
+def drained(model: Model) -> Iterator[Hit]:
+    for virtual_server in model.virtual_servers:
+        idle = [real for real in virtual_server.real_servers if virtual_server.weight_of(real).value == 0]
+        if len(idle) == len(virtual_server.real_servers):
+            continue
+        for real in idle:
+            if not any(check.kind == "FILE_CHECK" or check.flag("misc_dynamic") for check in real.checks):
+                weight = virtual_server.weight_of(real)
+                yield Hit(weight.node, f"{real.host}:{real.port} has weight 0: it gets no new connections", weight.word)
+
+
+@rule(
+    "REAL109",
+    ERROR,
+    "an address that no real server has",
+    effect="Nothing answers there: the address is multicast, or no host's at all.",
+    hint="use the real server's own address",
+    bad=virtual(server="0.0.0.0 80") + instance(),
+    good=virtual() + instance(),
+    references=("RFC 1122, 3.2.1.3",),
+)
+def impossible(model: Model) -> Iterator[Hit]:
+    for _, real in model.real_servers():
+        if real.host.startswith(("0.", "22", "23", "255.", "ff", "::")):
+            found = address_of(real.host)
+            if found is not None and (found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255"):
+                yield Hit(real.node, f"{found} is no host's address: nothing answers there", 1)

@@ -1,0 +1,396 @@
+"""What goes wrong with virtual servers: protocols, schedulers, quorums, persistence, groups, and addresses nobody "
+"holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.keepalived.tree import Node
+
+from .model import Model
+from .model_lvs import VirtualServer
+from .model_values import address_of, host_of, whole
+from .rule import ERROR, INFO, WARNING, Hit, rule
+from .samples import instance, virtual
+
+_MAN = "man keepalived.conf: virtual_server"
+_UDP_CHECKS = frozenset({"UDP_CHECK", "DNS_CHECK", "PING_CHECK", "MISC_CHECK", "FILE_CHECK", "BFD_CHECK"})
+TWO = "real_server 10.0.0.11 80 {\n    TCP_CHECK {\n    }\n}\nreal_server 10.0.0.12 80 {\n    TCP_CHECK {\n    }\n}"
+
+
+@rule(
+    "LVS101",
+    ERROR,
+    "a virtual server without a protocol",
+    effect="keepalived takes it for UDP, not for TCP: no TCP connection to the address is balanced.",
+    hint="add `protocol TCP` (or UDP, SCTP)",
+    bad=virtual().replace("    protocol TCP\n", "") + instance(),
+    good=virtual() + instance(),
+    references=(f"{_MAN}, protocol", "measured with keepalived 2.2.7: 'no protocol set - defaulting to UDP'"),
+)
+def no_protocol(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.protocol.given or one.get("protocol") is not None or not _by_address(model, one):
+            continue
+        checks = {check.kind for real in one.real_servers for check in real.checks}
+        mild = WARNING if checks and checks <= _UDP_CHECKS else None
+        yield Hit(one.node, f"{one.label} has no protocol: keepalived takes UDP", severity=mild)
+
+
+def _by_address(model: Model, one: VirtualServer) -> bool:
+    """Whether a virtual server is reached by addresses, its own or its group's, so that its protocol counts."""
+    if one.kind != "group":
+        return one.kind == "address"
+    group = model.virtual_server_groups.get(one.node.arg(1))
+    return group is not None and any(line.name != "fwmark" for line in group.lines)
+
+
+@rule(
+    "LVS102",
+    WARNING,
+    "a virtual server without a scheduler",
+    effect="keepalived takes wlc, weighted least connections.",
+    hint="add `lb_algo wlc`, or the one that you mean",
+    bad=virtual().replace("    lb_algo wlc\n", "") + instance(),
+    good=virtual() + instance(),
+    references=(f"{_MAN}, lvs_sched",),
+)
+def no_scheduler(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if not one.scheduler.given:
+            yield Hit(one.node, f"{one.label} has no lb_algo: keepalived takes wlc")
+
+
+@rule(
+    "LVS103",
+    WARNING,
+    "a virtual server without a forwarding method",
+    effect="keepalived takes NAT: real servers that do not route their answers through the director never answer.",
+    hint="add `lb_kind NAT`, `DR` or `TUN`",
+    bad=virtual().replace("    lb_kind DR\n", "") + instance(),
+    good=virtual() + instance(),
+    references=(f"{_MAN}, lvs_method",),
+)
+def no_method(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.method.given or not one.real_servers:
+            continue
+        if any(real.get("lvs_method") is None for real in one.real_servers):
+            yield Hit(one.node, f"{one.label} has no lb_kind: keepalived takes NAT")
+
+
+@rule(
+    "LVS104",
+    ERROR,
+    "a virtual server without real servers",
+    effect="keepalived leaves it out, its sorry server too: connections to the address are refused.",
+    hint="add a real_server, or remove the virtual_server",
+    bad=virtual("real_server_removed").replace("    real_server_removed\n", "").split("    real_server")[0]
+    + "}\n"
+    + instance(),
+    good=virtual() + instance(),
+    references=(_MAN, "measured with keepalived 2.2.7: 'has no real servers - ignoring'"),
+)
+def no_real_servers(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if not one.real_servers:
+            yield Hit(one.node, f"{one.label} has no real servers: keepalived leaves it out")
+
+
+@rule(
+    "LVS105",
+    WARNING,
+    "a quorum that cannot be met",
+    effect="keepalived lowers the quorum to the sum of all weights: one lost server then takes the service down, and "
+    "quorum_down runs.",
+    hint="set the quorum to what must be up at least, and below the sum of the weights",
+    bad=virtual("quorum 5") + instance(),
+    good=virtual(f"quorum 1\n{TWO}") + instance(),
+    references=(f"{_MAN}, quorum", "measured with keepalived 2.2.7: 'exceeds total weight … reducing quorum'"),
+)
+def quorum(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if not one.real_servers:
+            continue
+        total = sum(one.weight_of(real).value for real in one.real_servers)
+        wanted, spare = one.number("quorum", 1), one.number("hysteresis", 0)
+        if wanted.given and wanted.value > total > 0:
+            message = f"{one.label} wants a quorum of {wanted.value}, but all weights together are {total}"
+            yield Hit(wanted.node, message, 1)
+        if spare.given and spare.value >= min(wanted.value, max(total, 1)):
+            message = (
+                f"hysteresis {spare.value} is not below the quorum of {min(wanted.value, total)}: keepalived lowers it"
+            )
+            yield Hit(spare.node, message, 1, hint="write a hysteresis below the quorum")
+
+
+@rule(
+    "LVS106",
+    ERROR,
+    "no real server has a weight",
+    effect="IPVS sends nothing to a server of weight 0: every new connection is refused.",
+    hint="give the servers a weight of 1 or more; to take one out for a while, leave the others theirs",
+    bad=virtual(real="weight 0\nTCP_CHECK {\n}") + instance(),
+    good=virtual(real="weight 1\nTCP_CHECK {\n}") + instance(),
+    references=("man ipvsadm: --weight",),
+)
+def all_weights_zero(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.real_servers and not any(one.weight_of(real).value for real in one.real_servers):
+            if any(
+                check.kind == "FILE_CHECK" or check.flag("misc_dynamic") for r in one.real_servers for check in r.checks
+            ):
+                continue
+            weight = one.weight_of(one.real_servers[0])
+            message = f"all real servers of {one.label} have weight 0: it accepts no connection"
+            yield Hit(weight.node, message, weight.word, related=(one.node,))
+
+
+@rule(
+    "LVS107",
+    WARNING,
+    "a virtual server whose address nobody holds",
+    effect="No instance of this file brings the address to this node: packets for it never arrive, unless something "
+    "else "
+    "does.",
+    hint="add the address to virtual_ipaddress or virtual_ipaddress_excluded of an instance, or correct it",
+    bad=virtual(address="10.0.0.222 80") + instance(),
+    good=virtual() + instance(),
+    references=(_MAN, "man keepalived.conf: virtual_ipaddress"),
+)
+def nobody_holds(model: Model) -> Iterator[Hit]:
+    if not model.instances:
+        return
+    known = set(model.held) | {address.host for address in model.static_addresses}
+    for one in model.virtual_servers:
+        if one.kind == "address" and address_of(one.host) is not None and one.host not in known:
+            yield Hit(
+                one.node, f"no vrrp_instance holds {one.host}: it is on no node, unless something else sets it", 1
+            )
+    for group in model.virtual_server_groups.values():
+        for line in group.lines:
+            host = host_of(line.name)
+            if address_of(host) is not None and "-" not in line.name and "/" not in line.name and host not in known:
+                yield Hit(line, f"no vrrp_instance holds {host}: it is on no node, unless something else sets it")
+
+
+@rule(
+    "LVS108",
+    ERROR,
+    "a virtual server twice",
+    effect="IPVS knows one service of an address, port and protocol: both blocks fill it, and each check takes the "
+    "other's servers out.",
+    hint="bring all real servers into one virtual_server",
+    bad=virtual() + virtual(server="10.0.0.12 80") + instance(),
+    good=virtual(TWO) + instance(),
+    references=("man ipvsadm: virtual services",),
+)
+def twice(model: Model) -> Iterator[Hit]:
+    seen: dict[tuple[str, str, str], Node] = {}
+    for one in model.virtual_servers:
+        first = seen.setdefault(one.key, one.node)
+        if first is not one.node:
+            message = f"{one.label} {one.protocol.value} stands at line {first.line} already"
+            yield Hit(one.node, message, 1, related=(first,))
+
+
+@rule(
+    "LVS109",
+    WARNING,
+    "one-packet scheduling of a protocol that has connections",
+    effect="keepalived drops `ops`: it is for UDP alone.",
+    hint="remove ops, or write `protocol UDP`",
+    bad=virtual("ops") + instance(),
+    good=virtual("ops\nprotocol UDP", "UDP_CHECK {\n}") + instance(),
+    references=(f"{_MAN}, ops", "man ipvsadm: --ops"),
+)
+def ops(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        found = one.get("ops")
+        if found is not None and one.protocol.given and one.protocol.value != "UDP" and _by_address(model, one):
+            yield Hit(found, f"{one.label} is {one.protocol.value}: keepalived drops ops, which is for UDP alone")
+
+
+@rule(
+    "LVS110",
+    WARNING,
+    "all ports without persistence",
+    effect="IPVS balances all ports of an address only for persistent services: keepalived makes this one persistent.",
+    hint="name a port, or add `persistence_timeout`",
+    bad=virtual(address="10.0.0.100 0", real="TCP_CHECK {\n    connect_port 80\n}", server="10.0.0.11") + instance(),
+    good=virtual() + instance(),
+    references=(
+        "man ipvsadm: port zero",
+        "measured with keepalived 2.2.7: 'zero port only valid for persistent services'",
+    ),
+)
+def port_zero(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.kind == "address" and not one.port and one.get("persistence_timeout") is None:
+            yield Hit(one.node, f"{one.label} names no port: keepalived makes it persistent", 1)
+
+
+@rule(
+    "LVS111",
+    WARNING,
+    "a protocol or port beside a firewall mark",
+    effect="A mark says all: keepalived ignores the protocol, and the real servers' ports but for NAT.",
+    hint="remove the protocol and the ports; the rule that sets the mark chooses them",
+    bad=virtual(address="fwmark 3") + instance(),
+    good="virtual_server fwmark 3 {\n    lb_algo wlc\n    lb_kind DR\n    real_server 10.0.0.11 {\n        "
+    "TCP_CHECK {\n"
+    "            connect_port 80\n        }\n    }\n}\n" + instance(),
+    references=("man ipvsadm: --fwmark-service",),
+)
+def marks(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.kind != "fwmark":
+            continue
+        if one.protocol.given:
+            yield Hit(one.protocol.node, f"{one.label} is a firewall mark: keepalived ignores its protocol")
+        sorry = one.sorry_server
+        if sorry is not None and (whole(sorry.arg(1)) or 0) and one.method.value != "NAT":
+            yield Hit(sorry, f"{one.label} is a firewall mark: keepalived clears the sorry server's port", 2)
+        for real in one.real_servers:
+            if real.port and one.method_of(real).value != "NAT":
+                yield Hit(real.node, f"{one.label} is a firewall mark: keepalived clears the port {real.port}", 2)
+        suspend = one.get("ha_suspend")
+        if suspend is not None:
+            yield Hit(suspend, f"{one.label} is a firewall mark: keepalived clears ha_suspend, which needs an address")
+
+
+@rule(
+    "LVS112",
+    WARNING,
+    "persistence with servers that are quiesced",
+    effect="inhibit_on_failure leaves a failed server in the table with weight 0, and persistent clients go on "
+    "being sent "
+    "to it until their time is over.",
+    hint="set the sysctl net.ipv4.vs.expire_quiescent_template to 1 on every director, or remove inhibit_on_failure",
+    bad=virtual("persistence_timeout 3600", "inhibit_on_failure\nTCP_CHECK {\n}") + instance(),
+    good=virtual("persistence_timeout 3600", "TCP_CHECK {\n}") + instance(),
+    references=("Linux: Documentation/networking/ipvs-sysctl.rst, expire_quiescent_template",),
+)
+def quiesced(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        persistence = one.get("persistence_timeout")
+        if persistence is None:
+            continue
+        found = one.flag("inhibit_on_failure") or next(
+            (flag for real in one.real_servers if (flag := real.flag("inhibit_on_failure"))), None
+        )
+        if found is not None:
+            message = f"clients of {one.label} stay with a failed server until their persistence ends"
+            yield Hit(found, message, related=(persistence,))
+
+
+@rule(
+    "LVS113",
+    ERROR,
+    "a virtual_server_group that is not there",
+    effect="The virtual server has no address at all: nothing is balanced.",
+    hint="define the group, or correct its name",
+    bad=virtual(address="group web"),
+    good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
+    references=("man keepalived.conf: virtual_server_group",),
+)
+def unknown_group(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.kind == "group" and one.node.arg(1) not in model.virtual_server_groups:
+            yield Hit(one.node, f"there is no virtual_server_group {one.node.arg(1)}: nothing is balanced", 2)
+
+
+@rule(
+    "LVS114",
+    WARNING,
+    "a virtual_server_group that nothing uses, or that is empty",
+    effect="It balances nothing: keepalived removes an empty group, and keeps one that nothing names to no use.",
+    hint="write `virtual_server group NAME { … }`, fill the group, or remove it",
+    bad="virtual_server_group web {\n    10.0.0.100 80\n}\n" + instance(),
+    good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
+    references=("man keepalived.conf: virtual_server_group",),
+)
+def unused_group(model: Model) -> Iterator[Hit]:
+    used = {one.node.arg(1) for one in model.virtual_servers if one.kind == "group"}
+    for group in model.virtual_server_groups.values():
+        if not group.lines:
+            yield Hit(group.node, f"the group {group.name} has no entries: keepalived removes it", at_end=True)
+        elif group.name not in used:
+            yield Hit(group.node, f"no virtual_server uses the group {group.name}", 1)
+
+
+@rule(
+    "LVS115",
+    WARNING,
+    "a setting of another scheduler, or of persistence that is off",
+    effect="keepalived ignores it.",
+    hint="remove it, or choose the scheduler or the persistence_timeout that it belongs to",
+    bad=virtual("persistence_granularity 255.255.255.0") + instance(),
+    good=virtual("persistence_timeout 60\npersistence_granularity 255.255.255.0") + instance(),
+    references=(_MAN,),
+)
+def without_effect(model: Model) -> Iterator[Hit]:
+    flags = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
+    for one in model.virtual_servers:
+        granularity = one.get("persistence_granularity")
+        if granularity is not None and one.get("persistence_timeout") is None:
+            yield Hit(granularity, f"{one.label} is not persistent: its persistence_granularity does nothing")
+        for name, scheduler in flags.items():
+            found = one.get(name)
+            if found is not None and one.scheduler.value != scheduler:
+                yield Hit(
+                    found, f"{name} is for the scheduler {scheduler}: {one.label} uses {one.scheduler.value or 'wlc'}"
+                )
+
+
+@rule(
+    "LVS116",
+    WARNING,
+    "a sorry server that is no help",
+    effect="It is lost together with the real servers, or never used.",
+    hint="use a server of its own, on the port of the service (but for NAT), that always has something to say",
+    bad=virtual("sorry_server 10.0.0.11 80") + instance(),
+    good=virtual("sorry_server 10.0.0.21 80") + instance(),
+    references=(f"{_MAN}, sorry_server",),
+)
+def sorry(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        node = one.sorry_server
+        if node is None:
+            inhibit = one.get("sorry_server_inhibit")
+            if inhibit is not None:
+                yield Hit(inhibit, f"{one.label} has no sorry_server before this: keepalived ignores it")
+            continue
+        host, port = host_of(node.arg()), whole(node.arg(1)) or 0
+        same = next((real for real in one.real_servers if real.host == host and real.port in (port, 0)), None)
+        if same is not None:
+            message = f"the sorry server of {one.label} is its real server {host}: when that fails, so does this"
+            yield Hit(node, message, 1, related=(same.node,))
+        elif host == one.host:
+            yield Hit(node, f"the sorry server of {one.label} is the virtual address itself", 1)
+        elif one.kind == "address" and port and one.port and port != one.port and _method_of_sorry(one) != "NAT":
+            message = f"{_method_of_sorry(one)} cannot change ports: keepalived sends sorry clients to port {one.port}"
+            yield Hit(node, message, 2)
+
+
+def _method_of_sorry(one: VirtualServer) -> str:
+    return one.text("sorry_server_lvs_method", one.method.value).value
+
+
+@rule(
+    "LVS117",
+    INFO,
+    "checks once a minute",
+    effect="Without delay_loop keepalived checks every 60 seconds: a dead server gets connections that long.",
+    hint="add `delay_loop 6`, or what you can bear",
+    bad=virtual().replace("    delay_loop 6\n", "") + instance(),
+    good=virtual() + instance(),
+    references=(f"{_MAN}, delay_loop (default: 60)",),
+)
+def rare_checks(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.get("delay_loop") is not None or not one.real_servers:
+            continue
+        first = one.real_servers[0]
+        if first.get("delay_loop") is None and any(check.get("delay_loop") is None for check in first.checks):
+            yield Hit(one.node, f"{one.label} has no delay_loop: its servers are checked every 60 s")
