@@ -12,7 +12,7 @@ from tests.project.source import ROOT, modules, text_of
 PACKAGE = "holdfast"
 
 # Rooms by the longest name that fits; each may import itself, `errors`, `findings` and `netlink`, and what stands here.
-# `keepalived.to_spec` is a room of its own within keepalived.
+# `keepalived.to_spec` and `keepalived.to_failover` are rooms of their own within keepalived.
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "findings": frozenset(),
@@ -24,10 +24,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "vrrp": frozenset(),
     "failover": frozenset({"spec"}),
     "protocol": frozenset({"bundle"}),
-    "lint": frozenset({"spec", "failover", "keepalived", "protocol"}),
-    "keepalived.to_spec": frozenset({"spec", "failover", "keepalived", "protocol"}),
+    "keepalived.to_failover": frozenset({"failover", "keepalived"}),
+    "lint": frozenset({"spec", "failover", "keepalived", "keepalived.to_failover", "protocol"}),
+    "keepalived.to_spec": frozenset({"spec", "failover", "keepalived", "keepalived.to_failover", "protocol"}),
     "compile": frozenset({"spec", "failover", "bundle", "keepalived"}),
-    "plan": frozenset({"bundle", "failover", "keepalived"}),
+    "plan": frozenset({"bundle", "failover", "keepalived", "keepalived.to_failover"}),
     "store": frozenset({"spec", "bundle"}),
     "rollout": frozenset({"plan", "store", "protocol"}),
     "agent": frozenset({"protocol", "bundle", "ipvs", "vrrp", "keepalived"}),

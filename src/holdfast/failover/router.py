@@ -1,0 +1,83 @@
+"""An instance and a sync group as they run: states, what led to them, and timers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .model import Instance, Place, SyncGroup
+
+NEVER = math.inf
+
+
+class State(StrEnum):
+    """What an instance is. DOWN: nothing runs there."""
+
+    DOWN = "down"
+    FAULT = "fault"
+    STANDBY = "standby"
+    ACTIVE = "active"
+
+
+class Cause(StrEnum):
+    """Why an instance changed its state."""
+
+    STARTED = "started"
+    DIED = "its node died"
+    STOPPED = "keepalived was stopped"
+    SILENCE = "its master fell silent"
+    GIVEN_UP = "its master gave up"
+    OUTRANKS = "it outranks the master"
+    OUTRANKED = "a better one advertises"
+    LOST = "lost what it must have"
+    REGAINED = "has again what it must have"
+    SYNC = "its sync group moved"
+
+
+BY_MASTER = (Cause.OUTRANKED, Cause.OUTRANKS, Cause.SILENCE, Cause.GIVEN_UP)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An instance changed its state, `at` seconds after the beginning."""
+
+    at: float
+    place: Place
+    before: State
+    after: State
+    cause: Cause
+    about: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Router:
+    """The instance at a place, as it runs. `down_s` is keepalived's ms_down_timer: also what was left of it."""
+
+    place: Place
+    config: Instance
+    state: State = State.DOWN
+    wants: State = State.STANDBY
+    priority: int = 0
+    faults: tuple[str, ...] = ()
+    expires: float = NEVER
+    down_s: float = 0.0
+    master_advert_s: float = 0.0
+    preempt_at: float | None = None
+    waits: Cause = Cause.STARTED
+    master: Place | None = None
+    owner: bool = False
+
+    @property
+    def full_s(self) -> float:
+        """A whole wait for a silent master."""
+        return self.config.down_s(self.priority, self.master_advert_s)
+
+
+@dataclass(slots=True)
+class Group:
+    """A sync group, as it runs."""
+
+    config: SyncGroup
+    members: tuple[Place, ...]
+    state: State = State.STANDBY

@@ -1,0 +1,75 @@
+"""How an instance stands: its effective priority and what puts it into FAULT, as keepalived counts them (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .model import HIGHEST, LOWEST, Instance, Node, Tracker, Watch, Watched, World
+
+_FAULT = -254  # a file's number times its weight from which keepalived gives the instance up
+_MOST = 253
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`priority` is what the instance advertises; `faults` names what keeps it from holding anything."""
+
+    priority: int
+    faults: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()  # what changes the priority only
+
+
+def standing(node: Node, instance: Instance, world: World) -> Standing:
+    """The standing of `instance` on `node` in a world; each tracker adds to the priority or is a FAULT."""
+    total = instance.priority
+    faults: list[str] = []
+    losses: list[str] = []
+    for tracker in instance.trackers:
+        added, well = _effect(node, tracker, world)
+        if added is None:
+            faults.append(describe(node, tracker))
+        elif not instance.owner:
+            total += added
+            if not well:
+                losses.append(describe(node, tracker))
+    # `_MOST` and clamping are keepalived's: an owner's priority never changes, all others stay within 1 to 254.
+    priority = instance.priority if instance.owner else max(LOWEST, min(HIGHEST, total))
+    return Standing(priority, tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(losses)))
+
+
+def _effect(node: Node, tracker: Tracker, world: World) -> tuple[int | None, bool]:
+    """(what it adds to the priority, or None for FAULT; whether what it looks at is well)."""
+    if tracker.kind is Watched.FILE:
+        return _file(node, tracker, world)
+    well = _well(node, tracker, world)
+    if tracker.weight == 0:
+        return (0 if well != tracker.reverse else None), well
+    sign = -1 if tracker.reverse else 1
+    # A positive weight counts while all is well, a negative one once it is not.
+    return (tracker.weight * sign if well == (tracker.weight > 0) else 0), well
+
+
+def _well(node: Node, tracker: Tracker, world: World) -> bool:
+    if tracker.kind is Watched.INTERFACE:
+        return (node.name, tracker.name) not in world.links
+    return (node.name, tracker.kind, tracker.name) not in world.failed
+
+
+def _file(node: Node, tracker: Tracker, world: World) -> tuple[int | None, bool]:
+    """A file's number times the weight; without a weight anything but 0 is a FAULT (with `reverse`, 0 is)."""
+    watch = node.watched.get((Watched.FILE, tracker.name)) or Watch(Watched.FILE, tracker.name)
+    lost = (node.name, Watched.FILE, tracker.name) in world.failed
+    value = world.values.get((node.name, tracker.name), watch.lost if lost else watch.well)
+    well = value == watch.well
+    if tracker.weight == 0:
+        return (None if bool(value) != tracker.reverse else 0), well
+    status = value * tracker.weight * (-1 if tracker.reverse else 1)
+    return (None if status <= _FAULT else min(status, _MOST)), well
+
+
+def describe(node: Node, tracker: Tracker) -> str:
+    """What is watched, for people: `nginx`, `eth1`, `script check_web`."""
+    watch = node.watched.get((tracker.kind, tracker.name))
+    if watch is not None and watch.title:
+        return watch.title
+    return f"{tracker.kind} {tracker.name}"

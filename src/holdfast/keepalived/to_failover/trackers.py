@@ -1,0 +1,155 @@
+"""What keepalived's instances track, with the weights that really count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from holdfast.failover.model import Instance, Tracker, Watch, Watched
+from holdfast.keepalived.tree import Node as Tree
+
+_BLOCKS = {
+    "vrrp_script": Watched.SCRIPT,
+    "track_file": Watched.FILE,
+    "vrrp_track_file": Watched.FILE,
+    "vrrp_track_process": Watched.PROCESS,
+}
+_LISTS = {"track_script": Watched.SCRIPT, "track_file": Watched.FILE, "track_process": Watched.PROCESS}
+_FILE_WEIGHT = 1  # of a file that says none; a process without one is a FAULT (2.2.7, whatever its man page says)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What a file defines to be tracked: its watches, and the weight and direction that trackers of it inherit."""
+
+    watches: Mapping[tuple[Watched, str], Watch]
+    weights: Mapping[tuple[Watched, str], tuple[int, bool]]
+
+
+def number(text: str, default: int) -> int:
+    """A whole number of no more digits than any range has, or the default."""
+    digits = text[1:] if text[:1] in "+-" else text
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else default
+
+
+def definitions(root: Tree) -> Definitions:
+    """Everything that may be tracked; of a name that is defined twice, the first counts."""
+    watches: dict[tuple[Watched, str], Watch] = {}
+    weights: dict[tuple[Watched, str], tuple[int, bool]] = {}
+    for tree in root.all(*_BLOCKS):
+        kind, name = _BLOCKS[tree.name], tree.arg()
+        if (kind, name) in watches:
+            continue
+        watches[(kind, name)] = _watch(kind, name, tree)
+        weight = tree.get("weight")
+        default = _FILE_WEIGHT if kind is Watched.FILE else 0
+        reverse = weight is not None and weight.arg(1) == "reverse"
+        weights[(kind, name)] = (number(weight.arg() if weight is not None else "", default), reverse)
+    return Definitions(watches, weights)
+
+
+def _watch(kind: Watched, name: str, tree: Tree) -> Watch:
+    if kind is Watched.FILE:
+        return Watch(kind, name)
+    if kind is Watched.PROCESS:
+        process = tree.value("process").rpartition("/")[2]
+        return Watch(kind, name, title=process, service=process)
+    interval = max(1, number(tree.value("interval"), 1))
+    return Watch(
+        kind,
+        name,
+        interval_s=interval,
+        timeout_s=max(1, number(tree.value("timeout"), interval)),
+        rise=max(1, number(tree.value("rise"), 1)),
+        fall=max(1, number(tree.value("fall"), 1)),
+    )
+
+
+def _listed(tree: Tree, defined: Definitions) -> list[Tracker]:
+    """The lines of track_script and its like; a line for what is not defined is ignored, as keepalived does."""
+    found: list[Tracker] = []
+    for block, kind in _LISTS.items():
+        for line in tree.listed(block):
+            if (kind, line.name) in defined.watches:
+                weight, reverse = _weight(line, *defined.weights[(kind, line.name)])
+                found.append(Tracker(kind, line.name, weight, reverse))
+    return _once(found)
+
+
+def _weight(line: Tree, weight: int, reverse: bool) -> tuple[int, bool]:
+    words = line.words
+    if "weight" not in words[1:-1]:
+        return weight, reverse
+    at = words.index("weight", 1) + 1
+    if "reverse" in words[at:]:
+        reverse = True
+    elif "noreverse" in words[at:]:
+        reverse = False
+    return number(words[at], weight), reverse
+
+
+def _once(trackers: Iterable[Tracker]) -> list[Tracker]:
+    """Of what is tracked twice in one place the first counts."""
+    found: dict[tuple[Watched, str], Tracker] = {}
+    for tracker in trackers:
+        found.setdefault((tracker.kind, tracker.name), tracker)
+    return list(found.values())
+
+
+def own_trackers(tree: Tree, defined: Definitions, made: Instance, *, weighted: bool) -> list[Tracker]:
+    """What an instance tracks by itself; not `weighted`: it is in a sync group that ignores weights, or an owner."""
+    listed = _listed(tree, defined)
+    interfaces = [_interface(line) for line in tree.listed("track_interface") if line.name != made.interface]
+    if not weighted:
+        listed = [kept for tracker in listed if (kept := _unweighted(tracker)) is not None]
+        interfaces = [Tracker(t.kind, t.name, 0, t.reverse) for t in interfaces if not made.owner or t.weight == 0]
+    return [*listed, *_carriers(tree, made, _once(interfaces))]
+
+
+def _unweighted(tracker: Tracker) -> Tracker | None:
+    """A weight of 1, a file's default, becomes 0; any other makes keepalived leave the tracker out.
+
+    Processes are spared: 2.2.7 forgets to look at them there.
+    """
+    if tracker.weight == 0 or tracker.kind is Watched.PROCESS:
+        return tracker
+    if tracker.kind is Watched.FILE and tracker.weight == _FILE_WEIGHT:
+        return Tracker(tracker.kind, tracker.name, 0, tracker.reverse)
+    return None
+
+
+def _interface(line: Tree) -> Tracker:
+    return Tracker(Watched.INTERFACE, line.name, *_weight(line, 0, False))
+
+
+def _carriers(tree: Tree, made: Instance, named: list[Tracker]) -> list[Tracker]:
+    """The interfaces that count: those named, the instance's own, and every one that carries an address of it.
+
+    A weight of an interface that carries an address is lost: its loss is a FAULT.
+    """
+    found = {tracker.name: tracker for tracker in named}
+    untracked = tree.has("dont_track_primary")
+    carrying = [] if untracked else [made.interface]
+    for line in tree.listed("virtual_ipaddress", "virtual_ipaddress_excluded"):
+        words = line.words
+        device = words[words.index("dev") + 1] if "dev" in words[:-1] else made.interface
+        if "no_track" not in words and not (untracked and device == made.interface):
+            carrying.append(device)
+    for device in carrying:
+        if device:
+            found[device] = Tracker(Watched.INTERFACE, device, 0, device in found and found[device].reverse)
+    return list(found.values())
+
+
+def sync_trackers(own: list[Tracker], block: Tree | None, defined: Definitions) -> tuple[Tracker, ...]:
+    """An instance's trackers with those of its sync group, which count for each member.
+
+    What both track has the group's weight, unless the instance's own is a FAULT.
+    """
+    found = {(tracker.kind, tracker.name): tracker for tracker in own}
+    if block is not None:
+        for tracker in [*_listed(block, defined), *_once(_interface(line) for line in block.listed("track_interface"))]:
+            mine = found.get((tracker.kind, tracker.name))
+            if mine is None or mine.weight:
+                found[(tracker.kind, tracker.name)] = tracker
+    return tuple(found.values())
