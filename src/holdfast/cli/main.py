@@ -12,7 +12,22 @@ from holdfast import __version__
 from holdfast.errors import HoldfastError
 
 from . import compile as compile_command
-from . import diff, drain, fmt, lab, lock, overrides, realtime, rehearse, resume, schema, suspend, validate, weight
+from . import (
+    diff,
+    drain,
+    fmt,
+    lab,
+    lock,
+    overrides,
+    plan,
+    realtime,
+    rehearse,
+    resume,
+    schema,
+    suspend,
+    validate,
+    weight,
+)
 from .output import print_error, stderr, stdout
 
 app = typer.Typer(
@@ -27,6 +42,7 @@ app = typer.Typer(
 app.command("validate")(validate.validate)
 app.command("compile")(compile_command.compile_spec)
 app.command("diff")(diff.diff)
+app.command("plan")(plan.plan)
 app.command("lock")(lock.lock)
 app.command("schema")(schema.schema)
 app.command("fmt")(fmt.fmt)

@@ -14,7 +14,8 @@ from .facts import Fact, Key
 from .words import said
 
 PATH = f"{CONFIG_DIR}/{Service.KEEPALIVED}/keepalived.conf"
-_ADDRESSES = ("virtual_ipaddress", "virtual_ipaddress_excluded")
+_EXCLUDED = "virtual_ipaddress_excluded"
+_ADDRESSES = ("virtual_ipaddress", _EXCLUDED)
 _NAMED = {
     "vrrp_instance": "group",
     "vrrp_sync_group": "sync group",
@@ -163,6 +164,8 @@ class _Reader:
     def _listed(self, block: Node, kind: str, where: str, within: tuple[Key, ...], words: str) -> Iterator[Fact]:
         for line in block.children:
             name = _plain(line) if block.name in _ADDRESSES else line.name
+            if block.name == _EXCLUDED and _serves(name):
+                continue  # told as an address of the group: whether it is excluded changes nothing on the wire
             yield Fact(kind, where, f"{words} {name}", " ".join(line.args), within, PATH)
 
     def _leaf(self, node: Node, kind: str, where: str, within: tuple[Key, ...], before: str) -> Iterator[Fact]:

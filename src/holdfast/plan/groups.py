@@ -19,7 +19,7 @@ class Member:
 
     priority: int
     preempts: bool
-    peers: frozenset[str] = frozenset()  # the other members, as far as they are named
+    peers: frozenset[str] | None  # the other members; None where nobody says who they are
 
 
 Members = Mapping[str, Mapping[str, Member]]  # group → node → its part
@@ -37,7 +37,7 @@ def members(bundles: Mapping[str, Bundle], trees: Mapping[str, Configuration | N
                 found.setdefault(expected.group, {})[node] = part
             continue
         for instance in tree.root.all("vrrp_instance"):
-            part = Member(_priority(instance), not instance.has("nopreempt"), peers.get(instance.arg(), frozenset()))
+            part = Member(_priority(instance), not instance.has("nopreempt"), peers.get(instance.arg()))
             found.setdefault(instance.arg(), {})[node] = part
     return found
 
@@ -67,11 +67,7 @@ def _best(parts: Mapping[str, Member]) -> str:
 def is_alone(group: str, old: Members, new: Members) -> bool:
     """Whether a group has one member before and after, so that nobody else hears its adverts."""
     parts = [*old.get(group, {}).items(), *new.get(group, {}).items()]
-    return len({node for node, _ in parts}) == 1 and all(not part.peers for _, part in parts) and _named(parts)
-
-
-def _named(parts: Sequence[tuple[str, Member]]) -> bool:
-    return bool(parts)
+    return len({node for node, _ in parts}) == 1 and all(part.peers == frozenset() for _, part in parts)
 
 
 def moves(old: Members, new: Members, order: Sequence[Sequence[str]]) -> Iterator[tuple[str, Change]]:
@@ -87,15 +83,10 @@ def moves(old: Members, new: Members, order: Sequence[Sequence[str]]) -> Iterato
 
 
 def _all_known(group: str, old: Members, new: Members) -> bool:
-    parts = {**old.get(group, {}), **new.get(group, {})}
-    known = {node for side in (old, new) for node in side.get(group, {})}
-    peers = {peer for side in (old, new) for part in side.get(group, {}).values() for peer in part.peers}
-    return peers <= known and (len(parts) > 1 or bool(peers) or _single(group, old, new))
-
-
-def _single(group: str, old: Members, new: Members) -> bool:
-    """A group whose only member leaves, or that nobody else could hold."""
-    return len({node for side in (old, new) for node in side.get(group, {})}) == 1
+    """Whether every member is in one of the states; where none is named, two that are there count as all."""
+    parts = [(node, part) for side in (old, new) for node, part in side.get(group, {}).items()]
+    known = {node for node, _ in parts}
+    return all(part.peers <= known if part.peers is not None else len(known) > 1 for _, part in parts)
 
 
 def _may_move(group: str, before: Mapping[str, Member], after: Mapping[str, Member]) -> Iterator[tuple[str, Change]]:

@@ -49,6 +49,10 @@ class Planned(Protocol):
     def wave(self) -> Wave:
         """Its wave."""
 
+    @property
+    def old(self) -> Bundle | None:
+        """What it has now."""
+
 
 def wave(old: Bundle | None, new: Bundle | None) -> Wave:
     """The wave of a node that goes from `old` to `new`.
@@ -82,7 +86,7 @@ def steps(
     nodes: Iterable[Planned], held: Mapping[str, int], together: Iterable[frozenset[str]] = ()
 ) -> tuple[Step, ...]:
     """The steps: `together` are sets of nodes that have to change in one moment, when the first of them would."""
-    known = {node.node: node.wave for node in nodes}
+    known = {node.node: node for node in nodes}
     merged = _merged(together)
     found: list[Step] = []
     order = node_order(nodes, held)
@@ -93,7 +97,7 @@ def steps(
         company = next((each for each in merged if node in each), frozenset({node}))
         members = tuple(each for each in order if each in company)
         done.update(members)
-        found.append(Step(members, known[node], _why(known[node], held.get(node, 0), len(members) > 1)))
+        found.append(Step(members, known[node].wave, _why(known[node], held.get(node, 0), len(members) > 1)))
     return tuple(found)
 
 
@@ -107,11 +111,13 @@ def _merged(together: Iterable[frozenset[str]]) -> list[frozenset[str]]:
     return found
 
 
-def _why(place: Wave, held: int, at_once: bool) -> str:
+def _why(node: Planned, held: int, at_once: bool) -> str:
     if at_once:
         return "all in one moment: members that disagree about their adverts do not hear each other"
-    if place is Wave.BEHIND_FIRST:
+    if node.wave is Wave.BEHIND_FIRST:
         return "it is ready before those in front rely on it"
-    if place is Wave.BEHIND_LAST:
+    if node.wave is Wave.BEHIND_LAST:
         return "last, when those in front no longer rely on it"
+    if node.old is None:
+        return "nothing of Holdfast runs there yet"
     return f"it holds {held} group{'s' * (held != 1)}" if held else "standby first: it holds nothing"

@@ -1,0 +1,129 @@
+"""A plan for people, as tables, and for machines, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.plan import Change, Folded, Hazard, NodePlan, Plan, Step, alike, evidence, folded
+
+STYLE = {
+    Hazard.LIVE: "green",
+    Hazard.RELOAD: "cyan",
+    Hazard.SIMULTANEOUS: "bold red",
+    Hazard.MOVES_VIP: "bold yellow",
+    Hazard.DROPS_CONNECTIONS: "bold red",
+}
+_NARROWEST = 100
+_MOST_PLACES = 4
+
+
+def print_changes(plan: Plan, console: Console) -> None:
+    """Each node with its changes, the worst first; then the order, and a line that sums it up."""
+    if plan.is_empty:
+        console.print("no node changes")
+        return
+    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False)
+    for nodes in alike(plan.nodes):
+        _print_nodes(nodes, wide)
+    console.print(Text("in this order:", style="bold"))
+    for number, step in enumerate(plan.steps, 1):
+        _print_step(number, step, console)
+    if Hazard.SIMULTANEOUS in plan.hazards:
+        told = "   a roll-out changes one node after the other, so it refuses this plan: see what would be safer"
+        console.print(Text(told, style="yellow"))
+    _print_summary(plan, console)
+
+
+def _print_nodes(nodes: tuple[NodePlan, ...], console: Console) -> None:
+    node, names = nodes[0], ", ".join(each.node for each in nodes)
+    kind = "" if node.old and node.new else " (new)" if node.new else " (leaves the cluster)"
+    title = Text.assemble(f"{names}{kind}: ", (node.hazard.value, STYLE[node.hazard]))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False)
+    table.add_column("class", no_wrap=True)
+    table.add_column("change", ratio=2, overflow="fold")
+    table.add_column("why, and what would be safer", ratio=3, overflow="fold")
+    said: set[str] = set()
+    for each in folded(node.changes):
+        table.add_row(Text(each.hazard.value, style=STYLE[each.hazard]), _what(each), _why(each, said))
+    console.print(table)
+
+
+def _what(each: Folded) -> Text:
+    more = len(each.places) - _MOST_PLACES
+    places = list(each.places[:_MOST_PLACES]) + ([f"and {more} more"] if more > 0 else [])
+    return Text("; ".join(places) + (f": {each.what}" if each.what else ""))
+
+
+def _why(each: Folded, said: set[str]) -> Text:
+    """In full the first time, and not again for the same reason."""
+    if each.why in said:
+        return Text("as above", style="dim")
+    said.add(each.why)
+    text = Text(each.why)
+    if each.safer:
+        text.append(f"\n→ {each.safer}", style="green")
+    return text
+
+
+def _print_step(number: int, step: Step, console: Console) -> None:
+    names = " + ".join(step.nodes)
+    console.print(Text.assemble(f"  {number}. ", (names, "bold red" if step.at_once else "bold"), f"  {step.why}"))
+
+
+def _print_summary(plan: Plan, console: Console) -> None:
+    counted = count(plan)
+    parts = [Text(f"{hazard.value} {number}", style=STYLE[hazard]) for hazard, number in counted.items()]
+    nodes, changes = len(plan.nodes), sum(counted.values())
+    head = f"{nodes} node{'s' * (nodes != 1)}, {changes} change{'s' * (changes != 1)}: "
+    console.print(Text.assemble(head, Text(", ").join(parts)))
+
+
+def count(plan: Plan) -> dict[Hazard, int]:
+    """How many changes of each class, the worst first."""
+    found = [change.hazard for node in plan.nodes for change in node.changes]
+    worst_first = sorted(set(found), key=lambda hazard: -hazard.rank)
+    return {hazard: found.count(hazard) for hazard in worst_first}
+
+
+def document(plan: Plan, forbidden: Iterable[Hazard] = ()) -> dict[str, Any]:
+    """A plan for machines."""
+    found = sorted(set(forbidden) & plan.hazards, key=lambda hazard: -hazard.rank)
+    return {
+        "ok": not found,
+        "changed": not plan.is_empty,
+        "class": plan.hazard if plan.nodes else None,
+        "classes": {hazard.value: number for hazard, number in count(plan).items()},
+        "forbidden": [hazard.value for hazard in found],
+        "steps": [{"nodes": list(step.nodes), "at_once": step.at_once, "why": step.why} for step in plan.steps],
+        "nodes": {node.node: _node_document(node) for node in plan.nodes},
+    }
+
+
+def _node_document(node: NodePlan) -> dict[str, Any]:
+    return {
+        "kind": "changes" if node.old and node.new else "new" if node.new else "leaves",
+        "class": node.hazard,
+        "changes": [_change_document(change) for change in node.changes],
+    }
+
+
+def _change_document(change: Change) -> dict[str, Any]:
+    return {
+        "change": change.sentence,
+        "where": change.where,
+        "what": change.what,
+        "how": change.how,
+        "class": change.hazard,
+        "why": change.why,
+        "safer": change.safer or None,
+        "rule": change.row,
+        "evidence": evidence(change),
+        "service": change.service,
+        "at_once": list(change.groups),
+    }
