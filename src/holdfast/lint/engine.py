@@ -150,6 +150,10 @@ def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -
                 replaced.update((code, where.file, where.line) for code in rule.replaces)
             yield remark
     for finding in model.configuration.findings:
+        where, rule_of = finding.location, known.get(finding.code)
+        if where is not None and rule_of is not None:
+            replaced.update((code, where.file, where.line) for code in rule_of.replaces)
+    for finding in model.configuration.findings:
         where = finding.location
         if finding.code in known and not (where and (finding.code, where.file, where.line) in replaced):
             yield Remark(finding, node=model.node)

@@ -136,7 +136,8 @@ class Model:
         found: dict[str, Address] = {}
         for instance in self.instances:
             for address in instance.all_addresses:
-                found.setdefault(address.host, address)
+                if address.family:
+                    found.setdefault(address.host, address)
         return found
 
     def real_servers(self) -> Iterator[tuple[VirtualServer, RealServer]]:

@@ -24,6 +24,7 @@ CHECKS = frozenset(
 )
 CONNECTING = CHECKS - {"MISC_CHECK", "BFD_CHECK", "FILE_CHECK"}
 METHODS = ("lvs_method", "lb_kind")
+FORWARDING = frozenset({"NAT", "DR", "TUN"})
 SCHEDULERS = ("lvs_sched", "lb_algo")
 
 
@@ -116,7 +117,8 @@ class VirtualServer(Block):
     def method(self) -> Value[str]:
         """NAT, DR or TUN."""
         child = self.get(*METHODS)
-        return Value(child.arg(0, "NAT"), child) if child is not None else Value("NAT", self.node, 0, False)
+        known = child is not None and child.arg() in FORWARDING
+        return Value(child.arg(), child) if child is not None and known else Value("NAT", self.node, 0, False)
 
     @cached_property
     def scheduler(self) -> Value[str]:
@@ -144,7 +146,7 @@ class VirtualServer(Block):
     def method_of(self, real: RealServer) -> Value[str]:
         """How packets get to a real server: its own method, else the virtual server's."""
         own = real.get("lvs_method")
-        return Value(own.arg(0, "NAT"), own) if own is not None else self.method
+        return Value(own.arg(), own) if own is not None and own.arg() in FORWARDING else self.method
 
 
 class VirtualServerGroup:

@@ -12,6 +12,7 @@ from holdfast.keepalived.tree import Node
 from .model_values import Block, Value, address_of, host_of, whole
 
 DEFAULT_PRIORITY, OWNER = 100, 255
+MOST_WEIGHT = 253  # what is beyond, keepalived refuses
 TRACKS = ("track_script", "track_file", "track_process", "track_bfd", "track_interface")
 NOTIFIES = (
     "notify",
@@ -85,7 +86,10 @@ class Definition:
     @property
     def weight(self) -> Value[int]:
         """Its own weight, signed by `reverse`; 0 means that its failure is a FAULT."""
-        found = self.block.number("weight", _DEFAULT_WEIGHTS.get(self.kind, 0))
+        default = _DEFAULT_WEIGHTS.get(self.kind, 0)
+        found = self.block.number("weight", default)
+        if found.given and abs(found.value) > MOST_WEIGHT and self.kind != "track_file":
+            return Value(default, found.node, 1, False)
         reverse = found.given and found.node.arg(1) == "reverse"
         return Value(-found.value, found.node, found.word, True) if reverse else found
 
@@ -118,7 +122,7 @@ class Tracker:
         if "weight" in words[1:-1]:
             at = words.index("weight", 1) + 1
             read = whole(words[at])
-            if read is not None:
+            if read is not None and abs(read) <= MOST_WEIGHT + 1:
                 return Value(-read if "reverse" in words[at:] else read, self.node, at)
         if self.definition is not None:
             return self.definition.weight
@@ -183,7 +187,10 @@ class Instance(_Tracking):
     @cached_property
     def priority(self) -> Value[int]:
         """Base priority; with none given, `state MASTER` makes the instance the owner of its addresses."""
-        return self.block.number("priority", OWNER if self.state.value == "MASTER" else DEFAULT_PRIORITY)
+        found = self.block.number("priority", OWNER if self.state.value == "MASTER" else DEFAULT_PRIORITY)
+        if found.given and not 1 <= found.value <= OWNER:
+            return Value(DEFAULT_PRIORITY, found.node, 1, False)
+        return found
 
     @cached_property
     def version(self) -> Value[int]:
@@ -236,7 +243,7 @@ class Instance(_Tracking):
         """unicast_src_ip or mcast_src_ip, without a mask; empty where none is given."""
         for name in ("unicast_src_ip", "mcast_src_ip"):
             found = self.block.text(name)
-            if found.given:
+            if found.given and address_of(found.value) is not None:
                 return Value(host_of(found.value), found.node)
         return Value("", self.node, 0, False)
 

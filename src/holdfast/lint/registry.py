@@ -10,6 +10,9 @@ from . import (
     addresses,
     checks,
     global_defs,
+    language_shape,
+    language_words,
+    layout,
     priorities,
     real_servers,
     scripts,
@@ -36,6 +39,8 @@ TOPICS: dict[str, tuple[ModuleType, ...]] = {
     "Real servers": (real_servers,),
     "Checks": (checks,),
     "Global settings": (global_defs,),
+    "The language": (language_words, language_shape),
+    "How it is written": (layout,),
 }
 
 

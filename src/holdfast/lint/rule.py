@@ -74,10 +74,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Files by the node that has them; a file alone has the name of no node. `facts` by the same names."""
+    """Files by the node that has them; a file alone has the name of no node. `facts` by the same names.
+
+    `beside` are the files that it includes. One that `runs` not is too large, or needs a disk: it is shown alone.
+    """
 
     files: Mapping[str, str]
     facts: Mapping[str, HostFacts] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+    runs: bool = True
 
     @property
     def text(self) -> str:
@@ -211,9 +216,11 @@ def language_rule(
     bad: str | Example,
     good: str | Example,
     references: tuple[str, ...] = (),
+    replaces: tuple[str, ...] = (),
 ) -> LanguageRule:
     """What the language's reader finds, described as every other rule is."""
-    return LanguageRule(id, severity, title, effect, hint, _example(bad), _example(good), references)
+    examples = (_example(bad), _example(good))
+    return LanguageRule(id, severity, title, effect, hint, *examples, references, replaces=replaces)
 
 
 def _example(given: str | Example) -> Example:

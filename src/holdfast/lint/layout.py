@@ -1,0 +1,67 @@
+"""What goes wrong with how a file is written, though this release of keepalived understands it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from holdfast.keepalived.source import Source
+from holdfast.keepalived.tree import Node
+
+from .model import Model
+from .rule import INFO, WARNING, Edit, Hit, rule
+from .samples import instance
+
+_GLUED = re.compile(r"^[^#!\"\n]*[^\s#!\"{}$(,~\n](\{)[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
+
+
+@rule(
+    "STYLE101",
+    WARNING,
+    "no blank before a brace",
+    effect="keepalived before 1.3 took the brace for a part of the word: the block was lost. 2.2 understands it.",
+    hint="write a blank before the {; `holdfast fmt` does",
+    bad=instance().replace("web {", "web{"),
+    good=instance(),
+    references=("keepalived 1.2.7",),
+)
+def glued_brace(model: Model) -> Iterator[Hit]:
+    for source in model.configuration.sources.values():
+        if "{" not in source.text:
+            continue
+        for found in _GLUED.finditer(source.text):
+            at = found.start(1)
+            line = source.text.count("\n", 0, at) + 1
+            column = at - source.text.rfind("\n", 0, at)
+            if "${" in found[0] or "include" in found[0]:
+                continue
+            yield _glued(source, line, column)
+
+
+def _glued(source: Source, line: int, column: int) -> Hit:
+    text = source.line(line)
+    start = len(text[: column - 1]) - len(text[: column - 1].lstrip())
+    words = text[start : column - 1].split()
+    node = Node((*words, "{"), source, line, start)
+    message = f"{words[-1]!r} and its brace are one word to old releases"
+    edit = Edit(source.name, line, column, column - 1, " ")
+    return Hit(node, message, len(words) - 1, fix=(edit,))
+
+
+@rule(
+    "STYLE102",
+    INFO,
+    "lines that end as those of Windows do",
+    effect="Lines that end in CR LF were written by Windows: keepalived reads them, scripts that read the file may "
+    "not.",
+    hint="save the file with LF alone",
+    bad=instance().replace("\n", "\r\n"),
+    good=instance(),
+    references=("measured with keepalived 2.2.7",),
+)
+def windows_lines(model: Model) -> Iterator[Hit]:
+    for source in model.configuration.sources.values():
+        at = source.text.find("\r\n")
+        if at >= 0:
+            line = source.text.count("\n", 0, at) + 1
+            yield Hit(Node((source.line(line).strip() or "line",), source, line), "lines of this file end in CR LF")
