@@ -13,6 +13,13 @@
     │   └── VerificationFailed    the program took it, but does not do what was expected
     ├── RolloutFailed             a rollout stopped; says which node and whether it was put back
     ├── LabError                  the lab could not be built or reached
+    ├── StoreError                the store could not do what it was asked
+    │   ├── Conflict              somebody else was first: carries the present version
+    │   ├── LeaseLost             the lease has expired or was given up
+    │   ├── StoreUnavailable      locked, unreachable, without quorum: nothing was written; later it may work
+    │   ├── StoreUnsure           the connection broke in the middle of a write: it may have happened or not
+    │   ├── StoreFull             no space is left, or a record is larger than any may be
+    │   └── StoreDamaged          what is there is no store, or cannot be read any more
     ├── TableUnreadable           the kernel's IPVS table cannot be read: no IPVS, not permitted, or not understood
     └── MissingProgram            a program that is needed is not installed
 
@@ -98,6 +105,44 @@ class RolloutFailed(HoldfastError):
 
 class LabError(HoldfastError):
     """The lab could not be built, reached or taken down."""
+
+
+class StoreError(HoldfastError):
+    """The store could not do what it was asked."""
+
+
+class Conflict(StoreError):
+    """A write that relied on a version which is not there any more. Nothing of it was written.
+
+    `key` is what it relied on, `expected` the version that it took for granted, `present` the one that is there now;
+    0 stands for "not there".
+    """
+
+    def __init__(self, message: str, hint: str = "", *, key: str = "", expected: int = 0, present: int = 0) -> None:
+        super().__init__(message, hint)
+        self.key = key
+        self.expected = expected
+        self.present = present
+
+
+class LeaseLost(StoreError):
+    """A lease has expired or was given up, and with it everything that was held under it."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is locked, unreachable or without quorum. Nothing was written; the same may work later."""
+
+
+class StoreUnsure(StoreError):
+    """The connection broke in the middle of a write: it may have happened or not. Read before you repeat it."""
+
+
+class StoreFull(StoreError):
+    """No space is left, or a record is larger than any may be. Nothing was written."""
+
+
+class StoreDamaged(StoreError):
+    """What is there is no store, or one that cannot be read any more."""
 
 
 class TableUnreadable(HoldfastError):

@@ -1,0 +1,151 @@
+"""The revisions of a cluster's spec: numbered without a gap, each made from one that was the newest then."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from holdfast.errors import Conflict, StoreDamaged
+from holdfast.findings import Severity
+
+from .collection import Step, do
+from .log import Appended, Following, Log, Numbered
+from .models import LONGEST_SPEC, Record, Revision, RevisionContent
+from .port import Check, Engine, Put
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A revision before it has a number. `base` is the one that its author saw as the newest; 0: there was none."""
+
+    base: int
+    author: str
+    message: str
+    time: datetime
+    content: RevisionContent
+    rollback_of: int | None = None
+
+
+class _Packed(Record):
+    """Specs are text that repeats itself; packed they take a tenth, and fit into one record of etcd."""
+
+    zlib: str  # base64
+
+
+class Revisions:
+    """The revisions of one cluster."""
+
+    def __init__(self, engine: Engine, prefix: str) -> None:
+        self.engine = engine
+        self._log = Log(engine, f"{prefix}revision/", Revision)
+        self._content = f"{prefix}revision-content/"
+
+    async def newest_number(self) -> int:
+        """The number of the newest revision, 0 if there is none."""
+        return (await self._log.numbers()).last
+
+    async def get(self, number: int) -> Revision | None:
+        """What lists show of a revision, or None."""
+        return await self._log.get(number)
+
+    async def content(self, number: int) -> RevisionContent | None:
+        """The spec, lock and findings of a revision, or None."""
+        entry = await self.engine.get(self._content_key(number)) if number > 0 else None
+        return _unpack(entry.key, entry.value) if entry else None
+
+    async def list(self, before: int | None = None, limit: int = 100) -> tuple[Revision, ...]:
+        """At most `limit` revisions below the number `before`, newest first."""
+        return tuple(one.record for one in await self._log.newest(before, limit))
+
+    def follow(self, after: int | None = None) -> Following[Revision]:
+        """Revisions behind the number `after` as they come; None: only new ones."""
+        return self._log.follow(after)
+
+    async def adding(self, draft: Draft) -> tuple[Revision, tuple[Step, ...]]:
+        """The revision that a draft becomes, and the steps that write it; Conflict if `base` is not the newest."""
+        present = await self._log.numbers()
+        if present.last != draft.base:
+            raise outdated(draft.base, present.last)
+        revision = _numbered(draft, present.last + 1)
+        appended: Appended = self._log.appending([revision], present)
+        key = self._content_key(revision.number)
+        return revision, (*appended.steps, Step(Check(key, 0), Put(key, _pack(draft.content))))
+
+    async def add(self, draft: Draft) -> Revision:
+        """Write a draft as the newest revision; Conflict if `base` is not the newest any more."""
+        revision, steps = await self.adding(draft)
+        return await self.written(revision, steps)
+
+    async def written(self, revision: Revision, steps: Sequence[Step]) -> Revision:
+        """Do the steps of `adding`; a Conflict says which revision came first."""
+        try:
+            await do(self.engine, steps)
+        except Conflict as conflict:
+            if not conflict.key.startswith((self._log.prefix, self._content)):
+                raise
+            raise outdated(revision.base, await self.newest_number()) from None
+        return revision
+
+    async def numbered(self, after: int = 0, limit: int = 100) -> tuple[Numbered[Revision], ...]:
+        """At most `limit` revisions behind the number `after`, oldest first."""
+        return await self._log.oldest(after, limit)
+
+    def _content_key(self, number: int) -> str:
+        return f"{self._content}{number:012d}"
+
+
+def outdated(base: int, present: int) -> Conflict:
+    """The error of a change that was made on a revision which is not the newest."""
+    return Conflict(
+        f"this was made from revision {base}, but revision {present} is the newest",
+        f"look at what changed since (holdfast diff {base} {present}), and make your change on revision {present}",
+        key="revision",
+        expected=base,
+        present=present,
+    )
+
+
+def digest_of(spec: str) -> str:
+    """Hex SHA-256 of a spec's text."""
+    return hashlib.sha256(spec.encode()).hexdigest()
+
+
+def _numbered(draft: Draft, number: int) -> Revision:
+    severities = [finding.severity for finding in draft.content.findings]
+    return Revision(
+        number=number,
+        base=draft.base,
+        author=draft.author,
+        message=draft.message,
+        time=draft.time,
+        digest=digest_of(draft.content.spec),
+        rollback_of=draft.rollback_of,
+        errors=severities.count(Severity.ERROR),
+        warnings=severities.count(Severity.WARNING),
+    )
+
+
+def _pack(content: RevisionContent) -> bytes:
+    packed = zlib.compress(content.model_dump_json().encode(), 6)
+    return _Packed(zlib=base64.b64encode(packed).decode("ascii")).model_dump_json().encode()
+
+
+def _unpack(key: str, value: bytes) -> RevisionContent:
+    try:
+        packed = base64.b64decode(_Packed.model_validate_json(value).zlib, validate=True)
+        unpacking = zlib.decompressobj()
+        text = unpacking.decompress(packed, 16 * LONGEST_SPEC)  # bounded: what another wrote may unfold without end
+        if not unpacking.eof:
+            raise zlib.error("incomplete")
+        return RevisionContent.model_validate_json(text)
+    except (ValidationError, binascii.Error, zlib.error) as error:
+        raise StoreDamaged(
+            f"{key} in the store is not understood ({type(error).__name__})", "restore a dump of this store"
+        ) from None
