@@ -97,8 +97,7 @@ KA033 = of(
 )
 KA034 = of(
     complaints.BINARY,
-    effect="keepalived ignores the rest of the line behind a NUL byte. A configuration has none: is this the right "
-    "file?",
+    effect="keepalived ignores the rest of the line behind a NUL byte, which no configuration has.",
     hint="remove it, or save the file as UTF-8 (not as UTF-16)",
     bad=instance("priority 150\0"),
     good=instance("priority 150"),

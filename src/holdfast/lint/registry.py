@@ -16,6 +16,7 @@ from . import (
     priorities,
     real_servers,
     scripts,
+    suppression_rules,
     sync_groups,
     trackers,
     unicast,
@@ -41,6 +42,7 @@ TOPICS: dict[str, tuple[ModuleType, ...]] = {
     "Global settings": (global_defs,),
     "The language": (language_words, language_shape),
     "How it is written": (layout,),
+    "Suppressions": (suppression_rules,),
 }
 
 

@@ -1,0 +1,108 @@
+"""Mechanical and safe changes: what keepalived does stays the same, what is wrong with the text goes.
+
+Only that: a blank before a brace, a keyword's new name, words that keepalived ignores, the part of a password that it
+ignores. What would change the meaning (a byte order mark, say, which hides a whole instance) is for the author to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from holdfast.findings import Finding
+from holdfast.keepalived.files import Files
+from holdfast.keepalived.keywords import tables
+from holdfast.keepalived.parse import parse
+from holdfast.keepalived.source import Source
+from holdfast.keepalived.tree import Node
+
+from .engine import Remark
+from .rule import Edit
+
+_GONE = frozenset({"nat_mask"})  # keywords that were taken out of keepalived: a line with one does nothing
+_STOPS = frozenset('#!"{}')
+
+
+def edits(remarks: Iterable[Remark], sources: Mapping[str, Source]) -> list[Edit]:
+    """The changes that these remarks allow, no two of which touch each other; later ones of a line come first."""
+    found: list[Edit] = []
+    for remark in remarks:
+        made = remark.fix or _of_language(remark.finding, sources)
+        found += [edit for edit in made if not any(_touch(edit, other) for other in found)]
+    return sorted(found, key=lambda edit: (edit.file, -edit.line, -edit.begin))
+
+
+def _touch(one: Edit, other: Edit) -> bool:
+    if (one.file, one.line) != (other.file, other.line):
+        return False
+    return one.whole or other.whole or not (one.end < other.begin or other.end < one.begin)
+
+
+def _of_language(finding: Finding, sources: Mapping[str, Source]) -> tuple[Edit, ...]:
+    where = finding.location
+    source = sources.get(where.file) if where is not None else None
+    if where is None or source is None:
+        return ()
+    text = source.line(where.line)
+    word = text[where.column - 1 :].split(maxsplit=1)[0] if text[where.column - 1 :].split() else ""
+    if "$" in text or "~" in text or "@" in text:
+        return ()  # what stands there is not what keepalived reads
+    if finding.code == "KA010":
+        return _renamed(where.file, where.line, where.column, word, finding.hint)
+    if finding.code == "KA001" and word in _GONE and not set(text) & _STOPS:
+        return (Edit(where.file, where.line, where.column, len(text), "", whole=True),)
+    if finding.code == "KA004" and finding.hint.startswith("remove '"):
+        return _without(where.file, where.line, where.column, text)
+    return ()
+
+
+def _renamed(file: str, line: int, column: int, word: str, hint: str) -> tuple[Edit, ...]:
+    """The new name of a keyword, where a name is all that changed."""
+    new = hint.removeprefix("write ").removesuffix(" instead")
+    for table in tables().values():
+        if word in table and table[word].deprecated == new:
+            there = table.get(new)
+            if there is not None and there.arguments == table[word].arguments:
+                return (Edit(file, line, column, column + len(word) - 1, new),)
+    return ()
+
+
+def _without(file: str, line: int, column: int, text: str) -> tuple[Edit, ...]:
+    """The line without the words from `column` on, up to a comment."""
+    rest = text[column - 1 :]
+    end = next((at for at, sign in enumerate(rest) if sign in _STOPS), len(rest))
+    if end < len(rest) and rest[end] not in "#!":
+        return ()
+    ignored = rest[:end].rstrip()
+    before = len(text[: column - 1].rstrip())
+    return (Edit(file, line, before + 1, column - 1 + len(ignored), ""),) if ignored else ()
+
+
+def changed(source: Source, made: Iterable[Edit]) -> str:
+    """The text of a file with its changes; everything else stays as it is, sign by sign."""
+    lines = source.text.split("\n")
+    for edit in made:
+        if edit.file != source.name or not 0 < edit.line <= len(lines):
+            continue
+        text = lines[edit.line - 1]
+        text = text[: edit.begin - 1] + edit.text + text[max(edit.end, edit.begin - 1) :]
+        lines[edit.line - 1] = "\0" if edit.whole and not text.strip() else text
+    return "\n".join(line for line in lines if line != "\0")
+
+
+def is_safe(source: Source, new: str, files: Files | None = None) -> bool:
+    """Whether keepalived reads the same statements as before, but for new names and for words that it ignored."""
+    before, after = (parse(text, source.name, files=files) for text in (source.text, new))
+    old, now = list(before.root.walk()), list(after.root.walk())
+    return len(old) == len(now) and all(_alike(one, other) for one, other in zip(old, now, strict=True))
+
+
+def _alike(one: Node, other: Node) -> bool:
+    if one.words == other.words:
+        return True
+    if len(one.words) < len(other.words):
+        return False
+    keyword = one.keyword
+    renamed = keyword is not None and keyword.deprecated == other.name
+    if one.name != other.name and not renamed:
+        return False
+    return all(old == new or old.startswith(new) for old, new in zip(one.args, other.args, strict=False))

@@ -1,0 +1,109 @@
+"""Comments that silence a finding where it is meant: `# holdfast: ignore[VRRP101] why it is right here`.
+
+At the end of a line it is for that line; on a line of its own, for the next line that is no comment. `ignore-file` is
+for the whole file. Several ids are separated by commas; the beginning of an id (`VRRP`) stands for all that begin so.
+The reason is required: a suppression without one counts, but is a finding itself. So is one that silences nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from holdfast.findings import Finding
+from holdfast.keepalived.source import Source
+
+from .engine import Remark
+from .registry import chosen, rules
+from .suppression_rules import LINT001, LINT002, LINT003
+
+_COMMENT = re.compile(r"[#!].*?\bholdfast:[ \t]*ignore(-file)?\b[ \t]*(\[[^\]\n]*\])?[ \t]*([^\n]*)")
+_MARK = re.compile(r"holdfast:[ \t]*ignore")
+_OWN = ("LINT001", "LINT002", "LINT003")
+
+
+@dataclass(slots=True)
+class Suppression:
+    """One comment: `lines` are those that it is for, None for the whole file; `used` is what it silenced."""
+
+    source: Source
+    line: int
+    column: int
+    ids: tuple[str, ...]
+    reason: str
+    lines: frozenset[int] | None
+    used: set[str] = field(default_factory=set)
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether a finding lies where this comment is for, and is one of those meant."""
+        where = finding.location
+        if where is None or where.file != self.source.name or finding.code in _OWN:
+            return False
+        return (self.lines is None or where.line in self.lines) and chosen(finding.code, self.ids)
+
+
+def read(sources: Iterable[Source]) -> list[Suppression]:
+    """All suppressions of these files."""
+    return [one for source in sources if _MARK.search(source.text) for one in _of(source)]
+
+
+def _of(source: Source) -> Iterable[Suppression]:
+    for mark in _MARK.finditer(source.text):
+        line = source.text.count("\n", 0, mark.start()) + 1
+        text = source.line(line)
+        found = _COMMENT.search(text)
+        if found is None:
+            continue
+        ids = tuple(one.strip() for one in (found[2] or "").strip("[]").split(",") if one.strip())
+        reason = found[3].strip(" \t-:—")
+        lines = None if found[1] else frozenset({_target(source, line) if not text[: found.start()].strip() else line})
+        yield Suppression(source, line, found.start() + 1, ids, reason, lines)
+
+
+def _target(source: Source, line: int) -> int:
+    """The next line that is more than a comment."""
+    following = line + 1
+    while True:
+        text = source.line(following).strip()
+        if text and text[0] not in "#!":
+            return following
+        following += 1
+        if following > line + 100:
+            return line + 1
+
+
+def apply(remarks: Iterable[Remark], sources: Mapping[str, Source]) -> list[Remark]:
+    """The remarks that nothing silences, and what is wrong with the suppressions themselves."""
+    found = read(sources.values())
+    if not found:
+        return list(remarks)
+    kept: list[Remark] = []
+    for remark in remarks:
+        covering = [one for one in found if one.covers(remark.finding)]
+        for one in covering:
+            one.used.add(remark.finding.code)
+        if not covering:
+            kept.append(remark)
+    return sorted((*kept, *_judged(found)), key=lambda remark: remark.key)
+
+
+def _judged(found: Iterable[Suppression]) -> Iterable[Remark]:
+    for one in found:
+        if not one.ids:
+            yield _remark(LINT003.id, one, "this suppression names no rule: it silences nothing")
+            continue
+        if not one.reason:
+            yield _remark(LINT001.id, one, f"this suppression of {', '.join(one.ids)} says no reason")
+        for id in one.ids:
+            if not any(chosen(known, (id,)) for known in rules()):
+                yield _remark(LINT003.id, one, f"there is no rule {id}")
+            elif not any(chosen(code, (id,)) for code in one.used):
+                yield _remark(LINT002.id, one, f"{id} is not found here: this suppression silences nothing")
+
+
+def _remark(code: str, one: Suppression, message: str) -> Remark:
+    rule = rules()[code]
+    where = one.source.location(one.line, one.column)
+    finding = Finding(code=code, severity=rule.severity, message=message, hint=rule.hint, location=where)
+    return Remark(finding, len(one.source.line(one.line)))
