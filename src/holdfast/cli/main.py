@@ -15,6 +15,7 @@ from . import compile as compile_command
 from . import (
     diff,
     drain,
+    facts,
     fmt,
     lab,
     lock,
@@ -46,6 +47,7 @@ app.command("plan")(plan.plan)
 app.command("lock")(lock.lock)
 app.command("schema")(schema.schema)
 app.command("fmt")(fmt.fmt)
+app.command("facts")(facts.facts)
 app.command("rehearse")(rehearse.rehearse)
 app.command("realtime")(realtime.realtime)
 app.command("drain")(drain.drain)

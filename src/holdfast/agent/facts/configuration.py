@@ -1,0 +1,73 @@
+"""What a keepalived.conf names and only the host can tell of: programs, files, users, kernel modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holdfast.keepalived.tree import Configuration, Node, split_command
+
+DEFAULT_CONFIGURATION = "/etc/keepalived/keepalived.conf"
+DEFAULT_USER = "keepalived_script"  # whom keepalived runs scripts as where nothing else is said
+USUAL_COMMANDS = ("killall", "pidof", "pgrep")  # what checks are made of
+_SCHEDULERS = ("lb_algo", "lvs_sched")
+_MOST = 2000
+
+
+@dataclass(frozen=True)
+class Named:
+    """Each once, in the order of the file."""
+
+    commands: tuple[str, ...] = ()  # names that are looked up on the path
+    files: tuple[str, ...] = ()  # absolute paths
+    users: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+def named(configuration: Configuration) -> Named:
+    """Everything that it names; a few thousand of a kind at most."""
+    commands: dict[str, None] = dict.fromkeys(USUAL_COMMANDS)
+    files: dict[str, None] = {}
+    users: dict[str, None] = {DEFAULT_USER: None}
+    modules: dict[str, None] = {}
+    for node in configuration.root.walk():
+        for name in _modules(node):
+            modules[name] = None
+        users.update(dict.fromkeys(_users(node)))
+        words = _command(node)
+        if words and not words[0].startswith("/") and "/" not in words[0]:
+            commands[words[0]] = None
+        for word in words:
+            if word.startswith("/") and len(word) <= 4096:
+                files[word] = None
+    return Named(*(tuple(found)[:_MOST] for found in (commands, files, users, modules)))
+
+
+def _command(node: Node) -> tuple[str, ...]:
+    """The words of a command that a statement names; a command in quotes is split as keepalived splits it."""
+    keyword = node.keyword
+    if keyword is None or not keyword.arguments or keyword.arguments[0].kind != "script":
+        return ()
+    words = node.command
+    return tuple(split_command(words[0])) + words[1:] if words else ()
+
+
+def _users(node: Node) -> Iterator[str]:
+    """Users among the arguments; behind a script the first user's place is the second word."""
+    if node.keyword is None:
+        return
+    for argument, word in zip(node.keyword.arguments, node.args, strict=False):
+        if argument.kind == "user" and word and len(word) <= 255:
+            yield word
+            return  # what follows is a group
+
+
+def _modules(node: Node) -> Iterator[str]:
+    if node.name in _SCHEDULERS and node.arg().isalnum():
+        yield f"ip_vs_{node.arg().lower()[:40]}"
+    elif node.name == "virtual_server":
+        yield "ip_vs"
+    elif node.name == "use_vmac":
+        yield "macvlan"
+    elif node.name == "use_ipvlan":
+        yield "ipvlan"
