@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.store.kinds import Kind
 
-KINDS = ["memory"]
+KINDS = ["memory", "sqlite"]
 
 
 @pytest.fixture(params=KINDS)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.port import Changes, Engine, Resync, Told
+from holdfast.store.sqlite import SqliteEngine
 
 T = TypeVar("T")
 
@@ -48,7 +49,8 @@ class Kind:
         if self.name == "memory":
             self._memory = self._memory or MemoryEngine(self.clock)
             return self._memory
-        raise AssertionError(self.name)
+        assert self.name == "sqlite"
+        return await SqliteEngine.open(self.folder / "store.db", self.clock)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Engine]:

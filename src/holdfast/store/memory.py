@@ -27,7 +27,7 @@ from .port import (
     end_of,
 )
 from .refusals import closed, conflict, lease_lost
-from .tail import MOST_CHANGES, MOST_TOMBSTONES, cut, follow
+from .tail import MOST_TOMBSTONES, cut, follow
 
 _LOOK_EVERY = 0.05  # seconds; leases end by a clock that wakes nobody
 
@@ -168,8 +168,7 @@ class MemoryEngine:
                 break
             if key.startswith(prefix):
                 told.append((self._tombstones[key], key, None))
-        told.sort(key=lambda one: one[:2])
-        return cut(told[:MOST_CHANGES], self._revision)
+        return cut(told, self._revision)
 
     async def compact(self, revision: int) -> None:
         """As of the port."""

@@ -124,7 +124,7 @@ class NodeRecord(Record):
     certificate: Annotated[str, StringConstraints(max_length=100)] = ""
     revoked: AwareDatetime | None = None
     agent_version: Annotated[str, StringConstraints(max_length=50)] = ""
-    facts: Annotated[str, StringConstraints(max_length=200_000)] = "{}"
+    facts: Annotated[str, StringConstraints(max_length=100_000)] = "{}"
 
 
 class NodeReport(Record):
@@ -135,7 +135,7 @@ class NodeReport(Record):
     epoch: Count
     revision: Count
     state: Annotated[str, StringConstraints(max_length=50)]
-    content: Annotated[str, StringConstraints(max_length=500_000)] = "{}"
+    content: Annotated[str, StringConstraints(max_length=100_000)] = "{}"
 
 
 class Event(Record):

@@ -7,13 +7,17 @@ is resynced.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
+
+from holdfast.errors import StoreUnavailable
 
 from .port import Change, Changes, Entry, Page, Resync, Told
 
 MOST_TOMBSTONES = 10_000
 MOST_CHANGES = 1000  # told at once; more than the operations of a commit, so that none is cut in two
+_AGAIN = 0.2  # seconds, when the store is locked
 
 
 class Source(Protocol):
@@ -31,13 +35,19 @@ class Source(Protocol):
 
 async def follow(source: Source, prefix: str, after: int | None) -> AsyncGenerator[Told, None]:
     """What the port calls a watch; ends when the engine is closed."""
+    resumed = after is not None  # then there may be something to tell already
     if after is None:
-        resync = await _resync(source, prefix)
-        after = resync.revision
-        yield resync
-    while await source.changed(after):
-        found = await source.newer(prefix, after)
-        told: Told = found if found is not None else await _resync(source, prefix)
+        first = await _resync(source, prefix)
+        after = first.revision
+        yield first
+    while resumed or await source.changed(after):
+        resumed = False
+        try:
+            found = await source.newer(prefix, after)
+            told: Told = found if found is not None else await _resync(source, prefix)
+        except StoreUnavailable:
+            await asyncio.sleep(_AGAIN)
+            continue
         after = told.revision
         if isinstance(told, Resync) or told.changes:
             yield told
@@ -53,9 +63,13 @@ async def _resync(source: Source, prefix: str) -> Resync:
 
 
 def cut(told: list[tuple[int, str, Entry | None]], revision: int) -> Changes:
-    """Changes out of (version, key, entry) in order: whole commits alone, if MOST_CHANGES were too few for all."""
+    """Changes out of (version, key, entry), in whatever order: the oldest, and none of a commit that is cut in two.
+
+    There may be more than MOST_CHANGES in `told`, but not fewer if some were left out.
+    """
+    told = sorted(told, key=lambda one: one[:2])
     if len(told) >= MOST_CHANGES:
-        last = told[-1][0]
-        told = [one for one in told if one[0] < last]
+        last = told[MOST_CHANGES - 1][0]
+        told = [one for one in told[:MOST_CHANGES] if one[0] < last]
         revision = last - 1
     return Changes(revision, tuple(Change(key, entry) for _, key, entry in told))

@@ -1,0 +1,155 @@
+"""The file of an SQLite store: opened, laid out, and its errors in words that say what to do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from holdfast.errors import StoreDamaged, StoreError, StoreFull, StoreUnavailable
+
+APPLICATION = 0x484F4C44  # "HOLD": tells our files from other programs' databases
+FORMAT = 1
+PATIENCE = 5.0  # seconds that another process may keep the file locked
+_ALMOST_FULL = 256 * 1024  # bytes
+_WAL_KEPT = 64 * 1024 * 1024  # bytes that the log's file keeps after a checkpoint
+
+_LAYOUT = """
+CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL, compacted INTEGER NOT NULL);
+INSERT INTO state VALUES (1, 0, 0);
+CREATE TABLE entry (
+    key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, version INTEGER NOT NULL, created INTEGER NOT NULL,
+    lease INTEGER NOT NULL
+);
+CREATE INDEX entry_version ON entry (version);
+CREATE INDEX entry_lease ON entry (lease) WHERE lease <> 0;
+CREATE TABLE tombstone (key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX tombstone_version ON tombstone (version);
+CREATE TABLE lease (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl INTEGER NOT NULL, ends REAL NOT NULL, boot TEXT NOT NULL);
+CREATE INDEX lease_ends ON lease (ends);
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to the store at `path`, which is made if there is none; used by one thread at a time."""
+    with translated(path):
+        _make_private(path)
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _make_private(path: Path) -> None:
+    """Hashes of passwords are in it, so that nobody else may read it; SQLite's other files take its mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except FileNotFoundError:
+        raise StoreUnavailable(f"{path}: there is no folder {path.parent}", "make it, or check the path") from None
+    except IsADirectoryError:
+        raise StoreUnavailable(f"{path} is a folder", "name a file in it") from None
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path} cannot be opened: {error.strerror}", "check the path, and who may read and write there"
+        ) from None
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    _journal(connection)
+    connection.execute("PRAGMA synchronous = FULL")  # what a commit returned from survives a power cut
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+    if _known(connection, path):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _known(connection, path):  # another process may have been first
+            for statement in _LAYOUT.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _journal(connection: sqlite3.Connection) -> None:
+    """Readers and a writer at once. SQLite does not wait when two processes switch a new file at the same moment."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def _known(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is laid out already; StoreDamaged if it is another program's, or of a newer release."""
+    with closing(connection.execute("SELECT count(*) FROM sqlite_master")) as tables:
+        empty = tables.fetchone()[0] == 0
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if empty and application == 0:
+        return False
+    if application != APPLICATION:
+        raise StoreDamaged(f"{path} is an SQLite file of another program", "name another path")
+    if version > FORMAT:
+        raise StoreDamaged(
+            f"{path} was written by a newer release (format {version}; this one knows {FORMAT})",
+            "update this program, or dump the store with the newer one",
+        )
+    return True
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> StoreError:
+    """What an error of SQLite means for whoever runs the store at `path`."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
+        return StoreFull(
+            f"{path}: the disk is full; nothing was written, what was there is unharmed",
+            f"make room on the file system of {path.parent}; reading goes on meanwhile",
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreUnavailable(
+            f"{path} has been locked by another process for {PATIENCE:g} seconds; nothing was written",
+            "try again; if it stays locked, find out who has it open (fuser, lsof)",
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA):
+        return StoreDamaged(
+            f"{path} is damaged, or is no SQLite file ({error})",
+            "keep a copy of it, with its -wal and -shm, then load your last dump into a new file: "
+            "holdfast store load FILE",
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH):
+        return StoreUnavailable(
+            f"{path} cannot be opened for writing ({error}); nothing was written",
+            "check who may write the file and its folder, and that the file system is not read-only",
+        )
+    return StoreUnavailable(f"{path}: {error}; nothing was written", "check the disk (dmesg) and its file system")
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _ALMOST_FULL
