@@ -24,7 +24,11 @@ class Statement:
     @property
     def name(self) -> str:
         """Its first word."""
-        return self.words[0] if self.words else ""
+        return self.word(0)
+
+    def word(self, index: int) -> str:
+        """One word, from the front or the end; empty where there is none."""
+        return self.words[index] if -len(self.words) <= index < len(self.words) else ""
 
     @property
     def rest(self) -> str:

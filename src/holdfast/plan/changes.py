@@ -67,7 +67,8 @@ def facts_of(bundle: Bundle, tree: Configuration | None) -> Iterator[Fact]:
         elif file.path.startswith(f"{CONFIG_DIR}/{Service.NFTABLES}/"):
             yield from nftables_facts(file)
     yield from facts_nginx.nginx_facts(bundle)
-    yield from facts_haproxy.haproxy_facts(bundle)
+    beside = " (haproxy)" if bundle.file(facts_nginx.PATH) else ""
+    yield from facts_haproxy.haproxy_facts(bundle, beside)
     if tree is not None:
         yield from facts_keepalived.keepalived_facts(bundle, tree)
     else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from holdfast.bundle import CONFIG_DIR, Bundle, Service
 
 from .facts import Fact, Key
 from .haproxy_words import split_words
+from .words import said
 
 PATH = f"{CONFIG_DIR}/{Service.HAPROXY}/haproxy.cfg"
 SERVICE: Key = ("service", str(Service.HAPROXY), "")
@@ -22,12 +24,18 @@ _NEEDED = {"server": 2, "timeout": 2, "option": 2, "http-check": 2, "stats": 2, 
 _VARIABLE = re.compile(r"txn\.(?:header|cookie|set_cookie|draw|variant)_?\d+")
 
 
-def haproxy_facts(bundle: Bundle) -> Iterator[Fact]:
-    """All that a node's haproxy.cfg says."""
+def haproxy_facts(bundle: Bundle, beside: str = "") -> Iterator[Fact]:
+    """All that a node's haproxy.cfg says; `beside` tells its pools and sites from those of an engine beside it."""
     file = bundle.file(PATH)
     if file is None:
         return
-    for words, lines in _sections(file.content):
+    for fact in _facts(file.content):
+        within = tuple(key if key == SERVICE else (key[0], key[1] + beside, key[2]) for key in fact.within)
+        yield replace(fact, where=fact.where + beside, within=within) if beside else fact
+
+
+def _facts(text: str) -> Iterator[Fact]:
+    for words, lines in _sections(text):
         kind, name = words[0], " ".join(words[1:])
         if kind == "backend":
             yield from _pool(name, lines)
@@ -64,7 +72,8 @@ def _setting(kind: str, where: str, line: str, within: tuple[Key, ...]) -> Fact:
     named = _NEEDED.get(words[0], named if len(words) > 2 else 1)
     if words[0].startswith(("http-", "acl", "use_backend", "tcp-")):
         named = len(words)  # a rule: it is there or not
-    return Fact(f"haproxy.{kind}.{words[0]}", where, " ".join(words[:named]), " ".join(words[named:]), within, PATH)
+    what, key = " ".join(words[:named]), f"haproxy.{kind}.{words[0]}"
+    return Fact(key, where, said(f"haproxy.{kind}.{what}", what), " ".join(words[named:]), within, PATH)
 
 
 def _pool(name: str, lines: list[str]) -> Iterator[Fact]:
@@ -73,7 +82,7 @@ def _pool(name: str, lines: list[str]) -> Iterator[Fact]:
     yield block
     for line in lines:
         words = line.split(" ")
-        if words[0] == "server":
+        if words[0] == "server" and len(words) > 2:
             value = " ".join(words[3:])
             yield Fact("pool.server", where, f"server {words[2]}", value, (block.key,), PATH)
         else:
@@ -84,7 +93,7 @@ def _frontend(name: str, lines: list[str]) -> Iterator[Fact]:
     where = f"listener {name}"
     block = Fact("haproxy.listener.frontend", where, "", file=PATH)
     yield block
-    acls = {words[1]: " ".join(words[2:]) for line in lines if (words := line.split(" "))[0] == "acl"}
+    acls = {words[1]: " ".join(words[2:]) for line in lines if (words := line.split(" "))[0] == "acl" and words[1:]}
     routes: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for line in lines:
         found = _HERE.search(line)
@@ -118,14 +127,13 @@ def _in_words(fetch: str) -> str:
     """`var(txn.segments) -m beg -- /upload/` → `path /upload`."""
     looked_at, _, patterns = fetch.partition(" -- ")
     what, _, match = looked_at.partition(" -m ")
-    values = " or ".join(split_words(patterns))
     if what == "var(txn.segments)":
-        return "path " + " or ".join(value.removesuffix("/") or "/" for value in split_words(patterns))
+        return "path " + " or ".join(value.removesuffix("/") or "/" for value in patterns.split(" "))
     if what == "var(txn.path)":
-        return f"path {values}" if match == "beg" else f"path_regex {values}"
+        return f"path {patterns}" if match == "beg" else f"path_regex {patterns}"
     names = {"method": "method", "src": "source", "req.fhdr(user-agent,1)": "user_agent"}
     return " ".join(
-        part for part in (names.get(what, _numberless(what)), match if what not in names else "", values) if part
+        part for part in (names.get(what, _numberless(what)), match if what not in names else "", patterns) if part
     )
 
 

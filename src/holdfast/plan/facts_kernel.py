@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from holdfast.bundle import (
     NETWORK_FILE,
@@ -15,10 +18,12 @@ from holdfast.bundle import (
     ProbedPools,
     Service,
 )
+from holdfast.errors import UsageError
 
 from . import facts_haproxy, facts_nginx
 from .facts import Fact, Key
 
+Read = TypeVar("Read", NodeNetwork, ProbedPools)
 _KERNEL = "the kernel's settings"
 _CHAIN = re.compile(r"chain (\S+) \{$")
 
@@ -29,9 +34,16 @@ def _quiet(service: Service) -> Key:
 
 
 def network_of(bundle: Bundle | None) -> NodeNetwork:
-    """What the node carries as a real server."""
+    """What the node carries as a real server; UsageError where its file is none."""
     file = bundle.file(NETWORK_FILE) if bundle else None
-    return NodeNetwork.model_validate_json(file.content) if file else NodeNetwork(_="")
+    return _read(NodeNetwork, file) if file else NodeNetwork(_="")
+
+
+def _read(model: type[Read], file: BundleFile) -> Read:
+    try:
+        return model.model_validate_json(file.content)
+    except ValidationError:
+        raise UsageError(f"{file.path} of a bundle cannot be read", "compile the spec again") from None
 
 
 def network_facts(bundle: Bundle) -> Iterator[Fact]:
@@ -79,11 +91,11 @@ def nftables_facts(file: BundleFile) -> Iterator[Fact]:
 
 
 def prober_facts(bundle: Bundle) -> Iterator[Fact]:
-    """What the prober asks of whom, and whom it mails."""
+    """What the prober asks of whom, and whom it mails; UsageError where its file cannot be read."""
     file = bundle.file(PROBER_FILE)
     if file is None:
         return
-    pools = ProbedPools.model_validate_json(file.content)
+    pools = _read(ProbedPools, file)
     for pool in pools.pools:
         where = f"pool {pool.pool}"
         yield Fact("prober.pool", where, "the prober asks the servers", _asked(pool), (), PROBER_FILE)

@@ -1,0 +1,106 @@
+"""Who holds a group while a plan is carried out, and that plan and roll-out take the same order."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.plan.raw import bundle as raw_bundle
+from tests.plan.raw import pair, plan, text
+from tests.rollout.bundles import bundle
+
+from holdfast.bundle import Bundle
+from holdfast.plan import Hazard, Plan, make_plan
+from holdfast.rollout import Apply, NodePhase, Stop, decide
+from holdfast.rollout.decide import begin
+
+
+def ranked(**priorities: int) -> dict[str, Bundle]:
+    """Members of one group; each knows the others."""
+    found = {}
+    for node, priority in priorities.items():
+        made = bundle(node, groups=(("www", priority),))
+        peers = tuple(other for other in priorities if other != node)
+        group = made.expected.vrrp[0].model_copy(update={"peers": peers})
+        found[node] = made.model_copy(update={"expected": made.expected.model_copy(update={"vrrp": (group,)})})
+    return found
+
+
+def moves(found: Plan) -> list[tuple[str, str]]:
+    return [
+        (node.node, change.what) for node in found.nodes for change in node.changes if change.row.startswith("group-")
+        and change.hazard.rank >= Hazard.MOVES_VIP.rank
+    ]  # fmt: skip
+
+
+def test_a_holder_that_is_outranked_loses_the_group_with_the_change_that_outranks_it() -> None:
+    found = make_plan(ranked(a=250, b=245), ranked(a=245, b=250))
+    assert moves(found) == [("a", "moves from a to b with this node's change")]
+
+
+def test_priorities_that_all_rise_move_a_group_there_and_back_if_the_standby_is_first() -> None:
+    """Measured: 120/100 to 220/200, standby first: for a moment 200 is more than 120."""
+    found = make_plan(ranked(a=120, b=100), ranked(a=220, b=200))
+    assert [step.nodes for step in found.steps] == [("b",), ("a",)]
+    assert moves(found) == [
+        ("a", "moves from b to a with this node's change"), ("b", "moves from a to b with this node's change"),
+    ]  # fmt: skip
+
+
+def test_priorities_that_keep_the_order_throughout_move_nothing() -> None:
+    found = make_plan(ranked(a=250, b=200), ranked(a=240, b=210))
+    assert moves(found) == []
+    assert found.hazard is Hazard.RELOAD
+
+
+def test_a_new_member_takes_the_group_if_it_is_better_and_nothing_if_it_is_not() -> None:
+    assert moves(make_plan(ranked(a=250), ranked(a=250, b=245))) == []
+    assert moves(make_plan(ranked(a=250), ranked(a=250, b=255))) == [("b", "moves from a to b with this node's change")]
+
+
+def test_a_member_that_leaves_takes_nothing_along_unless_it_holds() -> None:
+    assert moves(make_plan(ranked(a=250, b=245), ranked(a=250))) == []
+    assert moves(make_plan(ranked(a=250, b=245), ranked(b=245))) == [("a", "moves from a to b with this node's change")]
+    assert moves(make_plan(ranked(a=250, b=245), {})) == [
+        ("a", "nobody holds its addresses"),
+    ]  # fmt: skip
+
+
+def test_who_may_not_preempt_waits() -> None:
+    old = pair()
+    better = {**old, "b": raw_bundle("b", text("b", priority=130, more="nopreempt"))}
+    assert make_plan(old, better).hazard is Hazard.RELOAD
+    assert plan(pair(more="nopreempt")).hazard is Hazard.MOVES_VIP  # a better one that stands by takes it back
+
+
+def test_where_not_all_members_are_known_any_rank_may_move_it() -> None:
+    old, new = {"a": raw_bundle("a", text("a"))}, {"a": raw_bundle("a", text("a", priority=119))}
+    assert make_plan(old, new).hazard is Hazard.MOVES_VIP
+
+
+def test_a_group_with_one_member_has_nobody_who_could_mishear_it() -> None:
+    old, new = ranked(a=250), ranked(a=250)
+    group = new["a"].expected.vrrp[0].model_copy(update={"advert_interval_ms": 500})
+    alone = new["a"].model_copy(update={"expected": new["a"].expected.model_copy(update={"vrrp": (group,)})})
+    found = make_plan(old, {"a": alone})
+    assert found.hazards == {Hazard.RELOAD}
+    assert found.nodes[0].changes[0].row == "adverts-alone"
+
+
+def rolled_out(found: Plan) -> list[str]:
+    """The order in which a roll-out applies a plan, if nothing goes wrong."""
+    state, done = begin(found, found.held), []
+    while not isinstance(step := decide(state), Stop):  # ends: each step verifies one node
+        assert isinstance(step, Apply)
+        done.append(step.node)
+        state = state.with_phase(step.node, NodePhase.VERIFIED)
+    return done
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 254), min_size=1),
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 254), min_size=1),
+)
+def test_a_plan_shows_the_order_that_a_roll_out_takes(old: dict[str, int], new: dict[str, int]) -> None:
+    found = make_plan(ranked(**old), ranked(**new))
+    assert [node for step in found.steps for node in step.nodes] == rolled_out(found)
