@@ -14,7 +14,7 @@ def hears(cluster: Cluster, world: World, sender: Place, receiver: Place) -> boo
     one, other = cluster.instance(sender), cluster.instance(receiver)
     if (one.vrid, one.family, bool(one.peers)) != (other.vrid, other.family, bool(other.peers)):
         return False
-    if (sender[0], one.interface) in world.links or (receiver[0], other.interface) in world.links:
+    if not (world.carries(sender[0], one.interface) and world.carries(receiver[0], other.interface)):
         return False
     near = cluster.nodes[sender[0]].links.get(one.interface)
     far = cluster.nodes[receiver[0]].links.get(other.interface)

@@ -34,7 +34,8 @@ class Machine(Elections):
 
     def copy(self, late: Mapping[str, float] | None = None) -> Machine:
         """Another machine in the same state; its clock and its record of changes start anew."""
-        other = Machine(self.cluster, replace(self.world, dead=frozenset(self.cluster.nodes)), late or self.late)
+        nowhere = replace(self.world, dead=frozenset(self.cluster.nodes))
+        other = Machine(self.cluster, nowhere, self.late if late is None else late)
         other.world, other.changes = self.world, []
         other._routers = {place: replace(router) for place, router in self._routers.items()}
         for router in other._routers.values():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+LINK_WATCH_S = 1.0  # Linux tells of a lost carrier at most once a second (net/core/link_watch.c), of a new one at once
 OWNER = 255  # the priority of a router that owns the addresses: nothing changes it (RFC 5798 5.2.4)
 LOWEST, HIGHEST = 1, 254
 
@@ -202,6 +203,7 @@ class World:
     dead: frozenset[str] = frozenset()  # nodes that do nothing any more
     stopped: frozenset[str] = frozenset()  # nodes whose keepalived was ended in order: it said so to its peers
     links: frozenset[tuple[str, str]] = frozenset()  # (node, interface) without a carrier
+    unnoticed: frozenset[tuple[str, str]] = frozenset()  # the same, but keepalived has yet to be told
     failed: frozenset[tuple[str, Watched, str]] = frozenset()
     values: Mapping[tuple[str, str], int] = field(default_factory=dict)
     cuts: frozenset[Cut] = frozenset()
@@ -209,6 +211,10 @@ class World:
     def runs(self, node: str) -> bool:
         """Whether keepalived runs there."""
         return node not in self.dead and node not in self.stopped
+
+    def carries(self, node: str, interface: str) -> bool:
+        """Whether a link has a carrier."""
+        return (node, interface) not in self.links and (node, interface) not in self.unnoticed
 
     def is_cut(self, network: str, one: str, other: str) -> bool:
         """Whether two nodes cannot hear each other over a network that both are on."""

@@ -97,12 +97,14 @@ def _once(trackers: Iterable[Tracker]) -> list[Tracker]:
 
 
 def own_trackers(tree: Tree, defined: Definitions, made: Instance, *, weighted: bool) -> list[Tracker]:
-    """What an instance tracks by itself; not `weighted`: it is in a sync group that ignores weights, or an owner."""
+    """What an instance tracks by itself; not `weighted`: it is in a sync group that ignores weights, or an owner.
+
+    Weights of interfaces count all the same: 2.2.7 says that it ignores them, after it has taken them (measured).
+    """
     listed = _listed(tree, defined)
     interfaces = [_interface(line) for line in tree.listed("track_interface") if line.name != made.interface]
     if not weighted:
         listed = [kept for tracker in listed if (kept := _unweighted(tracker)) is not None]
-        interfaces = [Tracker(t.kind, t.name, 0, t.reverse) for t in interfaces if not made.owner or t.weight == 0]
     return [*listed, *_carriers(tree, made, _once(interfaces))]
 
 
