@@ -8,29 +8,17 @@ import pytest
 
 from holdfast.findings import Severity
 from holdfast.keepalived import complaints
-from holdfast.keepalived.files import InMemory
-from holdfast.lint import engine, suppressions
+from holdfast.lint.pages import remarks
 from holdfast.lint.registry import TOPICS, chosen, rules, topic_of
-from holdfast.lint.rule import ClusterRule, Example, LanguageRule, Rule
+from holdfast.lint.rule import ClusterRule, LanguageRule, Rule
 
 ID = re.compile(r"[A-Z]{2,8}[0-9]{3}")
-
-
-def found(example: Example) -> list[engine.Remark]:
-    """What lint says of an example."""
-    beside = InMemory({name: text.encode() for name, text in example.beside.items()})
-    subjects = [
-        engine.read_text(text.encode("utf-8", "surrogateescape"), f"{node or 'keepalived'}.conf", node, beside)
-        for node, text in example.files.items()
-    ]
-    remarks = engine.examine(subjects, example.facts, peers=len(subjects) > 1)
-    return suppressions.apply(remarks, {name: one for subject in subjects for name, one in subject.sources.items()})
 
 
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
 def test_the_bad_example_yields_the_rule(rule: Rule) -> None:
     if rule.bad.runs:
-        codes = [remark.finding.code for remark in found(rule.bad)]
+        codes = [remark.finding.code for remark in remarks(rule.bad)]
         assert rule.id in codes, codes
     else:
         assert rule.id in ("KA042", "KA043", "KA044", "KA060")  # they need a disk, or 50 MB: the reader's own tests
@@ -38,9 +26,9 @@ def test_the_bad_example_yields_the_rule(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
 def test_the_good_example_yields_neither_the_rule_nor_an_error(rule: Rule) -> None:
-    remarks = found(rule.good)
-    assert rule.id not in [remark.finding.code for remark in remarks]
-    assert not [remark.finding for remark in remarks if remark.finding.severity is Severity.ERROR]
+    said = remarks(rule.good)
+    assert rule.id not in [remark.finding.code for remark in said]
+    assert not [remark.finding for remark in said if remark.finding.severity is Severity.ERROR]
 
 
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)
@@ -50,7 +38,7 @@ def test_a_rule_says_everything(rule: Rule) -> None:
         assert text.strip() == text != ""
     assert rule.effect.endswith(".")
     assert not rule.hint.endswith(".")
-    for remark in found(rule.bad):
+    for remark in remarks(rule.bad):
         if remark.finding.code == rule.id:
             assert remark.finding.message
             assert remark.finding.location is not None

@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import UsageError
 from holdfast.keepalived.files import OnDisk, Refusal
 from holdfast.keepalived.layout import lay_out
 from holdfast.keepalived.source import decode, encode
 
 from .output import stdout
+from .replacing import replace
 
 MOST_BYTES = 16_000_000  # twice what 4,000 virtual servers with 10 real servers each take
 STANDARD_INPUT = Path("-")
@@ -50,7 +50,7 @@ def fmt(
                 stdout().print(Text(f"{path} would change"))
         elif write:
             if differs:
-                _write(path, encode(new))
+                replace(path, encode(new))
                 stdout().print(Text(f"{path} written"))
         else:
             sys.stdout.buffer.write(encode(new))
@@ -76,26 +76,3 @@ def _show(path: Path, old: str, new: str) -> None:
     for line in lines:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         stdout().print(Text(encode(line).decode("utf-8", "replace"), style=style))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Beside the file, then in its place: a reader meets the old one or the new one, never half of one."""
-    try:
-        real = path.resolve()
-        mode = real.stat()
-        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=f".{real.name}.", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                os.fchmod(file.fileno(), mode.st_mode & 0o7777)
-                if os.geteuid() == 0:
-                    os.fchown(file.fileno(), mode.st_uid, mode.st_gid)
-                os.replace(file.name, real)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise HoldfastError(
-            f"{path} cannot be written: {error.strerror}", "what was there before is unchanged"
-        ) from None

@@ -18,6 +18,7 @@ from . import (
     facts,
     fmt,
     lab,
+    lint,
     lock,
     overrides,
     plan,
@@ -47,6 +48,7 @@ app.command("plan")(plan.plan)
 app.command("lock")(lock.lock)
 app.command("schema")(schema.schema)
 app.command("fmt")(fmt.fmt)
+app.command("lint")(lint.lint)
 app.command("facts")(facts.facts)
 app.command("rehearse")(rehearse.rehearse)
 app.command("realtime")(realtime.realtime)

@@ -30,7 +30,9 @@ from .rule import ClusterRule, Edit, FileRule, Hit, HostRule, Rule
 MOST_HOSTS = 16  # that one file is read for
 MOST = 20_000  # remarks of one rule
 _NEGATED = re.compile(r"^[^#!\n]*@\^", re.M)
+_WORD = re.compile(r'"[^"]*"|[^\s{}]{1,200}')
 _MILDER = Severity.INFO
+HERE = " (seen on this machine)"  # ends what is told of the machine that lint runs on, which may not be the node
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +100,17 @@ def examine(
     facts: Mapping[str, HostFacts] | None = None,
     *,
     peers: bool = False,
+    here: HostFacts | None = None,
     among: Iterable[Rule] | None = None,
 ) -> list[Remark]:
     """What the rules `among` (all of them by default) say of these files, in the order of their places.
 
     `facts` are by the name of the node, or by that of the file where nodes have no names. With `peers`, the files are
-    those of one cluster's nodes, and are compared.
+    those of one cluster's nodes, and are compared. `here` are facts of the machine that this runs on, which may be the
+    node or not: what they show is told as information about files without facts of their own.
     """
     chosen = tuple(rules().values() if among is None else among)
-    remarks = [remark for subject in subjects for remark in _alone(subject, chosen, facts or {})]
+    remarks = [remark for subject in subjects for remark in _alone(subject, chosen, facts or {}, here)]
     if peers and len(subjects) > 1:
         models = tuple(subject.model for subject in subjects)
         for rule in chosen:
@@ -115,17 +119,29 @@ def examine(
     return merged(remarks)
 
 
-def _alone(subject: Subject, chosen: tuple[Rule, ...], facts: Mapping[str, HostFacts]) -> Iterator[Remark]:
+def _alone(
+    subject: Subject, chosen: tuple[Rule, ...], facts: Mapping[str, HostFacts], here: HostFacts | None
+) -> Iterator[Remark]:
     known = facts.get(subject.node) or facts.get(subject.file)
     seen: set[tuple[str, int, int, str]] = set()
     for model in subject.models:
         for remark in _of_model(model, chosen, known):
             seen.add(remark.key[:4])
             yield remark
+        if known is None and here is not None:
+            for rule in chosen:
+                if isinstance(rule, HostRule):
+                    yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, here), model.node))
     if subject.stray is not None:
         for remark in _of_model(subject.stray, chosen, None):
             if remark.key[:4] not in seen:
                 yield _told_mildly(remark, subject)
+
+
+def _seen_here(remark: Remark) -> Remark:
+    message = f"{remark.finding.message}{HERE}"
+    finding = remark.finding.model_copy(update={"severity": _MILDER, "message": message})
+    return Remark(finding, remark.end, remark.related, (), remark.node)
 
 
 def _told_mildly(remark: Remark, subject: Subject) -> Remark:
@@ -156,7 +172,17 @@ def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -
     for finding in model.configuration.findings:
         where = finding.location
         if finding.code in known and not (where and (finding.code, where.file, where.line) in replaced):
-            yield Remark(finding, node=model.node)
+            yield Remark(finding, _end_of_word(finding, model), node=model.node)
+
+
+def _end_of_word(finding: Finding, model: Model) -> int:
+    """The last column of the word that a finding of the language is about."""
+    where = finding.location
+    source = model.configuration.sources.get(where.file) if where is not None else None
+    if where is None or source is None:
+        return 0
+    word = _WORD.match(source.line(where.line), where.column - 1)
+    return word.end() if word else where.column
 
 
 def _remarks(rule: Rule, hits: Iterable[Hit], node: str) -> Iterator[Remark]:

@@ -1,0 +1,170 @@
+"""`holdfast lint FILE…`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from holdfast import __version__
+from holdfast.errors import UsageError
+from holdfast.keepalived.files import OnDisk
+from holdfast.keepalived.source import Source, encode
+from holdfast.lint import engine, fixes, formats, registry, suppressions
+from holdfast.lint.engine import Remark, Subject
+
+from . import lint_inputs, lint_view
+from .lint_inputs import Named
+from .output import stderr, stdout
+from .replacing import replace
+
+_RANK = {"info": 0, "warning": 1, "error": 2}
+_SPEC_ID = re.compile(r"[A-Z]{2,10}[0-9]{0,3}")  # the rules of specs have ids of their own
+
+
+class Format(StrEnum):
+    """How findings are told."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+class FailOn(StrEnum):
+    """The mildest finding that makes the exit status 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+
+def lint(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE…", help="keepalived.conf files or specs; NAME=FILE: as that node; -: stdin."),
+    ] = None,
+    cluster: Annotated[bool, typer.Option("--cluster", help="The files are peers: lb1=FILE lb2=FILE.")] = False,
+    facts: Annotated[
+        list[str] | None, typer.Option("--facts", metavar="NAME=FILE", help="What `holdfast facts` wrote on a node.")
+    ] = None,
+    here: Annotated[bool, typer.Option("--here", help="This machine is the node: look at it.")] = False,
+    output: Annotated[Format, typer.Option("--format", help="text, json, sarif or github.")] = Format.TEXT,
+    select: Annotated[str, typer.Option("--select", metavar="IDS", help="Only these: VRRP101,LVS.")] = "",
+    ignore: Annotated[str, typer.Option("--ignore", metavar="IDS", help="All but these.")] = "",
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="The mildest finding that fails.")] = FailOn.ERROR,
+    keepalived: Annotated[str, typer.Option("--keepalived", metavar="RELEASE", help="Of the nodes.")] = "2.2.7",
+    fix: Annotated[bool, typer.Option("--fix", help="Change what is mechanical and safe, and show it.")] = False,
+    explain: Annotated[str, typer.Option("--explain", metavar="ID", help="Tell all about a rule.")] = "",
+) -> None:
+    """Tell what will go wrong with keepalived configurations, of one node or of all peers, and with specs.
+
+    Exit status: 0 nothing as bad as --fail-on, 1 something is, 2 called wrongly.
+
+    Example:  holdfast lint --cluster lb1=lb1.conf lb2=lb2.conf
+    """
+    if explain:
+        _explain(explain)
+        return
+    if not files:
+        raise UsageError("there is no file to look at", "holdfast lint FILE…, or holdfast lint --explain ID")
+    if here and facts:
+        raise UsageError("--here and --facts are two ways to say the same", "use one of them")
+    wanted, unwanted = _ids(select, "--select"), _ids(ignore, "--ignore")
+    named = lint_inputs.named(files, cluster=cluster)
+    subjects, remarks = _found(named, facts or [], lint_inputs.release(keepalived), cluster=cluster, here=here)
+    remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
+    if fix:
+        remarks = _fixed(subjects, remarks)
+    _tell(remarks, subjects, output, len(named))
+    least = _RANK.get(fail_on.value, len(_RANK))
+    if any(_RANK[one.finding.severity.value] >= least for one in remarks):
+        raise typer.Exit(1)
+
+
+def _found(
+    named: Sequence[Named], facts: Sequence[str], release: tuple[int, ...], *, cluster: bool, here: bool
+) -> tuple[list[Subject], list[Remark]]:
+    """The files that were read, and all that is to be said of them and of the specs, but for what is suppressed."""
+    specs = [one for one in named if one.path != lint_inputs.STANDARD_INPUT and lint_inputs.is_spec(one.path)]
+    subjects = [lint_inputs.read(one, release) for one in named if one not in specs]
+    known = lint_inputs.facts_of_this_machine(named) if here else lint_inputs.facts(facts, named)
+    remarks = engine.examine(subjects, known, peers=cluster)
+    remarks += [Remark(found) for one in specs for found in lint_inputs.of_spec(one.path)]
+    sources = lint_inputs.sources(subjects) | {one.path: lint_inputs.source_of(one.path) for one in specs}
+    return subjects, suppressions.apply(remarks, sources)
+
+
+def _ids(given: str, option: str) -> tuple[str, ...]:
+    """Ids and beginnings of ids; one that means no rule is a mistake."""
+    ids = tuple(one.strip().upper() for one in given.split(",") if one.strip())
+    for one in ids:
+        if not any(registry.chosen(known, (one,)) for known in registry.rules()) and not _SPEC_ID.fullmatch(one):
+            raise UsageError(f"{option}: no rule has an id that begins with {one}", "see docs/reference/lint")
+    return ids
+
+
+def _is_wanted(code: str, wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> bool:
+    return (not wanted or registry.chosen(code, wanted)) and not registry.chosen(code, unwanted)
+
+
+def _explain(id: str) -> None:
+    rule = registry.rules().get(id.strip().upper())
+    if rule is None:
+        near = difflib.get_close_matches(id.strip().upper(), registry.rules(), 3, 0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else "see docs/reference/lint"
+        raise UsageError(f"there is no rule {id}", hint)
+    lint_view.explained(rule, stdout())
+
+
+def _fixed(subjects: Sequence[Subject], remarks: list[Remark]) -> list[Remark]:
+    """Change the files, show how, and return what is left to say of them."""
+    sources = lint_inputs.sources(subjects)
+    made = fixes.edits(remarks, sources)
+    done: set[tuple[str, int]] = set()
+    for name in sorted({edit.file for edit in made}):
+        source = sources[name]
+        new = fixes.changed(source, made)
+        if not Path(name).is_file() or not fixes.is_safe(source, new, OnDisk()):
+            stderr().print(Text(f"{name}: left as it is, because its meaning might change", style="yellow"))
+            continue
+        _show_change(name, source.text, new)
+        replace(Path(name), encode(new))
+        done |= {(edit.file, edit.line) for edit in made if edit.file == name}
+    return [one for one in remarks if not _is_done(one, done, sources)]
+
+
+def _is_done(remark: Remark, done: set[tuple[str, int]], sources: Mapping[str, Source]) -> bool:
+    where = remark.finding.location
+    return where is not None and (where.file, where.line) in done and bool(fixes.edits([remark], sources))
+
+
+def _show_change(name: str, old: str, new: str) -> None:
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), name, f"{name} (fixed)", n=1, lineterm="")
+    for line in lines:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        stderr().print(Text(encode(line).decode("utf-8", "replace"), style=style))
+
+
+def _tell(remarks: Sequence[Remark], subjects: Sequence[Subject], output: Format, files: int) -> None:
+    match output:
+        case Format.JSON:
+            stdout().out(formats.as_json(remarks), highlight=False)
+        case Format.SARIF:
+            stdout().out(formats.as_sarif(remarks, __version__), highlight=False)
+        case Format.GITHUB:
+            if remarks:
+                stdout().out(formats.as_github(remarks), highlight=False)
+        case Format.TEXT:
+            named = {one.finding.location.file for one in remarks if one.finding.location}
+            sources = lint_inputs.sources(subjects)
+            sources |= {name: lint_inputs.source_of(name) for name in named - sources.keys()}
+            lint_view.show(remarks, sources, stdout())
+            stdout().print(lint_view.summary(remarks, files))

@@ -1,0 +1,151 @@
+"""What `holdfast lint` reads: keepalived.conf files and specs, told apart by what they hold, and facts of nodes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from holdfast.agent.facts import host_facts
+from holdfast.agent.host.linux import LinuxHost
+from holdfast.agent.service_manager import detect
+from holdfast.errors import SpecError, UsageError
+from holdfast.findings import Finding
+from holdfast.keepalived.files import OnDisk, Refusal
+from holdfast.keepalived.source import Source, decode
+from holdfast.lint import engine
+from holdfast.protocol import HostFacts
+from holdfast.spec import ClusterSpec, load_spec
+
+STANDARD_INPUT = "-"
+_MOST_BYTES = 50_000_000
+_MOST_FACTS = 50_000_000
+_HEAD = 65_536  # of a file, in which a spec shows what it is
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)", re.S)
+_SPEC = re.compile(rf"^(?:{'|'.join(map(re.escape, ClusterSpec.model_fields))})[ \t]*:(?:[ \t\r]|$)", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file of the command line, with the node that it is for, if one was named."""
+
+    path: str
+    node: str = ""
+
+
+def named(arguments: Sequence[str], *, cluster: bool) -> list[Named]:
+    """The files; with `cluster` each as NAME=FILE."""
+    found = [_named(one, cluster) for one in arguments]
+    nodes = [one.node for one in found if one.node]
+    twice = next((node for node in nodes if nodes.count(node) > 1), "")
+    if twice:
+        raise UsageError(f"the node {twice} is named twice", "give each node one file: lb1=FILE lb2=FILE")
+    if cluster and len(found) < 2:
+        raise UsageError("--cluster compares nodes, and there is one file alone", "holdfast lint --cluster lb1=A lb2=B")
+    for one in found:
+        if one.path != STANDARD_INPUT and not os.path.lexists(one.path):
+            raise UsageError(f"{one.path} does not exist", "check the path")
+        if Path(one.path).is_dir():
+            raise UsageError(f"{one.path} is a folder", "name the files in it that keepalived reads first")
+    return found
+
+
+def _named(argument: str, cluster: bool) -> Named:
+    match = _NAMED.fullmatch(argument)
+    if match and (cluster or not os.path.lexists(argument)):
+        return Named(match[2], match[1])
+    if cluster:
+        raise UsageError(f"{argument} names no node", "with --cluster write NAME=FILE: lb1=FILE lb2=FILE")
+    return Named(argument)
+
+
+def is_spec(path: str) -> bool:
+    """Whether a file is a spec of Holdfast: a line of its beginning is a field of a spec."""
+    try:
+        with open(path, "rb") as file:
+            head = decode(file.read(_HEAD))
+    except (OSError, ValueError):
+        return False
+    return bool(_SPEC.search(head)) and not re.search(r"^\s*(?:vrrp_instance|virtual_server|global_defs)\b", head, re.M)
+
+
+def read(one: Named, version: tuple[int, ...]) -> engine.Subject:
+    """A keepalived.conf; `-` is standard input."""
+    if one.path != STANDARD_INPUT:
+        return engine.read(one.path, one.node, version)
+    content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise UsageError(f"standard input is larger than {_MOST_BYTES} bytes", "no keepalived.conf is")
+    return engine.read_text(content, "<standard input>", one.node, OnDisk())
+
+
+def of_spec(path: str) -> list[Finding]:
+    """What the spec's own rules find; a file that cannot be read is a UsageError."""
+    try:
+        return list(load_spec(path).findings)
+    except SpecError as error:
+        return list(error.findings)
+
+
+def facts(arguments: Sequence[str], files: Sequence[Named]) -> dict[str, HostFacts]:
+    """Facts by node, or by file where one file was given alone: NAME=FILE, or FILE."""
+    found: dict[str, HostFacts] = {}
+    known = {one.node for one in files if one.node} | {one.path for one in files if not one.node}
+    for argument in arguments:
+        match = _NAMED.fullmatch(argument)
+        if match and not os.path.lexists(argument):
+            name, path = match[1], match[2]
+        elif len(files) == 1:
+            name, path = files[0].node or files[0].path, argument
+        else:
+            raise UsageError(f"--facts {argument} names no node", "write --facts lb1=FILE")
+        if name not in known:
+            raise UsageError(f"--facts names {name}, which has no file", f"there are: {', '.join(sorted(known))}")
+        found[name] = _facts(path)
+    return found
+
+
+def _facts(path: str) -> HostFacts:
+    content = OnDisk().read(path, _MOST_FACTS)
+    if isinstance(content, Refusal):
+        raise UsageError(f"{path} {content.reason}", "name a file that `holdfast facts -o FILE` wrote")
+    try:
+        return HostFacts.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise UsageError(
+            f"{path} is no facts of a node: {where}: {first['msg']}", "write it with `holdfast facts -o FILE`"
+        ) from None
+
+
+def release(text: str) -> tuple[int, ...]:
+    """`2.3.1` as (2, 3, 1)."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){1,2}", text):
+        raise UsageError(f"{text} is no release of keepalived", "write it like 2.2.7")
+    return tuple(int(part) for part in text.split("."))
+
+
+def sources(subjects: Sequence[engine.Subject]) -> dict[str, Source]:
+    """Every file that was read, by name."""
+    return {name: source for subject in subjects for name, source in subject.sources.items()}
+
+
+def source_of(path: str) -> Source:
+    """A file as text, for its lines to be shown; empty where it cannot be read."""
+    content = OnDisk().read(path, _MOST_BYTES)
+    return Source(path, "" if isinstance(content, Refusal) else decode(content))
+
+
+def facts_of_this_machine(files: Sequence[Named]) -> dict[str, HostFacts]:
+    """What this machine is, for the files that are for it."""
+    found: dict[str, HostFacts] = {}
+    for one in files:
+        config = "" if one.path == STANDARD_INPUT else str(Path(one.path).absolute())
+        found[one.node or one.path] = host_facts(LinuxHost(), detect(), config=config)
+    return found
