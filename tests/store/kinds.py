@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from holdfast.store.address import EtcdAddress, EtcdCredentials
+from holdfast.store.etcd.engine import EtcdEngine
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.port import Changes, Engine, Resync, Told
 from holdfast.store.sqlite import SqliteEngine
@@ -41,6 +43,7 @@ class Kind:
 
     name: str
     folder: Path
+    endpoints: tuple[tuple[str, int], ...] = ()
     clock: ManualClock = field(default_factory=ManualClock)
     _memory: MemoryEngine | None = None
 
@@ -49,6 +52,8 @@ class Kind:
         if self.name == "memory":
             self._memory = self._memory or MemoryEngine(self.clock)
             return self._memory
+        if self.name == "etcd":
+            return EtcdEngine(EtcdAddress(self.endpoints, self.folder.name), EtcdCredentials())
         assert self.name == "sqlite"
         return await SqliteEngine.open(self.folder / "store.db", self.clock)
 

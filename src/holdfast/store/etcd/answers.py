@@ -1,0 +1,124 @@
+"""What etcd's refusals mean: whether something was written, whether to ask another member, what to tell the user."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Any
+
+from holdfast.errors import StoreError, StoreFull, StoreUnavailable, StoreUnsure
+
+from ..refusals import lease_lost
+
+# https://grpc.io/docs/guides/status-codes
+_INVALID, _NOT_FOUND, _DENIED, _EXHAUSTED, _OUT_OF_RANGE, _UNAVAILABLE, _UNAUTHENTICATED = 3, 5, 7, 8, 11, 14, 16
+
+
+class Meaning(Enum):
+    """What to do about a refusal."""
+
+    LOG_IN = "log in again"  # the token is unknown or old; nothing was done
+    NO_LEADER = "no leader"  # nothing was done; an election may be going on
+    ELSEWHERE = "elsewhere"  # this member cannot; nothing was done
+    UNSURE = "unsure"  # it may have been done
+    COMPACTED = "compacted"
+    FUTURE = "future"
+    LEASE_LOST = "lease lost"
+    FULL = "full"
+    TOO_LARGE = "too large"
+    DENIED = "denied"
+    OTHER = "other"
+
+
+class Refused(Exception):
+    """An answer of etcd that is no success; does not leave this package."""
+
+    def __init__(self, meaning: Meaning, text: str) -> None:
+        super().__init__(text)
+        self.meaning = meaning
+        self.text = text
+
+
+def refusal(status: int, body: bytes) -> Refused:
+    """The refusal that an answer of the gateway stands for."""
+    try:
+        answer: Any = json.loads(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        return Refused(Meaning.ELSEWHERE if status in (502, 503, 504) else Meaning.OTHER, f"HTTP {status}")
+    return _meant(answer)
+
+
+def _meant(answer: dict[str, Any]) -> Refused:
+    text = str(answer.get("message") or answer.get("error") or "no reason given")[:500]
+    code = answer.get("code", answer.get("grpc_code"))
+    return Refused(_meaning(code if isinstance(code, int) else -1, text), text)
+
+
+def streamed(error: object) -> Refused:
+    """The refusal in a stream: the same, one level deeper."""
+    return _meant(error) if isinstance(error, dict) else Refused(Meaning.OTHER, "no reason given")
+
+
+def _meaning(code: int, text: str) -> Meaning:
+    if code == _UNAUTHENTICATED or "auth: revision in header is old" in text or "invalid auth token" in text:
+        return Meaning.LOG_IN
+    if "user name is empty" in text:  # authentication was switched on meanwhile
+        return Meaning.LOG_IN
+    if "no leader" in text:
+        return Meaning.NO_LEADER
+    if code == _NOT_FOUND and "lease" in text:
+        return Meaning.LEASE_LOST
+    if code == _OUT_OF_RANGE:
+        return Meaning.COMPACTED if "compacted" in text else Meaning.FUTURE
+    if "space exceeded" in text:
+        return Meaning.FULL
+    if "too large" in text or "larger than max" in text:
+        return Meaning.TOO_LARGE
+    if code == _DENIED or "authentication failed" in text:
+        return Meaning.DENIED
+    if code == _EXHAUSTED or "error while dialing" in text.lower() or "server stopped" in text:
+        return Meaning.ELSEWHERE
+    if code in (_UNAVAILABLE, 1, 2, 4, 10, 13):  # timed out, leader changed, cancelled, unknown, aborted, internal
+        return Meaning.UNSURE
+    return Meaning.OTHER
+
+
+def translate(refused: Refused, where: str) -> StoreError:
+    """A refusal in words that say what to do."""
+    if refused.meaning is Meaning.LEASE_LOST:
+        return lease_lost()
+    if refused.meaning is Meaning.FULL:
+        return StoreFull(
+            f"{where}: etcd's space is used up, and it refuses all writes until there is room; nothing was written",
+            "compact and defragment it, then clear the alarm: etcdctl compact, etcdctl defrag, etcdctl alarm disarm",
+        )
+    if refused.meaning is Meaning.TOO_LARGE:
+        return StoreFull(f"{where}: etcd takes no request of this size", "raise --max-request-bytes to 1572864 or more")
+    if refused.meaning in (Meaning.DENIED, Meaning.LOG_IN):
+        return StoreUnavailable(
+            f"{where}: etcd does not let us in ({refused.text}); nothing was written",
+            "check user and password in the file of credentials, and the user's role (read and write on the prefix)",
+        )
+    if refused.meaning is Meaning.NO_LEADER:
+        return no_quorum(where)
+    if refused.meaning is Meaning.UNSURE:
+        return unsure(where, refused.text)
+    return StoreUnavailable(f"{where}: etcd refused: {refused.text}; nothing was written", "see etcd's own log")
+
+
+def no_quorum(where: str) -> StoreUnavailable:
+    """The error of a write while too few members are there."""
+    return StoreUnavailable(
+        f"{where}: etcd has no quorum: too few of its members are there to agree on a write; nothing was written",
+        "start the members that are missing; reading goes on, and so do all nodes",
+    )
+
+
+def unsure(where: str, text: str) -> StoreUnsure:
+    """The error of a write of which nobody knows whether it happened."""
+    return StoreUnsure(
+        f"{where}: no answer to a write ({text}); it may have happened or not",
+        "read what is there before you repeat it",
+    )
