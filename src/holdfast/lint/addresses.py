@@ -215,13 +215,10 @@ def link_local_first(model: Model) -> Iterator[Hit]:
     references=("man keepalived.conf: virtual_routes",),
 )
 def route_without_interface(model: Model) -> Iterator[Hit]:
-    lines = [(line, False) for line in model.root.listed("static_routes")]
-    lines += [(line, True) for one in model.instances for line in one.node.listed("virtual_routes")]
-    for line, of_instance in lines:
-        words = set(line.words)
-        tracked = of_instance or "track_group" in words
-        kinds = {"blackhole", "unreachable", "prohibit", "throw", "nexthop"}
-        if tracked and not words & ({"dev", "oif", "no_track"} | kinds):
+    lines = model.root.listed("static_routes")
+    for line in (*lines, *(line for one in model.instances for line in one.node.listed("virtual_routes"))):
+        words = line.words[: line.words.index("nexthop")] if "nexthop" in line.words else line.words
+        if not {"dev", "oif"} & set(words) and "no_track" not in line.words:
             yield Hit(line, f"keepalived does not watch the route {_target(line)}: it names no interface")
 
 
@@ -248,3 +245,41 @@ def rule_without_preference(model: Model) -> Iterator[Hit]:
     for line in lines:
         if not set(line.words) & {"preference", "priority", "order", "pref"}:
             yield Hit(line, "this rule has no preference: keepalived chooses one, by its place in the file")
+
+
+@rule(
+    "ADDR111",
+    WARNING,
+    "a watched route of another protocol",
+    effect="keepalived watches only routes that carry its own mark: it resets the protocol.",
+    hint="remove the protocol, or add `no_track`",
+    bad=instance("virtual_routes {\n    192.0.2.0/24 via 10.0.0.254 dev eth0 protocol static\n}"),
+    good=instance("virtual_routes {\n    192.0.2.0/24 via 10.0.0.254 dev eth0\n}"),
+    references=("measured with keepalived 2.2.7: 'Route cannot be tracked if protocol is not RTPROT_KEEPALIVED'",),
+)
+def foreign_protocol(model: Model) -> Iterator[Hit]:
+    lines = [line for one in model.instances for line in one.node.listed("virtual_routes")]
+    for line in (*lines, *model.root.listed("static_routes")):
+        found = next((at for at, word in enumerate(line.words[:-1]) if word in ("proto", "protocol")), 0)
+        if found and line.words[found + 1] not in ("keepalived", "18") and "no_track" not in line.words:
+            yield Hit(line, f"keepalived resets the protocol of the route {_target(line)} to its own", found + 1)
+
+
+@rule(
+    "ADDR112",
+    INFO,
+    "a label or scope of an IPv6 address",
+    effect="The kernel knows neither for IPv6: keepalived ignores it.",
+    hint="remove it",
+    bad=instance(address="fe80::100/64 label eth0:web"),
+    good=instance(address="fe80::100/64"),
+    references=("measured with keepalived 2.2.7: 'Cannot specify label for IPv6 addresses'",),
+)
+def of_ipv4_alone(model: Model) -> Iterator[Hit]:
+    held = [address for one in model.instances for address in one.all_addresses]
+    for address in (*held, *model.static_addresses):
+        if address.family == 6:
+            for name in ("label", "scope"):
+                if name in address.node.words[1:]:
+                    at = address.node.words.index(name, 1)
+                    yield Hit(address.node, f"keepalived ignores the {name} of {address.host}: IPv6 has none", at)

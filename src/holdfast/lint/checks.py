@@ -215,6 +215,8 @@ def undefined(model: Model) -> Iterator[Hit]:
             message = f"there is no {kind.replace('track_bfd', 'bfd_instance')} {node.arg()}"
         elif kind == "track_file" and order[id(known.node)] > order[id(virtual_server.node)]:
             message = f"{node.arg()} is defined below, at line {known.node.line}, where it is too late"
+        elif known.missing:
+            message = f"{node.arg()} has no {known.missing}, so keepalived leaves it out"
         else:
             continue
         yield Hit(node, f"{message}: {real.host} is not checked", 1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from holdfast.keepalived.tree import Node
 
 from .model import Model
+from .model_values import address_of
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance, virtual
 
@@ -163,3 +164,79 @@ def nothing(model: Model) -> Iterator[Hit]:
     if model.configuration.complete and not any(child.name in useful for child in model.root.children):
         first = model.root.children[0] if model.root.children else model.root
         yield Hit(first, "this configuration makes keepalived do nothing: it has no instance and no virtual server")
+
+
+@rule(
+    "GLOBAL108",
+    INFO,
+    "vrrp_iptables where nftables is used",
+    effect="Builds without iptables, as Debian's, set up the same rules with nftables and complain; with both "
+    "keywords, "
+    "the second one is ignored.",
+    hint="write `nftables` instead",
+    bad="global_defs {\n    vrrp_iptables\n}\n" + instance(),
+    good="global_defs {\n    nftables keepalived\n}\n" + instance(),
+    references=(
+        f"{_MAN}, nftables",
+        "measured with keepalived 2.2.7: 'iptables not supported, using nftables instead'",
+    ),
+)
+def iptables(model: Model) -> Iterator[Hit]:
+    for name in ("vrrp_iptables", "vrrp_ipsets"):
+        for node in model.global_defs.node.all(name):
+            yield Hit(node, f"{name} may mean nftables here: it depends on how keepalived was built")
+    tables = [node for node in model.global_defs.node.children if node.name in ("vrrp_iptables", "nftables")]
+    for node in tables[1:]:
+        if node.name == "nftables" and tables[0].name == "vrrp_iptables":
+            yield Hit(node, f"{tables[0].name} says where the rules go already: keepalived may ignore this")
+
+
+@rule(
+    "GLOBAL109",
+    INFO,
+    "a mail server by its name",
+    effect="keepalived asks for the name's address once, when it starts: where names are not known yet at boot, no "
+    "mail "
+    "is sent until the next reload.",
+    hint="write the mail server's address, or a name that is in /etc/hosts",
+    bad=_FULL.replace("127.0.0.1", "mail.example.com") + instance("smtp_alert"),
+    good=_FULL + instance("smtp_alert"),
+    references=(f"{_MAN}, smtp_server", "measured with keepalived 2.2.7: 'Invalid smtp server'"),
+)
+def mail_server(model: Model) -> Iterator[Hit]:
+    node = model.global_defs.get("smtp_server")
+    if node is not None and node.arg() and address_of(node.arg()) is None and node.arg() != "localhost":
+        yield Hit(node, f"{node.arg()} must be known to DNS or /etc/hosts when keepalived starts", 1)
+
+
+@rule(
+    "GLOBAL110",
+    INFO,
+    "scripts of a user that may not exist",
+    effect="With script security and no script_user, scripts are run as keepalived_script; where that user does not "
+    "exist, keepalived drops every script, and nothing is watched.",
+    hint="add `script_user USER`, and make sure that the user exists on every node",
+    bad="global_defs {\n    enable_script_security\n}\n"
+    + 'vrrp_script check_web {\n    script "/usr/local/bin/check_web"\n    interval 2\n}\n'
+    + instance("track_script {\n    check_web\n}"),
+    good="global_defs {\n    enable_script_security\n    script_user nobody\n}\n"
+    + 'vrrp_script check_web {\n    script "/usr/local/bin/check_web"\n    interval 2\n}\n'
+    + instance("track_script {\n    check_web\n}"),
+    references=(f"{_MAN}, script_user", "keepalived issues 586, 2184"),
+)
+def no_user(model: Model) -> Iterator[Hit]:
+    if model.global_defs.get("script_user") is not None or model.global_defs.get("enable_script_security") is None:
+        return
+    said = "is run as keepalived_script: where that user is missing, it is dropped"
+    for one in model.scripts:
+        if one.block.get("user") is None:
+            yield Hit(one.node, f"{one.name} {said}", at_end=True)
+    for each in (*model.instances, *model.sync_groups):
+        for tracker in each.trackers:
+            known = tracker.definition
+            if known is not None and known.kind == "track_script" and known.block.get("user") is None:
+                yield Hit(tracker.node, f"{tracker.name} {said}, and {each.name} does not track it")
+    for _, real in model.real_servers():
+        for check in real.checks:
+            if check.kind == "MISC_CHECK" and check.get("user") is None:
+                yield Hit(check.node, f"MISC_CHECK of {real.host} {said}", at_end=True)

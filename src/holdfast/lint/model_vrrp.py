@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from holdfast.keepalived.keywords import needs
 from holdfast.keepalived.tree import Node
 
 from .model_values import Block, Value, address_of, host_of, whole
@@ -82,6 +83,13 @@ class Definition:
     def block(self) -> Block:
         """What it says."""
         return Block(self.node)
+
+    @property
+    def missing(self) -> str:
+        """A keyword that it cannot do without and has not: keepalived leaves it out; empty where nothing is missing."""
+        keyword = self.node.keyword
+        groups = needs().get(keyword.block, ()) if keyword is not None else ()
+        return next((group[0] for group in groups if not any(self.node.has(name) for name in group)), "")
 
     @property
     def weight(self) -> Value[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .model import Model
-from .model_lvs import RealServer
+from .model_lvs import RealServer, VirtualServer
 from .model_values import address_of, host_of, whole
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance, virtual
@@ -205,3 +205,40 @@ def impossible(model: Model) -> Iterator[Hit]:
             found = address_of(real.host)
             if found is not None and (found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255"):
                 yield Hit(real.node, f"{found} is no host's address: nothing answers there", 1)
+
+
+@rule(
+    "REAL110",
+    ERROR,
+    "a real server of another family than its group",
+    effect="keepalived leaves the server out: only a tunnel carries one family over the other.",
+    hint="use servers of the family of the group's addresses (or of ip_family), or `lb_kind TUN`",
+    bad="virtual_server_group web {\n    10.0.0.100 80\n}\n"
+    + virtual(address="group web", server="fd00::11 80")
+    + instance(),
+    good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
+    references=("man ipvsadm: --ipip", "measured with keepalived 2.2.7: 'Address family … don't match'"),
+)
+def other_family(model: Model) -> Iterator[Hit]:
+    for virtual_server in model.virtual_servers:
+        family = _family(model, virtual_server)
+        if not family:
+            continue
+        for real in virtual_server.real_servers:
+            found = address_of(real.node.arg())
+            if found is not None and found.version != family and virtual_server.method_of(real).value != "TUN":
+                message = f"{found} is not of the family of {virtual_server.label} (IPv{family}): it is left out"
+                yield Hit(real.node, message, at_end=True, related=(virtual_server.node,))
+
+
+def _family(model: Model, virtual_server: VirtualServer) -> int:
+    """4 or 6, of a virtual server that has no address itself; 0 where nothing says it."""
+    if virtual_server.kind == "address":
+        return 0
+    said = {"inet": 4, "inet6": 6}.get(virtual_server.text("ip_family").value, 0)
+    if said or virtual_server.kind != "group":
+        return said
+    group = model.virtual_server_groups.get(virtual_server.node.arg(1))
+    hosts = [address_of(line.name.partition("-")[0]) for line in (group.lines if group is not None else ())]
+    families = {host.version for host in hosts if host is not None}
+    return families.pop() if len(families) == 1 else 0

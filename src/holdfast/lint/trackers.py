@@ -40,6 +40,11 @@ def undefined(model: Model) -> Iterator[Hit]:
                     " nothing"
                 )
                 yield Hit(tracker.node, message, hint=_meant(model, tracker.kind, tracker.name))
+            elif tracker.definition is not None and tracker.definition.missing:
+                missing = tracker.definition.missing
+                message = f"{tracker.name} has no {missing}, so keepalived leaves it out: {one.name} watches nothing"
+                hint = f"add {missing} to {tracker.name}"
+                yield Hit(tracker.node, message, hint=hint, related=(tracker.definition.node,))
 
 
 def _meant(model: Model, kind: str, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .model import Model
+from .model_values import address_of
 from .model_vrrp import OWNER, Instance
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance
@@ -269,7 +270,7 @@ def vmac_name_twice(model: Model) -> Iterator[Hit]:
         names = [
             (index, word)
             for index, word in enumerate(words)
-            if word not in skipped and index not in groups and not set(word) & set(":./")
+            if word not in skipped and index not in groups and ":" not in word and address_of(word) is None
         ]
         for index, name in names[:1]:
             first = seen.setdefault(name, one)
