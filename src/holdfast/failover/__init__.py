@@ -1,6 +1,5 @@
-"""What happens when something dies: pure simulation of priorities, trackers and holds."""
+"""What happens when something dies: priorities, trackers, keepalived's elections and what is left then; pure."""
 
 from .priorities import Ranking, WeightMistake, rank, unproved_weights
-from .simulate import Situation, effective_priority, holder
 
-__all__ = ["Ranking", "Situation", "WeightMistake", "effective_priority", "holder", "rank", "unproved_weights"]
+__all__ = ["Ranking", "WeightMistake", "rank", "unproved_weights"]

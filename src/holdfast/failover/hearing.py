@@ -20,7 +20,7 @@ def hears(cluster: Cluster, world: World, sender: Place, receiver: Place) -> boo
     far = cluster.nodes[receiver[0]].links.get(other.interface)
     if one.peers:
         # Unicast may cross routers; what is cut is what lies on one of the two networks.
-        cut = any(world.is_cut(network, sender[0], receiver[0]) for network in {near, far} if network)
+        cut = any(world.is_cut(network or "", sender[0], receiver[0]) for network in {near, far})
         return other.source in one.peers and not cut
     return near is not None and near == far and not world.is_cut(near, sender[0], receiver[0])
 

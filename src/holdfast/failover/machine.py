@@ -7,7 +7,7 @@ one member is the fault of its sync group. Timers that end together end in the o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from .elections import MOST_STEPS_EACH, Elections
@@ -43,6 +43,20 @@ class Machine(Elections):
             router.preempt_at = None if router.preempt_at is None else router.preempt_at - self.now
         other._groups = {key: replace(group) for key, group in self._groups.items()}
         return other
+
+    @classmethod
+    def held_by(cls, cluster: Cluster, world: World, active: Iterable[Place]) -> Machine:
+        """A machine in which these instances hold, as far as they may; all others stand by or are in FAULT."""
+        machine = cls(cluster, world)
+        for place in active:
+            router = machine._routers[place]
+            if router.state is State.STANDBY:
+                router.state = router.wants = State.ACTIVE
+                router.expires = 0.0
+        for group in machine._groups.values():
+            if all(machine._routers[place].state is State.ACTIVE for place in group.members):
+                group.state = State.ACTIVE
+        return machine
 
     # What is seen from outside
 

@@ -150,8 +150,17 @@ class Backends:
     """Servers that carry the load of one virtual server or pool; `fewest` of them must live for it to be served."""
 
     name: str
-    members: Mapping[str, float]  # a server's node → its weight
+    members: Mapping[str, float]  # a server → its weight
     fewest: int = 1
+
+
+@dataclass(frozen=True)
+class Promises:
+    """Within how many seconds another node shall hold an address, by what was lost; None: nothing is promised."""
+
+    node_lost_s: float | None = None
+    service_lost_s: float | None = None
+    link_lost_s: float | None = None
 
 
 Place = tuple[str, str]  # (node, instance)
@@ -164,6 +173,8 @@ class Cluster:
     nodes: Mapping[str, Node]
     backends: tuple[Backends, ...] = ()
     groups: Mapping[Place, str] = field(default_factory=dict)
+    serving: Mapping[str, frozenset[str]] = field(default_factory=dict)  # address → services that must run where it is
+    promises: Promises = field(default_factory=lambda: Promises())
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
@@ -207,6 +218,8 @@ class World:
     failed: frozenset[tuple[str, Watched, str]] = frozenset()
     values: Mapping[tuple[str, str], int] = field(default_factory=dict)
     cuts: frozenset[Cut] = frozenset()
+    apart: frozenset[frozenset[str]] = frozenset()  # pairs of nodes that do not hear each other on any network
+    services: frozenset[tuple[str, str]] = frozenset()  # (node, service) that do not serve, watched or not
 
     def runs(self, node: str) -> bool:
         """Whether keepalived runs there."""
@@ -218,4 +231,6 @@ class World:
 
     def is_cut(self, network: str, one: str, other: str) -> bool:
         """Whether two nodes cannot hear each other over a network that both are on."""
+        if frozenset((one, other)) in self.apart:
+            return True
         return any(cut.network == network and (one in cut.side) != (other in cut.side) for cut in self.cuts)

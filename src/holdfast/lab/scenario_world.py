@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.failover import Situation, effective_priority
+from holdfast.failover.from_spec import cluster_from_spec, hold_file
+from holdfast.failover.machine import Machine
+from holdfast.failover.model import Watched
+from holdfast.failover.model import World as Broken
+from holdfast.failover.router import State
 from holdfast.lab.scenario import Action, Break, Breakage, Change, Heal, Move, Overrule
 from holdfast.protocol import OverrideKind
 from holdfast.spec.cluster import ClusterSpec
-from holdfast.spec.resolve import carrying_interface
 from holdfast.spec.vrrp import VrrpGroup
 
 _SILENT = {Breakage.CRASH, Breakage.FREEZE, Breakage.HANG_KEEPALIVED}
 _SERVICE = {Breakage.KILL_SERVICE, Breakage.STOP_SERVICE}
+_HELD = -254  # what a hold file says to give its group up
 
 
 @dataclass(frozen=True)
@@ -80,66 +84,48 @@ class Expected:
 
 def expected_holders(world: World, before: Mapping[str, Iterable[str]]) -> dict[str, Expected]:
     """Who must hold each address of the spec once everything has settled; `before` is who held it when it began."""
-    situation = _situation(world)
+    cluster = cluster_from_spec(world.spec)
+    held = {
+        name: {node for address in group.addresses.values() for node in before.get(str(address.ip), ())}
+        for name, group in world.spec.vrrp.items()
+    }
+    active = [(node, name) for name, nodes in held.items() for node in nodes if node in world.spec.vrrp[name].members]
+    machine = Machine.held_by(cluster, _broken(world), active)
+    machine.settle()
+    stuck = {f.node for f in world.faults if f.what is Breakage.HANG_KEEPALIVED}
+    stuck |= {f.node for f in world.faults if f.what in _SERVICE and f.detail == "keepalived"}
     found: dict[str, Expected] = {}
     for name, group in world.spec.vrrp.items():
-        current = {node for address in group.addresses.values() for node in before.get(str(address.ip), ())}
-        expected = _expected(name, group, world, situation, current)
+        holders = frozenset(node for node in group.members if machine.state((node, name)) is State.ACTIVE)
+        expected = Expected(holders, frozenset(stuck & held[name]))
         found.update({str(address.ip): expected for address in group.addresses.values()})
     return found
 
 
-def _situation(world: World) -> Situation:
-    lost: set[tuple[str, str]] = set()
-    held = set(world.held)
-    for fault in world.faults:
+def _broken(world: World) -> Broken:
+    """The faults in force, in the words of the model."""
+    faults = world.faults
+    failed: set[tuple[str, Watched, str]] = set()
+    for fault in faults:
         if fault.what in _SERVICE:
-            lost |= _lost_with(world.spec, fault)
+            failed |= _lost_with(world.spec, fault)
         elif fault.what is Breakage.FAIL_SCRIPT:
-            lost.add((fault.node, fault.detail))
-        elif fault.what is Breakage.CABLE:
-            lost.add((fault.node, fault.detail))
-            # Each interface that carries an address of a group is tracked by it.
-            held |= {(name, fault.node) for name, g in world.spec.vrrp.items() if _uses(world.spec, g, fault)}
-    dead = {f.node for f in world.faults if f.what in _SILENT}
-    dead |= {f.node for f in world.faults if f.what in _SERVICE and f.detail == "keepalived"}
-    return Situation(frozenset(dead), frozenset(held), frozenset(lost))
+            failed.add((fault.node, Watched.SCRIPT, fault.detail))
+    dead = {f.node for f in faults if f.what in _SILENT or (f.what in _SERVICE and f.detail == "keepalived")}
+    return Broken(
+        dead=frozenset(dead),
+        links=frozenset((f.node, f.detail) for f in faults if f.what is Breakage.CABLE),
+        failed=frozenset(failed),
+        values={(node, hold_file(group)): _HELD for group, node in world.held},
+        apart=frozenset(frozenset((f.node, f.detail)) for f in faults if f.what is Breakage.PARTITION),
+    )
 
 
-def _lost_with(spec: ClusterSpec, fault: Break) -> set[tuple[str, str]]:
+def _lost_with(spec: ClusterSpec, fault: Break) -> set[tuple[str, Watched, str]]:
     """What trackers of `fault.node` lose when its service is dead, or (stopped) does not answer."""
-    lost = {(fault.node, fault.detail)} if fault.what is Breakage.KILL_SERVICE else set()
+    lost = {(fault.node, Watched.PROCESS, fault.detail)} if fault.what is Breakage.KILL_SERVICE else set()
     for proxy in spec.proxies.values():
         if proxy.engine == fault.detail and fault.node in proxy.nodes and proxy.health:
-            lost.add((fault.node, f"{proxy.health.address}:{proxy.health.port}{proxy.health.path}"))
+            target = f"{proxy.health.address}:{proxy.health.port}{proxy.health.path}"
+            lost.add((fault.node, Watched.SCRIPT, target))
     return lost
-
-
-def _uses(spec: ClusterSpec, group: VrrpGroup, fault: Break) -> bool:
-    if fault.node not in group.members:
-        return False
-    carrying = {carrying_interface(spec, fault.node, address) for address in group.addresses.values()}
-    return fault.detail in carrying | {group.interface}
-
-
-def _expected(name: str, group: VrrpGroup, world: World, situation: Situation, current: set[str]) -> Expected:
-    """Every node that hears no better holder holds: one, or one on each side of a partition."""
-    ranked = {
-        node: (-priority, place)
-        for place, node in enumerate(group.members)
-        if (priority := effective_priority(name, group, node, situation)) is not None
-    }
-    order = sorted(ranked, key=lambda node: ranked[node])
-    if not group.preempts:
-        order.sort(key=lambda node: node not in current)
-    holders: list[str] = []
-    for node in order:
-        if all(_cut(world, node, other) for other in holders):
-            holders.append(node)
-    stuck = {f.node for f in world.faults if f.what is Breakage.HANG_KEEPALIVED}
-    stuck |= {f.node for f in world.faults if f.what in _SERVICE and f.detail == "keepalived"}
-    return Expected(frozenset(holders), frozenset(stuck & current))
-
-
-def _cut(world: World, one: str, other: str) -> bool:
-    return any(f.what is Breakage.PARTITION and {f.node, f.detail} == {one, other} for f in world.faults)

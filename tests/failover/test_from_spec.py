@@ -1,7 +1,8 @@
-"""Who holds a group: keepalived's election as measured, with and without preemption."""
+"""Who holds a group of a spec: keepalived's election as measured, with and without preemption."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any
 
@@ -9,12 +10,57 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.failover import Situation, effective_priority, holder
-from holdfast.spec.vrrp import VrrpGroup
+from holdfast.failover.from_spec import cluster_from_spec, hold_file
+from holdfast.failover.machine import Machine
+from holdfast.failover.model import Cluster, Watched, World
+from holdfast.failover.router import State
+from holdfast.failover.standing import standing
+from holdfast.spec.cluster import ClusterSpec
 
 
-def group(**more: Any) -> VrrpGroup:
-    return VrrpGroup.model_validate({"addresses": ["10.0.0.3"], "nodes": ["a", "b"], **more})
+@dataclass(frozen=True)
+class Situation:
+    """What is wrong: dead nodes, (group, node) pairs that are held back, (node, what) that is lost."""
+
+    dead: frozenset[str] = frozenset()
+    held: frozenset[tuple[str, str]] = frozenset()
+    lost: frozenset[tuple[str, str]] = frozenset()
+
+
+def group(**more: Any) -> Cluster:
+    www = {"addresses": ["10.0.0.3"], "nodes": ["a", "b"], **more}
+    nodes = {name: f"10.0.0.{11 + at}" for at, name in enumerate(www["nodes"])}
+    network = {"front": {"cidr": "10.0.0.0/24"}}
+    spec = {"holdfast": 1, "cluster": "c", "networks": network, "nodes": nodes, "vrrp": {"www": www}}
+    return cluster_from_spec(ClusterSpec.model_validate(spec))
+
+
+def broken(cluster: Cluster, situation: Situation) -> World:
+    failed = frozenset(
+        (node, kind, what)
+        for node, what in situation.lost
+        if node in cluster.nodes
+        for kind in Watched
+        if (kind, what) in cluster.nodes[node].watched
+    )
+    values = {(node, hold_file(name)): -254 for name, node in situation.held}
+    return World(dead=situation.dead, failed=failed, values=values)
+
+
+def effective_priority(name: str, cluster: Cluster, node: str, situation: Situation) -> int | None:
+    if node in situation.dead:
+        return None
+    found = standing(cluster.nodes[node], cluster.instance((node, "www")), broken(cluster, situation))
+    return None if found.faults else found.priority
+
+
+def holder(name: str, cluster: Cluster, situation: Situation, current: str | None) -> str | None:
+    active = [] if current is None else [(current, "www")]
+    machine = Machine.held_by(cluster, broken(cluster, situation), active)
+    assert machine.settle()
+    held = [place[0] for place, state in machine.states().items() if state is State.ACTIVE]
+    assert len(held) <= 1
+    return next(iter(held), None)
 
 
 NGINX = {"keeps_while": [{"process": "nginx"}]}
@@ -60,7 +106,8 @@ def test_a_hold_file_gives_one_group_up_and_no_other(preempt: bool) -> None:
     """Measured: −254 moves the group also under nopreempt; both nodes at −254 leave nobody."""
     held = Situation(held=frozenset({("www", "a")}))
     assert holder("www", group(preempt=preempt), held, "a") == "b"
-    assert holder("bbs", group(preempt=preempt), held, "a") == "a"
+    other = Situation(held=frozenset({("bbs", "a")}))
+    assert holder("www", group(preempt=preempt), other, "a") == "a"
     assert holder("www", group(preempt=preempt), Situation(held=frozenset({("www", "a"), ("www", "b")})), "a") is None
 
 
