@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
 
-from .cluster_model import Member, deviants, named, pair, routers, shared
+from .cluster_model import Member, deviants, foreign, named, pair, routers, shared
 from .model import Model
 from .model_values import host_of
 from .rule import ERROR, WARNING, Hit, cluster_rule
@@ -55,8 +55,6 @@ def _word(member: Member) -> int:
 def different_addresses(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
         for one, other in deviants(router.members, lambda member: member.advertised):
-            if not (one.held & other.held) and one.instance.name != other.instance.name:
-                continue  # a virtual_router_id of two clusters: PEER103
             more, less = one.advertised - other.advertised, other.advertised - one.advertised
             said = [f"it has {named(more)} more"] if more else []
             said += [f"it lacks {named(less)}"] if less else []
@@ -90,7 +88,7 @@ def foreign_id(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in found:
         first = router.members[0]
         for member in router.members[1:]:
-            if not (member.held & first.held) and member.instance.name != first.instance.name:
+            if foreign(member, first):
                 yield _foreign(member, first)
     seen: dict[tuple[int, int, str], Member] = {}
     for router in found:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
 
-from .cluster_model import Member, deviants, named, pair, shared
+from .cluster_model import Member, deviants, global_place, named, pair, shared
 from .model import Model
 from .model_vrrp import NOTIFIES, Address
 from .rule import INFO, WARNING, Hit, cluster_rule
@@ -308,7 +308,7 @@ def _global_timers(models: tuple[Model, ...]) -> Iterator[Hit]:
             if (ours.args if ours else None) != (theirs.args if theirs else None):
                 said = [node.arg() if node else "(default)" for node in (ours, theirs)]
                 message = f"{name} is {said[0]} here, {said[1]} on {first.node or first.file}"
-                yield Hit(ours or model.global_defs.node, message, related=(theirs,) if theirs else ())
+                yield Hit(ours or global_place(model), message, related=(theirs,) if theirs else ())
 
 
 @cluster_rule(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from holdfast.keepalived.tree import Node
+
 from .model import Model
 from .model_vrrp import Address, Instance
 from .rule import Example, example
@@ -62,6 +64,11 @@ def label(model: Model) -> str:
     return model.node or model.file
 
 
+def global_place(model: Model) -> Node:
+    """Where a setting of the whole node is missing: its global_defs, or what stands first."""
+    return next(iter(model.root.all("global_defs")), next(iter(model.root.children), model.root))
+
+
 def hosts(addresses: tuple[Address, ...]) -> frozenset[str]:
     """Addresses without masks; what is no address is left out."""
     return frozenset(address.host for address in addresses if address.family)
@@ -96,8 +103,17 @@ def routers(models: tuple[Model, ...]) -> list[Router]:
 
 
 def shared(models: tuple[Model, ...]) -> Iterator[Router]:
-    """Virtual routers of two nodes or more."""
-    return (one for one in routers(models) if len(one.members) > 1)
+    """Virtual routers of two nodes or more; who has nothing but the number in common with the first is left out."""
+    for router in routers(models):
+        first = router.members[0]
+        akin = [member for member in router.members if not foreign(member, first)]
+        if len(akin) > 1:
+            yield Router(akin)
+
+
+def foreign(one: Member, other: Member) -> bool:
+    """Whether two instances with one virtual_router_id are of two clusters, as far as one can see."""
+    return not (one.held & other.held) and one.instance.name != other.instance.name
 
 
 def _keys(member: Member) -> Iterator[Hashable]:

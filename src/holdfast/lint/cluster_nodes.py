@@ -1,0 +1,92 @@
+"""What nodes of a cluster have to differ in, or have in common: names, script security."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.keepalived.tree import Node
+
+from .cluster_model import label, pair
+from .model import Model
+from .rule import INFO, WARNING, Hit, cluster_rule
+from .samples import SCRIPTS, instance, script
+
+_TRACKED = "track_script {\n    check_web\n}"
+
+
+@cluster_rule(
+    "PEER151",
+    WARNING,
+    "two nodes with one router_id",
+    effect="Mails, traps and logs do not tell which node they are about.",
+    hint="give each node its own router_id: its host name, which is what keepalived takes without one",
+    bad=pair(
+        "global_defs {\n    router_id LVS\n}\n" + instance(), "global_defs {\n    router_id LVS\n}\n" + instance()
+    ),
+    good=pair(
+        "global_defs {\n    router_id lb1\n}\n" + instance(), "global_defs {\n    router_id lb2\n}\n" + instance()
+    ),
+    references=("man keepalived.conf: router_id",),
+)
+def one_name(models: tuple[Model, ...]) -> Iterator[Hit]:
+    seen: dict[str, tuple[Model, Node]] = {}
+    for model in models:
+        node = model.global_defs.get("router_id")
+        if node is None or not node.arg():
+            continue
+        first, other = seen.setdefault(node.arg(), (model, node))
+        if first is not model:
+            yield Hit(node, f"{label(first)} has the router_id {node.arg()} too", 1, related=(other,))
+
+
+@cluster_rule(
+    "PEER152",
+    WARNING,
+    "peers that run scripts as different users",
+    effect="A check that works as one user fails as another: the node where it fails gives its addresses up, or never "
+    "gets them.",
+    hint="write the same enable_script_security and script_user on all nodes",
+    bad=pair(SCRIPTS + script() + instance(_TRACKED), script() + instance(_TRACKED)),
+    good=pair(SCRIPTS + script() + instance(_TRACKED), SCRIPTS + script() + instance(_TRACKED)),
+    references=("man keepalived.conf: script_user, enable_script_security",),
+)
+def other_users(models: tuple[Model, ...]) -> Iterator[Hit]:
+    with_scripts = [model for model in models if model.scripts]
+    for model in with_scripts[1:]:
+        first = with_scripts[0]
+        for name in ("enable_script_security", "script_user"):
+            ours, theirs = model.global_defs.get(name), first.global_defs.get(name)
+            said = [" ".join(node.words) if node is not None else f"no {name}" for node in (ours, theirs)]
+            if said[0] != said[1]:
+                message = f"{label(model)} has {said[0]}, {label(first)} has {said[1]}"
+                yield Hit(ours or model.scripts[0].node, message, related=(theirs,) if theirs else ())
+
+
+@cluster_rule(
+    "PEER153",
+    INFO,
+    "a setting of all instances that peers do not share",
+    effect="The node with the setting speaks or listens in another way than the one without it.",
+    hint="write the same settings in global_defs on all nodes",
+    bad=pair("global_defs {\n    vrrp_skip_check_adv_addr\n}\n" + instance(), instance()),
+    good=pair(
+        "global_defs {\n    vrrp_skip_check_adv_addr\n}\n" + instance(),
+        "global_defs {\n    vrrp_skip_check_adv_addr\n}\n" + instance(),
+    ),
+    references=("man keepalived.conf: global_defs",),
+)
+def global_settings(models: tuple[Model, ...]) -> Iterator[Hit]:
+    first = models[0]
+    for model in models[1:]:
+        for name in (
+            "vrrp_skip_check_adv_addr",
+            "vrrp_check_unicast_src",
+            "vrrp_owner_ignore_adverts",
+            "dynamic_interfaces",
+        ):
+            ours, theirs = model.global_defs.get(name), first.global_defs.get(name)
+            if (ours is None) != (theirs is None):
+                has, lacks = (model, first) if ours is not None else (first, model)
+                found = ours or theirs
+                if found is not None:
+                    yield Hit(found, f"{label(has)} has {name}, {label(lacks)} does not")
