@@ -24,7 +24,8 @@ ELECTION_WITHIN = 4.0  # for how long a write waits for a leader
 _PAUSE = 0.15
 _MOST_BYTES = 512 * 1024 * 1024
 # A member that knows no leader says so at once, rather than to let us wait.
-_HEADERS = {"Grpc-Metadata-hasleader": "true", "Content-Type": "application/json"}
+_LED = {"Grpc-Metadata-hasleader": "true"}
+_HEADERS = {"Content-Type": "application/json"}
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -85,26 +86,24 @@ class Client:
     async def write(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to what changes something, done once at most: StoreUnsure if nobody knows; Refused otherwise."""
         until = time.monotonic() + ELECTION_WITHIN
-        unreached = 0
+        unreached, leaderless = 0, False
         while True:
             try:
                 return await self._ask(path, body, WRITE_WITHIN)
             except _NOT_SENT:
                 unreached += 1
-                led = True
             except httpx.TransportError as error:
                 self.move_on()
                 raise unsure(self.where, type(error).__name__) from None
             except Refused as refused:
                 if refused.meaning not in (Meaning.NO_LEADER, Meaning.ELSEWHERE):
                     raise
-                unreached = 0
-                led = False
+                unreached, leaderless = 0, True
             self.move_on()
             if unreached >= 2 * len(self._members):
                 raise self._nobody()
             if time.monotonic() > until:
-                raise self._nobody() if led else no_quorum(self.where)
+                raise no_quorum(self.where) if leaderless else self._nobody()
             await asyncio.sleep(_PAUSE)
 
     @asynccontextmanager
@@ -112,7 +111,7 @@ class Client:
         """A stream of lines; httpx.TransportError when it breaks, or when nothing came for `silence` seconds."""
         timeout = httpx.Timeout(CONNECT_WITHIN, read=silence)
         content = json.dumps(body)
-        headers = await self._headers()
+        headers = {**await self._headers(), **_LED}
         url = f"{self._members[self._at]}/v3/{path}"
         async with self._http.stream("POST", url, content=content, headers=headers, timeout=timeout) as response:
             if response.status_code != 200:
@@ -144,6 +143,8 @@ class Client:
         self, member: str, path: str, body: dict[str, Any], within: float, headers: dict[str, str]
     ) -> dict[str, Any]:
         timeout = httpx.Timeout(within, connect=CONNECT_WITHIN)
+        if not body.get("serializable") and path != "maintenance/status":
+            headers = {**headers, **_LED}
         response = await self._http.post(
             f"{member}/v3/{path}", content=json.dumps(body), headers=headers, timeout=timeout
         )

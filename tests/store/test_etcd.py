@@ -1,0 +1,370 @@
+"""The store on etcd when members die, when too few are left, when etcd is full, locked up or not let in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.store.etcd_cluster import EtcdCluster, Tls, free_ports
+from tests.store.history import Attempt, check_history
+from tests.store.kinds import Mirror, run
+
+from holdfast.errors import Conflict, StoreError, StoreFull, StoreUnavailable, StoreUnsure, UsageError
+from holdfast.store.address import EtcdAddress, EtcdCredentials
+from holdfast.store.etcd.engine import EtcdEngine
+from holdfast.store.port import Check, Put
+from holdfast.store.store import Store
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("etcd")]
+
+_prefixes = itertools.count(1)
+
+
+@asynccontextmanager
+async def engine_on(  # type: ignore[no-untyped-def]
+    endpoints: tuple[tuple[str, int], ...], prefix: str, credentials: EtcdCredentials | None = None
+):
+    engine = EtcdEngine(EtcdAddress(endpoints, prefix), credentials or EtcdCredentials())
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def fresh() -> str:
+    return f"hard{next(_prefixes)}"
+
+
+async def attempts(engine: EtcdEngine, writer: int, stop: asyncio.Event) -> list[Attempt]:
+    """Add to one counter until told to stop, and remember what came of each attempt."""
+    made: list[Attempt] = []
+    while not stop.is_set():
+        try:
+            entry = await engine.get("n")
+            assert entry is not None
+            count = entry.value.split()[0]
+            value = f"{int(count) + 1} {writer}.{len(made)}"
+            attempt = Attempt(entry.version, value)
+        except StoreError:
+            await asyncio.sleep(0.05)
+            continue
+        made.append(attempt)
+        try:
+            attempt.version = await engine.commit([Check("n", entry.version)], [Put("n", value.encode())])
+        except (Conflict, StoreUnavailable):
+            attempt.refused = True
+        except StoreUnsure:
+            attempt.unsure = True
+        await asyncio.sleep(0.005)
+    return made
+
+
+def test_no_update_is_lost_while_members_die(etcd: EtcdCluster) -> None:
+    """Writers on all members; the leader is killed, comes back, another one goes: the history has no hole."""
+    prefix = fresh()
+
+    async def scenario() -> tuple[list[Attempt], str, list[tuple[int, str]]]:
+        rotated = [etcd.endpoints[n:] + etcd.endpoints[:n] for n in range(3)]
+        engines = [EtcdEngine(EtcdAddress(endpoints, prefix), EtcdCredentials()) for endpoints in rotated]
+        await engines[0].commit([], [Put("n", b"0 start")])
+        stop, seen = asyncio.Event(), []
+
+        async def watch() -> None:
+            async with engines[0].watch("n") as told:
+                async for one in told:
+                    mirror.take(one)
+                    seen.append((one.revision, mirror.content["n"].decode()))
+
+        mirror = Mirror()
+        watcher = asyncio.create_task(watch())
+        writers = [asyncio.create_task(attempts(engine, n, stop)) for n, engine in enumerate(engines)]
+        for victim in (etcd.leader(), etcd.members[0]):
+            await asyncio.sleep(0.5)
+            etcd.kill(victim)
+            await asyncio.sleep(2.5)
+            etcd.start_member(victim)
+            await asyncio.to_thread(etcd.wait)
+        await asyncio.sleep(0.5)
+        stop.set()
+        made = [attempt for part in await asyncio.gather(*writers) for attempt in part]
+        last = await engines[1].get("n")
+        assert last is not None
+        await asyncio.sleep(0.5)
+        watcher.cancel()
+        assert mirror.content == {"n": last.value}
+        for engine in engines:
+            await engine.close()
+        return made, last.value.decode(), seen
+
+    made, last, seen = run(scenario(), 60)
+    assert sum(1 for one in made if one.version) > 50
+    check_history("0 start", made, last)
+    assert [revision for revision, _ in seen] == sorted({revision for revision, _ in seen})
+
+
+def test_without_a_quorum_reading_goes_on_and_writes_are_refused(etcd: EtcdCluster) -> None:
+    prefix = fresh()
+
+    async def scenario() -> None:
+        async with engine_on(etcd.endpoints, prefix) as engine:
+            version = await engine.commit([], [Put("a", b"1")])
+            mirror = Mirror()
+            async with engine.watch("a") as told:
+                await mirror.until(told, {"a": b"1"})
+                gone = etcd.members[:2]
+                for member in gone:
+                    etcd.kill(member)
+                try:
+                    before = time.monotonic()
+                    entry = await engine.get("a")
+                    assert time.monotonic() - before < 8
+                    assert entry is not None
+                    assert entry.value == b"1"
+                    before = time.monotonic()
+                    for _ in range(20):
+                        assert (await engine.scan("a", "b")).entries == (entry,)
+                    assert time.monotonic() - before < 8
+                    with pytest.raises((StoreUnavailable, StoreUnsure)):  # one in flight when the leader went
+                        await engine.commit([Check("a", version)], [Put("a", b"2")])
+                    await asyncio.sleep(1)
+                    before = time.monotonic()
+                    with pytest.raises(StoreUnavailable, match="quorum") as raised:
+                        await engine.commit([Check("a", version)], [Put("a", b"2")])
+                    assert time.monotonic() - before < 10
+                    assert "start the members" in raised.value.hint
+                    health = await engine.health()
+                    assert not health.writable
+                    assert "1 of 3 members answer" in health.detail
+                finally:
+                    for member in gone:
+                        etcd.start_member(member)
+                    await asyncio.to_thread(etcd.wait)
+                assert (await engine.health()).writable
+                entry = await engine.get("a")
+                assert entry is not None
+                await engine.commit([Check("a", entry.version)], [Put("a", b"3")])
+                await mirror.until(told, {"a": b"3"}, 20)
+
+    run(scenario(), 60)
+
+
+async def written(engine: EtcdEngine, key: str) -> None:
+    """Twice is the same as once, so that what is unsure may be repeated."""
+    try:
+        await engine.commit([], [Put(key, b"x")])
+    except StoreUnsure:
+        await engine.commit([], [Put(key, b"x")])
+
+
+def test_a_watch_outlives_the_member_it_asked(etcd: EtcdCluster) -> None:
+    prefix = fresh()
+
+    async def scenario() -> None:
+        async with engine_on(etcd.endpoints, prefix) as watching, engine_on(etcd.endpoints[1:], prefix) as writing:
+            mirror = Mirror()
+            wanted: dict[str, bytes] = {}
+            async with watching.watch("w/") as told:
+                mirror.take(await anext(told))
+                for number in range(30):
+                    wanted[f"w/{number}"] = b"x"
+                    await written(writing, f"w/{number}")
+                    if number == 10:
+                        etcd.kill(etcd.members[0])
+                try:
+                    await mirror.until(told, wanted, 10)
+                finally:
+                    etcd.start_member(etcd.members[0])
+                    await asyncio.to_thread(etcd.wait)
+            assert mirror.resyncs == 1
+
+    run(scenario(), 60)
+
+
+def test_nobody_answers() -> None:
+    (port,) = free_ports(1)
+
+    async def scenario() -> None:
+        async with engine_on((("127.0.0.1", port),), "x") as engine:
+            before = time.monotonic()
+            for ask in (engine.get("a"), engine.commit([], [Put("a", b"1")]), Store.open(engine)):
+                with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}") as raised:
+                    await ask
+                assert "check that etcd runs" in raised.value.hint
+            assert time.monotonic() - before < 10
+            assert not (await engine.health()).writable
+
+    run(scenario())
+
+
+def test_something_else_answers() -> None:
+    async def scenario() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with engine_on((("127.0.0.1", port),), "x") as engine:
+            with pytest.raises(StoreError, match="is this etcd"):
+                await engine.get("a")
+        server.close()
+
+    run(scenario())
+
+
+async def fill(engine: EtcdEngine) -> None:
+    for number in range(20):
+        await engine.commit([], [Put(f"k{number}", b"x" * 900_000)])
+
+
+def test_a_full_etcd_refuses_writes_and_is_read() -> None:
+    cluster = EtcdCluster(size=1, options=("--quota-backend-bytes=4000000",))
+    try:
+        cluster.start()
+
+        async def scenario() -> None:
+            async with engine_on(cluster.endpoints, "x") as engine:
+                await engine.commit([], [Put("first", b"1")])
+                with pytest.raises(StoreFull, match="space is used up") as raised:
+                    await fill(engine)
+                assert "etcdctl defrag" in raised.value.hint
+                assert await engine.get("first")
+                health = await engine.health()
+                assert not health.writable
+                assert "NOSPACE" in health.detail
+
+        run(scenario())
+    finally:
+        cluster.stop()
+
+
+# ---- TLS and authentication
+
+
+def openssl(*argv: str, cwd: Path) -> None:
+    subprocess.run(["openssl", *argv], cwd=cwd, check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EtcdCluster, EtcdCredentials]]:
+    """One member with TLS and authentication; the user `holdfast` may read and write below holdfast/."""
+    folder = tmp_path_factory.mktemp("tls")
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA", cwd=folder)
+    openssl(
+        *("req", "-x509", *new, "-keyout", "etcd.key", "-out", "etcd.crt", "-subj", "/O=etcd"),
+        *("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"),
+        *("-addext", "basicConstraints=critical,CA:FALSE"),
+        cwd=folder,
+    )
+    cluster = EtcdCluster(size=1, tls=Tls(folder / "ca.crt", folder / "etcd.crt", folder / "etcd.key"))
+    credentials = EtcdCredentials(user="holdfast", password="the password", ca=folder / "ca.crt")
+    try:
+        cluster.start()
+        run(authenticate(cluster, credentials))
+        yield cluster, credentials
+    finally:
+        cluster.stop()
+
+
+async def authenticate(cluster: EtcdCluster, credentials: EtcdCredentials) -> None:
+    async with engine_on(cluster.endpoints, "x", credentials.model_copy(update={"user": None, "password": None})) as e:
+        begin, end = "aG9sZGZhc3Qv", "aG9sZGZhc3Qw"  # holdfast/ and holdfast0
+        for path, body in (
+            ("auth/user/add", {"name": "root", "password": "root's"}),
+            ("auth/role/add", {"name": "root"}),
+            ("auth/user/grant", {"user": "root", "role": "root"}),
+            ("auth/user/add", {"name": "holdfast", "password": "the password"}),
+            ("auth/role/add", {"name": "holdfast"}),
+            ("auth/role/grant", {"name": "holdfast", "perm": {"permType": 2, "key": begin, "range_end": end}}),
+            ("auth/user/grant", {"user": "holdfast", "role": "holdfast"}),
+            ("auth/enable", {}),
+        ):
+            await e._client.write(path, body)
+
+
+def test_tls_and_a_password_let_us_in(secure: tuple[EtcdCluster, EtcdCredentials]) -> None:
+    cluster, credentials = secure
+
+    async def scenario() -> None:
+        async with engine_on(cluster.endpoints, "holdfast", credentials) as engine:
+            store = await Store.open(engine)
+            mirror = Mirror()
+            async with engine.watch("w/") as told:
+                mirror.take(await anext(told))
+                await engine.commit([], [Put("w/1", b"1")])
+                await mirror.until(told, {"w/1": b"1"})
+                lease = await engine.grant(60)
+                await engine.commit([], [Put("w/2", b"2", lease)])
+                assert await engine.keep(lease) == 60
+                cluster.kill(cluster.members[0])  # and with it every login
+                cluster.start_member(cluster.members[0])
+                await asyncio.to_thread(cluster.wait)
+                await engine.commit([], [Put("w/3", b"3")])
+                await mirror.until(told, {"w/1": b"1", "w/2": b"2", "w/3": b"3"}, 20)
+            assert (await engine.health()).writable
+            assert (await Store.open(engine)).identity == store.identity
+
+    run(scenario(), 60)
+
+
+def test_a_wrong_password_or_too_few_rights_are_said(secure: tuple[EtcdCluster, EtcdCredentials]) -> None:
+    cluster, credentials = secure
+
+    async def scenario() -> None:
+        wrong = credentials.model_copy(update={"password": "another one"})
+        async with engine_on(cluster.endpoints, "holdfast", wrong) as engine:
+            with pytest.raises(StoreUnavailable, match="does not let us in") as raised:
+                await engine.get("a")
+            assert "another one" not in str(raised.value) + raised.value.hint
+        async with engine_on(cluster.endpoints, "elsewhere", credentials) as engine:
+            for ask in (engine.get("a"), engine.commit([], [Put("a", b"1")])):
+                with pytest.raises(StoreUnavailable, match="does not let us in"):
+                    await ask
+            with pytest.raises(StoreUnavailable, match="does not let us in"):
+                async with engine.watch("a") as told:
+                    await anext(told)
+
+    run(scenario())
+
+
+def test_a_member_that_the_ca_did_not_sign_is_not_spoken_to(
+    secure: tuple[EtcdCluster, EtcdCredentials], tmp_path: Path
+) -> None:
+    cluster, credentials = secure
+    openssl(
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k", "-out", "c", "-subj", "/CN=o", cwd=tmp_path
+    )
+
+    async def scenario() -> None:
+        for wrong in (credentials.model_copy(update={"ca": tmp_path / "c"}), EtcdCredentials()):
+            async with engine_on(cluster.endpoints, "holdfast", wrong) as engine:
+                with pytest.raises(StoreError):
+                    await engine.commit([], [Put("a", b"1")])
+
+    run(scenario())
+
+
+def test_an_etcd_that_asks_nobody_for_a_password_is_named(etcd: EtcdCluster) -> None:
+    async def scenario() -> None:
+        async with engine_on(etcd.endpoints, "x", EtcdCredentials(user="holdfast", password="p")) as engine:
+            with pytest.raises(StoreUnavailable, match="asks nobody for a password") as raised:
+                await engine.get("a")
+            assert "etcdctl auth enable" in raised.value.hint
+
+    run(scenario())
+
+
+def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("no PEM")
+    for ca in (tmp_path / "ca", tmp_path / "none"):
+        with pytest.raises(UsageError, match="cannot be used as a CA"):
+            EtcdEngine(EtcdAddress((("127.0.0.1", 1),)), EtcdCredentials(ca=ca))
