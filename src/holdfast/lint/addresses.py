@@ -9,7 +9,7 @@ from holdfast.keepalived.tree import Node
 
 from .model import Model
 from .model_values import address_of
-from .model_vrrp import Address, Instance
+from .model_vrrp import OWNER, Address, Instance
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance
 
@@ -129,16 +129,16 @@ def impossible(model: Model) -> Iterator[Hit]:
     bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}", address="10.0.0.1/24"),
     good=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
     references=(_MAN,),
-    replaces=("UNICAST104",),
 )
 def own_address(model: Model) -> Iterator[Hit]:
     static = {address.host: address.node for address in model.static_addresses}
     sources = {one.source.value: one.source.node for one in model.instances if one.source.value}
     for one in model.instances:
-        for address in one.all_addresses:
+        for address in () if one.priority.value == OWNER else one.all_addresses:
             if address.host in sources:
                 message = f"{address.host} is this node's own address (the source of its adverts)"
-                yield Hit(address.node, message, related=(sources[address.host],))
+                # Some have no other address on a network and send from this one: that works, while it is master.
+                yield Hit(address.node, message, severity=WARNING, related=(sources[address.host],))
             elif address.host in static:
                 message = f"{address.host} is in static_ipaddress too: this node always has it"
                 yield Hit(address.node, message, related=(static[address.host],))

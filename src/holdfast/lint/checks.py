@@ -199,6 +199,7 @@ def no_tls(model: Model) -> Iterator[Hit]:
     + virtual(real="FILE_CHECK {\n    track_file web\n}")
     + instance(),
     references=(_MAN, "measured with keepalived 2.2.7: 'track_file … not found'"),
+    whole=True,
 )
 def undefined(model: Model) -> Iterator[Hit]:
     names = {"FILE_CHECK": ("track_file", "track_file"), "BFD_CHECK": ("name", "track_bfd")}

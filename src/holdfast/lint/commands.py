@@ -21,7 +21,7 @@ _GLOBAL = (
     "vrrp_notify_fifo_script",
     "lvs_notify_fifo_script",
 )
-_SHELL_WORD = re.compile(r"^(?:\||\|\||&&|&|;|[0-9]?>{1,2}.*|[0-9]?<.*|&>.*)$|^.+;$|`|\$\(|^\$[A-Za-z_?!#@*0-9]")
+_SHELL_WORD = re.compile(r"^(?:\||\|\||&&|&|;|[0-9]?>{1,2}.*|[0-9]?<.*|&>.*)$|`|\$\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Command:
         """The first word that only a shell understands; empty where there is none, or a shell reads it."""
         if self.by_shell:
             return ""
-        return next((one for one in self.words if _SHELL_WORD.search(one)), "")
+        ended = (one for one in self.words[:-1] if one.endswith(";"))
+        return next((one for one in self.words if _SHELL_WORD.search(one)), next(ended, ""))
 
 
 def commands(model: Model) -> Iterator[Command]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.findings import Finding, Location, Severity
 from holdfast.keepalived.files import Files
@@ -162,6 +162,8 @@ def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -
             hits = rule.check(model, facts)
         for remark in _remarks(rule, hits, model.node):
             where = remark.finding.location
+            if rule.whole and not model.configuration.complete and remark.finding.severity is Severity.ERROR:
+                remark = _at_most_a_warning(remark)
             if where is not None:
                 replaced.update((code, where.file, where.line) for code in rule.replaces)
             yield remark
@@ -173,6 +175,12 @@ def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -
         where = finding.location
         if finding.code in known and not (where and (finding.code, where.file, where.line) in replaced):
             yield Remark(finding, _end_of_word(finding, model), node=model.node)
+
+
+def _at_most_a_warning(remark: Remark) -> Remark:
+    """What is missed may stand in an include that was not read."""
+    finding = remark.finding.model_copy(update={"severity": Severity.WARNING})
+    return replace(remark, finding=finding)
 
 
 def _end_of_word(finding: Finding, model: Model) -> int:

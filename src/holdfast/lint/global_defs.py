@@ -82,6 +82,7 @@ def nothing_sends(model: Model) -> Iterator[Hit]:
     bad="global_defs {\n    lvs_sync_daemon eth0 wbe\n}\n" + instance() + virtual(),
     good="global_defs {\n    lvs_sync_daemon eth0 web\n}\n" + instance() + virtual(),
     references=(f"{_MAN}, lvs_sync_daemon",),
+    whole=True,
 )
 def sync_daemon(model: Model) -> Iterator[Hit]:
     node = model.global_defs.get("lvs_sync_daemon")

@@ -105,7 +105,10 @@ class VirtualServer(Block):
     @property
     def key(self) -> tuple[str, str, str]:
         """What makes two of them the same to IPVS."""
-        return (self.kind, self.host or self.node.arg(1), f"{self.port}/{self.protocol.value}")
+        if self.kind == "address":
+            return (self.kind, self.host, f"{self.port}/{self.protocol.value}")
+        first = self.real_servers[0].host if self.real_servers else ""
+        return (self.kind, self.node.arg(1), "6" if ":" in first or self.text("ip_family").value == "inet6" else "4")
 
     @cached_property
     def protocol(self) -> Value[str]:

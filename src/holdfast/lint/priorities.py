@@ -20,7 +20,8 @@ TRACKED = "track_script {\n    check_web\n}"
 def weighted(model: Model, one: Instance) -> Iterator[Tracker]:
     """The trackers whose weights count for an instance: its own, unless a sync group drops them, and its group's."""
     group = model.group_of(one)
-    own = one.trackers if group is None or group.keeps_weights else ()
+    counted = group is None or group.keeps_weights
+    own = [tracker for tracker in one.trackers if counted or tracker.kind == "track_process"]
     for tracker in (*own, *(group.trackers if group is not None else ())):
         if tracker.weight.value and (tracker.definition is not None or tracker.kind == "track_interface"):
             yield tracker

@@ -104,7 +104,8 @@ ClusterCheck: TypeAlias = Callable[[tuple[Model, ...]], Iterable[Hit]]
 class Rule:
     """What is the same of all kinds of rules. `references` are documents, manuals, issues of keepalived.
 
-    What the rule finds is told instead of what the codes that it `replaces` find on the same line.
+    What the rule finds is told instead of what the codes that it `replaces` find on the same line. One that needs the
+    `whole` configuration misses something that may stand in an include that was not read: then it is a warning at most.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Rule:
     good: Example
     references: tuple[str, ...]
     replaces: tuple[str, ...] = field(default=(), kw_only=True)
+    whole: bool = field(default=False, kw_only=True)
     needs: Needs = field(default=Needs.NOTHING, init=False)
 
 
@@ -158,12 +160,13 @@ def rule(
     good: str | Example,
     references: tuple[str, ...] = (),
     replaces: tuple[str, ...] = (),
+    whole: bool = False,
 ) -> Callable[[Check], FileRule]:
     """Makes a rule over one file of the function below it."""
     examples = (_example(bad), _example(good))
 
     def made(check: Check) -> FileRule:
-        return FileRule(id, severity, title, effect, hint, *examples, references, check, replaces=replaces)
+        return FileRule(id, severity, title, effect, hint, *examples, references, check, replaces=replaces, whole=whole)
 
     return made
 

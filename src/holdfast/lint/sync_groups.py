@@ -25,6 +25,7 @@ _TRACK = "track_script {\n    check_web\n}"
     bad=_GROUP.replace("inner", "innner") + instance() + INNER,
     good=_GROUP + instance() + INNER,
     references=(_MAN,),
+    whole=True,
 )
 def unknown_member(model: Model) -> Iterator[Hit]:
     names = {one.name for one in model.instances}
@@ -74,6 +75,12 @@ def weights_of_members(model: Model) -> Iterator[Hit]:
         for tracker in one.trackers:
             weight = tracker.weight.value
             if not weight or (tracker.definition is None and tracker.kind != "track_interface"):
+                continue
+            if tracker.kind == "track_process":
+                continue  # the one kind whose weight counts here: measured
+            if tracker.kind == "track_file" and weight == 1:
+                message = f"{one.name} is in the sync group {group.name}: {tracker.name} counts as weight 0, not 1"
+                yield Hit(tracker.node, message, severity=WARNING, related=(group.node,))
                 continue
             if tracker.kind == "track_interface":
                 message = f"{one.name} is in the sync group {group.name}: the weight of {tracker.name} does not count"

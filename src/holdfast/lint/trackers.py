@@ -30,6 +30,7 @@ TRACKED = "track_script {\n    check_web\n}"
     bad=SCRIPTS + script() + instance("track_script {\n    chk_web\n}"),
     good=SCRIPTS + script() + instance(TRACKED),
     references=(_MAN, "keepalived issue 1984"),
+    whole=True,
 )
 def undefined(model: Model) -> Iterator[Hit]:
     for one in (*model.instances, *model.sync_groups):
@@ -87,6 +88,7 @@ def defined_too_late(model: Model) -> Iterator[Hit]:
     bad=SCRIPTS + script() + instance(),
     good=SCRIPTS + script() + instance(TRACKED),
     references=(_MAN,),
+    whole=True,
 )
 def unused(model: Model) -> Iterator[Hit]:
     used = {(tracker.kind, tracker.name) for one in (*model.instances, *model.sync_groups) for tracker in one.trackers}

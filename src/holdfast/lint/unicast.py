@@ -81,9 +81,9 @@ def own_peer(model: Model) -> Iterator[Hit]:
 @rule(
     "UNICAST104",
     ERROR,
-    "a virtual address as peer or source",
-    effect="Adverts go to, or come from, whoever holds the address just now: the master talks to itself, its peers "
-    "hear nothing and become master too.",
+    "a virtual address as peer",
+    effect="Adverts go to whoever holds the address just now: the master talks to itself, its peers hear nothing and "
+    "become master too.",
     hint="use the nodes' own addresses, which never move",
     bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.100\n}"),
     good=instance(PEERS),
@@ -97,10 +97,6 @@ def virtual_peer(model: Model) -> Iterator[Hit]:
                 yield Hit(
                     peer, f"{peer.name} is a virtual address: the master of it would hear itself", related=(held.node,)
                 )
-        held = model.held.get(one.source.value) if one.source.value else None
-        if held is not None:
-            message = f"{one.source.value} is a virtual address: {one.name} has it only while it is master"
-            yield Hit(one.source.node, message, 1, related=(held.node,))
 
 
 @rule(

@@ -293,6 +293,7 @@ def quiesced(model: Model) -> Iterator[Hit]:
     bad=virtual(address="group web"),
     good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
     references=("man keepalived.conf: virtual_server_group",),
+    whole=True,
 )
 def unknown_group(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
