@@ -31,7 +31,7 @@ from .port import (
     end_of,
 )
 from .refusals import closed
-from .sqlite_file import connect, translate
+from .sqlite_file import connect, full, is_full, translate
 from .sqlite_statements import Statements
 from .tail import follow
 
@@ -182,6 +182,8 @@ class SqliteEngine:
             return Health("sqlite", str(self.path), False, error.message, 0, 0)
         try:
             await self._write(lambda db: db.try_to_write())
+            if is_full(self.path):
+                raise full(self.path)  # the next large record would not find room
         except StoreError as error:
             return Health("sqlite", str(self.path), False, error.message, revision, size)
         return Health("sqlite", str(self.path), True, "", revision, size)

@@ -14,7 +14,7 @@ from holdfast.errors import StoreDamaged, StoreError, StoreFull, StoreUnavailabl
 APPLICATION = 0x484F4C44  # "HOLD": tells our files from other programs' databases
 FORMAT = 1
 PATIENCE = 5.0  # seconds that another process may keep the file locked
-_ALMOST_FULL = 256 * 1024  # bytes
+_ALMOST_FULL = 1024 * 1024  # bytes
 _WAL_KEPT = 64 * 1024 * 1024  # bytes that the log's file keeps after a checkpoint
 
 _LAYOUT = """
@@ -123,11 +123,8 @@ def translated(path: Path) -> Iterator[None]:
 def translate(error: sqlite3.Error, path: Path) -> StoreError:
     """What an error of SQLite means for whoever runs the store at `path`."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
-        return StoreFull(
-            f"{path}: the disk is full; nothing was written, what was there is unharmed",
-            f"make room on the file system of {path.parent}; reading goes on meanwhile",
-        )
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and is_full(path)):
+        return full(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreUnavailable(
             f"{path} has been locked by another process for {PATIENCE:g} seconds; nothing was written",
@@ -147,7 +144,16 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreUnavailable(f"{path}: {error}; nothing was written", "check the disk (dmesg) and its file system")
 
 
-def _is_full(path: Path) -> bool:
+def full(path: Path) -> StoreFull:
+    """The error of a disk without room."""
+    return StoreFull(
+        f"{path}: the disk is full; nothing was written, what was there is unharmed",
+        f"make room on the file system of {path.parent}; reading goes on meanwhile",
+    )
+
+
+def is_full(path: Path) -> bool:
+    """Whether there is no room left that is worth speaking of."""
     try:
         found = os.statvfs(path.parent)
     except OSError:
