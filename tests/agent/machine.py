@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import signal
@@ -14,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.bundle import Bundle
+from holdfast.lab.agents import Agents
 
 PYTHON = sys.executable
 _LIMIT_S = 20.0
+_AGENT_S = 200.0
 
 # The disk is a tmpfs, limited so that it can be full. Everything goes away with the mount namespace.
 _INIT = """
@@ -51,7 +55,7 @@ class Machine:
     """What a test does on it. Files are reached through `root`, as seen from outside."""
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
+        self.pid = self.pid1 = pid
         self.root = Path(f"/proc/{pid}/root")
 
     def enter(self, argv: Sequence[str]) -> list[str]:
@@ -63,10 +67,14 @@ class Machine:
         return done
 
     def agent(self, *arguments: str, text: str = "") -> dict[str, Any]:
-        done = self.run(PYTHON, "-m", "holdfast.agent", *arguments, "--json", text=text, check=False)
+        done = self.run_agent((*arguments, "--json"), text)
         assert done.stdout, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout) or {}
         return answer
+
+    def run_agent(self, words: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
+        """The agent without its interpreter's start, which is most of what it takes."""
+        return loaded_agents().run(self, words, input=text, timeout=_AGENT_S)
 
     def apply(self, bundle: Bundle, *arguments: str) -> dict[str, Any]:
         return self.agent("apply", *arguments, text=bundle.to_json())
@@ -102,7 +110,7 @@ class Machine:
                     words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
                 except OSError:
                     continue
-                if inside and b"holdfast.agent" in words:
+                if inside and {b"holdfast.agent", b"holdfast.lab.agents_process"} & set(words):
                     found.append(int(name))
         return found
 
@@ -124,6 +132,15 @@ class Machine:
         return self.run("cat", f"/proc/sys/{key.replace('.', '/')}").stdout.strip()
 
 
+@functools.cache
+def loaded_agents() -> Agents:
+    """For all machines of this process."""
+    made = Agents()
+    made.start()
+    atexit.register(made.close)
+    return made
+
+
 def wait_until(condition: Any, limit_s: float = _LIMIT_S) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
@@ -134,6 +151,7 @@ def wait_until(condition: Any, limit_s: float = _LIMIT_S) -> None:
 @contextmanager
 def machine(folder: Path, up_within_s: float = _LIMIT_S) -> Iterator[Machine]:
     """Up, with an empty Holdfast; gone with everything in it afterwards."""
+    loaded_agents()  # it loads while the machine comes up
     places = {Path(PYTHON).parent, Path(__file__).resolve().parents[2], Path(sys.prefix), Path(sys.base_prefix)}
     device = os.stat("/").st_dev
     binds = sorted(str(place) for place in places if os.stat(place).st_dev != device)

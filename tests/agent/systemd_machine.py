@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -130,6 +130,10 @@ class SystemdMachine(Machine):
     def enter(self, argv: object) -> list[str]:
         words = super().enter(argv)  # type: ignore[arg-type]
         return [*words[: words.index("--")], "--cgroup", *words[words.index("--") :]]
+
+    def run_agent(self, words: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
+        """Started in its own control group: systemd is asked about those."""
+        return self.run(PYTHON, "-m", "holdfast.agent", *words, text=text, check=False)
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
         return self.run("systemctl", *arguments, check=check).stdout.strip()

@@ -6,12 +6,11 @@ import json
 import os
 import random
 import signal
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.agent import bundles
+from tests.agent.kills import Moment, kill_during
 from tests.agent.machine import Machine, machine, wait_until
 
 from holdfast.bundle import Bundle
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 URL = "http://10.9.0.3:8080/"
 JOURNAL_LINES = 13  # an attempt that changes everything writes about so many
-LONGEST_S = 3.0
+ATTEMPT_S = 1.3  # on a busy machine
 PLAIN, OURS = "default via 10.9.0.1 dev eth0 proto bird mtu 1400", "default via 10.9.0.254 dev eth0 proto static"
 OLD, NEW = ("0",) * 9, ("1",) * 9
 
@@ -64,31 +63,6 @@ def state_of(node: Machine) -> tuple[str, ...]:
     )
 
 
-def kill_during(node: Machine, bundle: Bundle, rng: random.Random, by_journal: int | None) -> None:
-    """Kill at a random moment, or as soon as the journal has so many lines."""
-    child = node.spawn_agent("apply", text=bundle.to_json())
-    started = time.monotonic()
-    delay = rng.uniform(0.15, 1.5)
-    journal = node.root / "var/lib/holdfast/journal.jsonl"
-
-    def now() -> bool:
-        if child.poll() is not None or time.monotonic() - started > LONGEST_S:
-            return True
-        if by_journal is None:
-            return time.monotonic() - started >= delay
-        try:
-            return journal.read_bytes().count(b"\n") >= by_journal
-        except FileNotFoundError:
-            return False
-
-    while not now():  # ends: at LONGEST_S
-        time.sleep(0.002)
-    for pid in node.pids_of_agent():
-        with suppress(ProcessLookupError):  # it may have ended since it was listed
-            os.kill(pid, signal.SIGKILL)
-    child.wait(timeout=60)
-
-
 def check_kills(folder: Path, count: int, seed: int) -> None:
     rng = random.Random(seed)
     ends: set[str] = set()
@@ -98,8 +72,8 @@ def check_kills(folder: Path, count: int, seed: int) -> None:
         now = 0
         for turn in range(count):
             other = 1 - now
-            by_journal = 1 + (turn // 2) % JOURNAL_LINES if turn % 2 else None
-            kill_during(node, variant(other), rng, by_journal)
+            moment = Moment.of_turn(turn, rng, attempt_s=ATTEMPT_S, journal_lines=JOURNAL_LINES)
+            kill_during(node, variant(other), moment)
             told = f"turn {turn} of seed {seed}"
             recovered = node.agent("recover")
             assert recovered["outcome"] in ("recovered", "unchanged", "committed"), (told, recovered)

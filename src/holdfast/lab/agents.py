@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 from holdfast.errors import LabError
 from holdfast.lab.boot import clean_environment
@@ -27,6 +28,14 @@ from holdfast.lab.node import Node
 _END_S = 5.0
 _SUPERVISE_S = 90.0  # the agent may have to be loaded first, on an emulated machine
 _MOST_BYTES = 64_000_000  # of one answer
+
+
+class Entered(Protocol):
+    """What has namespaces of its own, with a pid 1."""
+
+    @property
+    def pid1(self) -> int:
+        """Its pid 1, as this machine numbers it."""
 
 
 class Agents:
@@ -44,7 +53,7 @@ class Agents:
                 self._launch()
 
     def run(
-        self, node: Node, words: Sequence[str], *, input: str | None = None, timeout: float
+        self, node: Entered, words: Sequence[str], *, input: str | None = None, timeout: float
     ) -> subprocess.CompletedProcess[str]:
         """Run `holdfast-agent` with `words` on `node`, and wait.
 
@@ -71,7 +80,7 @@ class Agents:
             if self._order(node, (), files, _SUPERVISE_S) != 0:
                 raise LabError(f"The supervisor of {node.name} could not be started", hint=f"see {node.log}")
 
-    def _order(self, node: Node, words: Sequence[str], files: Sequence[int], timeout: float) -> int:
+    def _order(self, node: Entered, words: Sequence[str], files: Sequence[int], timeout: float) -> int:
         self.start()
         order = {"pid1": node.pid1, "words": list(words), "environment": clean_environment()}
         status, theirs = os.pipe2(os.O_CLOEXEC)
