@@ -23,7 +23,7 @@ def test_a_plan_says_what_changes_why_and_in_which_order(holdfast: Command, spec
     done = holdfast("plan", spec, new)
     assert done.returncode == 0, done.stderr
     assert "lb01, lb02: reload" in done.stdout
-    assert "group www: address 10.0.0.33/24 dev eth0 added" in done.stdout
+    assert "group www: address 10.0.0.33 dev eth0 added" in done.stdout
     assert "the holder takes it with its next reload" in done.stdout
     order = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("  1.", "  2."))]
     assert order == ["lb02", "lb01"]
@@ -46,7 +46,7 @@ def test_the_document_has_all_of_it(holdfast: Command, spec: Path, new: Path) ->
     assert document["class"] == "reload"
     assert [step["nodes"] for step in document["steps"]] == [["lb02"], ["lb01"]]
     changes = {change["change"]: change for change in document["nodes"]["lb01"]["changes"]}
-    added = changes["group www: address 10.0.0.33/24 dev eth0 added"]
+    added = changes["group www: address 10.0.0.33 dev eth0 added"]
     assert (added["class"], added["rule"], added["service"]) == ("reload", "address-added", "keepalived")
     assert added["why"]
     assert added["evidence"]

@@ -112,4 +112,4 @@ def test_trackers_move_groups_at_failures_and_not_when_they_are_changed(weight: 
 
 def test_a_restart_drops_what_a_reload_keeps() -> None:
     """Below the table: a restart of keepalived drops every VIP and every IPVS entry."""
-    assert plan(pair(), globals="process_names").hazard is Hazard.DROPS_CONNECTIONS
+    assert plan(pair(), globals="}\ninstance other\nglobal_defs {").hazard is Hazard.DROPS_CONNECTIONS

@@ -60,7 +60,7 @@ def sentences(found: Plan, node: str = "lb01", least: Hazard = Hazard.RELOAD) ->
             "dual-master", "addresses: [10.0.0.4/24]", "addresses: [10.0.0.4/24, 10.0.0.44/24]",
             ["listener 10.0.0.44:80: nginx added",
              "site all on listener bbs-80: listen 10.0.0.44:80 default_server added",
-             "group bbs: address 10.0.0.44/24 dev eth0 added"],
+             "group bbs: address 10.0.0.44 dev eth0 added"],
         ),
         (
             "dual-master", "vrid: 52\n    advertise_every: 100ms", "vrid: 52\n    advertise_every: 300ms",

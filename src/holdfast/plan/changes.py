@@ -13,6 +13,7 @@ from .difference import FileChange
 from .facts import Difference, Fact, How, differences
 from .facts_kernel import network_facts, nftables_facts, node_facts, prober_facts, sysctl_facts
 from .note import Hazard
+from .renames import renames, under_new_names
 from .table import UNKNOWN, Row, table
 
 _QUIET = frozenset({Service.SYSCTL, Service.NETWORK, Service.NFTABLES, Service.PROBER})  # no connection runs through it
@@ -82,9 +83,11 @@ def node_changes(
     files: Sequence[FileChange],
 ) -> tuple[Change, ...]:
     """Every change of a node, in the order of what it says; None is a node without anything of Holdfast."""
-    before = tuple(facts_of(old, trees[0])) if old else ()
+    renamed = renames(*trees)
+    before = tuple(under_new_names(facts_of(old, trees[0]), renamed)) if old else ()
     after = tuple(facts_of(new, trees[1])) if new else ()
-    found = [each for difference in differences(before, after) for each in _classed(difference, trees)]
+    found = [made("group.name", f"group {name}", f"is called {other} now") for name, other in renamed.items()]
+    found += [each for difference in differences(before, after) for each in _classed(difference, trees)]
     found += _of_files(files, found)
     if not found and old is not None and new is not None:
         found.append(_of_row(table().named(UNKNOWN), "changed", "node", "its bundle changes in a way that has no name"))

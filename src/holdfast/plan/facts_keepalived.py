@@ -102,7 +102,7 @@ class _Reader:
         """What a group holds, and how its adverts are sent."""
         for line in instance.listed(*_ADDRESSES):
             if _serves(address := _plain(line)):
-                yield Fact("group.address", where, f"address {address}", " ".join(line.args), (block,), PATH)
+                yield from _held(where, block, address, line.args)
         sent = "unicast" if instance.listed("unicast_peer") else "multicast"
         yield Fact("group.adverts", where, "adverts are sent by", sent, (block,), PATH)
 
@@ -181,6 +181,16 @@ class _Reader:
         yield Fact(kind, where, what, value, within, PATH, default=default)
 
 
+def _held(where: str, block: Key, address: str, words: tuple[str, ...]) -> Iterator[Fact]:
+    """An address on its device; its prefix and its other options are a matter of their own."""
+    bare, _, prefix = address.partition("/")
+    at = words.index("dev") if "dev" in words else len(words)
+    options = " ".join((f"/{prefix}", *words[:at], *words[at + 2 :]))
+    fact = Fact("group.address", where, f"address {bare}", " ".join(words[at : at + 2]), (block,), PATH)
+    yield fact
+    yield Fact("group.address.options", where, f"prefix and options of {bare}", options, (fact.key, block), PATH)
+
+
 def expected_groups(bundle: Bundle) -> Iterator[Fact]:
     """What a bundle without a keepalived.conf says of its groups by what it expects of them."""
     for group in bundle.expected.vrrp:
@@ -200,7 +210,7 @@ def expected_groups(bundle: Bundle) -> Iterator[Fact]:
             kind, where, f"{said(kind)} {group.anchor.address}", f"dev {group.anchor.interface}", (block.key,), PATH
         )
         for held in group.addresses:
-            yield Fact("group.address", where, f"address {held.address}", f"dev {held.interface}", (block.key,), PATH)
+            yield from _held(where, block.key, held.address, ("dev", held.interface))
 
 
 def _users(root: Node) -> dict[tuple[str, str], tuple[Key, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from holdfast.bundle import Bundle
 from holdfast.keepalived.tree import Configuration, Node
@@ -25,8 +26,12 @@ class Member:
 Members = Mapping[str, Mapping[str, Member]]  # group → node → its part
 
 
-def members(bundles: Mapping[str, Bundle], trees: Mapping[str, Configuration | None]) -> dict[str, dict[str, Member]]:
-    """Every group with its members."""
+def members(
+    bundles: Mapping[str, Bundle],
+    trees: Mapping[str, Configuration | None],
+    renamed: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> dict[str, dict[str, Member]]:
+    """Every group with its members; `renamed` has the new names of a node's groups."""
     found: dict[str, dict[str, Member]] = {}
     for node, bundle in bundles.items():
         tree = trees.get(node)
@@ -38,7 +43,8 @@ def members(bundles: Mapping[str, Bundle], trees: Mapping[str, Configuration | N
             continue
         for instance in tree.root.all("vrrp_instance"):
             part = Member(_priority(instance), not instance.has("nopreempt"), peers.get(instance.arg()))
-            found.setdefault(instance.arg(), {})[node] = part
+            name = renamed.get(node, {}).get(instance.arg(), instance.arg())
+            found.setdefault(name, {})[node] = part
     return found
 
 

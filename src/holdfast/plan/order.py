@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from holdfast.bundle import Bundle
+from holdfast.bundle import Bundle, Service
 
 from .facts_kernel import network_of
 
@@ -59,10 +59,14 @@ def wave(old: Bundle | None, new: Bundle | None) -> Wave:
 
     One that gains and loses comes first: what is missing fails everybody, what is gone those who were still there.
     """
-    if any(bundle is not None and bundle.expected.vrrp for bundle in (old, new)):
+    if any(bundle is not None and _in_front(bundle) for bundle in (old, new)):
         return Wave.IN_FRONT
     before, after = _offered(old), _offered(new)
     return Wave.BEHIND_LAST if before - after and not after - before else Wave.BEHIND_FIRST
+
+
+def _in_front(bundle: Bundle) -> bool:
+    return bool(bundle.expected.vrrp) or Service.KEEPALIVED in bundle.services
 
 
 def _offered(bundle: Bundle | None) -> set[tuple[object, ...]]:

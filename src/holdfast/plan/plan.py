@@ -15,6 +15,7 @@ from .difference import FileChange, file_changes
 from .facts_keepalived import PATH, configuration
 from .note import Hazard, HazardNote
 from .order import Step, Wave, steps, wave
+from .renames import renames
 from .table import table
 
 
@@ -95,7 +96,8 @@ def together(nodes: tuple[NodePlan, ...]) -> tuple[frozenset[str], ...]:
 def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     """Compare two compiled clusters; equal digests mean that nothing changes."""
     trees = tuple({node: _tree(bundle) for node, bundle in side.items()} for side in (old, new))
-    before, after = groups.members(old, trees[0]), groups.members(new, trees[1])
+    names = {node: renames(tree, trees[1].get(node)) for node, tree in trees[0].items()}
+    before, after = groups.members(old, trees[0], names), groups.members(new, trees[1])
     nodes = []
     for name in sorted(old.keys() | new.keys()):
         was, becomes = old.get(name), new.get(name)
