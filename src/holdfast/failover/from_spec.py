@@ -58,7 +58,7 @@ def _node(spec: ClusterSpec, name: str, vrids: dict[str, int]) -> Node:
     instances = []
     for group_name, group in mine.items():
         instances.append(_instance(spec, name, group_name, group, vrids[group_name]))
-        watches[(Watched.FILE, hold_file(group_name))] = Watch(Watched.FILE, hold_file(group_name), lost=-_GIVEN_UP)
+        watches[(Watched.FILE, hold_file(group_name))] = _held_back(group_name)
         for tracker in group.keeps_while:
             if tracker.kind != "interface":
                 watch = _watch(spec, name, tracker)
@@ -71,6 +71,10 @@ def _node(spec: ClusterSpec, name: str, vrids: dict[str, int]) -> Node:
         services=_services(spec, name, mine),
         capacity=_capacity(spec.nodes[name].labels.get("capacity", "")),
     )
+
+
+def _held_back(group: str) -> Watch:
+    return Watch(Watched.FILE, hold_file(group), title=f"hold file of {group}", lost=-_GIVEN_UP, by_hand=True)
 
 
 def _capacity(text: str) -> float:

@@ -43,6 +43,7 @@ class Watch:
     well: int = 0
     lost: int = -1
     service: str = ""
+    by_hand: bool = False  # a hold file: written on purpose, never by a failure
 
     @property
     def detection_s(self) -> float:

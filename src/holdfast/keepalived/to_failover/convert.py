@@ -57,12 +57,14 @@ def _node(name: str, read: Configuration, host: Host) -> Node:
         instances.append(replace(made, trackers=sync_trackers(own, block, defined)))
     instances = _without_owners_weights(instances, groups)
     named = {made.name for made in instances}
+    watches = _used(defined, instances)
     return Node(
         name=name,
         links=dict.fromkeys(_interfaces(instances), ""),
         instances=tuple(instances),
         sync_groups=tuple(group for group in groups if named & set(group.members)),
-        watches=_used(defined, instances),
+        watches=watches,
+        services=tuple(dict.fromkeys(watch.service for watch in watches if watch.service)),
         startup_delay_s=settings.decimal("vrrp_startup_delay", 0.0),
     )
 

@@ -1,0 +1,132 @@
+"""From a machine at rest to what users get: who serves each address, or why nobody does (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .machine import Machine
+from .model import Cluster, Place
+from .play import Outcome
+from .result import Held, Verdict, Way
+from .router import Cause, Change, State
+
+
+def holders(machine: Machine, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Address → the nodes that hold it on a link that carries."""
+    found = {}
+    for address in addresses:
+        places = machine.cluster.holders_of[address]
+        found[address] = tuple(dict.fromkeys(place[0] for place in places if _live(machine, place)))
+    return found
+
+
+def _live(machine: Machine, place: Place) -> bool:
+    carries = machine.world.carries(place[0], machine.cluster.instance(place).interface)
+    return machine.state(place) is State.ACTIVE and carries
+
+
+def way(outcome: Outcome, before: Mapping[str, tuple[str, ...]]) -> Way:
+    """What an outcome is to users; `before` is who held each address, empty where it is the beginning."""
+    machine = outcome.machine
+    return Way(tuple(_held(outcome, before, *alike) for alike in _alike(machine.cluster)), outcome.changes)
+
+
+def _alike(cluster: Cluster) -> list[tuple[tuple[Place, ...], tuple[str, ...]]]:
+    """Addresses that the same instances may hold, together."""
+    found: dict[tuple[Place, ...], list[str]] = {}
+    for address, places in cluster.holders_of.items():
+        found.setdefault(places, []).append(address)
+    return [(places, tuple(addresses)) for places, addresses in found.items()]
+
+
+def _held(
+    outcome: Outcome, before: Mapping[str, tuple[str, ...]], places: tuple[Place, ...], addresses: tuple[str, ...]
+) -> Held:
+    machine = outcome.machine
+    cluster = machine.cluster
+    now = holders(machine, addresses)[addresses[0]]
+    was = before.get(addresses[0], ())
+    since = outcome.active_since
+    moved = [since[place] for place in places if place[0] in now and place[0] not in was and place in since]
+    verdict = _verdict(outcome, places, addresses, now, was)
+    nodes = list(dict.fromkeys(place[0] for place in places))
+    able = {
+        p[0]
+        for p in places
+        if machine.state(p) not in (State.DOWN, State.FAULT) and not _dead_services(machine, p[0], addresses)
+    }
+    return Held(
+        group=cluster.group(places[0]),
+        addresses=addresses,
+        before=was,
+        holders=now,
+        verdict=verdict,
+        within_s=max(moved) if moved and was else None,
+        why=_why(outcome, places, addresses, now),
+        left=sum(cluster.nodes[name].capacity for name in nodes if name in able),
+        total=sum(cluster.nodes[name].capacity for name in nodes),
+    )
+
+
+def _dead_services(machine: Machine, node: str, addresses: Iterable[str]) -> tuple[str, ...]:
+    """Services that what these addresses serve needs, and that do not run on a node."""
+    needed = {name for address in addresses for name in machine.cluster.serving.get(address, ())}
+    return tuple(sorted(name for name in needed if (node, name) in machine.world.services))
+
+
+def _verdict(
+    outcome: Outcome,
+    places: tuple[Place, ...],
+    addresses: tuple[str, ...],
+    now: tuple[str, ...],
+    was: tuple[str, ...],
+) -> Verdict:
+    machine = outcome.machine
+    if not outcome.settled:
+        return Verdict.RESTLESS
+    if all(_dead_services(machine, node, addresses) for node in now):  # also where nobody holds it
+        return Verdict.NOBODY
+    if len(now) > 1:
+        return Verdict.TWO
+    if _stuck(machine, places, now[0]):
+        return Verdict.STUCK
+    return Verdict.MOVES if was and now != was else Verdict.STAYS
+
+
+def _stuck(machine: Machine, places: tuple[Place, ...], holder: str) -> bool:
+    """Whether the holder has lost something that it tracks, and another node, which it hears of, has not."""
+    for place in places:
+        if place[0] == holder and not machine.standing(place).losses:
+            return False
+    others = [place for place in places if place[0] != holder]
+    sound = (p for p in others if machine.state(p) is State.STANDBY and not machine.standing(p).losses)
+    return next(sound, None) is not None
+
+
+def _why(
+    outcome: Outcome, places: tuple[Place, ...], addresses: tuple[str, ...], now: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What happened to a group, in the order of time."""
+    mine = [change for change in outcome.changes if change.place in places and change.before is not change.after]
+    said = [in_words(change) for change in mine]
+    for node in now:
+        dead = _dead_services(outcome.machine, node, addresses)
+        if dead:
+            said.append(f"{node} holds it, but {', '.join(dead)} does not run there")
+    if not now:
+        said.append("no node may hold it")
+    return tuple(said)
+
+
+def in_words(change: Change) -> str:
+    """`after 0.36 s lb2 takes over: its master fell silent (lb1)`."""
+    node = change.place[0]
+    about = f" ({', '.join(change.about)})" if change.about else ""
+    when = f"{change.at:.2f} s: "
+    if change.cause is Cause.LOST:
+        return f"{when}{node} lost {', '.join(change.about)}: {change.after}"
+    if change.cause is Cause.DIED:
+        return f"{when}{node} is dead"
+    if change.after is State.ACTIVE:
+        return f"{when}{node} takes over: {change.cause}{about}"
+    return f"{when}{node} is {change.after}: {change.cause}{about}"

@@ -1,0 +1,153 @@
+"""What came of a failure: who holds each address then, why, within what time, and what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .failures import Failure, FailureKind
+from .model import Place
+from .router import Change
+
+
+class Verdict(StrEnum):
+    """What a failure does to an address, from good to bad."""
+
+    STAYS = "stays"
+    MOVES = "moves"
+    STUCK = "stuck"  # with a node that lost what it tracks, although a sound one stands by
+    TWO = "two holders"
+    RESTLESS = "never settles"
+    NOBODY = "nobody serves"
+
+    @property
+    def rank(self) -> int:
+        """How bad it is."""
+        return list(Verdict).index(self)
+
+
+HARM = frozenset({Verdict.STUCK, Verdict.TWO, Verdict.RESTLESS, Verdict.NOBODY})
+
+
+@dataclass(frozen=True)
+class Held:
+    """The addresses of one group that are held by the same nodes. `within_s` is the latest time at which they have moved.
+
+    `left` of `total` is the capacity of the nodes that may hold them still. `why` is for people, in the order of time.
+    """
+
+    group: str
+    addresses: tuple[str, ...]
+    before: tuple[str, ...]
+    holders: tuple[str, ...]
+    verdict: Verdict
+    within_s: float | None
+    why: tuple[str, ...]
+    left: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Left:
+    """The share of a pool's or a virtual server's weight that lives, 0 to 1; not `served`: nothing answers there."""
+
+    name: str
+    share: float
+    served: bool
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in which a scenario ends; where there are several, it hangs on which node is quicker."""
+
+    held: tuple[Held, ...]
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all addresses."""
+        return max((held.verdict for held in self.held), key=lambda verdict: verdict.rank, default=Verdict.STAYS)
+
+    @property
+    def holders(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Group and holders, to tell ways apart."""
+        return tuple((held.group, held.holders) for held in self.held)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A promised time that cannot be kept: the spec's objective, and the longest time that it may take. Seconds."""
+
+    objective: str
+    promised_s: float
+    takes_s: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """These failures, one after another, each once the one before it has settled.
+
+    `mended` is how it ends when the failure of a scenario of one is mended; `states` is every instance at the end.
+    """
+
+    failures: tuple[Failure, ...]
+    ways: tuple[Way, ...]
+    backends: tuple[Left, ...] = ()
+    missed: tuple[Missed, ...] = ()
+    mended: Way | None = None
+    in_order: bool = False  # another order ends otherwise
+    states: dict[Place, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        joint = ", then " if self.in_order else " + "
+        return joint.join(failure.title for failure in self.failures) or "all is well"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst that may come of it."""
+        served = all(left.served for left in self.backends)
+        worst = max((way.verdict for way in self.ways), key=lambda verdict: verdict.rank, default=Verdict.STAYS)
+        return worst if served else Verdict.NOBODY
+
+    @property
+    def harmful(self) -> bool:
+        """Whether users notice more than a move. A network in two has two holders by its nature: that is not counted."""
+        split = any(failure.kind is FailureKind.PARTITION for failure in self.failures)
+        return self.verdict in HARM and not (split and self.verdict is Verdict.TWO)
+
+    @property
+    def within_s(self) -> float | None:
+        """When the last address has moved; None where none did."""
+        return max((h.within_s for way in self.ways for h in way.held if h.within_s is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of it. `left_out` scenarios were not played, because there are too many."""
+
+    normal: Scenario
+    singles: tuple[Scenario, ...] = ()
+    combined: tuple[Scenario, ...] = ()
+    partitions: tuple[Scenario, ...] = ()
+    asked: Scenario | None = None
+    depth: int = 0
+    left_out: int = 0
+
+    @property
+    def outages(self) -> tuple[Scenario, ...]:
+        """The single failures that users notice as more than a move."""
+        return tuple(scenario for scenario in self.singles if scenario.harmful)
+
+    @property
+    def split(self) -> tuple[Scenario, ...]:
+        """The partitions that give two holders."""
+        return tuple(scenario for scenario in self.partitions if scenario.verdict is Verdict.TWO)
+
+    @property
+    def harmful(self) -> bool:
+        """Whether what was asked for, else all being well or any single failure, is an outage."""
+        if self.asked is not None:
+            return self.asked.harmful
+        return self.normal.harmful or bool(self.outages)
