@@ -168,6 +168,9 @@ def test_a_snapshot_is_of_one_moment(kind: Kind) -> None:
             assert len({page.revision for page in pages}) == 1
             assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
             assert [page.entries async for page in engine.snapshot("none/")] == [()]
+            everything = [entry.key async for page in engine.snapshot("") for entry in page.entries]
+            assert everything == sorted(everything)
+            assert len(everything) == total
 
     run(scenario())
 

@@ -22,6 +22,7 @@ from .port import (
     Write,
     check_commit,
     check_key,
+    check_prefix,
     check_scan,
     check_ttl,
     end_of,
@@ -68,6 +69,7 @@ class MemoryEngine:
 
     async def snapshot(self, prefix: str) -> AsyncIterator[Page]:
         """As of the port."""
+        check_prefix(prefix)
         self._begin()
         revision = self._revision
         keys = self._keys[bisect_left(self._keys, prefix) : bisect_left(self._keys, end_of(prefix))]

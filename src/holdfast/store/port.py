@@ -124,7 +124,7 @@ class Engine(Protocol):
         """Entries whose keys are not below `first` and below `end`, in the order of their keys."""
 
     def snapshot(self, prefix: str) -> AsyncIterator[Page]:
-        """Everything below `prefix`, all pages as of one revision, whatever is written meanwhile."""
+        """Everything below `prefix`, or all there is if that is empty; all pages as of one revision."""
 
     async def commit(self, checks: Sequence[Check], writes: Sequence[Write]) -> int:
         """All writes, or Conflict if a check does not hold; returns the version of what was written.
@@ -163,13 +163,19 @@ class Engine(Protocol):
 
 def end_of(prefix: str) -> str:
     """The first key behind all that begin with `prefix`."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\x7f"
 
 
 def check_key(key: str) -> None:
     """Raise StoreError for what cannot be a key: anything but 1 to LONGEST_KEY printable ASCII characters."""
     if not _KEY.fullmatch(key):
         raise StoreError(f"{key[:80]!r} cannot be a key of the store", f"take 1 to {LONGEST_KEY} printable characters")
+
+
+def check_prefix(prefix: str) -> None:
+    """As check_key; an empty one stands for everything."""
+    if prefix:
+        check_key(prefix)
 
 
 def check_commit(checks: Sequence[Check], writes: Sequence[Write]) -> None:

@@ -26,6 +26,7 @@ from .port import (
     Write,
     check_commit,
     check_key,
+    check_prefix,
     check_scan,
     check_ttl,
     end_of,
@@ -89,7 +90,7 @@ class SqliteEngine:
 
     async def snapshot(self, prefix: str) -> AsyncIterator[Page]:
         """As of the port: a connection of its own, in one reading transaction."""
-        check_key(prefix)
+        check_prefix(prefix)
         await self._end_leases()
         self._must_be_open()
         own = Statements(await asyncio.to_thread(connect, self.path), self._clock)

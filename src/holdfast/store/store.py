@@ -59,15 +59,13 @@ class Store:
     async def open(cls, engine: Engine, clock: Clock | None = None) -> Store:
         """The store on `engine`; an empty one gets its identity now. StoreDamaged if a restoration was cut off."""
         clock = clock or SystemClock()
-        identities = Collection(engine, "", StoreIdentity)
-        found = await identities.get(IDENTITY)
-        if found is None:
-            fresh = StoreIdentity(store_id=secrets.token_hex(16), epoch=1, created=clock.now())
+        identity, _ = await read_identity(engine)
+        if identity is None:
+            identity = StoreIdentity(store_id=secrets.token_hex(16), epoch=1, created=clock.now())
             try:
-                await identities.create(IDENTITY, fresh)
+                await _identities(engine).create(IDENTITY, identity)
             except Conflict:  # another process was first
-                found = await identities.get(IDENTITY)
-        identity = found.record if found else fresh
+                identity = (await read_identity(engine))[0] or identity
         if identity.loading:
             raise StoreDamaged(
                 "a dump was being loaded into this store, and that did not end",
@@ -149,6 +147,16 @@ class ClusterStore:
                 await self.engine.revoke(lease)
             raise
         return lease
+
+
+async def read_identity(engine: Engine) -> tuple[StoreIdentity | None, int]:
+    """Which store this is, without making it one, and the version of that; None and 0 if it was never used."""
+    found = await _identities(engine).get(IDENTITY)
+    return (found.record, found.version) if found else (None, 0)
+
+
+def _identities(engine: Engine) -> Collection[StoreIdentity]:
+    return Collection(engine, "", StoreIdentity)
 
 
 def override_name(kind: OverrideKind, target: str) -> str:

@@ -23,6 +23,7 @@ from ..port import (
     Write,
     check_commit,
     check_key,
+    check_prefix,
     check_scan,
     check_ttl,
     end_of,
@@ -59,7 +60,7 @@ class EtcdEngine:
 
     async def snapshot(self, prefix: str) -> AsyncIterator[Page]:
         """As of the port: later pages are read at the first one's revision."""
-        check_key(prefix)
+        check_prefix(prefix)
         first, revision, more = prefix, 0, True
         while more:
             bounds = self._bounds(first, end_of(prefix), MOST_ENTRIES)
