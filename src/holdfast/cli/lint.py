@@ -25,6 +25,7 @@ from .output import stderr, stdout
 from .replacing import replace
 
 _RANK = {"info": 0, "warning": 1, "error": 2}
+_LOOKED_UP = 200_000  # bytes of a file whose names are looked up here though nobody asked: it shall not take long
 _SPEC_ID = re.compile(r"[A-Z]{2,10}[0-9]{0,3}")  # the rules of specs have ids of their own
 
 
@@ -95,8 +96,10 @@ def _found(
     """The files that were read, and all that is to be said of them and of the specs, but for what is suppressed."""
     specs = [one for one in named if one.path != lint_inputs.STANDARD_INPUT and lint_inputs.is_spec(one.path)]
     subjects = [lint_inputs.read(one, release) for one in named if one not in specs]
-    known = lint_inputs.facts_of_this_machine(named) if here else lint_inputs.facts(facts, named)
-    remarks = engine.examine(subjects, known, peers=cluster)
+    files = [one for one in named if one not in specs]
+    known = lint_inputs.facts_of_this_machine(files) if here else lint_inputs.facts(facts, named)
+    unasked = {} if known else lint_inputs.facts_of_this_machine(files, _LOOKED_UP)
+    remarks = engine.examine(subjects, known, peers=cluster, here=unasked)
     remarks += [Remark(found) for one in specs for found in lint_inputs.of_spec(one.path)]
     sources = lint_inputs.sources(subjects) | {one.path: lint_inputs.source_of(one.path) for one in specs}
     return subjects, suppressions.apply(remarks, sources)

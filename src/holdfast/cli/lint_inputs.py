@@ -142,10 +142,11 @@ def source_of(path: str) -> Source:
     return Source(path, "" if isinstance(content, Refusal) else decode(content))
 
 
-def facts_of_this_machine(files: Sequence[Named]) -> dict[str, HostFacts]:
-    """What this machine is, for the files that are for it."""
+def facts_of_this_machine(files: Sequence[Named], most: int | None = None) -> dict[str, HostFacts]:
+    """What this machine is, for each file whose names are looked up; not for those of more than `most` bytes."""
     found: dict[str, HostFacts] = {}
     for one in files:
-        config = "" if one.path == STANDARD_INPUT else str(Path(one.path).absolute())
-        found[one.node or one.path] = host_facts(LinuxHost(), detect(), config=config)
+        if one.path == STANDARD_INPUT or (most is not None and Path(one.path).stat().st_size > most):
+            continue
+        found[one.node or one.path] = host_facts(LinuxHost(), detect(), config=str(Path(one.path).absolute()))
     return found

@@ -238,7 +238,12 @@ def undefined(model: Model) -> Iterator[Hit]:
 )
 def slow_detection(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
+        seen: set[tuple[tuple[str, ...], ...]] = set()
         for real in virtual_server.real_servers:
+            alike = tuple(tuple(child.words) for check in real.checks for child in check.node.children)
+            if alike in seen:
+                continue
+            seen.add(alike)
             late = next((found for check in real.checks if (found := _late(virtual_server, check)) > _SLOW_S), 0.0)
             if late:
                 message = f"a dead server of {virtual_server.label} stays for up to {late:g} s ({real.host})"

@@ -11,8 +11,10 @@ counts little: it is told as information. Nothing here raises, whatever the file
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from holdfast.findings import Finding, Location, Severity
@@ -25,7 +27,7 @@ from holdfast.protocol import HostFacts
 
 from .model import Model
 from .registry import rules
-from .rule import ClusterRule, Edit, FileRule, Hit, HostRule, Rule
+from .rule import ClusterRule, Edit, FileRule, Hit, HostRule, Rule, SiteRule
 
 MOST_HOSTS = 16  # that one file is read for
 MOST = 20_000  # remarks of one rule
@@ -95,43 +97,70 @@ def _subject(file: str, node: str, load_for: Callable[[str], Configuration]) -> 
     return Subject(file, node, tuple(models), others)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for garbage in circles meanwhile: it takes as long as the rules do, and finds nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def examine(
     subjects: Sequence[Subject],
     facts: Mapping[str, HostFacts] | None = None,
     *,
     peers: bool = False,
-    here: HostFacts | None = None,
+    here: Mapping[str, HostFacts] | None = None,
     among: Iterable[Rule] | None = None,
 ) -> list[Remark]:
     """What the rules `among` (all of them by default) say of these files, in the order of their places.
 
     `facts` are by the name of the node, or by that of the file where nodes have no names. With `peers`, the files are
-    those of one cluster's nodes, and are compared. `here` are facts of the machine that this runs on, which may be the
-    node or not: what they show is told as information about files without facts of their own.
+    those of one cluster's nodes, and are compared. `here` are facts of the machine that this runs on, by the same
+    names: it may be the node or not, so what they show of files without facts of their own is told as information.
     """
-    chosen = tuple(rules().values() if among is None else among)
-    remarks = [remark for subject in subjects for remark in _alone(subject, chosen, facts or {}, here)]
-    if peers and len(subjects) > 1:
-        models = tuple(subject.model for subject in subjects)
-        for rule in chosen:
-            if isinstance(rule, ClusterRule):
-                remarks += _remarks(rule, rule.check(models), "")
+    with _no_collection():
+        return _examined(
+            subjects, facts or {}, here or {}, tuple(rules().values() if among is None else among), peers=peers
+        )
+
+
+def _examined(
+    subjects: Sequence[Subject],
+    facts: Mapping[str, HostFacts],
+    here: Mapping[str, HostFacts],
+    chosen: tuple[Rule, ...],
+    *,
+    peers: bool,
+) -> list[Remark]:
+    remarks = [remark for subject in subjects for remark in _alone(subject, chosen, facts, here)]
+    models = tuple(subject.model for subject in subjects)
+    for rule in chosen:
+        if isinstance(rule, ClusterRule) and peers and len(models) > 1:
+            remarks += _remarks(rule, rule.check(models), "")
+        elif isinstance(rule, SiteRule) and facts:
+            remarks += _remarks(rule, rule.check(models, facts), "")
     return merged(remarks)
 
 
 def _alone(
-    subject: Subject, chosen: tuple[Rule, ...], facts: Mapping[str, HostFacts], here: HostFacts | None
+    subject: Subject, chosen: tuple[Rule, ...], facts: Mapping[str, HostFacts], here: Mapping[str, HostFacts]
 ) -> Iterator[Remark]:
     known = facts.get(subject.node) or facts.get(subject.file)
+    perhaps = here.get(subject.node) or here.get(subject.file) if known is None else None
     seen: set[tuple[str, int, int, str]] = set()
     for model in subject.models:
         for remark in _of_model(model, chosen, known):
             seen.add(remark.key[:4])
             yield remark
-        if known is None and here is not None:
+        if perhaps is not None:
             for rule in chosen:
                 if isinstance(rule, HostRule):
-                    yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, here), model.node))
+                    yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, perhaps), model.node))
     if subject.stray is not None:
         for remark in _of_model(subject.stray, chosen, None):
             if remark.key[:4] not in seen:

@@ -12,7 +12,8 @@ from .model import Model
 from .rule import INFO, WARNING, Edit, Hit, rule
 from .samples import instance
 
-_GLUED = re.compile(r"^[^#!\"\n]*[^\s#!\"{}$(,~\n](\{)[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
+_BRACE = re.compile(r"[^\s#!\"{}$(,~](\{)[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
+_UNUSUAL = re.compile(r"[#!\"]|\$\{|^\s*include")  # a comment, quotes, a variable, the name of a file
 
 
 @rule(
@@ -27,15 +28,12 @@ _GLUED = re.compile(r"^[^#!\"\n]*[^\s#!\"{}$(,~\n](\{)[ \t]*(?:[#!][^\n]*)?\r?$"
 )
 def glued_brace(model: Model) -> Iterator[Hit]:
     for source in model.configuration.sources.values():
-        if "{" not in source.text:
-            continue
-        for found in _GLUED.finditer(source.text):
+        for found in _BRACE.finditer(source.text):
             at = found.start(1)
-            line = source.text.count("\n", 0, at) + 1
-            column = at - source.text.rfind("\n", 0, at)
-            if "${" in found[0] or "include" in found[0]:
-                continue
-            yield _glued(source, line, column)
+            begin = source.text.rfind("\n", 0, at) + 1
+            before = source.text[begin:at]
+            if not _UNUSUAL.search(before):
+                yield _glued(source, source.text.count("\n", 0, at) + 1, at - begin + 1)
 
 
 def _glued(source: Source, line: int, column: int) -> Hit:

@@ -29,12 +29,11 @@ class Block:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        found: dict[str, Node] = {}
-        for child in node.children:
-            name = child.words[0]
-            if name in found and child.keyword is not None and child.keyword.repeat == "first":
-                continue
-            found[name] = child
+        found = {child.words[0]: child for child in node.children}
+        if len(found) != len(node.children):  # only then something stands twice
+            for child in reversed(node.children):
+                if child.keyword is not None and child.keyword.repeat == "first":
+                    found[child.words[0]] = child
         self._found = found
 
     def get(self, *names: str) -> Node | None:

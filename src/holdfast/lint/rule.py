@@ -1,10 +1,12 @@
 """A rule: what goes wrong, what will happen, what to write instead, and the function that sees it.
 
-There are four kinds, by what they need to see:
+There are five kinds, by what they need to see:
 
 - `@rule(…)` over one `Model`: needs nothing but the file. `def check(model: Model) -> Iterator[Hit]`
 - `@host_rule(…)` over `(Model, HostFacts)`: needs what the node itself reported.
 - `@cluster_rule(…)` over `tuple[Model, ...]`: needs the files of all peers; `model.node` is each one's name.
+- `@site_rule(…)` over `(tuple[Model, ...], Mapping[str, HostFacts])`: needs files and facts of several nodes, some of
+  which (real servers, say) have no file.
 - `language_rule(…)`: no function; the language's reader finds it (codes KA…).
 
 A function yields a `Hit` for each thing that it finds: the node and the word meant, and a sentence that says what will
@@ -98,6 +100,7 @@ def example(text: str | Mapping[str, str], facts: Mapping[str, HostFacts] | None
 Check: TypeAlias = Callable[[Model], Iterable[Hit]]
 HostCheck: TypeAlias = Callable[[Model, HostFacts], Iterable[Hit]]
 ClusterCheck: TypeAlias = Callable[[tuple[Model, ...]], Iterable[Hit]]
+SiteCheck: TypeAlias = Callable[[tuple[Model, ...], Mapping[str, HostFacts]], Iterable[Hit]]
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,14 @@ class ClusterRule(Rule):
 
 
 @dataclass(frozen=True)
+class SiteRule(Rule):
+    """Sees all files, and the facts of all nodes: those of models by their node's name, or their file's."""
+
+    check: SiteCheck
+    needs: Needs = field(default=Needs.FACTS, init=False)
+
+
+@dataclass(frozen=True)
 class LanguageRule(Rule):
     """Is found while the file is read."""
 
@@ -181,11 +192,12 @@ def host_rule(
     bad: Example,
     good: Example,
     references: tuple[str, ...] = (),
+    replaces: tuple[str, ...] = (),
 ) -> Callable[[HostCheck], HostRule]:
     """Makes a rule over a file and its node's facts of the function below it."""
 
     def made(check: HostCheck) -> HostRule:
-        return HostRule(id, severity, title, effect, hint, bad, good, references, check)
+        return HostRule(id, severity, title, effect, hint, bad, good, references, check, replaces=replaces)
 
     return made
 
@@ -205,6 +217,25 @@ def cluster_rule(
 
     def made(check: ClusterCheck) -> ClusterRule:
         return ClusterRule(id, severity, title, effect, hint, bad, good, references, check)
+
+    return made
+
+
+def site_rule(
+    id: str,
+    severity: Severity,
+    title: str,
+    *,
+    effect: str,
+    hint: str,
+    bad: Example,
+    good: Example,
+    references: tuple[str, ...] = (),
+) -> Callable[[SiteCheck], SiteRule]:
+    """Makes a rule over files and facts of several nodes of the function below it."""
+
+    def made(check: SiteCheck) -> SiteRule:
+        return SiteRule(id, severity, title, effect, hint, bad, good, references, check)
 
     return made
 

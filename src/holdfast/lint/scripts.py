@@ -320,7 +320,8 @@ def open_folder(model: Model) -> Iterator[Hit]:
     "SCRIPT112",
     WARNING,
     "arguments of a notify script outside of its quotes",
-    effect="keepalived takes the words behind the script for the user and the group to run it as: the script never gets "
+    effect="keepalived takes the words behind the script for the user and the group to run it as: the script never "
+    "gets "
     "them, and cannot tell which state was entered.",
     hint='put the script and its arguments into one pair of quotes: `notify_master "/etc/keepalived/notify.sh master"`',
     bad=SCRIPTS + instance("notify_master /etc/keepalived/notify.sh master"),
