@@ -1,0 +1,280 @@
+"""What the node's programs, users and kernel say about a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from holdfast.keepalived.keywords import OLDEST
+from holdfast.keepalived.tree import Node
+from holdfast.protocol import HostFacts, KeepalivedProcess, RouteFacts
+
+from .commands import commands
+from .facts_samples import host, keepalived, on
+from .model import Model
+from .model_values import address_of
+from .rule import ERROR, WARNING, Hit, host_rule
+from .samples import SCRIPTS, instance, script, virtual
+
+_TRACKED = "track_script {\n    check_web\n}"
+_NEEDED = "network-online.target"
+
+
+@host_rule(
+    "HOST121",
+    ERROR,
+    "a kernel module that the node does not have",
+    effect="keepalived cannot make the virtual server: clients meet a closed port, or the node itself.",
+    hint="install the kernel's modules, or choose a scheduler that it has",
+    bad=on(instance() + virtual("lb_algo mh"), host(loadable={"ip_vs": True, "ip_vs_mh": False})),
+    good=on(instance() + virtual(), host()),
+    references=("man ipvsadm: --scheduler",),
+)
+def missing_module(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        wanted = [("ip_vs", one.node, 0)]
+        if one.scheduler.value:
+            wanted.append((f"ip_vs_{one.scheduler.value.lower()}", one.scheduler.node, 1))
+        for name, node, word in wanted:
+            if facts.loadable.get(name) is False and name not in (facts.modules or ()):
+                message = f"{facts.hostname} (Linux {facts.kernel}) has no module {name}, which {one.label} needs"
+                yield Hit(node, message, word)
+                break
+    for each in model.instances:
+        kind = each.uses_vmac
+        module = {"use_vmac": "macvlan", "use_ipvlan": "ipvlan"}.get(kind.name) if kind is not None else None
+        if kind is not None and module and facts.loadable.get(module) is False:
+            yield Hit(kind, f"{facts.hostname} has no module {module}, which {kind.name} needs")
+
+
+@host_rule(
+    "HOST122",
+    ERROR,
+    "NAT on a node that does not forward",
+    effect="The kernel drops what the real servers answer: no connection comes about.",
+    hint="set net.ipv4.ip_forward = 1 (net.ipv6.conf.all.forwarding for IPv6), in /etc/sysctl.d",
+    bad=on(instance() + virtual("lb_kind NAT"), host(sysctls={"net/ipv4/ip_forward": "0"})),
+    good=on(instance() + virtual("lb_kind NAT"), host()),
+    references=("keepalived issue 1076", "LVS-NAT HOWTO"),
+)
+def no_forwarding(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        for real in one.real_servers:
+            method = one.method_of(real)
+            found = address_of(real.host)
+            if method.value.upper() != "NAT" or found is None:
+                continue
+            key = "net/ipv4/ip_forward" if found.version == 4 else "net/ipv6/conf/all/forwarding"
+            if facts.sysctls.get(key) == "0":
+                message = f"{key.replace('/', '.')} is 0 on {facts.hostname}: answers of {one.label} are dropped"
+                yield Hit(method.node, message, 1 if method.given else 0)
+                break
+
+
+@host_rule(
+    "HOST123",
+    WARNING,
+    "a real server behind a router",
+    effect="DR only changes the frame's destination: the packet goes to the router, which sends it back to the virtual "
+    "address. No connection comes about.",
+    hint="use TUN or NAT for servers of other networks",
+    bad=on(instance() + virtual(server="172.16.0.11 80"), host()),
+    good=on(instance() + virtual(server="10.0.0.21 80"), host()),
+    references=("LVS-DR HOWTO: director and real servers share a network",),
+)
+def behind_router(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    routes = facts.routes or ()
+    for one, real in model.real_servers():
+        if one.method_of(real).value.upper() == "DR":
+            route = route_to(routes, real.host)
+            if route is not None and route.gateway:
+                message = f"{facts.hostname} reaches {real.host} by way of {route.gateway}: DR cannot"
+                yield Hit(real.node, message, 1)
+
+
+def route_to(routes: tuple[RouteFacts, ...], host: str) -> RouteFacts | None:
+    """The route that the kernel would take: the longest network, then the smallest metric."""
+    found = address_of(host)
+    best: tuple[int, int, RouteFacts] | None = None
+    for route in routes:
+        if found is None or route.family != found.version:
+            continue
+        length = 0
+        if route.destination != "default":
+            try:
+                network = ip_network(route.destination, strict=False)
+            except ValueError:
+                continue  # written by hand
+            if ip_address(str(found)) not in network:
+                continue
+            length = network.prefixlen
+        if best is None or (length, -route.metric) > best[:2]:
+            best = (length, -route.metric, route)
+    return best[2] if best is not None else None
+
+
+@host_rule(
+    "HOST124",
+    WARNING,
+    "keepalived starts before the network is up",
+    effect="At boot the interface or its address is not there yet: the instance starts in FAULT, or keepalived ends.",
+    hint="`systemctl edit keepalived`: add `[Unit]`, `After=network-online.target`, `Wants=network-online.target`",
+    bad=on(instance(), host(keepalived=keepalived(after=("network.target",)))),
+    good=on(instance(), host()),
+    references=("keepalived issue 2237", "systemd.special(7): network-online.target"),
+)
+def too_early(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    known = facts.keepalived
+    if known is None or not known.unit or facts.service_manager != "systemd" or _NEEDED in known.after:
+        return
+    for one in model.instances[:1]:
+        after = ", ".join(known.after[:4]) or "nothing"
+        yield Hit(one.node, f"{known.unit} on {facts.hostname} waits for {after}, not for {_NEEDED}", 1)
+
+
+@host_rule(
+    "HOST125",
+    WARNING,
+    "scripts that SELinux or AppArmor may stop",
+    effect="The script may not open, connect to or run what it needs: it fails only when keepalived runs it, and the "
+    "node gives its addresses up.",
+    hint="SELinux: keep scripts in /usr/libexec/keepalived; AppArmor: allow them in the profile; try with keepalived, "
+    "not in a shell",
+    bad=on(SCRIPTS + script() + instance(_TRACKED), host(confinement=("selinux",))),
+    good=on(
+        SCRIPTS + script(command="/usr/libexec/keepalived/check_web") + instance(_TRACKED),
+        host(confinement=("selinux",)),
+    ),
+    references=("keepalived issues 1322, 1468", "man keepalived_selinux"),
+)
+def confined(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    if not facts.confinement:
+        return
+    for one in commands(model):
+        path = one.words[0] if one.words else ""
+        if "apparmor" not in facts.confinement and path.startswith("/usr/libexec/keepalived/"):
+            continue
+        if one.checks:
+            message = f"{' and '.join(facts.confinement)} of {facts.hostname} may keep keepalived from running {path}"
+            yield Hit(one.node, message, one.word)
+
+
+_BUILT = {  # keyword → the option of keepalived's build that it needs
+    "bfd_instance": "BFD",
+    "virtual_server": "LVS",
+    "vrrp_instance": "VRRP",
+    "authentication": "VRRP_AUTH",
+    "use_vmac": "VRRP_VMAC",
+    "regex": "REGEX",
+    "enable_dbus": "DBUS",
+    "enable_snmp_vrrp": "SNMP_VRRP",
+    "enable_snmp_checker": "SNMP_CHECKER",
+}
+
+
+@host_rule(
+    "HOST126",
+    ERROR,
+    "a keyword that this keepalived was built without",
+    effect="keepalived does not know the keyword: it ignores it, with all that stands in its block.",
+    hint="install a keepalived that has it (`keepalived --version` lists its options), or remove the keyword",
+    bad=on(instance("use_vmac"), host(keepalived=keepalived(options=("LVS", "VRRP", "VRRP_AUTH")))),
+    good=on(instance("use_vmac"), host()),
+    references=("keepalived --version: Config options",),
+)
+def not_built(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    options = facts.keepalived.options if facts.keepalived is not None else ()
+    if not options:
+        return
+    said: set[str] = set()
+    for node in model.root.walk():
+        option = _BUILT.get(node.name)
+        if option and option not in options and node.keyword is not None and node.name not in said:
+            said.add(node.name)
+            yield Hit(node, f"keepalived on {facts.hostname} was built without {option}: it does not know {node.name}")
+
+
+@host_rule(
+    "HOST127",
+    ERROR,
+    "a keyword that this keepalived is too old for",
+    effect="keepalived ignores the keyword, with all that stands in its block.",
+    hint="upgrade keepalived on this node, or write what this release knows",
+    bad=on("global_defs {\n    use_symlink_paths\n}\n" + instance(), host()),
+    good=on(instance(), host()),
+    references=("keepalived's ChangeLog",),
+    replaces=("KA011",),
+)
+def too_old(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    installed = _release(facts.keepalived.version) if facts.keepalived is not None else ()
+    if not installed:
+        return
+    for node in model.root.walk():
+        since = node.keyword.since if node.keyword is not None else OLDEST
+        if since > OLDEST and since > installed:
+            version = ".".join(map(str, since))
+            message = f"{node.name} is of keepalived {version}, {facts.hostname} has {'.'.join(map(str, installed))}"
+            yield Hit(node, message)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isdigit() and len(part) < 9 for part in parts) else ()
+
+
+_TWO = (
+    KeepalivedProcess(pid=100, config="/etc/keepalived/keepalived.conf", unit="keepalived.service"),
+    KeepalivedProcess(pid=200, config="/srv/keepalived.conf"),
+)
+
+
+@host_rule(
+    "HOST128",
+    WARNING,
+    "another keepalived runs on the node",
+    effect="Two keepalived on one network set and remove each other's addresses and IPVS entries: each believes that "
+    "it is alone.",
+    hint="stop and disable the other one, or give each its own network namespace (`net_namespace`)",
+    bad=on(instance(), host(keepalived=keepalived(processes=_TWO))),
+    good=on(instance(), host()),
+    references=("man keepalived.conf: net_namespace, instance",),
+)
+def another(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    running = facts.keepalived.processes if facts.keepalived is not None else ()
+    if len(running) > 1 and model.root.children:
+        said = ", ".join(f"process {one.pid} with {one.config or 'an unknown file'}" for one in running[:4])
+        yield Hit(_first(model), f"{len(running)} keepalived run on {facts.hostname}: {said}")
+
+
+def _first(model: Model) -> Node:
+    return model.instances[0].node if model.instances else model.root.children[0]
+
+
+@host_rule(
+    "HOST129",
+    WARNING,
+    "persistence that outlives a failed server",
+    effect="Persistence templates outlive the server that is taken out: its clients are sent to a server that is gone "
+    "until the template ends.",
+    hint="set net.ipv4.vs.expire_quiescent_template = 1 on the directors",
+    bad=on(
+        instance() + virtual("persistence_timeout 300", "inhibit_on_failure\nTCP_CHECK {\n}"),
+        host(sysctls={"net/ipv4/vs/expire_quiescent_template": "0"}),
+    ),
+    good=on(
+        instance() + virtual("persistence_timeout 300", "inhibit_on_failure\nTCP_CHECK {\n}"),
+        host(sysctls={"net/ipv4/vs/expire_quiescent_template": "1"}),
+    ),
+    references=("Linux: Documentation/networking/ipvs-sysctl.rst, expire_quiescent_template",),
+)
+def lasting_templates(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    if facts.sysctls.get("net/ipv4/vs/expire_quiescent_template") != "0":
+        return
+    for one in model.virtual_servers:
+        timeout = one.get("persistence_timeout")
+        quiet = one.get("inhibit_on_failure") or next(
+            (found for real in one.real_servers if (found := real.get("inhibit_on_failure")) is not None), None
+        )
+        if timeout is not None and quiet is not None:
+            message = f"clients of {one.label} stay bound to a server that failed: expire_quiescent_template is 0"
+            yield Hit(timeout, message, related=(quiet,))

@@ -1,0 +1,157 @@
+"""What the node's files and users say about scripts: missing ones, weak ones, users that nobody made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from holdfast.keepalived.tree import Node
+from holdfast.protocol import FileFacts, HostFacts
+
+from .commands import Command, commands
+from .facts_samples import file, host, on
+from .model import Model
+from .rule import ERROR, INFO, WARNING, Example, Hit, host_rule
+from .samples import SCRIPTS, instance, script
+
+_TRACKED = "track_script {\n    check_web\n}"
+_DEFAULT_USER = "keepalived_script"
+_SECURITY = "man keepalived.conf: enable_script_security"
+_TEXT = SCRIPTS + script("weight 0") + instance(_TRACKED)
+
+
+def _with(*files: FileFacts, **more: Any) -> Example:
+    return on(_TEXT, host(files=files, **more))
+
+
+@host_rule(
+    "HOST141",
+    ERROR,
+    "a script that is not there",
+    effect="keepalived drops a check that it cannot run: nothing is watched. A notify script is simply not called.",
+    hint="put the program there, executable by the user that runs it, on every node; or correct the path",
+    bad=_with(file("/usr/local/bin/check_web", exists=False)),
+    good=_with(file("/usr/local/bin/check_web")),
+    references=("man keepalived.conf: vrrp_script",),
+)
+def missing(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    known = {one.path: one for one in facts.files}
+    for one in commands(model):
+        path = one.words[0] if one.words else ""
+        found = known.get(path)
+        severity = None if one.checks else WARNING
+        if found is not None and not found.exists:
+            yield Hit(
+                one.node, f"{facts.hostname} has no {path}: keepalived cannot run it", one.word, severity=severity
+            )
+        elif found is not None and found.kind == "folder":
+            yield Hit(one.node, f"{path} is a folder on {facts.hostname}", one.word, severity=severity)
+        elif found is not None and found.mode is not None and not found.mode & 0o111:
+            message = f"{path} is not executable on {facts.hostname} (mode {found.mode:04o})"
+            yield Hit(one.node, message, one.word, severity=severity, hint=f"chmod 0755 {path}")
+
+
+@host_rule(
+    "HOST142",
+    ERROR,
+    "a script that others than root may change",
+    effect="With script security keepalived refuses to run it as root, so nothing is watched; without, whoever may "
+    "write there becomes root.",
+    hint="give the file and every folder above it to root, writable by root alone; or run it as another user "
+    "(script_user)",
+    bad=on(
+        SCRIPTS.replace("keepalived_script", "root") + script("weight 0") + instance(_TRACKED),
+        host(files=(file("/usr/local/bin/check_web", weak=("/usr/local/bin",)),)),
+    ),
+    good=on(
+        SCRIPTS.replace("keepalived_script", "root") + script("weight 0") + instance(_TRACKED),
+        host(files=(file("/usr/local/bin/check_web"),)),
+    ),
+    references=(_SECURITY, "keepalived issues 842, 1372"),
+)
+def weak(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    known = {one.path: one for one in facts.files}
+    secure = model.global_defs.get("enable_script_security") is not None
+    for one in commands(model):
+        for path in one.words[:3]:
+            found = known.get(path)
+            if found is None or not found.weak:
+                continue
+            what = ", ".join(found.weak[:3])
+            message = f"others than root may change {what} on {facts.hostname}"
+            if _runs_as(one, facts) != "root":
+                yield Hit(one.node, f"{message}, which {one.owner} runs", one.word, severity=INFO)
+            elif secure:
+                yield Hit(one.node, f"{message}: keepalived does not run {path} as root", one.word)
+            else:
+                yield Hit(one.node, f"{message}, and root runs it", one.word, severity=WARNING)
+            break
+
+
+def _runs_as(command: Command, facts: HostFacts) -> str:
+    """The user: without any, keepalived_script if there is one, else root."""
+    return command.user or (_DEFAULT_USER if facts.users.get(_DEFAULT_USER) is not None else "root")
+
+
+@host_rule(
+    "HOST143",
+    ERROR,
+    "a program that is not installed",
+    effect="The check fails on every run: the node gives its addresses up, or never gets them.",
+    hint="install it (Debian: killall is in psmisc, pidof in procps), or use track_process, which needs no program",
+    bad=on(
+        SCRIPTS + script("weight 0", command="killall -0 nginx") + instance(_TRACKED),
+        host(commands={"killall": ""}),
+    ),
+    good=on(SCRIPTS + script("weight 0", command="killall -0 nginx") + instance(_TRACKED), host()),
+    references=("man keepalived.conf: vrrp_track_process",),
+)
+def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    absent = {name for name, path in facts.commands.items() if not path}
+    for one in commands(model):
+        words = {one.words[0]} if one.words and not one.by_shell else set(" ".join(one.words).split())
+        for name in sorted(absent & words)[:1]:
+            severity = None if one.checks else WARNING
+            yield Hit(one.node, f"{name} is not installed on {facts.hostname}", one.word, severity=severity)
+
+
+@host_rule(
+    "HOST144",
+    ERROR,
+    "a user that the node does not have",
+    effect="keepalived does not run scripts of a user that is not there. Without script_user and without a user "
+    "keepalived_script it runs them as root.",
+    hint="`useradd --system --shell /usr/sbin/nologin keepalived_script`, on every node",
+    bad=on(_TEXT, host(users={"keepalived_script": None})),
+    good=on(_TEXT, host()),
+    references=("man keepalived.conf: script_user", "keepalived issues 586, 2184"),
+)
+def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    said: set[tuple[str, int]] = set()
+    for one in commands(model):
+        name = one.user or _DEFAULT_USER
+        if name not in facts.users or facts.users[name] is not None:
+            continue
+        node, word = _names(model, one, name)
+        if (name, id(node)) in said or (not one.user and (name, 0) in said):
+            continue
+        said |= {(name, id(node)), (name, 0)}
+        if one.user:
+            yield Hit(node, f"{facts.hostname} has no user {name}: keepalived does not run {one.owner}", word)
+        else:
+            message = f"{facts.hostname} has no user {name}, and no script_user is given: scripts run as root"
+            yield Hit(node, message, word, severity=WARNING)
+
+
+def _names(model: Model, command: Command, name: str) -> tuple[Node, int]:
+    """Where the user is named; the command where nobody names it."""
+    if name in command.node.words[2:]:
+        return command.node, command.node.words.index(name, 2)
+    for definition in model.scripts:
+        own = definition.block.get("user")
+        if own is not None and definition.block.get("script") is command.node and own.arg() == name:
+            return own, 1
+    everybody = model.global_defs.get("script_user")
+    if everybody is not None and everybody.arg() == name:
+        return everybody, 1
+    return command.node, command.word
