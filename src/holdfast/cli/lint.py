@@ -26,7 +26,7 @@ from .replacing import replace
 
 _RANK = {"info": 0, "warning": 1, "error": 2}
 _LOOKED_UP = 200_000  # bytes of a file whose names are looked up here though nobody asked: it shall not take long
-_SPEC_ID = re.compile(r"[A-Z]{2,10}[0-9]{0,3}")  # the rules of specs have ids of their own
+_SPEC_ID = re.compile(r"(?:VRRP|LVS|SITE|POOL|PROXY|NET|NODE|NOTIFY|OVERRIDE|FAILOVER|SPEC|YAML)[0-9]{0,3}")  # of specs
 
 
 class Format(StrEnum):

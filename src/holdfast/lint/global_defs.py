@@ -162,7 +162,8 @@ def one_pipe(model: Model) -> Iterator[Hit]:
 )
 def nothing(model: Model) -> Iterator[Hit]:
     useful = {"vrrp_instance", "virtual_server", "static_ipaddress", "static_routes", "static_rules", "bfd_instance"}
-    if model.configuration.complete and not any(child.name in useful for child in model.root.children):
+    broken = any(finding.severity is ERROR for finding in model.configuration.findings)  # says enough
+    if not broken and model.configuration.complete and not any(child.name in useful for child in model.root.children):
         first = model.root.children[0] if model.root.children else model.root
         yield Hit(first, "this configuration makes keepalived do nothing: it has no instance and no virtual server")
 

@@ -1,0 +1,225 @@
+"""`holdfast lint`: what it reads, what it says, how it ends; and that no input makes it fall over."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+from holdfast.lint.samples import SCRIPTS, instance, script
+
+CLEAN = instance()
+WRONG = SCRIPTS + script("weight -60") + instance("nopreempt\ntrack_script {\n    check_web\n}")
+ODD = instance("nopreempt", state="MASTER")
+SPEC = "holdfast: 1\ncluster: shop\nnodes:\n  lb1: {}\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with one file of each kind."""
+    (tmp_path / "clean.conf").write_text(CLEAN)
+    (tmp_path / "wrong.conf").write_text(WRONG)
+    (tmp_path / "odd.conf").write_text(ODD)
+    return tmp_path
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
+    """The findings of a command that printed JSON, but for those about this machine."""
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return [one for one in found if "(seen on this machine)" not in str(one["message"])]
+
+
+def test_an_error_ends_with_1_and_shows_its_line(holdfast: Command, files: Path) -> None:
+    done = holdfast("lint", files / "wrong.conf")
+    assert done.returncode == 1
+    assert f"{files / 'wrong.conf'}:15:5: error [PRIO102]" in done.stdout
+    assert "   15 │     nopreempt\n      │     ^~~~~~~~~\n" in done.stdout
+    assert "→ write `weight 0`" in done.stdout
+    assert "\n1 error" in done.stdout
+    assert done.stderr == ""
+
+
+def test_nothing_to_say_ends_with_0(holdfast: Command, files: Path) -> None:
+    assert holdfast("lint", files / "clean.conf").returncode == 0
+    assert holdfast("lint", files / "odd.conf").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (["--fail-on", "warning"], 1),
+        (["--fail-on", "info"], 1),
+        (["--fail-on", "never"], 0),
+        (["--fail-on", "warning", "--ignore", "VRRP101,SCRIPT"], 0),
+        (["--fail-on", "warning", "--select", "LVS"], 0),
+        (["--fail-on", "warning", "--select", "vrrp"], 1),
+    ],
+)
+def test_what_fails_can_be_said(holdfast: Command, files: Path, options: list[str], status: int) -> None:
+    assert holdfast("lint", *options, files / "odd.conf").returncode == status
+
+
+def test_json(holdfast: Command, files: Path) -> None:
+    done = holdfast("lint", "--format", "json", files / "odd.conf", files / "wrong.conf")
+    assert done.returncode == 1
+    assert [(one["rule"], one["severity"], one["line"]) for one in told(done)] == [
+        ("VRRP101", "warning", 6),
+        ("PRIO102", "error", 15),
+    ]
+    assert {"rule", "severity", "message", "hint", "file", "line", "column"} <= told(done)[0].keys()
+
+
+def test_sarif_and_github(holdfast: Command, files: Path) -> None:
+    document = json.loads(holdfast("lint", "--format", "sarif", files / "wrong.conf").stdout)
+    assert document["version"] == "2.1.0"
+    lines = holdfast("lint", "--format", "github", files / "wrong.conf").stdout
+    assert "::error file=" in lines
+
+
+def test_peers_are_named(holdfast: Command, files: Path) -> None:
+    one, other = f"lb1={files / 'clean.conf'}", f"lb2={files / 'odd.conf'}"
+    done = holdfast("lint", "--format", "json", "--cluster", one, other)
+    assert {one["node"] for one in told(done) if "node" in one} <= {"lb1", "lb2"}
+    assert done.returncode in (0, 1)
+
+
+def test_conditions_are_read_as_the_node_that_is_named(holdfast: Command, files: Path) -> None:
+    path = files / "both.conf"
+    path.write_text(instance("@lb1 nopreempt\n@lb1 state MASTER\n@lb2 state BACKUP"))
+    first = told(holdfast("lint", "--format", "json", f"lb1={path}"))
+    assert "VRRP101" in [one["rule"] for one in first]
+    second = told(holdfast("lint", "--format", "json", f"lb2={path}"))
+    assert "VRRP101" not in [one["rule"] for one in second]
+
+
+def test_facts_are_of_a_node(holdfast: Command, files: Path) -> None:
+    facts = files / "lb1.json"
+    facts.write_text(json.dumps({"hostname": "lb1", "kernel": "6.1", "service_manager": "systemd"}))
+    assert holdfast("lint", "--facts", facts, files / "clean.conf").returncode == 0
+    assert holdfast("lint", "--facts", f"lb1={facts}", f"lb1={files / 'clean.conf'}").returncode == 0
+    wrong = holdfast("lint", "--facts", f"lb3={facts}", f"lb1={files / 'clean.conf'}")
+    assert wrong.returncode == 2
+    assert "lb3" in wrong.stderr
+    facts.write_text("{}")
+    assert holdfast("lint", "--facts", facts, files / "clean.conf").returncode == 2
+
+
+def test_a_rule_is_explained(holdfast: Command) -> None:
+    done = holdfast("lint", "--explain", "prio102")
+    assert done.returncode == 0
+    assert "nopreempt with a weighted tracker" in done.stdout
+    assert "Bad:" in done.stdout
+    assert "Good:" in done.stdout
+    wrong = holdfast("lint", "--explain", "PRIO999")
+    assert wrong.returncode == 2
+    assert "did you mean" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no-such-file.conf"],
+        ["."],
+        ["--cluster", "clean.conf", "odd.conf"],
+        ["--cluster", "lb1=clean.conf"],
+        ["--cluster", "lb1=clean.conf", "lb1=odd.conf"],
+        ["--select", "NOTHING999", "clean.conf"],
+        ["--keepalived", "new", "clean.conf"],
+        ["--format", "xml", "clean.conf"],
+        ["--facts", "none.json", "clean.conf"],
+        ["--here", "--facts", "a=b", "clean.conf"],
+    ],
+)
+def test_a_wrong_call_ends_with_2(
+    holdfast: Command, files: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    done = holdfast("lint", *arguments)
+    assert done.returncode == 2, done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_suppressed_with_a_reason(holdfast: Command, files: Path) -> None:
+    path = files / "odd.conf"
+    path.write_text(ODD.replace("nopreempt", "nopreempt # holdfast: ignore[VRRP101] it is meant so"))
+    assert told(holdfast("lint", "--format", "json", path)) == []
+
+
+def test_fix_shows_what_it_changes_and_keeps_the_rest(holdfast: Command, files: Path) -> None:
+    path = files / "fix.conf"
+    path.write_bytes(ODD.replace("web {", "web{").encode() + b"# \xff\r\n")
+    path.chmod(0o640)
+    link = files / "link.conf"
+    link.symlink_to(path)
+    done = holdfast("lint", "--fix", link)
+    assert "-vrrp_instance web{" in done.stderr
+    assert "+vrrp_instance web {" in done.stderr
+    assert path.read_bytes() == ODD.encode() + b"# \xff\r\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert link.is_symlink()
+    assert "STYLE101" not in done.stdout
+    assert "VRRP101" in done.stdout
+    again = holdfast("lint", "--fix", link)
+    assert again.stderr == ""
+
+
+def test_specs_are_told_by_what_they_hold(holdfast: Command, files: Path) -> None:
+    path = files / "anything"
+    path.write_text("holdfast: 1\ncluster: shop\nnodes: {}\nnonsense: 1\n")
+    found = told(holdfast("lint", "--format", "json", path))
+    assert found
+    assert {str(one["file"]) for one in found} == {str(path)}
+    assert {str(one["rule"])[:2] for one in found} != {"KA"}
+
+
+def test_examples_of_the_project_have_no_errors(holdfast: Command) -> None:
+    specs = sorted(Path(__file__).parents[2].glob("examples/*/cluster.yaml"))
+    assert specs
+    assert holdfast("lint", *specs).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 0),
+        (b"\x7fELF" + bytes(range(256)) * 400, 1),
+        (b"\xff\xfe" + "vrrp_instance a {\n}\n".encode("utf-16-le"), 1),
+        (b"\xef\xbb\xbf" + CLEAN.encode(), 1),
+        (b"{" * 100_000, 1),
+        (b"[[[[{{{{ - : ? ! & *" * 1_000, 1),
+        (b"a: &a [*a]\nholdfast: 1\ncluster: x\n" * 3, 1),
+        (b"holdfast: 1\n" + b"\xff\xfe\n", 1),
+        (b"include *\n" * 50, 1),
+        (b"vrrp_instance a {\n" * 5_000, 1),
+    ],
+    ids=["empty", "binary", "utf-16", "bom", "braces", "signs", "yaml", "yaml bytes", "includes", "open blocks"],
+)
+def test_no_input_makes_it_fall_over(holdfast: Command, tmp_path: Path, content: bytes, status: int) -> None:
+    path = tmp_path / "a.conf"
+    path.write_bytes(content)
+    done = holdfast("lint", "--format", "json", path)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in ((1, 2) if b"holdfast" in content else (status,)), done.stdout[:500]
+    holdfast("lint", path)
+
+
+def test_include_loops_folders_and_pipes_as_includes(holdfast: Command, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.conf").write_text(f"include a.conf\ninclude pipe\ninclude {tmp_path}\ninclude b.conf\n")
+    (tmp_path / "b.conf").write_text("include a.conf\n" + CLEAN)
+    done = holdfast("lint", "--format", "json", tmp_path / "a.conf")
+    assert {one["rule"] for one in told(done)} >= {"KA041", "KA042"}
+
+
+def test_standard_input(files: Path) -> None:
+    argv = [sys.executable, "-m", "holdfast.cli", "lint", "--format", "json", "-"]
+    done = subprocess.run(argv, input=WRONG, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert [one["file"] for one in told(done)] == ["<standard input>"]
