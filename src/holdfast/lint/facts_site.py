@@ -41,7 +41,8 @@ def _owner(facts: Facts, address: str) -> HostFacts | None:
 def _servers(
     models: tuple[Model, ...], facts: Facts, *, directors: bool = False
 ) -> Iterator[tuple[VirtualServer, RealServer, HostFacts, str]]:
-    """Each real server with its facts and the method by which packets reach it; with `directors`, those that are one."""
+    """Each real server with its facts and the method by which packets reach it; with `directors`, those that are "
+    "one."""
     own = {id(found) for model in models if (found := facts_of(model, facts)) is not None}
     for model in models:
         known: dict[str, HostFacts | None] = {}
@@ -54,7 +55,7 @@ def _servers(
 
 
 @site_rule(
-    "SITE101",
+    "HOST201",
     ERROR,
     "a real server without the virtual address",
     effect="DR and TUN leave the destination as it is: the server drops packets to an address that it does not have.",
@@ -73,7 +74,7 @@ def address_missing(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 
 
 @site_rule(
-    "SITE102",
+    "HOST202",
     ERROR,
     "a real server that answers ARP for the virtual address",
     effect="Clients and routers learn the real server's MAC for the virtual address: they bypass the director, and "
@@ -113,7 +114,7 @@ def answers_arp(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 
 
 @site_rule(
-    "SITE103",
+    "HOST203",
     ERROR,
     "a real server behind NAT that answers past the director",
     effect="The answer carries the real server's own address: the client knows no such connection and resets it.",
@@ -161,7 +162,7 @@ def past_the_director(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 
 
 @site_rule(
-    "SITE104",
+    "HOST204",
     ERROR,
     "a real server behind a tunnel that drops what comes out of it",
     effect="With rp_filter = 1 the kernel drops packets that come out of the tunnel, as it would answer them another "
@@ -189,7 +190,7 @@ def tunnel_filter(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 
 
 @site_rule(
-    "SITE105",
+    "HOST205",
     WARNING,
     "a director that is its own real server",
     effect="The director that is backup has the address on lo too: what the master sends it, it balances again, "
@@ -212,7 +213,7 @@ def own_real_server(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 
 
 @site_rule(
-    "SITE106",
+    "HOST206",
     ERROR,
     "a virtual address that another host has itself",
     effect="Two hosts answer for it, and clients meet the one whose answer comes last.",
@@ -256,7 +257,7 @@ def _interfaces(member: Member, facts: Facts) -> tuple[HostFacts, list[str], int
 
 
 @site_rule(
-    "SITE107",
+    "HOST207",
     ERROR,
     "peers whose interfaces are on different networks",
     effect="Multicast does not cross a router, and the address can only be used on one of the two networks: both "
@@ -283,7 +284,7 @@ def different_networks(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]
 
 
 @site_rule(
-    "SITE108",
+    "HOST208",
     WARNING,
     "peers whose interfaces have different MTUs",
     effect="Large packets, long adverts among them, get through one way only: connections hang after a failover.",
@@ -312,7 +313,7 @@ def different_mtus(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 
 
 @site_rule(
-    "SITE109",
+    "HOST209",
     WARNING,
     "peers with different releases of keepalived",
     effect="Releases differ in defaults, keywords and what they check in adverts: a file that works on one node may "
@@ -338,7 +339,7 @@ def different_releases(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]
 
 
 @site_rule(
-    "SITE110",
+    "HOST210",
     ERROR,
     "two nodes with one MAC",
     effect="Switches send what is for one node to the other: adverts get lost, connections hang. Copied virtual "
