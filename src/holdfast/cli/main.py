@@ -26,6 +26,7 @@ from . import (
     rehearse,
     resume,
     schema,
+    store,
     suspend,
     validate,
     weight,
@@ -57,6 +58,7 @@ app.command("suspend")(suspend.suspend)
 app.command("resume")(resume.resume)
 app.command("weight")(weight.weight)
 app.command("overrides")(overrides.overrides)
+app.add_typer(store.app, name="store")
 app.add_typer(lab.app, name="lab")
 
 

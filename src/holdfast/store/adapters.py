@@ -6,7 +6,6 @@ from holdfast.errors import StoreUnavailable
 
 from .address import Address, EtcdAddress, EtcdCredentials, MemoryAddress, SqliteAddress, load_credentials
 from .clock import Clock
-from .etcd.engine import EtcdEngine
 from .memory import MemoryEngine
 from .port import Engine
 from .sqlite import SqliteEngine
@@ -26,6 +25,8 @@ async def open_engine(address: Address, clock: Clock | None = None, *, create: b
     return _etcd(address)
 
 
-def _etcd(address: EtcdAddress) -> EtcdEngine:
+def _etcd(address: EtcdAddress) -> Engine:
+    from .etcd.engine import EtcdEngine  # takes its time to import, which no other command should have to
+
     credentials = load_credentials(address.credentials) if address.credentials else EtcdCredentials()
     return EtcdEngine(address, credentials)

@@ -88,7 +88,10 @@ def _sqlite(path: str) -> SqliteAddress:
 
 
 def _etcd(text: str) -> EtcdAddress:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise UsageError("this is no address of an etcd cluster", _EXAMPLES) from None
     if "@" in parts.netloc:
         raise UsageError(
             "an address with a name or password in it can be read by everybody on this machine",
@@ -114,7 +117,7 @@ def _etcd(text: str) -> EtcdAddress:
 def load_credentials(path: Path) -> EtcdCredentials:
     """The credentials of an etcd cluster; UsageError for a file that others may read, or that is not understood."""
     try:
-        with path.open("rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # a pipe would hang
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
                 raise UsageError(f"{path} is no file of credentials", "name a small TOML file")
