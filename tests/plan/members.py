@@ -140,6 +140,8 @@ class Pair:
             self._start(node)
         self.until(lambda: self.holders() == "a")
         time.sleep(0.5)
+        # The client may have heard of another holder within the last second, and would not believe the new one yet.
+        self.ip("client", "neighbour", "flush", "all")
 
     def _start(self, node: str) -> None:
         files = [("-f", "conf"), ("-p", "pid"), ("-r", "vrrp.pid")]

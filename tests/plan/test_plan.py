@@ -167,8 +167,20 @@ def test_what_nobody_knows_is_expected_to_do_the_worst() -> None:
         (with_sysctl(""), with_sysctl("kernel.unheard_of = 1")),
     ):
         (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
-        assert [change.row for change in node.changes] == ["unknown"], node.changes
+        assert {change.row for change in node.changes} == {"unknown"}, node.changes
         assert node.hazard is Hazard.DROPS_CONNECTIONS
+
+
+def test_what_is_not_understood_is_told_beside_what_is() -> None:
+    group = "vrrp_instance www {{\nvirtual_router_id 51\n{}\n}}\n{}"
+    old, new = keepalived_conf(group.format("", "")), keepalived_conf(group.format("debug 1", "nonsense {\n}"))
+    (node,) = make_plan({"lb01": old}, {"lb01": new}).nodes
+    assert {change.row for change in node.changes} == {"group-behaviour", "unknown"}
+    assert node.hazard is Hazard.DROPS_CONNECTIONS
+    hidden = keepalived_conf(group.format("", "auth_pass abcdefgh"))
+    (node,) = make_plan({"lb01": old}, {"lb01": hidden}).nodes
+    assert node.hazard is Hazard.DROPS_CONNECTIONS
+    assert "abcdefgh" not in str(node.changes)
 
 
 def with_file(path: str, text: str) -> Bundle:

@@ -48,7 +48,7 @@ class Change:
 def made(kind: str, where: str, what: str, how: How = "changed") -> Change:
     """A change that follows from several facts: `kind` is Holdfast's own."""
     row = table().named(kind)
-    return _of_row(row, how, where, what, Service.KEEPALIVED)
+    return _of_row(row, how, where, what, Service.KEEPALIVED, facts_keepalived.PATH)
 
 
 def _of_row(row: Row, how: How, where: str, what: str, service: Service | None = None, file: str = "") -> Change:

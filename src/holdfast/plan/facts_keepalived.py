@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
 from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
+from holdfast.keepalived import complaints
 from holdfast.keepalived.parse import parse
 from holdfast.keepalived.tree import Configuration, Node
 
@@ -28,6 +30,15 @@ _NAMED = {
     "track_group": "track group",
 }
 _SECRETS = frozenset({"authentication.auth_pass", "SSL.password"})
+_READ_OTHERWISE = frozenset(
+    code.code
+    for code in (
+        complaints.UNKNOWN, complaints.WRONG_PLACE, complaints.SWALLOWED, complaints.TWICE, complaints.STRAY_CLOSE,
+        complaints.UNCLOSED, complaints.STRAY_OPEN, complaints.NO_OPEN, complaints.HEADER, complaints.QUOTE,
+        complaints.LONG, complaints.BINARY, complaints.ODD_BLANK, complaints.CONTINUED,
+    )
+)  # fmt: skip
+_SECRET_WORD = re.compile(r"\b(auth_pass|password)\s+\S+")
 _USED_OF_A_PASSWORD = 8  # characters; keepalived cuts the rest off (measured)
 SERVICE: Key = ("service", str(Service.KEEPALIVED), "")
 
@@ -42,9 +53,21 @@ def keepalived_facts(bundle: Bundle, tree: Configuration) -> Iterator[Fact]:
     reader = _Reader(bundle, tree.root)
     for node in tree.root.children:
         yield from reader.top(node)
+    yield from _not_understood(tree)
     if not tree.complete:
         digest = hashlib.sha256(PATH.encode()).hexdigest()[:8]
         yield Fact("keepalived.include", "keepalived", "files that it includes, which are not part of this", digest)
+
+
+def _not_understood(tree: Configuration) -> Iterator[Fact]:
+    """Lines with mistakes: keepalived skips them, ends, or reads what follows otherwise, and no tree has them."""
+    for finding in tree.findings:
+        where = finding.location
+        if finding.code in _READ_OTHERWISE and where is not None and where.file in tree.sources:
+            text = " ".join(tree.sources[where.file].line(where.line).split())
+            shown = _SECRET_WORD.sub(r"\1 ********", text)
+            digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+            yield Fact("unknown", "keepalived", f"line `{shown}` ({finding.code})", digest, (), PATH, secret=True)
 
 
 def track_files(tree: Configuration) -> dict[str, Key]:
