@@ -159,12 +159,20 @@ def _alone(
             yield remark
         if perhaps is not None:
             for rule in chosen:
-                if isinstance(rule, HostRule):
+                if isinstance(rule, HostRule) and rule.anywhere:
                     yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, perhaps), model.node))
     if subject.stray is not None:
         for remark in _of_model(subject.stray, chosen, None):
             if remark.key[:4] not in seen:
                 yield _told_mildly(remark, subject)
+        if perhaps is not None:
+            yield from _here(subject.stray, chosen, perhaps)
+
+
+def _here(model: Model, chosen: tuple[Rule, ...], facts: HostFacts) -> Iterator[Remark]:
+    for rule in chosen:
+        if isinstance(rule, HostRule):
+            yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, facts), model.node))
 
 
 def _seen_here(remark: Remark) -> Remark:

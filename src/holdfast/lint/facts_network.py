@@ -73,6 +73,7 @@ def _named_interfaces(model: Model) -> Iterator[tuple[Node, int, str]]:
     bad=on(instance("interface ens3"), host()),
     good=on(instance("interface eth0"), host()),
     references=("man keepalived.conf: interface, dynamic_interfaces",),
+    anywhere=True,
 )
 def missing_interface(model: Model, facts: HostFacts) -> Iterator[Hit]:
     if not facts.interfaces:

@@ -33,6 +33,7 @@ def _with(*files: FileFacts, **more: Any) -> Example:
     bad=_with(file("/usr/local/bin/check_web", exists=False)),
     good=_with(file("/usr/local/bin/check_web")),
     references=("man keepalived.conf: vrrp_script",),
+    anywhere=True,
 )
 def missing(model: Model, facts: HostFacts) -> Iterator[Hit]:
     known = {one.path: one for one in facts.files}
@@ -68,6 +69,7 @@ def missing(model: Model, facts: HostFacts) -> Iterator[Hit]:
         host(files=(file("/usr/local/bin/check_web"),)),
     ),
     references=(_SECURITY, "keepalived issues 842, 1372"),
+    anywhere=True,
 )
 def weak(model: Model, facts: HostFacts) -> Iterator[Hit]:
     known = {one.path: one for one in facts.files}
@@ -125,6 +127,7 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
     bad=on(_TEXT, host(users={"keepalived_script": None})),
     good=on(_TEXT, host()),
     references=("man keepalived.conf: script_user", "keepalived issues 586, 2184"),
+    anywhere=True,
 )
 def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
     said: set[tuple[str, int]] = set()

@@ -133,9 +133,14 @@ class FileRule(Rule):
 
 @dataclass(frozen=True)
 class HostRule(Rule):
-    """Sees one file, and the facts of the node that it is for."""
+    """Sees one file, and the facts of the node that it is for.
+
+    `anywhere`: it is worth telling, mildly, of the machine that lint runs on too, of which nobody says that it is the
+    node: what `keepalived -t` would complain about here.
+    """
 
     check: HostCheck
+    anywhere: bool = field(default=False, kw_only=True)
     needs: Needs = field(default=Needs.FACTS, init=False)
 
 
@@ -193,11 +198,13 @@ def host_rule(
     good: Example,
     references: tuple[str, ...] = (),
     replaces: tuple[str, ...] = (),
+    anywhere: bool = False,
 ) -> Callable[[HostCheck], HostRule]:
     """Makes a rule over a file and its node's facts of the function below it."""
 
     def made(check: HostCheck) -> HostRule:
-        return HostRule(id, severity, title, effect, hint, bad, good, references, check, replaces=replaces)
+        said = (id, severity, title, effect, hint, bad, good, references, check)
+        return HostRule(*said, replaces=replaces, anywhere=anywhere)
 
     return made
 
