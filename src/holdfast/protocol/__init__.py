@@ -1,0 +1,78 @@
+"""What controller and agent say to each other: reports, facts and states, versioned and frozen.
+
+A reader refuses a version that it does not know; a field that is added has a default, so that an older peer's
+message still loads.
+"""
+
+from __future__ import annotations
+
+# A bundle is what a controller sends: who speaks the protocol gets it here.
+from holdfast.bundle import Bundle, VrrpExpectation
+
+from .host_facts import (
+    AdvertFacts,
+    ClockFacts,
+    FileFacts,
+    FirewallFacts,
+    HostFacts,
+    InterfaceFacts,
+    KeepalivedFacts,
+    KeepalivedProcess,
+    RouteFacts,
+    UnreadFacts,
+)
+from .message import (
+    PROTOCOL_VERSION,
+)
+from .overrides import (
+    OverrideKind,
+    OverrideReport,
+    Overrides,
+    ServerOverride,
+    WeighedServer,
+)
+from .reports import (
+    ApplyReport,
+    Failure,
+    GroupFacts,
+    ListenerFacts,
+    MoveReport,
+    NodeStatus,
+    Outcome,
+    PoolFacts,
+    ServerFacts,
+    ServiceFacts,
+    StageReport,
+)
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "AdvertFacts",
+    "ApplyReport",
+    "Bundle",
+    "ClockFacts",
+    "Failure",
+    "FileFacts",
+    "FirewallFacts",
+    "GroupFacts",
+    "HostFacts",
+    "InterfaceFacts",
+    "KeepalivedFacts",
+    "KeepalivedProcess",
+    "ListenerFacts",
+    "MoveReport",
+    "NodeStatus",
+    "Outcome",
+    "OverrideKind",
+    "OverrideReport",
+    "Overrides",
+    "PoolFacts",
+    "RouteFacts",
+    "ServerFacts",
+    "ServerOverride",
+    "ServiceFacts",
+    "StageReport",
+    "UnreadFacts",
+    "VrrpExpectation",
+    "WeighedServer",
+]

@@ -1,0 +1,79 @@
+"""What an operator overrides for a while, and what became of it on a director."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from holdfast.bundle import SafeName
+
+from .message import PROTOCOL_VERSION, Message
+
+
+class OverrideKind(StrEnum):
+    """What an operator decided about one server for a while."""
+
+    DRAINED = "drained"  # no new connections, those that it has may end
+    SUSPENDED = "suspended"  # out of the table at once
+    WEIGHT = "weight"  # another weight than the spec's
+
+
+class ServerOverride(Message):
+    """An override of a real server, in one virtual server (the spec's entry) or, without one, in all.
+
+    `server` is NODE:PORT or ADDRESS:PORT as the spec writes it. `since` and `until` are RFC 3339 times in UTC.
+    """
+
+    server: Annotated[str, Field(max_length=300)]
+    virtual_server: SafeName | None = None
+    kind: OverrideKind
+    weight: Annotated[int, Field(ge=0, le=65535)] | None = None
+    who: Annotated[str, Field(max_length=100)] = ""
+    why: Annotated[str, Field(max_length=500)] = ""
+    since: Annotated[str, Field(max_length=40)] = ""
+    until: Annotated[str, Field(max_length=40)] | None = None
+
+
+class Overrides(Message):
+    """All that is overridden on a node: it replaces what the node knew, and survives reloads and rollbacks."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    servers: Annotated[tuple[ServerOverride, ...], Field(max_length=10_000)] = ()
+
+
+class WeighedServer(Message):
+    """A real server of a virtual server: what overrides make of it, and what the kernel's table shows.
+
+    `holds`: this node holds the virtual server's addresses, so its count of connections is the one that counts.
+    `wanted` and `weight` are None where it is not in the table: suspended, or taken out by its check. `open` counts
+    connections that have not ended (None: not counted, as nothing is overridden); `persistent` the clients bound to it.
+    `seconds` is how long after the write the table showed it.
+    """
+
+    virtual_server: str
+    source: SafeName
+    server: str
+    kind: OverrideKind | None = None
+    wanted: int | None = None
+    weight: int | None = None
+    as_wanted: bool = True
+    holds: bool = True
+    open: int | None = None
+    persistent: int = 0
+    seconds: float = 0.0
+
+
+class OverrideReport(Message):
+    """What overrides do on one director. `sessions_end`: clients bound to a drained server are sent elsewhere."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    node: SafeName
+    done: bool
+    servers: tuple[WeighedServer, ...] = ()
+    expired: tuple[ServerOverride, ...] = ()
+    unknown: tuple[str, ...] = ()  # overridden servers that this node does not direct
+    reloaded: bool = False
+    sessions_end: bool = True
+    detail: str = ""

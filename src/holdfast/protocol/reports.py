@@ -1,0 +1,151 @@
+"""What a node tells of itself: how applying a bundle ended, what a move cost, how the node is now."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from holdfast.bundle import HeldAddress, SafeName, Service
+from holdfast.findings import Finding
+
+from .message import PROTOCOL_VERSION, Message
+from .overrides import ServerOverride
+
+
+class Outcome(StrEnum):
+    """How an attempt to apply a bundle ended."""
+
+    COMMITTED = "committed"  # the node is in the new state, verified
+    UNCHANGED = "unchanged"  # it already was; nothing was reloaded
+    ROLLED_BACK = "rolled_back"  # it is in the old state again, processes included
+    REFUSED = "refused"  # nothing that runs was touched
+    RECOVERED = "recovered"  # an earlier, interrupted attempt was finished or put back
+    BROKEN = "broken"  # neither: the way back failed too, and the next run tries again
+
+
+class StageReport(Message):
+    """One step: `seconds` is how long it took; `detail` says what was found."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class Failure(Message):
+    """Why it ended so: `program_line` quotes the program that refused, word for word, or is empty."""
+
+    message: str
+    hint: str = ""
+    program_line: str = ""
+
+
+class ApplyReport(Message):
+    """What became of one bundle on one node.
+
+    `digest` is of the bundle that was wanted, `previous_digest` of the one that ran before (None on a new
+    node).
+    """
+
+    version: Literal[1] = PROTOCOL_VERSION
+    node: str
+    outcome: Outcome
+    digest: str
+    previous_digest: str | None = None
+    stages: tuple[StageReport, ...] = ()
+    failure: Failure | None = None
+    reloaded: tuple[Service, ...] = ()
+    started: tuple[Service, ...] = ()
+    stopped: tuple[Service, ...] = ()
+    adopted: tuple[str, ...] = ()  # where files that were not ours have been moved to
+    notes: tuple[str, ...] = ()
+
+
+class ServiceFacts(Message):
+    """What runs: `state` is the service manager's own word, `restarts` counts since the manager started it."""
+
+    service: Service
+    running: bool
+    pid: int | None = None
+    state: str = ""
+    restarts: int = 0
+
+
+class ListenerFacts(Message):
+    """A TCP socket in LISTEN state; `service` is None where it belongs to none of ours."""
+
+    address: str
+    port: int
+    service: Service | None = None
+
+
+class GroupFacts(Message):
+    """A VRRP group as this node sees it; `hold` is the hold file's number (0: may hold, -254: gave it up)."""
+
+    group: SafeName
+    vrid: int
+    holds: bool
+    present: tuple[HeldAddress, ...] = ()
+    missing: tuple[HeldAddress, ...] = ()
+    hold: int = 0
+
+
+class ServerFacts(Message):
+    """A server of a pool that the prober asks. `up` is what its answers say, `in_use` what nginx was told.
+
+    They differ while a change waits for its reload, and where a failing server stays because of `min_servers`.
+    `since` is when `up` became what it is (RFC 3339), `failures` and `successes` count answers in a row.
+    """
+
+    name: str
+    endpoint: str
+    up: bool
+    in_use: bool
+    since: str | None = None  # None: as it was found
+    last: str = ""  # what became of the last question; empty: none was asked yet
+    failures: int = 0
+    successes: int = 0
+
+
+class PoolFacts(Message):
+    """A pool as this node's prober sees it."""
+
+    pool: str
+    min_servers: int
+    servers: tuple[ServerFacts, ...] = ()
+
+
+class NodeStatus(Message):
+    """The node as it is, not as it should be."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    node: str | None = None
+    cluster: str | None = None
+    generation: str | None = None
+    digest: str | None = None
+    services: tuple[ServiceFacts, ...] = ()
+    listeners: tuple[ListenerFacts, ...] = ()
+    groups: tuple[GroupFacts, ...] = ()
+    pools: tuple[PoolFacts, ...] = ()  # as the prober last saw them; empty where it does not run
+    overrides: tuple[ServerOverride, ...] = ()  # in force
+    table: tuple[Finding, ...] = ()  # how the kernel's IPVS table differs from what the bundle expects
+    drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
+    interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
+
+
+class MoveReport(Message):
+    """What a planned switchover cost: times in seconds, connections counted.
+
+    `cut` connections still had an answer on its way when the limit was reached; `reset` ones were idle and
+    are closed
+    by the new holder when their client next uses them.
+    """
+
+    version: Literal[1] = PROTOCOL_VERSION
+    group: SafeName
+    moved: bool
+    held_back_s: float = 0.0
+    requests_held_s: float = 0.0
+    cut: int = 0
+    reset: int = 0
+    detail: str = ""
