@@ -27,8 +27,8 @@ def held(model: Model) -> Iterator[tuple[Instance, Address]]:
     "a source address that the node does not have",
     effect="keepalived cannot send from it: peers hear nothing and become master.",
     hint="write this node's own address; was the file copied from the peer?",
-    bad=on(instance(PEERS.replace("10.0.0.1\n", "10.0.0.7\n")), host()),
-    good=on(instance(PEERS), host()),
+    bad=on(instance(PEERS.replace("10.0.0.1\n", "10.0.0.7\n")), host(), "interfaces"),
+    good=on(instance(PEERS), host(), "interfaces"),
     references=("man keepalived.conf: unicast_src_ip", "keepalived issues 2458, 2651"),
 )
 def foreign_source(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -57,8 +57,8 @@ def addresses(facts: HostFacts) -> Iterator[tuple[IPv4Interface | IPv6Interface,
     effect="The node keeps it when it loses the election: two hosts answer for it. When keepalived stops it may remove "
     "the address by which the node is reached.",
     hint="use an address that no node has itself",
-    bad=on(instance(address="10.0.0.1/24"), host()),
-    good=on(instance(), host()),
+    bad=on(instance(address="10.0.0.1/24"), host(), "interfaces"),
+    good=on(instance(), host(), "interfaces"),
     references=("man keepalived.conf: virtual_ipaddress",),
 )
 def own_address(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -112,8 +112,8 @@ def _family(text: str) -> int:
     effect="Nobody on that network looks for the address there: it is reached only where a router sends it to this "
     "node.",
     hint="correct the address or the interface; if a router sends it here, suppress this with that reason",
-    bad=on(instance(address="192.168.7.100/24"), host()),
-    good=on(instance(address="10.0.0.100/24"), host()),
+    bad=on(instance(address="192.168.7.100/24"), host(), "interfaces"),
+    good=on(instance(address="10.0.0.100/24"), host(), "interfaces"),
     references=("man keepalived.conf: virtual_ipaddress",),
 )
 def outside(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -150,8 +150,10 @@ def outside(model: Model, facts: HostFacts) -> Iterator[Hit]:
             listeners=({"address": "10.0.0.100", "port": 80},),
             sysctls={"net/ipv4/ip_nonlocal_bind": "0"},
         ),
+        "listeners",
+        "sysctls",
     ),
-    good=on(instance(), host(listeners=({"address": "10.0.0.100", "port": 80},))),
+    good=on(instance(), host(listeners=({"address": "10.0.0.100", "port": 80},)), "listeners", "sysctls"),
     references=("Linux: Documentation/networking/ip-sysctl.rst, ip_nonlocal_bind",),
 )
 def bound(model: Model, facts: HostFacts) -> Iterator[Hit]:

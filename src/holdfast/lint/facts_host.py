@@ -26,8 +26,8 @@ _NEEDED = "network-online.target"
     "a kernel module that the node does not have",
     effect="keepalived cannot make the virtual server: clients meet a closed port, or the node itself.",
     hint="install the kernel's modules, or choose a scheduler that it has",
-    bad=on(instance() + virtual("lb_algo mh"), host(loadable={"ip_vs": True, "ip_vs_mh": False})),
-    good=on(instance() + virtual(), host()),
+    bad=on(instance() + virtual("lb_algo mh"), host(loadable={"ip_vs": True, "ip_vs_mh": False}), "loadable"),
+    good=on(instance() + virtual(), host(), "loadable"),
     references=("man ipvsadm: --scheduler",),
 )
 def missing_module(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -53,8 +53,8 @@ def missing_module(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "NAT on a node that does not forward",
     effect="The kernel drops what the real servers answer: no connection comes about.",
     hint="set net.ipv4.ip_forward = 1 (net.ipv6.conf.all.forwarding for IPv6), in /etc/sysctl.d",
-    bad=on(instance() + virtual("lb_kind NAT"), host(sysctls={"net/ipv4/ip_forward": "0"})),
-    good=on(instance() + virtual("lb_kind NAT"), host()),
+    bad=on(instance() + virtual("lb_kind NAT"), host(sysctls={"net/ipv4/ip_forward": "0"}), "sysctls"),
+    good=on(instance() + virtual("lb_kind NAT"), host(), "sysctls"),
     references=("keepalived issue 1076", "LVS-NAT HOWTO"),
 )
 def no_forwarding(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -78,8 +78,8 @@ def no_forwarding(model: Model, facts: HostFacts) -> Iterator[Hit]:
     effect="DR only changes the frame's destination: the packet goes to the router, which sends it back to the virtual "
     "address. No connection comes about.",
     hint="use TUN or NAT for servers of other networks",
-    bad=on(instance() + virtual(server="172.16.0.11 80"), host()),
-    good=on(instance() + virtual(server="10.0.0.21 80"), host()),
+    bad=on(instance() + virtual(server="172.16.0.11 80"), host(), "routes"),
+    good=on(instance() + virtual(server="10.0.0.21 80"), host(), "routes"),
     references=("LVS-DR HOWTO: director and real servers share a network",),
 )
 def behind_router(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -119,8 +119,8 @@ def route_to(routes: tuple[RouteFacts, ...], host: str) -> RouteFacts | None:
     "keepalived starts before the network is up",
     effect="At boot the interface or its address is not there yet: the instance starts in FAULT, or keepalived ends.",
     hint="`systemctl edit keepalived`: add `[Unit]`, `After=network-online.target`, `Wants=network-online.target`",
-    bad=on(instance(), host(keepalived=keepalived(after=("network.target",)))),
-    good=on(instance(), host()),
+    bad=on(instance(), host(keepalived=keepalived(after=("network.target",))), "keepalived"),
+    good=on(instance(), host(), "keepalived"),
     references=("keepalived issue 2237", "systemd.special(7): network-online.target"),
 )
 def too_early(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -140,10 +140,11 @@ def too_early(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "node gives its addresses up.",
     hint="SELinux: keep scripts in /usr/libexec/keepalived; AppArmor: allow them in the profile; try with keepalived, "
     "not in a shell",
-    bad=on(SCRIPTS + script() + instance(_TRACKED), host(confinement=("selinux",))),
+    bad=on(SCRIPTS + script() + instance(_TRACKED), host(confinement=("selinux",)), "confinement"),
     good=on(
         SCRIPTS + script(command="/usr/libexec/keepalived/check_web") + instance(_TRACKED),
         host(confinement=("selinux",)),
+        "confinement",
     ),
     references=("keepalived issues 1322, 1468", "man keepalived_selinux"),
 )
@@ -178,8 +179,8 @@ _BUILT = {  # keyword → the option of keepalived's build that it needs
     "a keyword that this keepalived was built without",
     effect="keepalived does not know the keyword: it ignores it, with all that stands in its block.",
     hint="install a keepalived that has it (`keepalived --version` lists its options), or remove the keyword",
-    bad=on(instance("use_vmac"), host(keepalived=keepalived(options=("LVS", "VRRP", "VRRP_AUTH")))),
-    good=on(instance("use_vmac"), host()),
+    bad=on(instance("use_vmac"), host(keepalived=keepalived(options=("LVS", "VRRP", "VRRP_AUTH"))), "keepalived"),
+    good=on(instance("use_vmac"), host(), "keepalived"),
     references=("keepalived --version: Config options",),
 )
 def not_built(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -200,8 +201,8 @@ def not_built(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "a keyword that this keepalived is too old for",
     effect="keepalived ignores the keyword, with all that stands in its block.",
     hint="upgrade keepalived on this node, or write what this release knows",
-    bad=on("global_defs {\n    use_symlink_paths\n}\n" + instance(), host()),
-    good=on(instance(), host()),
+    bad=on("global_defs {\n    use_symlink_paths\n}\n" + instance(), host(), "keepalived"),
+    good=on(instance(), host(), "keepalived"),
     references=("keepalived's ChangeLog",),
     replaces=("KA011",),
 )
@@ -235,8 +236,8 @@ _TWO = (
     effect="Two keepalived on one network set and remove each other's addresses and IPVS entries: each believes that "
     "it is alone.",
     hint="stop and disable the other one, or give each its own network namespace (`net_namespace`)",
-    bad=on(instance(), host(keepalived=keepalived(processes=_TWO))),
-    good=on(instance(), host()),
+    bad=on(instance(), host(keepalived=keepalived(processes=_TWO)), "keepalived"),
+    good=on(instance(), host(), "keepalived"),
     references=("man keepalived.conf: net_namespace, instance",),
 )
 def another(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -260,10 +261,12 @@ def _first(model: Model) -> Node:
     bad=on(
         instance() + virtual("persistence_timeout 300", "inhibit_on_failure\nTCP_CHECK {\n}"),
         host(sysctls={"net/ipv4/vs/expire_quiescent_template": "0"}),
+        "sysctls",
     ),
     good=on(
         instance() + virtual("persistence_timeout 300", "inhibit_on_failure\nTCP_CHECK {\n}"),
         host(sysctls={"net/ipv4/vs/expire_quiescent_template": "1"}),
+        "sysctls",
     ),
     references=("Linux: Documentation/networking/ipvs-sysctl.rst, expire_quiescent_template",),
 )

@@ -53,7 +53,13 @@ def _named_interfaces(model: Model) -> Iterator[tuple[Node, int, str]]:
                 yield tracker.node, 0, tracker.name
     lines = [address.node for one in model.instances for address in one.all_addresses]
     lines += [line for one in model.instances for line in one.node.listed("virtual_routes", "virtual_rules")]
-    lines += model.root.listed("static_ipaddress", "static_routes")
+    lines += model.root.listed("static_ipaddress", "static_routes", "static_rules")
+    for line in model.root.listed("linkbeat_interfaces"):
+        yield line, 0, line.name
+    for delayed in model.root.all("garp_group"):
+        for line in (*delayed.listed("interfaces"), *delayed.all("interface")):
+            first = 1 if line.name == "interface" else 0
+            yield from ((line, at, word) for at, word in enumerate(line.words) if at >= first)
     for line in lines:
         for at, word in enumerate(line.words[:-1]):
             if word in _NAMES and line.words[at + 1] not in made:
@@ -70,8 +76,8 @@ def _named_interfaces(model: Model) -> Iterator[tuple[Node, int, str]]:
     effect="keepalived refuses to run, or with dynamic_interfaces keeps the instance in FAULT: the node never becomes "
     "master.",
     hint="write the name that `ip link` shows on this node; names may differ from node to node",
-    bad=on(instance("interface ens3"), host()),
-    good=on(instance("interface eth0"), host()),
+    bad=on(instance("interface ens3"), host(), "interfaces"),
+    good=on(instance("interface eth0"), host(), "interfaces"),
     references=("man keepalived.conf: interface, dynamic_interfaces",),
     anywhere=True,
 )
@@ -93,8 +99,8 @@ def missing_interface(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "an interface that is down",
     effect="The instance starts in FAULT, and stays there until the interface is up and has a carrier.",
     hint="bring the interface up (`ip link set NAME up`), or look at its cable",
-    bad=on(instance(), host(interfaces=(card("eth0", "10.0.0.1/24", up=False),))),
-    good=on(instance(), host()),
+    bad=on(instance(), host(interfaces=(card("eth0", "10.0.0.1/24", up=False),)), "interfaces"),
+    good=on(instance(), host(), "interfaces"),
     references=("man keepalived.conf: interface",),
 )
 def down(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -116,9 +122,11 @@ def down(model: Model, facts: HostFacts) -> Iterator[Hit]:
     hint="accept IP protocol 112 before what drops: `ip protocol vrrp accept` (nftables), `-p vrrp -j ACCEPT` "
     "(iptables)",
     bad=on(
-        instance(), host(firewall=FirewallFacts(program="nftables", accepts_ipv4=False, decided_by="chain inet f in"))
+        instance(),
+        host(firewall=FirewallFacts(program="nftables", accepts_ipv4=False, decided_by="chain inet f in")),
+        "firewall",
     ),
-    good=on(instance(), host()),
+    good=on(instance(), host(), "firewall"),
     references=("keepalived issues 950, 2145, 2370", "IANA protocol numbers: 112, VRRP"),
 )
 def dropped(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -139,8 +147,8 @@ def dropped(model: Model, facts: HostFacts) -> Iterator[Hit]:
     effect="Networks of clouds hand no multicast on: each node hears nobody and becomes master. Most also deliver an "
     "address only to the machine that their own interface assigned it to.",
     hint="use unicast_peer and unicast_src_ip, and let a notify script tell the cloud where the address is",
-    bad=on(instance(), host(platform="Amazon EC2 m5.large")),
-    good=on(instance(PEERS), host(platform="Amazon EC2 m5.large")),
+    bad=on(instance(), host(platform="Amazon EC2 m5.large"), "platform"),
+    good=on(instance(PEERS), host(platform="Amazon EC2 m5.large"), "platform"),
     references=("keepalived issues 950, 2145, 2370", _MULTICAST),
 )
 def cloud(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -159,8 +167,8 @@ def cloud(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "an interface without multicast",
     effect="Adverts cannot be sent to the group: peers hear nothing and become master.",
     hint="use unicast_peer on all nodes, or another interface",
-    bad=on(instance(), host(interfaces=(card("eth0", "10.0.0.1/24", multicast=False),))),
-    good=on(instance(), host()),
+    bad=on(instance(), host(interfaces=(card("eth0", "10.0.0.1/24", multicast=False),)), "interfaces"),
+    good=on(instance(), host(), "interfaces"),
     references=(_MULTICAST,),
 )
 def no_multicast(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -180,8 +188,9 @@ def no_multicast(model: Model, facts: HostFacts) -> Iterator[Hit]:
     bad=on(
         instance("virtual_ipaddress_excluded {\n    2001:db8::100/64\n}"),
         host(sysctls={"net/ipv6/conf/eth0/disable_ipv6": "1"}),
+        "sysctls",
     ),
-    good=on(instance("virtual_ipaddress_excluded {\n    2001:db8::100/64\n}"), host()),
+    good=on(instance("virtual_ipaddress_excluded {\n    2001:db8::100/64\n}"), host(), "sysctls"),
     references=("Linux: Documentation/networking/ip-sysctl.rst, disable_ipv6",),
 )
 def no_ipv6(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -201,8 +210,8 @@ def no_ipv6(model: Model, facts: HostFacts) -> Iterator[Hit]:
     effect="Adverts arrive on the interface, but the address is on the virtual one: with rp_filter = 1 the kernel "
     "drops them, and both nodes become master.",
     hint="set net.ipv4.conf.all.rp_filter and that of the interface to 0 or 2",
-    bad=on(instance("use_vmac"), host(sysctls={"net/ipv4/conf/all/rp_filter": "1"})),
-    good=on(instance("use_vmac"), host()),
+    bad=on(instance("use_vmac"), host(sysctls={"net/ipv4/conf/all/rp_filter": "1"}), "sysctls"),
+    good=on(instance("use_vmac"), host(), "sysctls"),
     references=("keepalived issue 364", "Linux: Documentation/networking/ip-sysctl.rst, rp_filter"),
 )
 def reverse_path(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -221,8 +230,8 @@ def reverse_path(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "a virtual MAC on a virtual machine",
     effect="Hypervisors and clouds drop frames with a MAC that is not the machine's own: nobody reaches the address.",
     hint="allow forged transmits and MAC changes for this port, or remove use_vmac",
-    bad=on(instance("use_vmac"), host(platform="VMware, Inc. VMware7,1")),
-    good=on(instance("use_vmac"), host()),
+    bad=on(instance("use_vmac"), host(platform="VMware, Inc. VMware7,1"), "platform"),
+    good=on(instance("use_vmac"), host(), "platform"),
     references=("keepalived issue 2512",),
 )
 def filtered_mac(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -246,6 +255,7 @@ def filtered_mac(model: Model, facts: HostFacts) -> Iterator[Hit]:
                 {"interface": "eth0", "source": "10.0.0.77", "vrid": 51, "family": 4, "version": 2, "priority": 100},
             )
         ),
+        "adverts",
     ),
     good=on(
         instance(PEERS),
@@ -254,6 +264,7 @@ def filtered_mac(model: Model, facts: HostFacts) -> Iterator[Hit]:
                 {"interface": "eth0", "source": "10.0.0.77", "vrid": 52, "family": 4, "version": 2, "priority": 100},
             )
         ),
+        "adverts",
     ),
     references=("RFC 5798, 5.2.3", "keepalived issue 2444"),
 )

@@ -100,11 +100,19 @@ def real_server(number: int, *virtual: str, device: str = "lo", **more: Any) -> 
     return host(number, **{**usual, **more})
 
 
-def on(text: str, facts: HostFacts) -> Example:
-    """A file of lb1 with its facts."""
-    return example({"lb1": text}, {"lb1": facts})
+def on(text: str, facts: HostFacts, *fields: str) -> Example:
+    """A file of lb1 with those of its facts that the example is about."""
+    return example({"lb1": text}, {"lb1": _only(facts, fields)})
 
 
-def among(files: Mapping[str, str], facts: Mapping[str, HostFacts]) -> Example:
-    """Files of directors, with facts of nodes that need not have one."""
-    return example(files, facts)
+def among(files: Mapping[str, str], facts: Mapping[str, HostFacts], *fields: str) -> Example:
+    """Files of directors, with some facts of nodes that need not have a file."""
+    return example(files, {name: _only(one, fields) for name, one in facts.items()})
+
+
+def _only(facts: HostFacts, fields: tuple[str, ...]) -> HostFacts:
+    """Those fields, or all where none is named: what is not told is not known, and nothing follows from it."""
+    if not fields:
+        return facts
+    kept = {"hostname", "kernel", "service_manager", *fields}
+    return HostFacts(**{name: getattr(facts, name) for name in kept})

@@ -21,7 +21,7 @@ _TEXT = SCRIPTS + script("weight 0") + instance(_TRACKED)
 
 
 def _with(*files: FileFacts, **more: Any) -> Example:
-    return on(_TEXT, host(files=files, **more))
+    return on(_TEXT, host(files=files, **more), "files")
 
 
 @host_rule(
@@ -63,10 +63,14 @@ def missing(model: Model, facts: HostFacts) -> Iterator[Hit]:
     bad=on(
         SCRIPTS.replace("keepalived_script", "root") + script("weight 0") + instance(_TRACKED),
         host(files=(file("/usr/local/bin/check_web", weak=("/usr/local/bin",)),)),
+        "files",
+        "users",
     ),
     good=on(
         SCRIPTS.replace("keepalived_script", "root") + script("weight 0") + instance(_TRACKED),
         host(files=(file("/usr/local/bin/check_web"),)),
+        "files",
+        "users",
     ),
     references=(_SECURITY, "keepalived issues 842, 1372"),
     anywhere=True,
@@ -104,8 +108,9 @@ def _runs_as(command: Command, facts: HostFacts) -> str:
     bad=on(
         SCRIPTS + script("weight 0", command="killall -0 nginx") + instance(_TRACKED),
         host(commands={"killall": ""}),
+        "commands",
     ),
-    good=on(SCRIPTS + script("weight 0", command="killall -0 nginx") + instance(_TRACKED), host()),
+    good=on(SCRIPTS + script("weight 0", command="killall -0 nginx") + instance(_TRACKED), host(), "commands"),
     references=("man keepalived.conf: vrrp_track_process",),
 )
 def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
@@ -124,8 +129,8 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
     effect="keepalived does not run scripts of a user that is not there. Without script_user and without a user "
     "keepalived_script it runs them as root.",
     hint="`useradd --system --shell /usr/sbin/nologin keepalived_script`, on every node",
-    bad=on(_TEXT, host(users={"keepalived_script": None})),
-    good=on(_TEXT, host()),
+    bad=on(_TEXT, host(users={"keepalived_script": None}), "users"),
+    good=on(_TEXT, host(), "users"),
     references=("man keepalived.conf: script_user", "keepalived issues 586, 2184"),
     anywhere=True,
 )

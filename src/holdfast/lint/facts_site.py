@@ -60,8 +60,8 @@ def _servers(
     "a real server without the virtual address",
     effect="DR and TUN leave the destination as it is: the server drops packets to an address that it does not have.",
     hint="add the address to lo (DR) or to the tunnel's device (TUN) of the real server, with a mask of /32 or /128",
-    bad=among({"lb1": _LVS}, {"web1": real_server(21, "127.0.0.1/8")}),
-    good=among({"lb1": _LVS}, {"web1": real_server(21, "127.0.0.1/8", "10.0.0.100/32")}),
+    bad=among({"lb1": _LVS}, {"web1": real_server(21, "127.0.0.1/8")}, "interfaces"),
+    good=among({"lb1": _LVS}, {"web1": real_server(21, "127.0.0.1/8", "10.0.0.100/32")}, "interfaces"),
     references=("LVS-DR HOWTO: the ARP problem",),
 )
 def address_missing(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
@@ -90,8 +90,10 @@ def address_missing(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
                 sysctls={"net/ipv4/conf/all/arp_ignore": "0", "net/ipv4/conf/all/arp_announce": "0"},
             )
         },
+        "interfaces",
+        "sysctls",
     ),
-    good=among({"lb1": _LVS}, {"web1": real_server(21, "10.0.0.100/32")}),
+    good=among({"lb1": _LVS}, {"web1": real_server(21, "10.0.0.100/32")}, "interfaces", "sysctls"),
     references=(
         "LVS-DR HOWTO: the ARP problem",
         "Linux: Documentation/networking/ip-sysctl.rst, arp_ignore, arp_announce",
@@ -120,7 +122,7 @@ def answers_arp(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     effect="The answer carries the real server's own address: the client knows no such connection and resets it.",
     hint="make an address that moves with the director (in virtual_ipaddress_excluded) the real server's default "
     "gateway",
-    bad=among({"lb1": _NAT}, {"lb1": host(1), "web1": real_server(21, "127.0.0.1/8")}),
+    bad=among({"lb1": _NAT}, {"lb1": host(1), "web1": real_server(21, "127.0.0.1/8")}, "interfaces", "routes"),
     good=among(
         {"lb1": _NAT},
         {
@@ -131,6 +133,8 @@ def answers_arp(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
                 routes=({"family": 4, "destination": "default", "gateway": "10.0.0.253", "interface": "eth0"},),
             ),
         },
+        "interfaces",
+        "routes",
     ),
     references=("keepalived issue 1076", "LVS-NAT HOWTO: the default gateway"),
 )
@@ -171,9 +175,8 @@ def past_the_director(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     bad=among(
         {"lb1": _TUN},
         {"web1": real_server(21, "10.0.0.100/32", device="tunl0", sysctls={"net/ipv4/conf/all/rp_filter": "1",
-         "net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"})},
-    ),
-    good=among({"lb1": _TUN}, {"web1": real_server(21, "10.0.0.100/32", device="tunl0")}),
+         "net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"})}, "interfaces", "sysctls"),
+    good=among({"lb1": _TUN}, {"web1": real_server(21, "10.0.0.100/32", device="tunl0")}, "interfaces", "sysctls"),
     references=("LVS-TUN HOWTO", "Linux: Documentation/networking/ip-sysctl.rst, rp_filter"),
 )  # fmt: skip
 def tunnel_filter(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
@@ -199,10 +202,12 @@ def tunnel_filter(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     bad=among(
         {"lb1": instance() + virtual(server="10.0.0.2 80"), "lb2": instance() + virtual(server="10.0.0.2 80")},
         {"lb1": host(1), "lb2": host(2)},
+        "interfaces",
     ),
     good=among(
         {"lb1": instance() + virtual(server="10.0.0.21 80"), "lb2": instance() + virtual(server="10.0.0.21 80")},
         {"lb1": host(1), "lb2": host(2)},
+        "interfaces",
     ),
     references=("keepalived issues 2450, 2213",),
 )
@@ -218,8 +223,8 @@ def own_real_server(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     "a virtual address that another host has itself",
     effect="Two hosts answer for it, and clients meet the one whose answer comes last.",
     hint="choose a free address, or take it from that host",
-    bad=among({"lb1": instance(address="10.0.0.21/24")}, {"lb1": host(1), "web1": real_server(21)}),
-    good=among({"lb1": instance()}, {"lb1": host(1), "web1": real_server(21)}),
+    bad=among({"lb1": instance(address="10.0.0.21/24")}, {"lb1": host(1), "web1": real_server(21)}, "interfaces"),
+    good=among({"lb1": instance()}, {"lb1": host(1), "web1": real_server(21)}, "interfaces"),
     references=("RFC 5227: address conflicts",),
 )
 def taken(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
@@ -263,8 +268,10 @@ def _interfaces(member: Member, facts: Facts) -> tuple[HostFacts, list[str], int
     effect="Multicast does not cross a router, and the address can only be used on one of the two networks: both "
     "nodes are master.",
     hint="name the interfaces that share a network; interfaces may be called differently on each node",
-    bad=among({**_TWO, "lb2": instance("interface eth1\npriority 100")}, {"lb1": host(1), "lb2": host(2)}),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}),
+    bad=among(
+        {**_TWO, "lb2": instance("interface eth1\npriority 100")}, {"lb1": host(1), "lb2": host(2)}, "interfaces"
+    ),
+    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "interfaces"),
     references=("RFC 5798, 5.1.1.2",),
 )
 def different_networks(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
@@ -295,8 +302,9 @@ def different_networks(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]
             "lb1": host(1),
             "lb2": host(2, interfaces=(card("eth0", "10.0.0.2/24", mtu=9000, mac="02:00:00:00:00:02"),)),
         },
+        "interfaces",
     ),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}),
+    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "interfaces"),
     references=("man ip-link: mtu",),
 )
 def different_mtus(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
@@ -319,8 +327,8 @@ def different_mtus(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     effect="Releases differ in defaults, keywords and what they check in adverts: a file that works on one node may "
     "make two masters with the other.",
     hint="install the same release on all nodes; upgrade one after the other, soon",
-    bad=among(_TWO, {"lb1": host(1), "lb2": host(2, keepalived=keepalived(version="1.3.5"))}),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}),
+    bad=among(_TWO, {"lb1": host(1), "lb2": host(2, keepalived=keepalived(version="1.3.5"))}, "keepalived"),
+    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "keepalived"),
     references=("keepalived issues 642, 1175, 1490",),
 )
 def different_releases(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
@@ -348,8 +356,9 @@ def different_releases(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]
     bad=among(
         _TWO,
         {"lb1": host(1), "lb2": host(2, interfaces=(card("eth0", "10.0.0.2/24", mac="02:00:00:00:00:01"),))},
+        "interfaces",
     ),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}),
+    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "interfaces"),
     references=("IEEE 802: addresses of a network are unique",),
 )
 def one_mac(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
