@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from holdfast.findings import Severity
-from holdfast.lint import engine
+from holdfast.lint import engine, facts_addresses, facts_host, facts_network, facts_scripts, facts_site
 from holdfast.lint.facts_host import route_to
 from holdfast.lint.facts_samples import card, file, host, keepalived, real_server
-from holdfast.lint.registry import rules
-from holdfast.lint.rule import HostRule, SiteRule
+from holdfast.lint.registry import of
 from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 from holdfast.protocol import FirewallFacts, HostFacts, InterfaceFacts, RouteFacts
 
 MARK = "# here"
-FACTS = [one for one in rules().values() if isinstance(one, HostRule | SiteRule)]
+FACTS = of((facts_addresses, facts_host, facts_network, facts_scripts, facts_site))
 TRACKED = "track_script {\n    check_web\n}"
 W, ERROR, INFO = Severity.WARNING, Severity.ERROR, Severity.INFO
 PEERS = "unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"
