@@ -9,13 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from scripts.benches import drain, language, table
+from scripts.benches import drain, language, store, table
 from scripts.benches.figures import Figure
 
 from holdfast.errors import HoldfastError
 from holdfast.lab.vm.machine import Machine
 
-BENCHES = (table.BENCH, drain.BENCH, language.BENCH)  # another one: a module beside this, and its name here
+BENCHES = (
+    table.BENCH,
+    drain.BENCH,
+    language.BENCH,
+    store.BENCH,
+)  # another one: a module beside this, and its name here
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "results" / "bench.json"
 
 

@@ -15,7 +15,7 @@ from holdfast.errors import Conflict, StoreUnavailable
 
 from .collection import Reader, Step, do
 from .models import Count, Record
-from .port import Check, Delete, Engine, Put, Resync
+from .port import MOST_ENTRIES, Check, Delete, Engine, Put, Resync
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -111,19 +111,16 @@ class Log(Generic[T]):
         return await self._between(first, min(first + limit, numbers.last + 1))
 
     async def _between(self, first: int, end: int) -> tuple[Numbered[T], ...]:
-        if end <= first:
-            return ()
-        found: list[Numbered[T]] = []
-        while first < end:
-            page = await self.engine.scan(self.key(first), self.key(end), min(1000, end - first))
-            records = self.read.many(page.entries)
-            found += [
-                Numbered(int(entry.key[-_DIGITS:]), record) for entry, record in zip(page.entries, records, strict=True)
-            ]
-            if not page.more:
-                break
-            first = found[-1].number + 1
-        return tuple(found)
+        """Pages are asked for at once: their bounds are known, and numbers do not move."""
+        starts = range(first, end, MOST_ENTRIES)
+        bounds = [(self.key(start), self.key(min(start + MOST_ENTRIES, end))) for start in starts]
+        pages = await asyncio.gather(*(self._page(first, last) for first, last in bounds))
+        return tuple([one for page in pages for one in page])
+
+    async def _page(self, first: str, end: str) -> list[Numbered[T]]:
+        entries = (await self.engine.scan(first, end)).entries
+        records = self.read.many(entries)
+        return [Numbered(int(e.key[-_DIGITS:]), record) for e, record in zip(entries, records, strict=True)]
 
     def follow(self, after: int | None = None) -> Following[T]:
         """Records as they come, behind the number `after` (None: only new ones), in order, none twice.

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from holdfast.errors import StoreError, StoreFull
 
@@ -24,8 +24,7 @@ LONGEST_TTL = 30 * 86_400  # seconds
 _KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What is stored under a key. `version` is the revision of its last write, `created` that of its first.
 
     `lease` is 0 for what stays until it is deleted.

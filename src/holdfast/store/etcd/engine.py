@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -197,13 +198,13 @@ class EtcdEngine:
 
     def decoded(self, key: str) -> str:
         """A key as the gateway tells it."""
-        return b64decode(key).decode("ascii", "replace").removeprefix(self._prefix)
+        return a2b_base64(key)[len(self._prefix) :].decode("ascii", "replace")
 
     def entry(self, kv: dict[str, Any]) -> Entry:
         """A key and its value as the gateway tells them; what is zero or empty it leaves out."""
         return Entry(
             self.decoded(kv["key"]),
-            b64decode(kv.get("value", "")),
+            a2b_base64(kv.get("value", "")),
             int(kv["mod_revision"]),
             int(kv["create_revision"]),
             int(kv.get("lease", 0)),
