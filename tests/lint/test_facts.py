@@ -244,6 +244,14 @@ BAD: dict[str, tuple[str, Severity, str, HostFacts]] = {
         SCRIPTS + instance(f'notify_master "/etc/keepalived/up.sh" nagios {MARK}'),
         host(users={"nagios": None}),
     ),
+    "nobody made keepalived_script, which counts with security": (
+        "HOST144",
+        ERROR,
+        "global_defs {\n    enable_script_security\n}\n"
+        + script(f'script "/usr/local/bin/check_web" {MARK}\nweight 0')
+        + instance(TRACKED),
+        host(users={"keepalived_script": None}),
+    ),
     "nobody made keepalived_script": (
         "HOST144",
         W,

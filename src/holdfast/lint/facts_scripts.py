@@ -126,8 +126,8 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
     "HOST144",
     ERROR,
     "a user that the node does not have",
-    effect="keepalived does not run scripts of a user that is not there. Without script_user and without a user "
-    "keepalived_script it runs them as root.",
+    effect="keepalived does not run scripts of a user that is not there. Where no user is named, that is "
+    "keepalived_script; without script security it then runs them as root.",
     hint="`useradd --system --shell /usr/sbin/nologin keepalived_script`, on every node",
     bad=on(_TEXT, host(users={"keepalived_script": None}), "users"),
     good=on(_TEXT, host(), "users"),
@@ -136,6 +136,7 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
 )
 def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
     said: set[tuple[str, int]] = set()
+    secure = model.global_defs.get("enable_script_security") is not None
     for one in commands(model):
         name = one.user or _DEFAULT_USER
         if name not in facts.users or facts.users[name] is not None:
@@ -144,7 +145,7 @@ def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
         if (name, id(node)) in said or (not one.user and (name, 0) in said):
             continue
         said |= {(name, id(node)), (name, 0)}
-        if one.user:
+        if one.user or secure:
             yield Hit(node, f"{facts.hostname} has no user {name}: keepalived does not run {one.owner}", word)
         else:
             message = f"{facts.hostname} has no user {name}, and no script_user is given: scripts run as root"
