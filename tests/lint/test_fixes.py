@@ -25,7 +25,10 @@ def fixed(text: str) -> tuple[str, bool]:
         (instance().replace("web {", "web{"), instance()),
         (instance().replace("web {", "web{ # why{"), instance().replace("web {", "web { # why{")),
         (virtual(real=GET), virtual(real=GET.replace("nb_get_retry", "retry"))),
-        (virtual("nat_mask 255.255.255.0"), virtual("nat_mask 255.255.255.0").replace("    nat_mask 255.255.255.0\n", "")),
+        (
+            virtual("nat_mask 255.255.255.0"),
+            virtual("nat_mask 255.255.255.0").replace("    nat_mask 255.255.255.0\n", ""),
+        ),
         (instance("advert_int 1 second # why"), instance("advert_int 1 # why")),
         (
             instance("authentication {\n    auth_type PASS\n    auth_pass VeryLongPassword\n}"),

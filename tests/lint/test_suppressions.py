@@ -63,7 +63,10 @@ def test_without_a_reason_it_counts_and_is_a_finding() -> None:
 
 def test_of_no_rule() -> None:
     assert codes(BAD.replace("nopreempt", "nopreempt # holdfast: ignore it")) == ["VRRP101:6", "LINT003:6"]
-    assert codes(BAD.replace("nopreempt", "nopreempt # holdfast: ignore[X1] it is meant so")) == ["VRRP101:6", "LINT003:6"]
+    assert codes(BAD.replace("nopreempt", "nopreempt # holdfast: ignore[X1] it is meant so")) == [
+        "VRRP101:6",
+        "LINT003:6",
+    ]
 
 
 def test_of_two_rules_each_must_be_found() -> None:

@@ -158,9 +158,7 @@ def _alone(
             seen.add(remark.key[:4])
             yield remark
         if perhaps is not None:
-            for rule in chosen:
-                if isinstance(rule, HostRule) and rule.anywhere:
-                    yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, perhaps), model.node))
+            yield from _here(model, chosen, perhaps)
     if subject.stray is not None:
         for remark in _of_model(subject.stray, chosen, None):
             if remark.key[:4] not in seen:
@@ -171,7 +169,7 @@ def _alone(
 
 def _here(model: Model, chosen: tuple[Rule, ...], facts: HostFacts) -> Iterator[Remark]:
     for rule in chosen:
-        if isinstance(rule, HostRule):
+        if isinstance(rule, HostRule) and rule.anywhere:
             yield from (_seen_here(one) for one in _remarks(rule, rule.check(model, facts), model.node))
 
 
