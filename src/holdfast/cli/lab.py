@@ -21,10 +21,10 @@ from holdfast.lab.vm.where import place_for
 from holdfast.rollout import RolloutEvent
 from holdfast.spec import load_spec
 
-from .diff import print_plan
 from .in_vm import InVm, booting, forward
 from .inputs import compile_input
 from .output import print_json, stderr, stdout
+from .plan_view import print_changes
 from .validate import AsJson, SpecPath
 
 app = typer.Typer(
@@ -174,7 +174,7 @@ def apply(
     cluster = LabCluster.attach(lab)
     loaded = load_spec(spec)
     plan = cluster.plan(loaded)
-    print_plan(plan, stdout())
+    print_changes(plan, stdout())
     if dry_run or plan.is_empty:
         return
     result = cluster.change(loaded, progress=_say)
