@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Command
 
-from holdfast.lint.samples import SCRIPTS, instance, script
+from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 
 CLEAN = instance()
 WRONG = SCRIPTS + script("weight -60") + instance("nopreempt\ntrack_script {\n    check_web\n}")
@@ -87,6 +87,37 @@ def test_peers_are_named(holdfast: Command, files: Path) -> None:
     done = holdfast("lint", "--format", "json", "--cluster", one, other)
     assert {one["node"] for one in told(done) if "node" in one} <= {"lb1", "lb2"}
     assert done.returncode in (0, 1)
+
+
+def test_facts_of_a_real_server_need_no_file(holdfast: Command, files: Path) -> None:
+    director = files / "lb1.conf"
+    director.write_text(instance() + virtual(server="10.0.0.21 80"))
+    facts = files / "web1.json"
+    facts.write_text(
+        json.dumps(
+            {
+                "hostname": "web1",
+                "kernel": "6.1",
+                "service_manager": "systemd",
+                "interfaces": [{"name": "eth0", "addresses": ["10.0.0.21/24"]}],
+            }
+        )
+    )
+    done = holdfast("lint", "--format", "json", "--facts", f"web1={facts}", f"lb1={director}")
+    assert [(one["rule"], one["line"]) for one in told(done)] == [("HOST201", 15)]
+    assert done.returncode == 1
+
+
+def test_the_release_is_that_of_the_node(holdfast: Command, files: Path) -> None:
+    path, facts = files / "new.conf", files / "lb1.json"
+    path.write_text("global_defs {\n    use_symlink_paths\n}\n" + CLEAN)
+    plain = {"hostname": "lb1", "kernel": "6.1", "service_manager": "systemd"}
+    for version, rules in (("2.2.7", ["HOST127"]), ("2.0.10", ["HOST127"]), ("2.3.1", []), ("odd", ["KA011"])):
+        facts.write_text(json.dumps({**plain, "keepalived": {"version": version}}))
+        done = holdfast("lint", "--format", "json", "--facts", facts, path)
+        assert [one["rule"] for one in told(done)] == rules, version
+    done = holdfast("lint", "--format", "json", "--facts", facts, "--keepalived", "2.3.1", path)
+    assert told(done) == []
 
 
 def test_conditions_are_read_as_the_node_that_is_named(holdfast: Command, files: Path) -> None:

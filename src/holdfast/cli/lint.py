@@ -61,7 +61,9 @@ def lint(
     select: Annotated[str, typer.Option("--select", metavar="IDS", help="Only these: VRRP101,LVS.")] = "",
     ignore: Annotated[str, typer.Option("--ignore", metavar="IDS", help="All but these.")] = "",
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="The mildest finding that fails.")] = FailOn.ERROR,
-    keepalived: Annotated[str, typer.Option("--keepalived", metavar="RELEASE", help="Of the nodes.")] = "2.2.7",
+    keepalived: Annotated[
+        str, typer.Option("--keepalived", metavar="RELEASE", help="Of the nodes; 2.2.7, or as facts say.")
+    ] = "",
     fix: Annotated[bool, typer.Option("--fix", help="Change what is mechanical and safe, and show it.")] = False,
     explain: Annotated[str, typer.Option("--explain", metavar="ID", help="Tell all about a rule.")] = "",
 ) -> None:
@@ -80,7 +82,7 @@ def lint(
         raise UsageError("--here and --facts are two ways to say the same", "use one of them")
     wanted, unwanted = _ids(select, "--select"), _ids(ignore, "--ignore")
     named = lint_inputs.named(files, cluster=cluster)
-    subjects, remarks = _found(named, facts or [], lint_inputs.release(keepalived), cluster=cluster, here=here)
+    subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
     remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
     if fix:
         remarks = _fixed(subjects, remarks)
@@ -91,13 +93,15 @@ def lint(
 
 
 def _found(
-    named: Sequence[Named], facts: Sequence[str], release: tuple[int, ...], *, cluster: bool, here: bool
+    named: Sequence[Named], facts: Sequence[str], keepalived: str, *, cluster: bool, here: bool
 ) -> tuple[list[Subject], list[Remark]]:
     """The files that were read, and all that is to be said of them and of the specs, but for what is suppressed."""
     specs = [one for one in named if one.path != lint_inputs.STANDARD_INPUT and lint_inputs.is_spec(one.path)]
-    subjects = [lint_inputs.read(one, release) for one in named if one not in specs]
     files = [one for one in named if one not in specs]
     known = lint_inputs.facts_of_this_machine(files) if here else lint_inputs.facts(facts, named)
+    releases = [lint_inputs.release(keepalived, known.get(one.node or one.path)) for one in files]
+    subjects = [lint_inputs.read(one, release) for one, release in zip(files, releases, strict=True)]
+    lint_inputs.refuse_strangers(known, named, subjects)
     unasked = {} if known else lint_inputs.facts_of_this_machine(files, _LOOKED_UP)
     remarks = engine.examine(subjects, known, peers=cluster, here=unasked)
     remarks += [Remark(found) for one in specs for found in lint_inputs.of_spec(one.path)]

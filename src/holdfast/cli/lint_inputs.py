@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from holdfast.agent.service_manager import detect
 from holdfast.errors import SpecError, UsageError
 from holdfast.findings import Finding
 from holdfast.keepalived.files import OnDisk, Refusal
+from holdfast.keepalived.keywords import OLDEST
 from holdfast.keepalived.source import Source, decode
 from holdfast.lint import engine
 from holdfast.protocol import HostFacts
@@ -93,9 +94,8 @@ def of_spec(path: str) -> list[Finding]:
 
 
 def facts(arguments: Sequence[str], files: Sequence[Named]) -> dict[str, HostFacts]:
-    """Facts by node, or by file where one file was given alone: NAME=FILE, or FILE."""
+    """Facts by node, or by file where one file was given alone: NAME=FILE, or FILE (see `refuse_strangers`)."""
     found: dict[str, HostFacts] = {}
-    known = {one.node for one in files if one.node} | {one.path for one in files if not one.node}
     for argument in arguments:
         match = _NAMED.fullmatch(argument)
         if match and not os.path.lexists(argument):
@@ -104,8 +104,6 @@ def facts(arguments: Sequence[str], files: Sequence[Named]) -> dict[str, HostFac
             name, path = files[0].node or files[0].path, argument
         else:
             raise UsageError(f"--facts {argument} names no node", "write --facts lb1=FILE")
-        if name not in known:
-            raise UsageError(f"--facts names {name}, which has no file", f"there are: {', '.join(sorted(known))}")
         found[name] = _facts(path)
     return found
 
@@ -124,8 +122,29 @@ def _facts(path: str) -> HostFacts:
         ) from None
 
 
-def release(text: str) -> tuple[int, ...]:
-    """`2.3.1` as (2, 3, 1)."""
+def refuse_strangers(
+    facts: Mapping[str, HostFacts], files: Sequence[Named], subjects: Sequence[engine.Subject]
+) -> None:
+    """Facts are of a node with a file, or of a real server of one of the files; else their name is a mistake."""
+    known = {one.node for one in files if one.node} | {one.path for one in files if not one.node}
+    for name in sorted(facts.keys() - known):
+        own = {text.partition("/")[0] for each in facts[name].interfaces for text in each.addresses}
+        real = (real.host for one in subjects for model in one.models for _, real in model.real_servers())
+        if not any(host in own for host in real):
+            raise UsageError(
+                f"--facts names {name}, which has no file and is no real server",
+                f"there are: {', '.join(sorted(known))}",
+            )
+
+
+def release(text: str, facts: HostFacts | None = None) -> tuple[int, ...]:
+    """`2.3.1` as (2, 3, 1); without a text that of the node's own keepalived, else the oldest that is known."""
+    if not text and facts is not None and facts.keepalived is not None:
+        parts = facts.keepalived.version.split(".")
+        known = tuple(map(int, parts)) if all(part.isdecimal() and len(part) < 4 for part in parts) else OLDEST
+        return max(known, OLDEST)  # what is older is not in the tables
+    if not text:
+        return OLDEST
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){1,2}", text):
         raise UsageError(f"{text} is no release of keepalived", "write it like 2.2.7")
     return tuple(int(part) for part in text.split("."))
