@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -72,6 +72,14 @@ class Kind:
         self.clock.seconds += seconds
         if self.name == "etcd":  # it has a clock of its own
             await asyncio.sleep(seconds)
+
+    async def until(self, ended: Callable[[], Awaitable[bool]]) -> None:
+        """Time passes, until something has ended with its lease of 2 s; long after it should have, at the latest."""
+        for _ in range(20):
+            await self.let_pass(2.5 if self.name != "etcd" else 0.5)
+            if await ended():
+                return
+        raise AssertionError("the lease does not end")
 
 
 def run(scenario: Coroutine[Any, Any, T], seconds: float = 30) -> T:

@@ -342,7 +342,11 @@ def test_a_named_lease_has_one_holder_and_numbers_that_rise(kind: Kind) -> None:
             holder = await store.holdings.holder("leader")
             assert holder is not None
             assert holder.record == held.holding
-            await kind.let_pass(5)
+
+            async def ended() -> bool:
+                return await store.holdings.holder("leader") is None
+
+            await kind.until(ended)
             with pytest.raises(LeaseLost):
                 await store.holdings.keep(held)
             with pytest.raises(Conflict):
@@ -380,8 +384,11 @@ def test_an_instance_registers_keeps_itself_and_goes(kind: Kind) -> None:
             assert len(await shop.registrations.all()) == 1
             await kind.let_pass(1)
             await engine.keep(again)
-            await kind.let_pass(5)
-            assert await shop.registrations.all() == ()
+
+            async def ended() -> bool:
+                return await shop.registrations.all() == ()
+
+            await kind.until(ended)
 
     run(scenario())
 
