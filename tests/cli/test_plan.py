@@ -113,6 +113,21 @@ def test_files_of_keepalived_are_compared_as_they_stand(holdfast: Command, tmp_p
     assert json.loads(alone.stdout)["class"] == "simultaneous reload"
 
 
+def test_included_files_and_lines_that_are_not_understood_are_compared(holdfast: Command, tmp_path: Path) -> None:
+    old, new = raw(tmp_path / "old"), raw(tmp_path / "new")
+    for folder, interval in ((old, 1), (new, 2)):
+        (folder / "lb1" / "more.inc").write_text(f'vrrp_script s {{\n script "/bin/true"\n interval {interval}\n}}\n')
+        conf = folder / "lb1" / "keepalived.conf"
+        conf.write_bytes(conf.read_bytes() + b"include more.inc\n# caf\xe9\n")
+    shown = holdfast("plan", old, new)
+    assert shown.returncode == 0, shown.stderr
+    assert "tracked script s: interval 1 → 2" in shown.stdout
+    (new / "lb1" / "more.inc").write_text("nonsense 1\n")
+    shown = holdfast("plan", old, new)
+    assert "lb1: drops connections" in shown.stdout
+    assert "nonsense 1" in shown.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from holdfast.bundle import CONFIG_DIR, OWNERSHIP_LINE, Bundle, BundleFile, Service
+from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
 from holdfast.errors import UsageError
-from holdfast.findings import Severity
+from holdfast.findings import Finding, Severity
 from holdfast.keepalived.parse import load, parse
 from holdfast.keepalived.tree import Configuration
 from holdfast.keepalived.writer import write
@@ -115,14 +115,28 @@ def _raw(paths: Mapping[str, Path]) -> State:
     return {node: _of_text(node, path) for node, path in paths.items()}
 
 
+def _whole(read: Configuration, path: Path) -> str:
+    """The file itself, or, where it includes others, all that is understood of them and a mark for the rest."""
+    if len(read.sources) < 2 and str(path) in read.sources:
+        text = read.sources[str(path)].text
+    else:
+        mistakes = [f"not_understood {found.code} {_line(read, found)!r}\n" for found in read.findings]
+        text = write(read.root) + "".join(mistakes)
+    return text.encode("utf-8", "backslashreplace").decode()  # bytes that are not UTF-8 are in no bundle
+
+
+def _line(read: Configuration, found: Finding) -> str:
+    where = found.location
+    return read.sources[where.file].line(where.line) if where is not None and where.file in read.sources else ""
+
+
 def _of_text(node: str, path: Path) -> Bundle:
     read: Configuration = load(path, config_id=node)
     unread = [finding for finding in read.findings if finding.severity is Severity.ERROR and not read.root.children]
     if unread:
         raise UsageError(str(unread[0].message), "name a keepalived.conf that can be read")
-    text = f"# {OWNERSHIP_LINE}\n{write(read.root)}"
     try:
-        file = BundleFile(path=_KEEPALIVED, content=text)
+        file = BundleFile(path=_KEEPALIVED, content=_whole(read, path))
         return Bundle(cluster="raw", node=node, services=(Service.KEEPALIVED,), files=(file,))
     except ValidationError:
         hint = "a node's name has letters, digits, `.`, `_` and `-`; a file has 16 MB at most"
