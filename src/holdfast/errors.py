@@ -20,6 +20,12 @@
     │   ├── StoreUnsure           the connection broke in the middle of a write: it may have happened or not
     │   ├── StoreFull             no space is left, or a record is larger than any may be
     │   └── StoreDamaged          what is there is no store, or cannot be read any more
+    ├── NotAuthenticated          who asks is not known: no or wrong password, token, session or certificate
+    │   └── TooManyAttempts       … too often: carries the seconds to wait
+    ├── NotPermitted              who asks is known, and may not do that
+    ├── EnrolmentRefused          a join token or a certificate request that is not accepted
+    │   └── AuthorityChanged      a controller shows another certificate authority than the one that was pinned
+    ├── SealBroken                something sealed cannot be opened with the key that is there, or the key is unfit
     ├── TableUnreadable           the kernel's IPVS table cannot be read: no IPVS, not permitted, or not understood
     └── MissingProgram            a program that is needed is not installed
 
@@ -143,6 +149,34 @@ class StoreFull(StoreError):
 
 class StoreDamaged(StoreError):
     """What is there is no store, or one that cannot be read any more."""
+
+
+class NotAuthenticated(HoldfastError):
+    """Who asks is not known. The message never says which part was wrong where a stranger could learn from it."""
+
+
+class TooManyAttempts(NotAuthenticated):
+    """Too many failed attempts; the next one is looked at after `wait` seconds."""
+
+    def __init__(self, message: str, hint: str = "", *, wait: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.wait = wait
+
+
+class NotPermitted(HoldfastError):
+    """Who asks is known, and may not do that."""
+
+
+class EnrolmentRefused(HoldfastError):
+    """A node does not get a certificate: the token or the request is not accepted. Nothing was changed."""
+
+
+class AuthorityChanged(EnrolmentRefused):
+    """A controller shows another certificate authority than the pinned one. No secret was sent to it."""
+
+
+class SealBroken(HoldfastError):
+    """Something sealed cannot be opened with the key that is there, or the file with the key is unfit."""
 
 
 class TableUnreadable(HoldfastError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 # A bundle is what a controller sends: who speaks the protocol gets it here.
 from holdfast.bundle import Bundle, VrrpExpectation
 
+from .enrolment import JoinAnswer, JoinRequest, JoinToken, RenewAnswer, RenewRequest, node_name_in_certificate
 from .host_facts import (
     AdvertFacts,
     ClockFacts,
@@ -57,6 +58,9 @@ __all__ = [
     "GroupFacts",
     "HostFacts",
     "InterfaceFacts",
+    "JoinAnswer",
+    "JoinRequest",
+    "JoinToken",
     "KeepalivedFacts",
     "KeepalivedProcess",
     "ListenerFacts",
@@ -67,6 +71,8 @@ __all__ = [
     "OverrideReport",
     "Overrides",
     "PoolFacts",
+    "RenewAnswer",
+    "RenewRequest",
     "RouteFacts",
     "ServerFacts",
     "ServerOverride",
@@ -75,4 +81,5 @@ __all__ = [
     "UnreadFacts",
     "VrrpExpectation",
     "WeighedServer",
+    "node_name_in_certificate",
 ]

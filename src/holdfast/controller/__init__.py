@@ -1,0 +1,1 @@
+"""The controller: who may do what, and the door through which everybody comes in."""
