@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import subprocess
 import time
@@ -14,6 +15,7 @@ import pytest
 from tests.store.etcd_cluster import EtcdCluster, Tls, free_ports
 from tests.store.history import Attempt, check_history
 from tests.store.kinds import Mirror, run
+from tests.store.lossy import LossyProxy
 
 from holdfast.errors import Conflict, StoreError, StoreFull, StoreUnavailable, StoreUnsure, UsageError
 from holdfast.store.address import EtcdAddress, EtcdCredentials
@@ -106,6 +108,38 @@ def test_no_update_is_lost_while_members_die(etcd: EtcdCluster) -> None:
     assert sum(1 for one in made if one.version) > 50
     check_history("0 start", made, last)
     assert [revision for revision, _ in seen] == sorted({revision for revision, _ in seen})
+
+
+@pytest.mark.parametrize(
+    "seed", [1, 2, pytest.param(3, marks=pytest.mark.soak), pytest.param(4, marks=pytest.mark.soak)]
+)
+def test_a_commit_happens_once_although_answers_get_lost(etcd: EtcdCluster, seed: int) -> None:
+    """Writers add to a counter and to a log; every commit that returned is there once, every other one not at all."""
+
+    async def scenario() -> None:
+        proxy = LossyProxy(etcd.members[0].port, seed)
+        await proxy.start()
+        async with engine_on((("127.0.0.1", proxy.port),), fresh()) as engine:
+            await engine.commit([], [Put("n", b"0")])
+
+            async def add(writer: int) -> list[int]:
+                done: list[int] = []
+                while len(done) < 25:
+                    entry = await engine.get("n")
+                    assert entry is not None
+                    value = int(entry.value) + 1
+                    writes = [Put("n", str(value).encode()), Put(f"log/{value:03d}", str(writer).encode())]
+                    with contextlib.suppress(Conflict):
+                        await engine.commit([Check("n", entry.version), Check(f"log/{value:03d}", 0)], writes)
+                        done.append(value)
+                return done
+
+            done = await asyncio.gather(*(add(writer) for writer in range(4)))
+            await proxy.stop()
+        assert min(proxy.happened[fate] for fate in ("answer lost", "request lost", "late")) > 3
+        assert sorted(value for part in done for value in part) == list(range(1, 101))
+
+    run(scenario(), 60)
 
 
 def test_without_a_quorum_reading_goes_on_and_writes_are_refused(etcd: EtcdCluster) -> None:

@@ -78,7 +78,7 @@ def _meaning(code: int, text: str) -> Meaning:
         return Meaning.TOO_LARGE
     if code == _DENIED or "authentication failed" in text:
         return Meaning.DENIED
-    if code == _EXHAUSTED or "error while dialing" in text.lower() or "server stopped" in text:
+    if code == _EXHAUSTED or "error while dialing" in text.lower():
         return Meaning.ELSEWHERE
     if code in (_UNAVAILABLE, 1, 2, 4, 10, 13):  # timed out, leader changed, cancelled, unknown, aborted, internal
         return Meaning.UNSURE

@@ -12,14 +12,14 @@ from typing import Any
 
 import httpx
 
-from holdfast.errors import StoreUnavailable, UsageError
+from holdfast.errors import StoreUnavailable, StoreUnsure, UsageError
 
 from ..address import EtcdAddress, EtcdCredentials, must_be_safe, shown
 from .answers import Meaning, Refused, no_quorum, refusal, translate, unsure
 
 CONNECT_WITHIN = 1.5  # seconds
 READ_WITHIN = 2.0  # for a read that needs a quorum; it is then read without
-WRITE_WITHIN = 9.0  # etcd itself gives up after 5 s and two elections
+WRITE_WITHIN = 3.0  # etcd itself gives up after 5 s and two elections; by then another member may have answered
 ELECTION_WITHIN = 4.0  # for how long a write waits for a leader
 _PAUSE = 0.15
 _MOST_BYTES = 512 * 1024 * 1024
@@ -96,6 +96,9 @@ class Client:
                 self.move_on()
                 raise unsure(self.where, type(error).__name__) from None
             except Refused as refused:
+                if refused.meaning is Meaning.UNSURE:
+                    self.move_on()
+                    raise unsure(self.where, refused.text) from None
                 if refused.meaning not in (Meaning.NO_LEADER, Meaning.ELSEWHERE):
                     raise
                 unreached, leaderless = 0, True
@@ -105,6 +108,17 @@ class Client:
             if time.monotonic() > until:
                 raise no_quorum(self.where) if leaderless else self._nobody()
             await asyncio.sleep(_PAUSE)
+
+    async def repeat(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """As `write`, for what may be done twice: repeated when an answer was lost."""
+        until = time.monotonic() + 2 * ELECTION_WITHIN
+        while True:
+            try:
+                return await self.write(path, body)
+            except StoreUnsure:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_PAUSE)
 
     @asynccontextmanager
     async def stream(self, path: str, body: dict[str, Any], silence: float) -> AsyncIterator[httpx.Response]:

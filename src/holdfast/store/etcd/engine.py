@@ -32,6 +32,7 @@ from ..port import (
 from ..refusals import closed, conflict, lease_lost
 from .answers import Meaning, Refused, translate
 from .client import Client
+from .commits import Commits
 from .watching import follow
 
 _STALE_FOR = 1.0  # seconds: after a read without a quorum the next ones do not try for one first
@@ -42,7 +43,8 @@ class EtcdEngine:
 
     def __init__(self, address: EtcdAddress, credentials: EtcdCredentials) -> None:
         self._client = Client(address, credentials)
-        self._prefix = f"{address.prefix}/"
+        self._prefix = f"{address.prefix}/data/"
+        self._commits = Commits(self._client, f"{address.prefix}/commit/")
         self._stale_until = 0.0
         self._closed = asyncio.Event()
 
@@ -98,14 +100,16 @@ class EtcdEngine:
     async def commit(self, checks: Sequence[Check], writes: Sequence[Write]) -> int:
         """As of the port: one transaction, agreed on by a quorum when it returns."""
         check_commit(checks, writes)
-        answer = await self._write(
-            "kv/txn",
-            {
-                "compare": [self._compare(check) for check in checks],
-                "success": [self._operation(write) for write in writes],
-                "failure": [{"request_range": {"key": self.encoded(c.key), "keys_only": True}} for c in checks],
-            },
-        )
+        self._must_be_open()
+        transaction = {
+            "compare": [self._compare(check) for check in checks],
+            "success": [self._operation(write) for write in writes],
+            "failure": [{"request_range": {"key": self.encoded(c.key), "keys_only": True}} for c in checks],
+        }
+        try:
+            answer = await self._commits.commit(transaction)
+        except Refused as refused:
+            raise translate(refused, self._client.where) from None
         if answer.get("succeeded"):
             return int(answer["header"]["revision"])
         for check, response in zip(checks, answer["responses"], strict=True):
@@ -118,11 +122,11 @@ class EtcdEngine:
     async def grant(self, ttl: int) -> int:
         """As of the port; etcd lets no lease end sooner than after one and a half elections (2 s)."""
         check_ttl(ttl)
-        return int((await self._write("lease/grant", {"TTL": str(ttl)}))["ID"])
+        return int((await self._repeat("lease/grant", {"TTL": str(ttl)}))["ID"])
 
     async def keep(self, lease: int) -> int:
         """As of the port."""
-        ttl = int((await self._write("lease/keepalive", {"ID": str(lease)})).get("result", {}).get("TTL", 0))
+        ttl = int((await self._repeat("lease/keepalive", {"ID": str(lease)})).get("result", {}).get("TTL", 0))
         if ttl <= 0:
             raise lease_lost()
         return ttl
@@ -131,14 +135,14 @@ class EtcdEngine:
         """As of the port."""
         self._must_be_open()
         try:
-            await self._client.write("lease/revoke", {"ID": str(lease)})
+            await self._client.repeat("lease/revoke", {"ID": str(lease)})
         except Refused as refused:
             if refused.meaning is not Meaning.LEASE_LOST:
                 raise translate(refused, self._client.where) from None
 
     async def time_to_live(self, lease: int) -> int:
         """As of the port."""
-        answer = await self._write("lease/timetolive", {"ID": str(lease)})
+        answer = await self._repeat("lease/timetolive", {"ID": str(lease)})
         return int(answer.get("grantedTTL", 0)) if int(answer.get("TTL", 0)) > 0 else 0
 
     async def compact(self, revision: int) -> None:
@@ -146,15 +150,15 @@ class EtcdEngine:
         self._must_be_open()
         wanted = min(revision, await self.revision())
         try:
-            await self._client.write("kv/compaction", {"revision": str(wanted)})
+            await self._client.repeat("kv/compaction", {"revision": str(wanted)})
         except Refused as refused:
             if refused.meaning is not Meaning.COMPACTED:  # so far somebody else has done it already
                 raise translate(refused, self._client.where) from None
 
-    async def _write(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _repeat(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self._must_be_open()
         try:
-            return await self._client.write(path, body)
+            return await self._client.repeat(path, body)
         except Refused as refused:
             raise translate(refused, self._client.where) from None
 
