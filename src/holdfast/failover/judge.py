@@ -50,11 +50,8 @@ def _held(
     moved = [since[place] for place in places if place[0] in now and place[0] not in was and place in since]
     verdict = _verdict(outcome, places, addresses, now, was)
     nodes = list(dict.fromkeys(place[0] for place in places))
-    able = {
-        p[0]
-        for p in places
-        if machine.state(p) not in (State.DOWN, State.FAULT) and not _dead_services(machine, p[0], addresses)
-    }
+    able = {place[0] for place in places if machine.state(place) not in (State.DOWN, State.FAULT)}
+    able = {node for node in able if not _dead_services(machine, node, addresses)}
     return Held(
         group=cluster.group(places[0]),
         addresses=addresses,

@@ -66,12 +66,11 @@ def _latenesses(cluster: Cluster) -> Iterator[dict[str, float]]:
 
 
 def _distinct(outcomes: Iterator[Outcome]) -> tuple[Outcome, ...]:
-    """Of those that end alike, the one that takes longest stands for all."""
+    """Of those that end alike, the first stands for all."""
     found: dict[tuple[tuple[Place, State], ...], Outcome] = {}
     for outcome in outcomes:
         key = tuple(sorted(outcome.states.items()))
-        if key not in found or (outcome.settled and outcome.took_s > found[key].took_s):
-            found[key] = outcome
+        found.setdefault(key, outcome)
     return tuple(found.values())
 
 

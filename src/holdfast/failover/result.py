@@ -31,7 +31,7 @@ HARM = frozenset({Verdict.STUCK, Verdict.TWO, Verdict.RESTLESS, Verdict.NOBODY})
 
 @dataclass(frozen=True)
 class Held:
-    """The addresses of one group that are held by the same nodes. `within_s` is the latest time at which they have moved.
+    """The addresses of one group that the same nodes may hold. `within_s` is when they have moved, at the latest.
 
     `left` of `total` is the capacity of the nodes that may hold them still. `why` is for people, in the order of time.
     """
@@ -113,7 +113,7 @@ class Scenario:
 
     @property
     def harmful(self) -> bool:
-        """Whether users notice more than a move. A network in two has two holders by its nature: that is not counted."""
+        """Whether users notice more than a move. That a network in two has two holders is not counted."""
         split = any(failure.kind is FailureKind.PARTITION for failure in self.failures)
         return self.verdict in HARM and not (split and self.verdict is Verdict.TWO)
 
