@@ -133,6 +133,15 @@ BAD = {
         (instance(UNICAST.format(1, 2, "")), instance(UNICAST.format(2, 7, f" {MARK}"))),
         also={"PEER109"},
     ),
+    "a peer that the lesser node does not list": Bad(
+        "PEER108",
+        (
+            instance(f"priority 110\n{UNICAST.format(1, 2, '')}"),
+            instance(f"priority 90\n{UNICAST.format(2, 7, f' {MARK}')}"),
+        ),
+        W,
+        also={"PEER109"},
+    ),
     "one of three that is not listed": Bad(
         "PEER108",
         (

@@ -8,7 +8,7 @@ from holdfast.keepalived.tree import Node
 
 from .cluster_model import Member, deviants, foreign, named, pair, routers, shared
 from .model import Model
-from .model_values import host_of
+from .model_values import address_of, host_of
 from .rule import ERROR, WARNING, Hit, cluster_rule
 from .samples import instance
 from .versions import MOST_BYTES, auth
@@ -228,17 +228,18 @@ def _peers(member: Member) -> Node:
     "PEER108",
     ERROR,
     "a peer that is not listed",
-    effect="The node never sends to it: the peer hears no master and becomes one itself.",
+    effect="The node never sends to it: the peer hears no master and becomes one itself. If the node ranks above the "
+    "peer, it stays master too; if it ranks below, it gives way to the peer's adverts, if those arrive.",
     hint="list every other node's unicast_src_ip in unicast_peer, on all nodes",
     bad=pair(
-        instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.3\n}"),
+        instance("priority 110\nunicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.3\n}"),
         instance("unicast_src_ip 10.0.0.2\nunicast_peer {\n    10.0.0.1\n}"),
     ),
     good=pair(
-        instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+        instance("priority 110\nunicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
         instance("unicast_src_ip 10.0.0.2\nunicast_peer {\n    10.0.0.1\n}"),
     ),
-    references=("man keepalived.conf: unicast_peer", "keepalived issues 2458, 2651"),
+    references=("man keepalived.conf: unicast_peer", "keepalived issues 2458, 2651", _MEASURED),
 )
 def missing_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
@@ -249,7 +250,16 @@ def missing_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
                 if other is one or not listed or not source.value or other.multicast or source.value in listed:
                     continue
                 message = f"{one.instance.name} never sends to {other.node}: {source.value} is not among its peers"
-                yield Hit(_peers(one), message, related=(source.node,))
+                # Measured: the lesser node hears the better one, which does list it, and gives way.
+                heard = one.instance.source.value in {host_of(peer.name) for peer in other.instance.peers}
+                severity = WARNING if heard and _rank(one) < _rank(other) else None
+                yield Hit(_peers(one), message, severity=severity, related=(source.node,))
+
+
+def _rank(member: Member) -> tuple[int, int]:
+    """What decides between two masters: the priority, then the address."""
+    source = address_of(member.instance.source.value)
+    return member.instance.priority.value, int(source) if source is not None else 0
 
 
 @cluster_rule(
