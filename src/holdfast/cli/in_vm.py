@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,14 +21,15 @@ InVm = Annotated[
 ]
 
 
-def forward(lab: str) -> None:
+def forward(lab: str, changes: Sequence[Path] = ()) -> None:
     """If the lab runs in a virtual machine, run this very command in there, and exit with its status.
 
-    The first line of every command about a running lab. LabError if the machine has stopped.
+    The first line of every command about a running lab. `changes` are files of the user's that it may write. LabError
+    if the machine has stopped.
     """
     from holdfast.lab.vm.forward import forward_if_in_vm
 
-    status = forward_if_in_vm(lab, sys.argv[1:])
+    status = forward_if_in_vm(lab, sys.argv[1:], changes=changes)
     if status is not None:
         raise typer.Exit(status)
 

@@ -56,7 +56,7 @@ def find(spec: Path | None, lab: str | None) -> Place:
     spec, and what reading them raises.
     """
     if lab is not None:
-        forward(lab)
+        forward(lab, (overrides_path(spec),) if spec else ())
         cluster = LabCluster.attach(lab)
         loaded = load_spec(spec) if spec else cluster.running().loaded
         beside = spec or state.folder(lab) / "cluster.yaml"

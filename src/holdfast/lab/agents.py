@@ -38,12 +38,48 @@ class Entered(Protocol):
         """Its pid 1, as this machine numbers it."""
 
 
+class _Forked:
+    """A child of this process, with what is used of a Popen."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._handle = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        return self._ended(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        status = self._ended(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired("the process that runs the agents", timeout or 0.0)
+        return status
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self._pid, signal.SIGKILL)
+
+    def _ended(self, within_s: float | None) -> int | None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._handle, selectors.EVENT_READ)
+            if not selector.select(within_s):
+                return None
+        return 0  # how is of no interest; it is collected at this process's own end
+
+
+_READY: list[tuple[socket.socket, _Forked]] = []
+
+
+def have_ready(channel: socket.socket, child: int) -> None:
+    """The first `Agents` of this process need not start theirs: it is its child `child`, at the end of `channel`."""
+    _READY.append((channel, _Forked(child)))
+
+
 class Agents:
     """Runs agent commands in the nodes of a lab. The process behind it is started at first use, and ends with this."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | _Forked | None = None
         self._channel: socket.socket | None = None
 
     def start(self) -> None:
@@ -108,6 +144,9 @@ class Agents:
                 self._child = None
 
     def _launch(self) -> None:
+        if _READY:
+            self._channel, self._child = _READY.pop()
+            return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._child = subprocess.Popen(

@@ -109,12 +109,17 @@ def _become(order: dict[str, Any], files: list[int], program: Callable[[list[str
         os._exit(code)
 
 
-def main() -> None:
-    """Entry point of the process."""
+def take_orders(channel: socket.socket) -> None:
+    """Be the process behind `Agents`, until the other end of `channel` is closed."""
     # Children are collected by the kernel: nobody here waits for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
+    with channel:
         serve(channel)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    take_orders(socket.socket(fileno=int(sys.argv[1])))
 
 
 if __name__ == "__main__":

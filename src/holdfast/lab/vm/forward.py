@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from holdfast.lab.vm import kept
+from holdfast.lab.vm.carried import carried
 from holdfast.lab.vm.rehearsing import check_visible
-from holdfast.lab.vm.relay import environment, holdfast, relay
+from holdfast.lab.vm.relay import environment, holdfast, loader, relay
 from holdfast.lab.vm.where import INSIDE, description
+from holdfast.lab.vm.wire import Kind, Order, of_json
 
 
-def forward_if_in_vm(lab: str, arguments: Sequence[str], *, interactive: bool = True) -> int | None:
+def forward_if_in_vm(
+    lab: str, arguments: Sequence[str], *, interactive: bool = True, changes: Sequence[Path] = ()
+) -> int | None:
     """Run `holdfast ARGUMENTS` in the virtual machine of the lab called `lab`, and return its exit status.
 
     None if that lab runs in no virtual machine: the command is then the caller's to carry out. With `interactive` the
-    command reads this standard input. LabError if the machine has stopped.
+    command reads this standard input. `changes` are files of this machine that it may write. LabError if the machine
+    has stopped.
     """
     found = kept.find(lab)
     if found is None:
         return None
     inputs = [Path(word) for word in arguments if os.path.isfile(word)]
-    for path in (*inputs, Path.cwd()):
+    for path in (*inputs, *changes, Path.cwd()):
         check_visible(path)
     with kept.connected(lab) as channel:
-        kept.refresh(lab, channel, inputs)
         env = environment(os.environ) | {INSIDE: description(found.kernel)}
-        return relay(channel, holdfast(arguments), env, interactive=interactive)
+        if kept.refresh(lab, channel, inputs, changes):
+            channel.send(of_json(Kind.LOAD, 0, asdict(Order(tuple(loader()), env))))
+        with carried(channel, changes):
+            return relay(channel, holdfast(arguments), env, interactive=interactive, loaded=len(arguments))
 
 
 def up_in_vm(lab: str, arguments: Sequence[str], progress: Callable[[str], None]) -> int:

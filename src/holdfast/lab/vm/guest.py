@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from holdfast.lab.vm.guest_loaded import Loaded
 from holdfast.lab.vm.wire import (
     MAX_PAYLOAD,
     PORT_NAME,
@@ -87,6 +88,8 @@ class Guest:
         self._out = bytearray()
         self._commands: dict[int, _Command] = {}
         self._by_pid: dict[int, _Command] = {}
+        self._loaded, self._loader = Loaded(), -1
+        self._deferred: list[Frame] = []  # of commands that wait until Holdfast is loaded
         self._selector = selectors.DefaultSelector()
         self._selector.register(port, selectors.EVENT_READ)
         self._running = True
@@ -118,6 +121,9 @@ class Guest:
             return
         if descriptor == self._woken:
             os.read(self._woken, 4096)
+            return
+        if descriptor == self._loader:
+            self._hear_loader()
             return
         command = self._selector.get_map()[descriptor].data
         if events & selectors.EVENT_READ:
@@ -153,7 +159,11 @@ class Guest:
             self._selector.modify(self._port, wanted)
 
     def _obey(self, frame: Frame) -> None:
-        if frame.kind is Kind.START:
+        if frame.kind is Kind.LOAD:
+            self._load(frame)
+        elif self._must_wait(frame):
+            self._deferred.append(frame)
+        elif frame.kind is Kind.START:
             self._start(frame)
         elif command := self._commands.get(frame.id):
             self._tell(command, frame)
@@ -173,12 +183,34 @@ class Guest:
         elif frame.kind is Kind.WINDOW and command.terminal >= 0:
             _resize(command.terminal, *window_size(frame))
 
+    # ---- Holdfast, loaded
+
+    def _load(self, frame: Frame) -> None:
+        if self._loader >= 0:
+            self._selector.unregister(self._loader)
+        self._loader = self._loaded.start(Order.of(frame))
+        self._selector.register(self._loader, selectors.EVENT_READ)
+
+    def _hear_loader(self) -> None:
+        loader = self._loader
+        if not self._loaded.heard():
+            self._selector.unregister(loader)
+            self._loader = -1
+        deferred, self._deferred = self._deferred, []
+        for frame in deferred:
+            self._obey(frame)
+
+    def _must_wait(self, frame: Frame) -> bool:
+        if frame.kind is Kind.START:
+            return self._loaded.loading and Order.of(frame).loaded is not None
+        return any(frame.id == waiting.id for waiting in self._deferred)
+
     # ---- commands
 
     def _start(self, frame: Frame) -> None:
         order = Order.of(frame)
         try:
-            command = _spawn(frame.id, order)
+            command = _spawn(frame.id, order, self._loaded)
         except OSError as error:
             self._send(Frame(Kind.ERRORS, frame.id, f"{order.argv[0]}: {error.strerror}\n".encode()))
             self._send(of_json(Kind.EXIT, frame.id, {"status": 127}))
@@ -295,7 +327,7 @@ def _resize(terminal: int, rows: int, columns: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-def _spawn(number: int, order: Order) -> _Command:
+def _spawn(number: int, order: Order, loaded: Loaded) -> _Command:
     """Start the command of an order; OSError if there is no such program or folder."""
     terminals = order.terminals
     master = slave = -1
@@ -304,14 +336,12 @@ def _spawn(number: int, order: Order) -> _Command:
         _resize(slave, *order.window)
     pipes = {fd: os.pipe2(os.O_CLOEXEC) for fd in (0, 1, 2) if fd not in terminals}
     inner = {fd: pipes[fd][0 if fd == 0 else 1] if fd in pipes else slave for fd in (0, 1, 2)}
-    failed, failing = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        _become(order, inner, slave, failing)
-    for descriptor in {*inner.values(), failing}:
+    pid = loaded.fork(order, (inner[0], inner[1], inner[2])) if order.loaded is not None else None
+    reason = b""
+    if pid is None:
+        pid, reason = _execute(order, inner, slave)
+    for descriptor in set(inner.values()):
         os.close(descriptor)
-    with open(failed, "rb") as told:
-        reason = told.read()
     outer = {fd: pipe[1 if fd == 0 else 0] for fd, pipe in pipes.items()}
     if reason:
         for descriptor in {*outer.values(), master} - {-1}:
@@ -325,6 +355,17 @@ def _spawn(number: int, order: Order) -> _Command:
     for descriptor in {command.stdin, *command.outputs}:
         os.set_blocking(descriptor, False)
     return command
+
+
+def _execute(order: Order, inner: dict[int, int], slave: int) -> tuple[int, bytes]:
+    """The process, and the number of the error that kept it from becoming the command, if any."""
+    failed, failing = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        _become(order, inner, slave, failing)
+    os.close(failing)
+    with open(failed, "rb") as told:
+        return pid, told.read()
 
 
 def _become(order: Order, inner: dict[int, int], slave: int, failing: int) -> NoReturn:

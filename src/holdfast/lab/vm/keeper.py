@@ -23,7 +23,7 @@ from holdfast.lab.vm.power import switch_on
 from holdfast.lab.vm.wire import Decoder, Frame, GarbledError, Kind, ack
 
 _READ_BYTES = 1 << 18
-_FROM_CLIENTS = {Kind.START, Kind.INPUT, Kind.ACK, Kind.SIGNAL, Kind.WINDOW}
+_FROM_CLIENTS = {Kind.START, Kind.INPUT, Kind.ACK, Kind.SIGNAL, Kind.WINDOW, Kind.LOAD}
 _OUTPUT = {Kind.OUTPUT, Kind.ERRORS}
 
 
@@ -93,6 +93,9 @@ class Keeper:
             number = next(self._numbers)
             peer.numbers[frame.id] = number
             self._owners[number] = (peer, frame.id)
+        elif frame.kind is Kind.LOAD:
+            self._send(self._guest, frame)
+            return
         elif frame.id not in peer.numbers:
             return  # it has ended, which the client does not know yet
         self._send(self._guest, frame._replace(id=peer.numbers[frame.id]))

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -146,21 +146,28 @@ def stop(lab: str) -> bool:
     return True
 
 
-def refresh(lab: str, channel: Channel, inputs: Sequence[Path]) -> None:
+def refresh(lab: str, channel: Channel, inputs: Sequence[Path], carried: Sequence[Path] = ()) -> bool:
     """Have the guest read anew what has changed here: it keeps what it has read of the owner's files.
 
-    `inputs` are files that the next command reads; their folders count too, and Holdfast's own code.
+    `inputs` are files that the next command reads; their folders count too, and Holdfast's own code. Not those that
+    are carried in: to read everything anew takes the guest many seconds. True if the code is another one.
     """
     mark = state.folder(lab) / "fresh"
     began = time.time_ns()
     since = mark.stat().st_mtime_ns if mark.exists() else 0
     folders = {path.resolve().parent for path in inputs}
-    watched = [*Path(__file__).parents[2].rglob("*.py"), *(p for folder in folders for p in folder.iterdir())]
-    # The time of the last change of anything about the file: it cannot be set back, as that of its content can.
-    if any(path.lstat().st_ctime_ns >= since for path in watched if path.exists()):
+    beside = {path for folder in folders for path in folder.iterdir()} - {path.resolve() for path in carried}
+
+    def changed(watched: Iterable[Path]) -> bool:
+        # The time of the last change of anything about the file: it cannot be set back, as that of its content can.
+        return any(path.lstat().st_ctime_ns >= since for path in watched if path.exists())
+
+    code = changed(Path(__file__).parents[2].rglob("*.py"))
+    if code or changed(beside):
         drop = Order(("sh", "-c", "echo 3 >/proc/sys/vm/drop_caches"), ENVIRONMENT)
         channel.start(drop).wait(_DROP_S)
     os.utime(mark, ns=(began, began)) if mark.exists() else _make(mark, began)
+    return code
 
 
 def _make(mark: Path, moment: int) -> None:

@@ -34,13 +34,21 @@ def holdfast(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "holdfast.cli", *arguments]
 
 
-def relay(channel: Channel, argv: Sequence[str], env: Mapping[str, str], *, interactive: bool) -> int:
+def loader() -> list[str]:
+    """The command line of the process that has `holdfast` loaded, but for its last word."""
+    return [sys.executable, "-P", "-m", "holdfast.cli.loaded"]
+
+
+def relay(
+    channel: Channel, argv: Sequence[str], env: Mapping[str, str], *, interactive: bool, loaded: int | None = None
+) -> int:
     """Run a command to its end, and return its exit status; Ctrl-C reaches it, a second one ends it.
 
-    With `interactive` it can read standard input, key by key where that is a terminal. LabError if the machine stops.
+    With `interactive` it can read standard input, key by key where that is a terminal. `loaded` is as in Order.
+    LabError if the machine stops.
     """
     terminals = tuple(fd for fd in (0, 1, 2) if (fd > 0 or interactive) and os.isatty(fd))
-    order = Order(tuple(argv), env, os.getcwd(), terminals, _window(terminals))
+    order = Order(tuple(argv), env, os.getcwd(), terminals, _window(terminals), loaded)
     with _raw(0 in terminals):
         command = channel.start(order, _write)
         with _resizing(command, terminals):

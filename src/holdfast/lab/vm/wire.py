@@ -31,6 +31,7 @@ class Kind(IntEnum):
     SIGNAL = 7  # → 1 byte: to the command's process group
     WINDOW = 8  # → 2 × 2 bytes: rows and columns of its terminal
     EXIT = 9  # ← JSON: {"status": …}; the last frame of a command
+    LOAD = 10  # → JSON: an Order for the process that forks for orders that are `loaded`; one that is there ends
 
 
 class Frame(NamedTuple):
@@ -51,13 +52,17 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """A command to run: those of its descriptors 0, 1, 2 in `terminals` are one terminal, others are pipes."""
+    """A command to run: those of its descriptors 0, 1, 2 in `terminals` are one terminal, others are pipes.
+
+    With `loaded` it is Holdfast's own, and the last so many words of `argv` are told to the process that has it loaded.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: str = "/"
     terminals: tuple[int, ...] = ()
     window: tuple[int, int] = (24, 80)  # rows, columns
+    loaded: int | None = None
 
     def frame(self, number: int) -> Frame:
         """The frame that starts it as the command `number`."""
@@ -68,7 +73,12 @@ class Order:
         """The order in a START frame."""
         data = frame.data()
         rows, columns = data["window"]
-        return cls(tuple(data["argv"]), data["env"], data["cwd"], tuple(data["terminals"]), (rows, columns))
+        terminals = tuple(data["terminals"])
+        return cls(tuple(data["argv"]), data["env"], data["cwd"], terminals, (rows, columns), data["loaded"])
+
+    def words(self) -> tuple[str, ...]:
+        """What the process that has Holdfast loaded is told."""
+        return self.argv[len(self.argv) - (self.loaded or 0) :]
 
 
 class GarbledError(ValueError):
