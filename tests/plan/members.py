@@ -138,8 +138,9 @@ class Pair:
         for node, text in files.items():
             self.write(node, text)
             self._start(node)
-        self.until(lambda: self.holders() == "a")
-        time.sleep(0.5)
+            # Together, `b` could be first on a busy machine, and keep the address where nobody preempts.
+            self.until(lambda: self.holders() == "a")
+        time.sleep(0.8)
         # The client may have heard of another holder within the last second, and would not believe the new one yet.
         self.ip("client", "neighbour", "flush", "all")
 
