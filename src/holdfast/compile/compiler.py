@@ -29,6 +29,7 @@ from . import lvs_bundle
 from .lock import Lock, Secrets, clashes, marks, needs_mark, needs_sync_id, sync_id, vrids
 from .lvs_views import director_role
 from .node_view import HeldView, MailView, NodeView, VrrpView
+from .origin_views import origin_view, wanted_secrets
 from .proxy_views import proxy_views
 from .real_server_views import real_server_role
 from .renderers import haproxy, keepalived, network, nftables, nginx, prober, sysctl
@@ -115,6 +116,7 @@ def node_view(source: CompileInput, node: str) -> NodeView:
         gateways=frozenset(g for name, net in spec.networks.items() if name in near for g in net.gateway),
         director=director_role(spec, node, marks(spec, source.lock), sync_id(spec, source.lock)),
         real_server=real_server_role(spec, node),
+        origin=origin_view(spec, node, source.secrets.origin),
     )
 
 
@@ -223,6 +225,14 @@ def _missing_choices(source: CompileInput) -> list[Finding]:
         for name, group in spec.vrrp.items()
         if group.version == 2 and name not in source.secrets.vrrp
     ]
+    findings += [
+        _finding(
+            source, "LOCK008", ("origin",), f"the password '{name}' is not in {spec.cluster}.secrets",
+            "put the file that the import wrote beside the spec; a password that is lost has to be imported again",
+        )
+        for name in wanted_secrets(spec)
+        if name not in source.secrets.origin
+    ]  # fmt: skip
     findings += [
         _finding(
             source, "LOCK004", ("vrrp", name), f"VRID {vrid} of '{name}' is taken by '{other}' on this network",

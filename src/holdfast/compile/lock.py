@@ -25,6 +25,8 @@ from holdfast.spec.vrrp import Vrid
 _FIRST_MARK = 4_800_001
 SyncId = Annotated[int, Field(ge=1, le=255)]
 Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{8}$")]
+SecretKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+ImportedSecret = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f\"]*$")]
 
 
 class Lock(Frozen):
@@ -39,13 +41,15 @@ class Lock(Frozen):
 
 
 class Secrets(Frozen):
-    """The VRRPv2 passwords of the groups that want one (8 characters: keepalived ignores the rest)."""
+    """The VRRPv2 passwords of the groups that want one (8 characters: keepalived ignores the rest), and those that were
+    imported."""
 
     confidential: ClassVar[bool] = True  # no message quotes a value of this file
 
     holdfast_secrets: Literal[1] = 1
     cluster: Name
     vrrp: dict[Name, Secret] = {}
+    origin: Annotated[dict[SecretKey, ImportedSecret], Field(max_length=10_000)] = {}
 
 
 def vrids(spec: ClusterSpec, lock: Lock) -> dict[str, int]:
@@ -147,7 +151,8 @@ def _random_secret() -> str:
 def complete_secrets(spec: ClusterSpec, secrets: Secrets, new: Callable[[], str] = _random_secret) -> Secrets:
     """A secret for every group that speaks VRRP version 2; those that exist stay."""
     wanted = [name for name, group in spec.vrrp.items() if group.version == 2]
-    return Secrets(cluster=spec.cluster, vrrp={name: secrets.vrrp.get(name) or new() for name in sorted(wanted)})
+    vrrp = {name: secrets.vrrp.get(name) or new() for name in sorted(wanted)}
+    return Secrets(cluster=spec.cluster, vrrp=vrrp, origin=secrets.origin)
 
 
 def write_yaml(lock: Lock | Secrets) -> str:
@@ -159,12 +164,17 @@ def write_yaml(lock: Lock | Secrets) -> str:
         f"cluster: '{lock.cluster}'",  # a name may look like a number
     ]
     if isinstance(lock, Secrets):
-        return "\n".join([*lines, *_mapping("vrrp", lock.vrrp)]) + "\n"
+        imported = _mapping("origin", lock.origin, _text) if lock.origin else []
+        return "\n".join([*lines, *_mapping("vrrp", lock.vrrp), *imported]) + "\n"
     lines += _mapping("vrids", lock.vrids)
     lines += _mapping("marks", lock.marks) if lock.marks else []
     lines += [f"sync_id: {lock.sync_id}"] if lock.sync_id else []
     return "\n".join(lines) + "\n"
 
 
-def _mapping(name: str, values: Mapping[str, object]) -> list[str]:
-    return [f"{name}:" + ("" if values else " {}"), *(f"  {key}: {value!r}" for key, value in values.items())]
+def _mapping(name: str, values: Mapping[str, object], shown: Callable[[object], str] = repr) -> list[str]:
+    return [f"{name}:" + ("" if values else " {}"), *(f"  {key}: {shown(value)}" for key, value in values.items())]
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

@@ -21,6 +21,8 @@ _TUNNEL_MODULES = {
 def kernel_modules(view: NodeView) -> tuple[str, ...]:
     """What the node's kernel must have for its virtual servers, and for those whose packets it unwraps."""
     modules = {f"ip_vs_{vs.scheduler}" for vs in view.director.virtual_servers}
+    if view.origin and view.origin.schedulers:
+        modules |= {"ip_vs", *(f"ip_vs_{scheduler}" for scheduler in view.origin.schedulers)}
     if view.director.virtual_servers:
         modules.add("ip_vs")
     for served in view.real_server.served:

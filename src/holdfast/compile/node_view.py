@@ -9,6 +9,8 @@ from holdfast.spec.checks import Check
 from holdfast.spec.pools import Balance, RetryCondition
 from holdfast.spec.sites import Route
 
+from .origin_views import OriginView
+
 Address = IPv4Address | IPv6Address
 
 
@@ -332,11 +334,13 @@ class NodeView:
     gateways: frozenset[Address]  # gateways of the networks that the node is on
     director: DirectorRole = DirectorRole()
     real_server: RealServerRole = RealServerRole()
+    origin: OriginView | None = None
 
     @property
     def does_anything(self) -> bool:
-        """Whether the node holds addresses, runs a proxy or is a real server."""
-        return bool(self.vrrp or self.proxies or self.real_server.served or self.real_server.gateways)
+        """Whether the node holds addresses, runs a proxy, is a real server, or keeps what was imported."""
+        real_server = self.real_server.served or self.real_server.gateways
+        return bool(self.vrrp or self.proxies or real_server or self.origin)
 
     def engines(self, engine: str) -> tuple[ProxyView, ...]:
         """The node's proxies of one engine."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from .nodes import Network, Node
+from .origin import Origin
 from .pools import Pool
 from .proxies import Proxy
 from .sites import Site
@@ -84,3 +85,4 @@ class ClusterSpec(Frozen):
     directors: Directors = Directors()
     notify: Notify = Notify()
     objectives: Objectives = Objectives()
+    origin: Origin | None = Field(None, description="the shape that imported nodes keep until it is written as intent")

@@ -68,7 +68,9 @@ class Node(ShortForm):
 
     short_schema: ClassVar[dict[str, Any]] = Interface.short_schema
 
-    interfaces: Annotated[dict[InterfaceName, Interface], Field(min_length=1, max_length=64)]
+    interfaces: Annotated[dict[InterfaceName, Interface], Field(min_length=1, max_length=64)] = Field(
+        {}, description="left out: a node that only keeps what was imported"
+    )
     labels: dict[Name, Text] = {}
 
     @classmethod

@@ -9,6 +9,7 @@ from . import (
     reference_rules_lvs,
     reference_rules_lvs_servers,
     reference_rules_lvs_settings,
+    reference_rules_origin,
     reference_rules_vrrp,
 )
 from .cluster import ClusterSpec
@@ -20,6 +21,7 @@ _RULES = (
     *reference_rules_lvs.RULES,
     *reference_rules_lvs_servers.RULES,
     *reference_rules_lvs_settings.RULES,
+    *reference_rules_origin.RULES,
 )
 
 

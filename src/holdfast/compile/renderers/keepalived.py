@@ -9,8 +9,9 @@ from __future__ import annotations
 from holdfast.bundle import CONFIG_DIR, PROBE_DIR, BundleFile
 
 from ..node_view import NodeView, TrackedProcess, TrackedScript, VrrpView
-from ..rendering import Rendering, ownership, template
+from ..rendering import Refusal, Rendering, ownership, template
 from .keepalived_lvs import render_blocks, track_files
+from .keepalived_origin import render_origin
 from .keepalived_text import FILTERS
 
 PATH = f"{CONFIG_DIR}/keepalived/keepalived.conf"
@@ -24,9 +25,17 @@ _TEMPLATE = template("keepalived.conf.j2", FILTERS)
 
 
 def render(view: NodeView) -> Rendering:
-    """Nothing where the node is in no VRRP group."""
-    if not view.vrrp:
+    """Nothing where the node is in no VRRP group and keeps nothing that was imported."""
+    kept = render_origin(view.origin) if view.origin else ""
+    if not view.vrrp and not kept:
         return Rendering()
+    text, refusals = _own(view) if view.vrrp else (f"{ownership(view.cluster, view.node)}\n", ())
+    secret = any(vrrp.secret for vrrp in view.vrrp) or bool(view.origin and view.origin.secrets)
+    return Rendering((BundleFile(path=PATH, content=text + kept, mode=0o600 if secret else 0o644),), refusals)
+
+
+def _own(view: NodeView) -> tuple[str, tuple[Refusal, ...]]:
+    """What is written as intent: groups and virtual servers in Holdfast's own shape."""
     virtual_servers, refusals = render_blocks(view)
     text = _TEMPLATE(
         ownership=ownership(view.cluster, view.node),
@@ -38,8 +47,7 @@ def render(view: NodeView) -> Rendering:
         sync=view.director.sync,
         virtual_servers=virtual_servers,
     )
-    secret = any(vrrp.secret for vrrp in view.vrrp)
-    return Rendering((BundleFile(path=PATH, content=text, mode=0o600 if secret else 0o644),), refusals)
+    return text, refusals
 
 
 def _scripts(view: NodeView) -> list[TrackedScript]:
