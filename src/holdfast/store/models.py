@@ -1,4 +1,8 @@
-"""What is stored: frozen records, each with bounds; times are in UTC."""
+"""What is stored: frozen records, each with bounds; times are in UTC.
+
+A field that nobody may be shown is left out of its record's repr (`repr=False`). That is the mark by which audit,
+logs and answers know it.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +168,7 @@ class User(Record):
     """Somebody who may log in. Only the hash of the password is kept."""
 
     name: SafeName
-    password_hash: Annotated[str, StringConstraints(pattern=r"^\$argon2id\$[!-~]{20,300}$")]
+    password_hash: Annotated[str, StringConstraints(pattern=r"^\$argon2id\$[!-~]{20,300}$"), Field(repr=False)]
     role: Role
     clusters: Clusters | None = None  # None: all
     created: AwareDatetime
@@ -176,7 +180,8 @@ class User(Record):
 class Token(Record):
     """A key of a program, or of a node that wants to join. Only its hash is kept, and the record lies under it."""
 
-    digest: Digest  # SHA-256 of the secret
+    digest: Annotated[Digest, Field(repr=False)]  # SHA-256 of the secret
+    prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{0,40}$")] = ""  # how the secret begins: to find it by
     name: Name
     purpose: Annotated[str, StringConstraints(pattern=r"^(api|join|session)$")]
     owner: Who
@@ -207,7 +212,9 @@ class ClusterLock(Record):
     """CLUSTER.lock of a cluster, and its secrets as the caller sealed them: the store cannot read those."""
 
     lock: Annotated[str, Field(max_length=500_000)]
-    sealed_secrets: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=+/.:-]*$", max_length=300_000)] = ""
+    sealed_secrets: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9_=+/.:-]*$", max_length=300_000), Field(repr=False)
+    ] = ""
 
 
 class Holding(Record):
