@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from holdfast.keepalived.tree import Node
@@ -74,7 +74,8 @@ def hosts(addresses: tuple[Address, ...]) -> frozenset[str]:
     return frozenset(address.host for address in addresses if address.family)
 
 
-def routers(models: tuple[Model, ...]) -> list[Router]:
+@lru_cache(maxsize=1)  # each rule over peers asks for those of the same files
+def routers(models: tuple[Model, ...]) -> tuple[Router, ...]:
     """All virtual routers; those of one node alone too.
 
     Each node's instances go to the routers with which they have most in common, the best matches first.
@@ -99,7 +100,7 @@ def routers(models: tuple[Model, ...]) -> list[Router]:
             found[at].members.append(member)
             for key in _keys(member):
                 index.setdefault(key, []).append(at)
-    return found
+    return tuple(found)
 
 
 def shared(models: tuple[Model, ...]) -> Iterator[Router]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from holdfast.keepalived.keywords import OLDEST
 from holdfast.keepalived.tree import Node
@@ -83,13 +84,16 @@ def no_forwarding(model: Model, facts: HostFacts) -> Iterator[Hit]:
     references=("LVS-DR HOWTO: director and real servers share a network",),
 )
 def behind_router(model: Model, facts: HostFacts) -> Iterator[Hit]:
-    routes = facts.routes or ()
-    for one, real in model.real_servers():
-        if one.method_of(real).value.upper() == "DR":
-            route = route_to(routes, real.host)
-            if route is not None and route.gateway:
-                message = f"{facts.hostname} reaches {real.host} by way of {route.gateway}: DR cannot"
-                yield Hit(real.node, message, 1)
+    known: dict[str, RouteFacts | None] = {}
+    for one, real in model.real_servers() if facts.routes else ():
+        if one.method_of(real).value.upper() != "DR":
+            continue
+        if real.host not in known:
+            known[real.host] = route_to(facts.routes or (), real.host)
+        route = known[real.host]
+        if route is not None and route.gateway:
+            message = f"{facts.hostname} reaches {real.host} by way of {route.gateway}: DR cannot"
+            yield Hit(real.node, message, 1)
 
 
 def route_to(routes: tuple[RouteFacts, ...], host: str) -> RouteFacts | None:
@@ -97,20 +101,22 @@ def route_to(routes: tuple[RouteFacts, ...], host: str) -> RouteFacts | None:
     found = address_of(host)
     best: tuple[int, int, RouteFacts] | None = None
     for route in routes:
-        if found is None or route.family != found.version:
+        network = _network(route.destination, route.family)
+        if found is None or network is None or route.family != found.version or found not in network:
             continue
-        length = 0
-        if route.destination != "default":
-            try:
-                network = ip_network(route.destination, strict=False)
-            except ValueError:
-                continue  # written by hand
-            if ip_address(str(found)) not in network:
-                continue
-            length = network.prefixlen
-        if best is None or (length, -route.metric) > best[:2]:
-            best = (length, -route.metric, route)
+        if best is None or (network.prefixlen, -route.metric) > best[:2]:
+            best = (network.prefixlen, -route.metric, route)
     return best[2] if best is not None else None
+
+
+@lru_cache(maxsize=20_000)
+def _network(destination: str, family: int) -> IPv4Network | IPv6Network | None:
+    """A route's destination; None where somebody wrote what is none."""
+    everything = {4: "0.0.0.0/0", 6: "::/0"}
+    try:
+        return ip_network(everything[family] if destination == "default" else destination, strict=False)
+    except ValueError:
+        return None
 
 
 @host_rule(

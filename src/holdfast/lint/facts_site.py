@@ -29,13 +29,13 @@ def facts_of(model: Model, facts: Facts) -> HostFacts | None:
     return facts.get(model.node) or facts.get(model.file)
 
 
-def _owner(facts: Facts, address: str) -> HostFacts | None:
-    """The node that has an address as its own."""
-    wanted = address_of(address)
+def _owners(facts: Facts) -> dict[str, HostFacts]:
+    """Address → the node that has it as its own; the first of several."""
+    found: dict[str, HostFacts] = {}
     for one in facts.values():
-        if wanted is not None and any(own.ip == wanted for own, _ in addresses(one)):
-            return one
-    return None
+        for own, _ in addresses(one):
+            found.setdefault(str(own.ip), one)
+    return found
 
 
 def _servers(
@@ -44,12 +44,10 @@ def _servers(
     """Each real server with its facts and the method by which packets reach it; with `directors`, those that are "
     "one."""
     own = {id(found) for model in models if (found := facts_of(model, facts)) is not None}
+    owners = _owners(facts)
     for model in models:
-        known: dict[str, HostFacts | None] = {}
         for one, real in model.real_servers():
-            if real.host not in known:
-                known[real.host] = _owner(facts, real.host)
-            found = known[real.host]
+            found = owners.get(real.host)
             if found is not None and (id(found) in own) == directors:
                 yield one, real, found, one.method_of(real).value.upper()
 
@@ -229,18 +227,19 @@ def own_real_server(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 )
 def taken(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     cluster = {id(found) for model in models if (found := facts_of(model, facts)) is not None}
+    others: dict[str, tuple[HostFacts, str]] = {}
+    for server in facts.values():
+        for own, each in addresses(server):
+            # The cluster's own nodes hold it in turn; on lo or alone in its network it is that of a real server.
+            full = own.network.prefixlen == own.max_prefixlen
+            if id(server) not in cluster and each.name != "lo" and not full:
+                others.setdefault(str(own.ip), (server, each.name))
     for model in models:
         for one in model.instances:
             for address in one.all_addresses:
-                wanted = address_of(address.node.name)
-                for server in facts.values():
-                    if id(server) in cluster:
-                        continue  # the cluster's own nodes hold it in turn
-                    for own, each in addresses(server):
-                        full = own.network.prefixlen == own.max_prefixlen
-                        if own.ip == wanted and each.name != "lo" and not full:
-                            message = f"{server.hostname} has {own.ip} on {each.name}"
-                            yield Hit(address.node, message)
+                holder = others.get(address.host)
+                if holder is not None:
+                    yield Hit(address.node, f"{holder[0].hostname} has {address.host} on {holder[1]}")
 
 
 def _interfaces(member: Member, facts: Facts) -> tuple[HostFacts, list[str], int | None] | None:
