@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
@@ -20,7 +22,9 @@ from tests.store.lossy import LossyProxy
 from holdfast.errors import Conflict, StoreError, StoreFull, StoreUnavailable, StoreUnsure, UsageError
 from holdfast.store.address import EtcdAddress, EtcdCredentials
 from holdfast.store.etcd.engine import EtcdEngine
+from holdfast.store.models import ClusterRecord
 from holdfast.store.port import Check, Put
+from holdfast.store.sqlite import SqliteEngine
 from holdfast.store.store import Store
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("etcd")]
@@ -106,6 +110,7 @@ def test_no_update_is_lost_while_members_die(etcd: EtcdCluster) -> None:
 
     made, last, seen = run(scenario(), 60)
     assert sum(1 for one in made if one.version) > 50
+    assert not any(one.unsure for one in made)  # two of three members can always be asked what became of it
     check_history("0 start", made, last)
     assert [revision for revision, _ in seen] == sorted({revision for revision, _ in seen})
 
@@ -348,6 +353,37 @@ def test_tls_and_a_password_let_us_in(secure: tuple[EtcdCluster, EtcdCredentials
             assert (await Store.open(engine)).identity == store.identity
 
     run(scenario(), 60)
+
+
+def test_a_store_is_loaded_by_the_command_with_credentials_out_of_a_file(
+    secure: tuple[EtcdCluster, EtcdCredentials], tmp_path: Path
+) -> None:
+    cluster, credentials = secure
+    file = tmp_path / "etcd.toml"
+    file.write_text(f'user = "holdfast"\npassword = "the password"\nca = "{credentials.ca}"\n')
+    file.chmod(0o600)
+    address = f"etcd://127.0.0.1:{cluster.members[0].port}/holdfast/loaded?credentials={file}"
+
+    async def fill() -> None:
+        engine = await SqliteEngine.open(tmp_path / "store.db")
+        store = await Store.open(engine)
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=store.clock.now()))
+        await engine.close()
+
+    def holdfast(*words: str) -> str:
+        argv = [sys.executable, "-m", "holdfast.cli", "store", *words]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    run(fill())
+    holdfast("dump", str(tmp_path / "dump"), "--store", f"sqlite:{tmp_path / 'store.db'}")
+    holdfast("load", str(tmp_path / "dump"), "--store", address)
+    found = json.loads(holdfast("info", "--store", address, "--json"))
+    assert found["kind"] == "etcd"
+    assert found["writable"]
+    assert found["epoch"] > 1
+    holdfast("dump", str(tmp_path / "again"), "--store", address)
+    first, second = ((tmp_path / name).read_text().splitlines()[1:-1] for name in ("dump", "again"))
+    assert first == second
 
 
 def test_a_wrong_password_or_too_few_rights_are_said(secure: tuple[EtcdCluster, EtcdCredentials]) -> None:

@@ -281,6 +281,31 @@ def test_revisions_are_made_from_the_newest_alone(kind: Kind) -> None:
     run(scenario())
 
 
+def test_a_revision_comes_with_its_audit_or_not_at_all(kind: Kind) -> None:
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            store = await Store.open(engine, kind.clock)
+            shop = store.cluster("shop")
+            held = await store.holdings.acquire("rollout", "c1", 60)
+            assert held is not None
+            first = await shop.add_revision(draft(0), audit=[audit("spec.apply")], events=[event(1)], guard=held)
+            assert first.number == 1
+            made = [asyncio.create_task(shop.add_revision(draft(1), audit=[audit("spec.apply")])) for _ in range(5)]
+            done = await asyncio.gather(*made, return_exceptions=True)
+            assert [one.number for one in done if not isinstance(one, BaseException)] == [2]
+            lost = [one for one in done if isinstance(one, Conflict)]
+            assert {(one.expected, one.present) for one in lost} == {(1, 2)}
+            assert len(lost) == 4
+            await store.holdings.release(held)
+            with pytest.raises(Conflict) as raised:
+                await shop.add_revision(draft(2), audit=[audit("spec.apply")], guard=held)
+            assert raised.value.key == "holding/rollout"
+            assert len(await store.audit.newest()) == 2
+            assert len(await store.events.newest()) == 1
+
+    run(scenario())
+
+
 def test_a_large_spec_with_findings_comes_back_whole(kind: Kind) -> None:
     finding = Finding(code="LVS001", severity=Severity.WARNING, message="m", hint="h")
     spec = "".join(f"  server{number}: 10.0.{number // 250}.{number % 250}\n" for number in range(40_000))

@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,17 +80,17 @@ class Revisions:
     async def add(self, draft: Draft) -> Revision:
         """Write a draft as the newest revision; Conflict if `base` is not the newest any more."""
         revision, steps = await self.adding(draft)
-        return await self.written(revision, steps)
-
-    async def written(self, revision: Revision, steps: Sequence[Step]) -> Revision:
-        """Do the steps of `adding`; a Conflict says which revision came first."""
         try:
             await do(self.engine, steps)
         except Conflict as conflict:
-            if not conflict.key.startswith((self._log.prefix, self._content)):
-                raise
-            raise outdated(revision.base, await self.newest_number()) from None
+            raise await self.explained(conflict, draft.base) from None
         return revision
+
+    async def explained(self, conflict: Conflict, base: int) -> Conflict:
+        """A conflict as it comes out of a commit, with the revision that came first, if it is about that."""
+        if not conflict.key.startswith((self._log.prefix, self._content)):
+            return conflict
+        return outdated(base, await self.newest_number())
 
     async def numbered(self, after: int = 0, limit: int = 100) -> tuple[Numbered[Revision], ...]:
         """At most `limit` revisions behind the number `after`, oldest first."""

@@ -25,12 +25,13 @@ from .models import (
     Override,
     OverrideKind,
     Registration,
+    Revision,
     StoreIdentity,
     Token,
     User,
 )
 from .port import Engine
-from .revisions import Revisions
+from .revisions import Draft, Revisions
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -107,6 +108,7 @@ class ClusterStore:
     def __init__(self, store: Store, name: str) -> None:
         prefix = f"cluster/{key_of(name)}/"
         self.name = name
+        self.store = store
         self.engine = store.engine
         self.revisions = Revisions(store.engine, prefix)
         self.overrides = Collection(store.engine, f"{prefix}override/", Override)  # by override_name
@@ -114,6 +116,25 @@ class ClusterStore:
         self.nodes = Collection(store.engine, f"{prefix}node/", NodeRecord)
         self.reports = Collection(store.engine, f"{prefix}report/", NodeReport)  # the latest of each node
         self._prefix = prefix
+
+    async def add_revision(
+        self,
+        draft: Draft,
+        *steps: Step,
+        audit: Sequence[AuditRecord] = (),
+        events: Sequence[Event] = (),
+        guard: Held | None = None,
+    ) -> Revision:
+        """A draft as the newest revision, with whatever else belongs to it, at once or not at all.
+
+        Conflict if `base` is not the newest: its `present` is the newest then. Conflict, too, as of Store.commit.
+        """
+        revision, written = await self.revisions.adding(draft)
+        try:
+            await self.store.commit(*written, *steps, audit=audit, events=events, guard=guard)
+        except Conflict as conflict:
+            raise await self.revisions.explained(conflict, draft.base) from None
+        return revision
 
     def report_history(self, node: str) -> Log[NodeReport]:
         """The last KEPT_REPORTS reports of a node."""

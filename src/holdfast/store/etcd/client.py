@@ -22,7 +22,6 @@ READ_WITHIN = 2.0  # for a read that needs a quorum; it is then read without
 WRITE_WITHIN = 3.0  # etcd itself gives up after 5 s and two elections; by then another member may have answered
 ELECTION_WITHIN = 4.0  # for how long a write waits for a leader
 _PAUSE = 0.15
-_MOST_BYTES = 512 * 1024 * 1024
 # A member that knows no leader says so at once, rather than to let us wait.
 _LED = {"Grpc-Metadata-hasleader": "true"}
 _HEADERS = {"Content-Type": "application/json"}
