@@ -104,3 +104,43 @@ def rolled_out(found: Plan) -> list[str]:
 def test_a_plan_shows_the_order_that_a_roll_out_takes(old: dict[str, int], new: dict[str, int]) -> None:
     found = make_plan(ranked(**old), ranked(**new))
     assert [node for step in found.steps for node in step.nodes] == rolled_out(found)
+
+
+SOURCES = {"a": "10.0.0.1", "b": "10.0.0.2", "c": "10.0.0.5"}
+
+
+def unicast(*nodes: str) -> dict[str, Bundle]:
+    """Members that know each other by address."""
+    found = {}
+    for number, node in enumerate(nodes):
+        peers = "\n".join(SOURCES[other] for other in nodes if other != node)
+        more = f"unicast_src_ip {SOURCES[node]}\nunicast_peer {{\n{peers}\n}}"
+        found[node] = raw_bundle(node, text("a", priority=120 - number, more=more))
+    return found
+
+
+def test_who_joins_unicast_members_is_changed_after_them() -> None:
+    """Before they know it, it would hear nobody and hold the address, too."""
+    found = make_plan(unicast("a", "b"), unicast("a", "b", "c"))
+    assert [step.nodes for step in found.steps] == [("b",), ("a",), ("c",)]
+    assert found.hazard is Hazard.RELOAD
+    assert {change.row for node in found.nodes for change in node.changes} >= {"unicast-peer"}
+
+
+def test_who_leaves_unicast_members_is_changed_before_the_holder() -> None:
+    found = make_plan(unicast("a", "b", "c"), unicast("a", "b"))
+    assert [step.nodes for step in found.steps] == [("b",), ("c",), ("a",)]
+    assert Hazard.SIMULTANEOUS not in found.hazards
+
+
+def test_another_address_of_a_unicast_member_needs_all_at_once() -> None:
+    new = unicast("a", "b")
+    file = new["b"].files[0]
+    moved = file.model_copy(update={"content": file.content.replace("10.0.0.2", "10.0.0.22")})
+    new["b"] = new["b"].model_copy(update={"files": (moved,)})
+    told = new["a"].files[0]
+    told = told.model_copy(update={"content": told.content.replace("10.0.0.2", "10.0.0.22")})
+    new["a"] = new["a"].model_copy(update={"files": (told,)})
+    found = make_plan(unicast("a", "b"), new)
+    assert found.hazard is Hazard.SIMULTANEOUS
+    assert found.steps[0].at_once

@@ -204,3 +204,28 @@ def test_packets_that_are_taken_no_more_silence_a_connection(members: Pair, stri
     members.reload(new)
     time.sleep(_LOOK_S / 2)
     assert members.client("ask") == "TimeoutError"
+
+
+def unicast(node: str, *peers: str) -> str:
+    more = f"unicast_src_ip 10.92.0.{MEMBERS[node]}\nunicast_peer {{\n{chr(10).join(peers)}\n}}"
+    return text(node, **{**QUICK, "more": more})
+
+
+def test_a_unicast_member_that_joins_is_no_second_master_if_the_others_know_it_first(members: Pair) -> None:
+    old = {"a": unicast("a", "10.92.0.50")}
+    new = {"a": unicast("a", "10.92.0.50", "10.92.0.2"), "b": unicast("b", "10.92.0.1", "10.92.0.50")}
+    found = planned(old, new)
+    assert Hazard.SIMULTANEOUS not in found.hazards
+    assert [step.nodes for step in found.steps] == [("a",), ("b",)]
+    members.start(old)
+    with members.watched() as seen:
+        members.reload({"a": new["a"]})
+        time.sleep(0.5)
+        members.write("b", new["b"])
+        members.restart("b")
+        time.sleep(_LOOK_S)
+    assert [each.holders for each in seen] == ["a"]
+    members.stop()
+    members.start(old)
+    members.restart("b")  # before `a` knows it
+    members.until(lambda: members.holders() == "ab")

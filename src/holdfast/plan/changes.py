@@ -38,6 +38,7 @@ class Change:
     service: Service | None = None
     file: str = ""
     groups: tuple[str, ...] = ()
+    peer: str = ""  # the unicast peer that comes or goes
 
     @property
     def sentence(self) -> str:
@@ -102,7 +103,8 @@ def _classed(difference: Difference, trees: tuple[Configuration | None, Configur
     service = Service(fact.where) if fact.kind.startswith("service") else _service(fact.file)
     change = _of_row(row, difference.how, fact.where, _in_words(difference), service, fact.file)
     if row.together:
-        change = replace(change, groups=_groups(fact, trees))
+        peer = fact.what.rpartition(" ")[2] if fact.kind == "vrrp_instance.unicast_peer" else ""
+        change = replace(change, groups=_groups(fact, trees), peer=peer)
     yield change
     if row.also:
         for group in _groups(fact, trees):

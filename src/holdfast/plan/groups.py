@@ -21,6 +21,7 @@ class Member:
     priority: int
     preempts: bool
     peers: frozenset[str] | None  # the other members; None where nobody says who they are
+    unicast_source: str = ""  # where its adverts come from, if they are sent to each member alone
 
 
 Members = Mapping[str, Mapping[str, Member]]  # group → node → its part
@@ -42,7 +43,8 @@ def members(
                 found.setdefault(expected.group, {})[node] = part
             continue
         for instance in tree.root.all("vrrp_instance"):
-            part = Member(_priority(instance), not instance.has("nopreempt"), peers.get(instance.arg()))
+            source = instance.value("unicast_src_ip") if instance.listed("unicast_peer") else ""
+            part = Member(_priority(instance), not instance.has("nopreempt"), peers.get(instance.arg()), source)
             name = renamed.get(node, {}).get(instance.arg(), instance.arg())
             found.setdefault(name, {})[node] = part
     return found
@@ -68,6 +70,27 @@ def held(groups: Members) -> dict[str, int]:
 
 def _best(parts: Mapping[str, Member]) -> str:
     return min(parts, key=lambda node: (-parts[node].priority, node))
+
+
+def joins_unicast(node: str, old: Members, new: Members) -> bool:
+    """Whether a node joins a group whose members know each other by address: they have to know it first.
+
+    Else it hears nobody, believes that it is alone, and holds the addresses, too.
+    """
+    return any(
+        old.get(group) and node not in old[group] and node in parts and parts[node].unicast_source
+        for group, parts in new.items()
+    )
+
+
+def comes_or_goes(group: str, address: str, old: Members, new: Members) -> bool:
+    """Whether the unicast member with this address is new in the group, or leaves it."""
+    one, two = (
+        {part.unicast_source: node for node, part in side.get(group, {}).items() if part.unicast_source}
+        for side in (old, new)
+    )
+    node = two.get(address) or one.get(address)
+    return node is not None and (node in old.get(group, {})) != (node in new.get(group, {}))
 
 
 def is_alone(group: str, old: Members, new: Members) -> bool:

@@ -50,6 +50,10 @@ class Planned(Protocol):
         """Its wave."""
 
     @property
+    def waits(self) -> bool:
+        """Whether those that it will hear from have to know it first."""
+
+    @property
     def old(self) -> Bundle | None:
         """What it has now."""
 
@@ -82,7 +86,7 @@ def _offered(bundle: Bundle | None) -> set[tuple[object, ...]]:
 
 def node_order(nodes: Iterable[Planned], held: Mapping[str, int]) -> list[str]:
     """The nodes in the order in which they change; `held` says how many groups each holds now."""
-    ordered = sorted(nodes, key=lambda node: (node.wave, held.get(node.node, 0), node.node))
+    ordered = sorted(nodes, key=lambda node: (node.wave, node.waits, held.get(node.node, 0), node.node))
     return [node.node for node in ordered]
 
 
@@ -122,6 +126,8 @@ def _why(node: Planned, held: int, at_once: bool) -> str:
         return "it is ready before those in front rely on it"
     if node.wave is Wave.BEHIND_LAST:
         return "last, when those in front no longer rely on it"
+    if node.waits:
+        return "after the members that it will hear from: they have to know it first"
     if node.old is None:
         return "nothing of Holdfast runs there yet"
     return f"it holds {held} group{'s' * (held != 1)}" if held else "standby first: it holds nothing"

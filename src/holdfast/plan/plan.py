@@ -29,6 +29,7 @@ class NodePlan:
     files: tuple[FileChange, ...]
     changes: tuple[Change, ...]
     wave: Wave = Wave.IN_FRONT
+    waits: bool = False  # those that it will hear from have to know it first
 
     @property
     def hazard(self) -> Hazard:
@@ -105,8 +106,9 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
             continue
         files = file_changes(was, becomes)
         changes = node_changes(was, becomes, (trees[0].get(name), trees[1].get(name)), files)
-        alone = tuple(_heard_by_nobody(change, before, after) for change in changes)
-        nodes.append(NodePlan(name, was, becomes, files, alone, wave(was, becomes)))
+        seen = tuple(_among_members(change, before, after) for change in changes)
+        waits = groups.joins_unicast(name, before, after)
+        nodes.append(NodePlan(name, was, becomes, files, seen, wave(was, becomes), waits))
     return _with_moves(tuple(nodes), before, after)
 
 
@@ -115,10 +117,16 @@ def _tree(bundle: Bundle) -> Configuration | None:
     return configuration(file, bundle.node) if file else None
 
 
-def _heard_by_nobody(change: Change, before: groups.Members, after: groups.Members) -> Change:
-    if not change.groups or not all(groups.is_alone(group, before, after) for group in change.groups):
+def _among_members(change: Change, before: groups.Members, after: groups.Members) -> Change:
+    """A change that all members have to make at once, unless there is nobody else, or a member comes or goes."""
+    if not change.groups:
         return change
-    row = table().named("group.alone")
+    if all(groups.is_alone(group, before, after) for group in change.groups):
+        row = table().named("group.alone")
+    elif change.peer and groups.comes_or_goes(change.groups[0], change.peer, before, after):
+        row = table().named("group.peer")
+    else:
+        return change
     return replace(change, row=row.id, hazard=row.hazard, why=row.why, safer=row.safer, groups=())
 
 
