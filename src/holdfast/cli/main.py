@@ -30,6 +30,7 @@ from . import (
     suspend,
     validate,
     weight,
+    whatif,
 )
 from .output import print_error, stderr, stdout
 
@@ -51,6 +52,7 @@ app.command("schema")(schema.schema)
 app.command("fmt")(fmt.fmt)
 app.command("lint")(lint.lint)
 app.command("facts")(facts.facts)
+app.command("whatif")(whatif.whatif)
 app.command("rehearse")(rehearse.rehearse)
 app.command("realtime")(realtime.realtime)
 app.command("drain")(drain.drain)

@@ -132,6 +132,7 @@ class Report:
     combined: tuple[Scenario, ...] = ()
     partitions: tuple[Scenario, ...] = ()
     asked: Scenario | None = None
+    steps: tuple[Scenario, ...] = ()  # of what was asked for: what each failure does after those before it
     depth: int = 0
     left_out: int = 0
 

@@ -29,7 +29,9 @@ def what_if(
     playing = _Playing(cluster)
     normal = playing.normal()
     if asked:
-        return Report(normal, asked=playing.scenario(tuple(asked), always=True), depth=len(asked))
+        entire = tuple(asked)
+        steps = tuple(playing.step(entire[:number]) for number in range(1, len(entire) + 1))
+        return Report(normal, asked=playing.scenario(entire, always=True), steps=steps, depth=len(entire))
     atoms = every_failure(cluster)
     singles = tuple(playing.scenario((atom,), always=True, mend=True) for atom in atoms)
     partitions = tuple(playing.scenario((cut,), always=True) for cut in every_partition(cluster))
@@ -92,6 +94,16 @@ class _Playing:
         if mend:
             found = replace(found, mended=_mended(touched, failures))
         return replace(found, missed=_missed(self._cluster, found))
+
+    def step(self, failures: tuple[Failure, ...]) -> Scenario:
+        """What the last of these does to the likeliest end of those before it."""
+        touched = [part for part in self._parts if touches(part.cluster, failures[-1])]
+        ways = []
+        for part in touched:
+            mine = _of(part.cluster, failures)
+            was = holders(part.play(mine[:-1])[0].machine, part.cluster.holders_of)
+            ways.append(tuple(way(outcome, was) for outcome in part.play(mine)))
+        return Scenario(failures[-1:], _together(ways), backends=_backends(self._cluster, failures[-1:]))
 
     def related(self, atoms: Iterable[Failure], size: int) -> Iterable[tuple[Failure, ...]]:
         """Combinations that some part, or some pool of servers, feels all of."""

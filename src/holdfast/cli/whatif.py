@@ -1,0 +1,92 @@
+"""`holdfast whatif SPEC` and `holdfast whatif lb1=FILE lb2=FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import UsageError
+from holdfast.failover.failures import failure_named
+from holdfast.failover.from_spec import cluster_from_spec
+from holdfast.failover.model import Cluster
+from holdfast.failover.whatif import DEPTH, what_if
+from holdfast.keepalived.parse import load
+from holdfast.keepalived.to_failover import cluster_of
+from holdfast.spec import load_spec
+
+from . import lint_inputs
+from .lint_inputs import Named
+from .output import print_json, stderr, stdout
+from .validate import AsJson
+from .whatif_svg import draw
+from .whatif_view import document, print_report
+
+MOST_FAILURES = 8
+
+
+def whatif(
+    files: Annotated[
+        list[str], typer.Argument(metavar="SPEC|NAME=FILE…", help="A spec; or each node's keepalived.conf: lb1=FILE.")
+    ],
+    fail: Annotated[
+        list[str],
+        typer.Option("--fail", metavar="WHAT", help="lb1, nginx@lb2, eth0@lb1, front:lb1 (in two). Repeatable."),
+    ] = [],  # noqa: B006  (Typer reads it, nobody writes to it)
+    depth: Annotated[int, typer.Option("--depth", min=1, max=4, help="Failures at once, at most.")] = DEPTH,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw what leads where.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who holds each address after every failure, alone and in pairs, and within what time. Nothing is touched.
+
+    With --fail only those failures, one after another in that order, and why it ends so. Exit status 1 if what was
+    asked for, or any single failure, leaves an address unserved, stuck or with two holders.
+
+    Example:  holdfast whatif cluster.yaml --fail lb1 --fail nginx@lb2
+    """
+    cluster = read_cluster(lint_inputs.named(files, cluster=False))
+    if len(fail) > MOST_FAILURES:
+        raise UsageError(f"{len(fail)} failures at once", f"name {MOST_FAILURES} at most")
+    report = what_if(cluster, [failure_named(cluster, text) for text in fail], depth=depth)
+    if svg is not None:
+        _write(svg, draw(report))
+    if as_json:
+        print_json(document(report))
+    else:
+        print_report(report, stdout())
+        if svg is not None:
+            stderr().print(f"graph: {svg}", markup=False)
+    if report.harmful:
+        raise typer.Exit(1)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from None
+
+
+def read_cluster(named: Sequence[Named]) -> Cluster:
+    """The cluster that the files describe: one spec, or a keepalived.conf for each node."""
+    specs = [one for one in named if lint_inputs.is_spec(one.path)]
+    if specs and len(named) > 1:
+        raise UsageError("a spec describes the whole cluster by itself", "name the spec alone")
+    cluster = cluster_from_spec(load_spec(Path(specs[0].path)).spec) if specs else _of_files(named)
+    if not cluster.places:
+        raise UsageError("there is no VRRP group: nothing can move", "name a spec or files with one")
+    return cluster
+
+
+def _of_files(named: Sequence[Named]) -> Cluster:
+    nameless = next((one.path for one in named if not one.node), None)
+    if nameless is not None:
+        hint = f"write the node's name before it: lb1={nameless}"
+        raise UsageError(f"{nameless} is no spec, and names no node", hint)
+    read = {one.node: load(one.path, config_id=one.node) for one in named}
+    for one in named:
+        if not read[one.node].sources:
+            raise UsageError(f"{one.path} cannot be read", "name a keepalived.conf that can be read")
+    return cluster_of(read)
