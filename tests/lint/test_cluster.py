@@ -270,6 +270,15 @@ BAD = {
     "weight of a real server": Bad(
         "PEER144", (instance() + virtual(), instance() + virtual(real=f"weight 3 {MARK}\nTCP_CHECK {{\n}}")), INFO
     ),
+    "a group of virtual servers": Bad(
+        "PEER147",
+        (
+            instance() + "virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web"),
+            instance()
+            + f"virtual_server_group web {{\n    10.0.0.100 80\n    fwmark 7 {MARK}\n}}\n"
+            + virtual(address="group web"),
+        ),
+    ),
     "sync id": Bad(
         "PEER145",
         (SYNC + instance() + virtual(), SYNC.replace("id 5", f"id 6 {MARK}") + instance() + virtual()),
@@ -383,6 +392,24 @@ GOOD: dict[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("texts", GOOD.values(), ids=GOOD)
 def test_sound_clusters_yield_nothing(texts: tuple[str, ...]) -> None:
     assert found(*texts) == []
+
+
+def test_one_file_for_all_nodes_is_compared_as_each_of_them_reads_it() -> None:
+    """A file with conditions for each host, and the mistake in one of them."""
+    text = instance(
+        "@lb1 priority 110\n@lb2 priority 100\n@lb1 unicast_src_ip 10.0.0.1\n@lb2 unicast_src_ip 10.0.0.2\n"
+        "unicast_peer {\n    @lb1 10.0.0.2\n    @lb2 10.0.0.1\n}"
+    )
+
+    def said(text: str) -> list[tuple[str, int]]:
+        subjects = [engine.read_text(text, "all.conf", node) for node in ("lb1", "lb2")]
+        remarks = engine.examine(subjects, peers=True, among=PEERS)
+        return [(one.finding.code, one.finding.location.line) for one in remarks if one.finding.location]
+
+    assert said(text) == []
+    wrong = text.replace("    @lb2 priority 100\n", "    @lb2 priority 100\n    @lb2 advert_int 3\n")
+    line = wrong.splitlines().index("    @lb2 advert_int 3") + 1
+    assert said(wrong) == [("PEER106", line)]
 
 
 def test_files_that_nobody_calls_peers_are_not_compared() -> None:

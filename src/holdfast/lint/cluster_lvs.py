@@ -8,7 +8,7 @@ from holdfast.keepalived.tree import Node
 
 from .cluster_model import global_place, label, named, pair, shared
 from .model import Model
-from .model_lvs import RealServer, VirtualServer
+from .model_lvs import RealServer, VirtualServer, VirtualServerGroup
 from .model_values import host_of, whole
 from .rule import ERROR, INFO, WARNING, Hit, cluster_rule
 from .samples import instance, virtual
@@ -245,3 +245,34 @@ def director_as_real_server(models: tuple[Model, ...]) -> Iterator[Hit]:
             if director is not None and virtual_server.method_of(real).value.upper() != "NAT":
                 message = f"{real.host}, a real server of {virtual_server.label}, is the director {label(director)}"
                 yield Hit(real.node, message, 1)
+
+
+_WEB = "virtual_server_group web {\n    10.0.0.100 80\n    10.0.0.100 443\n}\n"
+_GROUPED = virtual("persistence_timeout 60", address="group web", server="10.0.0.11 80")
+
+
+@cluster_rule(
+    "PEER147",
+    ERROR,
+    "a virtual_server_group that peers fill in different ways",
+    effect="After a failover what the peer's group lacks is refused.",
+    hint="write the same lines in the group on all directors",
+    bad=pair(instance() + _WEB + _GROUPED, instance() + _WEB.replace("    10.0.0.100 443\n", "") + _GROUPED),
+    good=pair(instance() + _WEB + _GROUPED, instance() + _WEB + _GROUPED),
+    references=("man keepalived.conf: virtual_server_group",),
+)
+def different_server_groups(models: tuple[Model, ...]) -> Iterator[Hit]:
+    first: dict[str, tuple[Model, VirtualServerGroup]] = {}
+    for model in models:
+        for name, one in model.virtual_server_groups.items():
+            known, other = first.setdefault(name, (model, one))
+            ours, theirs = _entries(one), _entries(other)
+            for words in list(ours.keys() - theirs.keys())[:1]:
+                yield Hit(ours[words], f"{' '.join(words)} is not in the group {name} of {label(known)}")
+            for words in list(theirs.keys() - ours.keys())[:1]:
+                message = f"the group {name} lacks {' '.join(words)}, as it has on {label(known)}"
+                yield Hit(one.node, message, 1, related=(theirs[words],))
+
+
+def _entries(group: VirtualServerGroup) -> dict[tuple[str, ...], Node]:
+    return {tuple(host_of(word) for word in line.words): line for line in group.lines}
