@@ -58,7 +58,7 @@ def _read(path: Path, times: int) -> tuple[float, float]:
     return seconds, megabytes
 
 
-def _keepalived(path: Path) -> float:
+def keepalived(path: Path) -> float:
     """Seconds of the fastest `keepalived -t`."""
     times = []
     for _ in range(TIMES):
@@ -74,7 +74,7 @@ def figures() -> tuple[Figure, ...]:
         small, large = Path(folder, "small.conf"), Path(folder, "large.conf")
         small.write_text(configuration(SMALL), encoding="utf-8")
         large.write_text(configuration(LARGE), encoding="utf-8")
-        program = _keepalived(small)
+        program = keepalived(small)
         seconds, _ = _read(small, TIMES)
         longer, megabytes = _read(large, 1)
     detail = f"{SMALL} virtual servers × 10 real servers in {seconds:.2f} s; keepalived -t takes {program:.2f} s"

@@ -86,7 +86,7 @@ def other_host(model: Model) -> Iterator[Hit]:
 )
 def slow(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
-        outer_delay = virtual_server.decimal("delay_loop", _DELAY_S).value
+        outer_delay = virtual_server.seconds("delay_loop")
         outer_limit = virtual_server.get("connect_timeout")
         for real in virtual_server.real_servers:
             for check in real.checks:
@@ -96,7 +96,8 @@ def slow(model: Model) -> Iterator[Hit]:
                 if limit is None or (check.kind != "MISC_CHECK" and not check.connects):
                     continue
                 seconds = _seconds(limit.arg())
-                delay = check.decimal("delay_loop", real.decimal("delay_loop", outer_delay).value).value
+                own = (check.seconds("delay_loop"), real.seconds("delay_loop"), outer_delay)
+                delay = next((one for one in own if one is not None), _DELAY_S)
                 if seconds > delay:
                     message = f"{check.kind} of {real.host} may take {seconds:g} s, but is due every {delay:g} s"
                     yield Hit(limit, message, 1)
@@ -181,6 +182,8 @@ def path(model: Model) -> Iterator[Hit]:
 def no_tls(model: Model) -> Iterator[Hit]:
     usual = {("HTTP_GET", 443): "HTTPS", ("HTTP_GET", 8443): "HTTPS", ("SSL_GET", 80): "plain HTTP"}
     for virtual_server, real, check in checks(model):
+        if check.kind not in _WEB:
+            continue
         port = check.number("connect_port", real.port or virtual_server.port).value
         spoken = usual.get((check.kind, port))
         if spoken is not None:

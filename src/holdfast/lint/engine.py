@@ -209,7 +209,7 @@ def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -
     for finding in model.configuration.findings:
         where = finding.location
         if finding.code in known and not (where and (finding.code, where.file, where.line) in replaced):
-            yield Remark(finding, _end_of_word(finding, model), node=model.node)
+            yield _of_language(finding, model)
 
 
 def _at_most_a_warning(remark: Remark) -> Remark:
@@ -218,14 +218,21 @@ def _at_most_a_warning(remark: Remark) -> Remark:
     return replace(remark, finding=finding)
 
 
-def _end_of_word(finding: Finding, model: Model) -> int:
-    """The last column of the word that a finding of the language is about."""
+def _of_language(finding: Finding, model: Model) -> Remark:
+    """A finding of the reader, up to the end of the word that it is about, and within the line as it stands.
+
+    Where a variable was replaced, the reader counts columns of what it became.
+    """
     where = finding.location
     source = model.configuration.sources.get(where.file) if where is not None else None
     if where is None or source is None:
-        return 0
-    word = _WORD.match(source.line(where.line), where.column - 1)
-    return word.end() if word else where.column
+        return Remark(finding, node=model.node)
+    text = source.line(where.line)
+    if where.column > len(text):
+        where = where.model_copy(update={"column": len(text) - len(text.lstrip()) + 1})
+        finding = finding.model_copy(update={"location": where})
+    word = _WORD.match(text, where.column - 1)
+    return Remark(finding, word.end() if word else where.column, node=model.node)
 
 
 def _remarks(rule: Rule, hits: Iterable[Hit], node: str) -> Iterator[Remark]:

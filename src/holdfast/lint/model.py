@@ -13,7 +13,6 @@ cannot be read count as the default.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 from holdfast.keepalived.tree import Configuration, Node
@@ -140,8 +139,10 @@ class Model:
                     found.setdefault(address.host, address)
         return found
 
-    def real_servers(self) -> Iterator[tuple[VirtualServer, RealServer]]:
+    def real_servers(self) -> tuple[tuple[VirtualServer, RealServer], ...]:
         """Each real server with its virtual server."""
-        for virtual in self.virtual_servers:
-            for real in virtual.real_servers:
-                yield virtual, real
+        return self._real_servers
+
+    @cached_property
+    def _real_servers(self) -> tuple[tuple[VirtualServer, RealServer], ...]:
+        return tuple((virtual, real) for virtual in self.virtual_servers for real in virtual.real_servers)

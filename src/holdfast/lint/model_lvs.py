@@ -31,49 +31,30 @@ SCHEDULERS = ("lvs_sched", "lb_algo")
 class Check(Block):
     """A checker of a real server."""
 
-    __slots__ = ()
+    __slots__ = ("connects", "kind")
 
-    @property
-    def kind(self) -> str:
-        """HTTP_GET, TCP_CHECK …"""
-        return self.node.words[0]
-
-    @property
-    def connects(self) -> bool:
-        """Whether it opens a connection, so that ports and times to connect mean something."""
-        return self.kind in CONNECTING
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.kind = node.words[0]  # HTTP_GET, TCP_CHECK …
+        self.connects = self.kind in CONNECTING  # so that ports and times to connect mean something
 
 
 class RealServer(Block):
     """A real_server."""
 
-    __slots__ = ("_checks",)
+    __slots__ = ("checks", "host", "port")
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        self._checks: tuple[Check, ...] | None = None
-
-    @property
-    def host(self) -> str:
-        """Its address."""
-        return host_of(self.node.arg())
-
-    @property
-    def port(self) -> int:
-        """Its port; 0 where none is given."""
-        return whole(self.node.arg(1)) or 0
+        self.host = host_of(node.arg())
+        self.port = whole(node.arg(1)) or 0  # 0 where none is given
+        # In their order; most servers have one.
+        self.checks = tuple(Check(child) for child in node.children if child.words[0] in CHECKS)
 
     @property
     def weight(self) -> Value[int]:
         """Its weight, 1 by default."""
         return self.number("weight", 1)
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """Its checkers, in their order."""
-        if self._checks is None:
-            self._checks = tuple(Check(child) for child in self.node.children if child.words[0] in CHECKS)
-        return self._checks
 
 
 class VirtualServer(Block):

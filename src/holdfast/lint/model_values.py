@@ -63,6 +63,11 @@ class Block:
         read = None if child is None or len(child.words) < 2 else fraction(child.words[1])
         return Value(default, child or self.node, 0, False) if read is None or child is None else Value(read, child)
 
+    def seconds(self, name: str) -> float | None:
+        """The first argument as a number, without its place; None where it is not given, or is none."""
+        child = self._found.get(name)
+        return None if child is None or len(child.words) < 2 else fraction(child.words[1])
+
     def flag(self, name: str) -> Node | None:
         """A keyword that switches something on, alone or with `on`; None where it is not there, or off."""
         child = self._found.get(name)

@@ -333,9 +333,9 @@ def arguments_as_user(model: Model) -> Iterator[Hit]:
         node = one.node
         if one.checks or len(node.words) < 3 or " " in node.words[1]:
             continue
-        user, quoted = node.words[2], '"' in node.text.partition(node.words[1])[0]
+        user = node.words[2]
         told = user.upper() in ("MASTER", "BACKUP", "FAULT", "STOP", "UP", "DOWN", "INSTANCE", "GROUP")
-        if told or not re.fullmatch(r"[a-z_][a-z0-9_-]*\$?", user) or (len(node.words) > 4 and not quoted):
+        if told or not re.fullmatch(r"[a-z_][a-z0-9_-]*\$?", user) or len(node.words) > 4:
             yield Hit(node, f"{user} is taken for the user that runs {node.words[1]}", 2)
 
 

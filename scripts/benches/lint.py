@@ -1,0 +1,63 @@
+"""How long a large keepalived.conf takes to lint, compared with keepalived itself, and how much memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from scripts.benches.figures import Bench, Figure
+from scripts.benches.language import LARGE, SMALL, TIMES, configuration, keepalived
+
+from holdfast.lab.vm.machine import Machine
+
+MOST_OF_KEEPALIVED, MOST_MB, MOST_GROWTH = 10.0, 400.0, 6.0
+_TIMEOUT_S = 120.0
+# In a process of its own, for its memory; the time is that of reading and of all rules.
+_INSIDE = """
+import json, resource, sys, time
+from holdfast.lint import engine
+engine.examine([engine.read(sys.argv[1])])  # reads the tables, and warms up
+times = []
+for _ in range(int(sys.argv[2])):
+    began = time.perf_counter()
+    found = engine.examine([engine.read(sys.argv[1])])
+    times.append(time.perf_counter() - began)
+    assert not [one for one in found if one.finding.severity == "error"]
+print(json.dumps([min(times), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
+"""
+
+
+def _linted(path: Path, times: int) -> tuple[float, float]:
+    """Seconds of the fastest reading with all rules, and the memory of the process in MB."""
+    argv = [sys.executable, "-c", _INSIDE, str(path), str(times)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
+    seconds, megabytes = json.loads(done.stdout)
+    return seconds, megabytes
+
+
+def figures() -> tuple[Figure, ...]:
+    """All of them, taken here: lint needs no kernel."""
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Path(folder, "small.conf"), Path(folder, "large.conf")
+        small.write_text(configuration(SMALL), encoding="utf-8")
+        large.write_text(configuration(LARGE), encoding="utf-8")
+        program = keepalived(small)
+        seconds, _ = _linted(small, TIMES)
+        longer, megabytes = _linted(large, 1)
+    detail = f"{SMALL} virtual servers × 10 real servers in {seconds:.2f} s; keepalived -t takes {program:.2f} s"
+    return (
+        Figure("read and linted, times keepalived -t", seconds / program, MOST_OF_KEEPALIVED, "×", detail),
+        Figure(f"memory to lint {LARGE} × 10", megabytes, MOST_MB, " MB", "the whole process"),
+        Figure(f"lint of {LARGE} × 10, times that of {SMALL} × 10", longer / seconds, MOST_GROWTH, "×", "4 is linear"),
+    )
+
+
+def measure(machine: Machine) -> tuple[Figure, ...]:
+    """As a bench; the virtual machine is not used."""
+    return figures()
+
+
+BENCH = Bench("lint", measure)
