@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from holdfast.errors import Conflict, StoreError, StoreFull, StoreUnavailable, S
 from holdfast.store.address import EtcdAddress, EtcdCredentials
 from holdfast.store.etcd.engine import EtcdEngine
 from holdfast.store.models import ClusterRecord
-from holdfast.store.port import Check, Put
+from holdfast.store.port import Check, Delete, Put
 from holdfast.store.sqlite import SqliteEngine
 from holdfast.store.store import Store
 
@@ -225,6 +226,33 @@ def test_a_watch_outlives_the_member_it_asked(etcd: EtcdCluster) -> None:
     run(scenario(), 60)
 
 
+def test_a_watcher_that_sleeps_through_more_than_fits_holds_no_memory_and_learns_the_truth(etcd: EtcdCluster) -> None:
+    """30 MB are told while it sleeps, and compacted: it is told the truth, and the process has not kept the rest."""
+    prefix = fresh()
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    async def scenario() -> None:
+        async with engine_on(etcd.endpoints, prefix) as watching, engine_on(etcd.endpoints, prefix) as writing:
+            mirror = Mirror()
+            async with watching.watch("w/") as told:
+                mirror.take(await anext(told))
+                await writing.commit([], [Put("w/0", b"x")])
+                mirror.take(await anext(told))  # the stream is open
+                before = 0
+                for number in range(100):
+                    last = await writing.commit([], [Put("w/0", os.urandom(300_000) + b"%d" % number)])
+                    await writing.commit([], [Put(f"w/{number + 1}", b"x"), *([Delete(f"w/{number}")] * (number > 1))])
+                    before = before or resident()
+                assert resident() - before < 20_000_000
+                await writing.compact(last)
+                page = await writing.scan("w/", "w0")
+                await mirror.until(told, {entry.key: entry.value for entry in page.entries}, 20)
+
+    run(scenario(), 60)
+
+
 def test_nobody_answers() -> None:
     (port,) = free_ports(1)
 
@@ -294,18 +322,29 @@ def openssl(*argv: str, cwd: Path) -> None:
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EtcdCluster, EtcdCredentials]]:
-    """One member with TLS and authentication; the user `holdfast` may read and write below holdfast/."""
+    """One member with TLS both ways and passwords; the user `holdfast` may read and write below holdfast/."""
     folder = tmp_path_factory.mktemp("tls")
     new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA", cwd=folder)
-    openssl(
-        *("req", "-x509", *new, "-keyout", "etcd.key", "-out", "etcd.crt", "-subj", "/O=etcd"),
-        *("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"),
-        *("-addext", "basicConstraints=critical,CA:FALSE"),
-        cwd=folder,
+    for name in ("etcd", "holdfast"):
+        openssl(
+            *("req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/O={name}"),
+            *("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
+            cwd=folder,
+        )
+    cluster = EtcdCluster(
+        size=1,
+        tls=Tls(folder / "ca.crt", folder / "etcd.crt", folder / "etcd.key"),
+        options=("--client-cert-auth", f"--trusted-ca-file={folder / 'ca.crt'}"),
     )
-    cluster = EtcdCluster(size=1, tls=Tls(folder / "ca.crt", folder / "etcd.crt", folder / "etcd.key"))
-    credentials = EtcdCredentials(user="holdfast", password="the password", ca=folder / "ca.crt")
+    credentials = EtcdCredentials(
+        user="holdfast",
+        password="the password",
+        ca=folder / "ca.crt",
+        certificate=folder / "holdfast.crt",
+        key=folder / "holdfast.key",
+    )
     try:
         cluster.start()
         run(authenticate(cluster, credentials))
@@ -360,7 +399,8 @@ def test_a_store_is_loaded_by_the_command_with_credentials_out_of_a_file(
 ) -> None:
     cluster, credentials = secure
     file = tmp_path / "etcd.toml"
-    file.write_text(f'user = "holdfast"\npassword = "the password"\nca = "{credentials.ca}"\n')
+    told = credentials.model_dump(mode="json")
+    file.write_text("".join(f'{name} = "{value}"\n' for name, value in told.items()))
     file.chmod(0o600)
     address = f"etcd://127.0.0.1:{cluster.members[0].port}/holdfast/loaded?credentials={file}"
 
@@ -415,10 +455,16 @@ def test_a_member_that_the_ca_did_not_sign_is_not_spoken_to(
     )
 
     async def scenario() -> None:
-        for wrong in (credentials.model_copy(update={"ca": tmp_path / "c"}), EtcdCredentials()):
+        for wrong in (
+            credentials.model_copy(update={"ca": tmp_path / "c"}),
+            credentials.model_copy(update={"certificate": tmp_path / "c", "key": tmp_path / "k"}),
+            credentials.model_copy(update={"certificate": None, "key": None}),
+            EtcdCredentials(),
+        ):
             async with engine_on(cluster.endpoints, "holdfast", wrong) as engine:
-                with pytest.raises(StoreError):
-                    await engine.commit([], [Put("a", b"1")])
+                with pytest.raises(StoreUnavailable) as raised:
+                    await engine.get("a")
+                assert "certificates" in raised.value.hint
 
     run(scenario())
 

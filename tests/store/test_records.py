@@ -123,6 +123,28 @@ def test_a_record_that_is_not_understood_is_named(kind: Kind) -> None:
     run(scenario())
 
 
+def test_records_are_watched_by_name_and_a_bad_one_blinds_nobody(kind: Kind) -> None:
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            users = (await Store.open(engine)).users
+            await users.create("anna b", user("anna"))
+            async with users.watch() as told:
+                first = await anext(told)
+                assert first.resync
+                assert [(name, found.record.name) for name, found in first.items if found] == [("anna b", "anna")]
+                version = await users.create("bert", user("bert"))
+                second = await anext(told)
+                assert not second.resync
+                assert [(name, found.version) for name, found in second.items if found] == [("bert", version)]
+                await engine.commit([], [Put("user/carl", b"no record")])
+                third = await anext(told)
+                assert (third.items, third.broken) == ((), ("carl",))
+                await users.delete("bert", version)
+                assert (await anext(told)).items == (("bert", None),)
+
+    run(scenario())
+
+
 class Shoe(BaseModel):
     size: int
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import quote, unquote
@@ -11,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from holdfast.errors import StoreDamaged
 
-from .port import Check, Delete, Engine, Entry, Put, Write, end_of
+from .port import Check, Delete, Engine, Entry, Put, Resync, Write, end_of
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -33,6 +34,19 @@ class Listing(Generic[T]):
     items: tuple[Versioned[T], ...]
     revision: int
     after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Generic[T]):
+    """What became of records, by name; None: it has gone. With `resync` these are all that there are.
+
+    A record that is not understood is left out and named in `broken`: one bad record must not blind a watcher.
+    """
+
+    revision: int
+    resync: bool
+    items: tuple[tuple[str, Versioned[T] | None], ...]
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,28 @@ class Collection(Generic[T]):
         return tuple(
             [self.versioned(entry) async for page in self.engine.snapshot(self.prefix) for entry in page.entries]
         )
+
+    def watch(self, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[Update[T]]]:
+        """What becomes of the records behind the revision `after`; None: begin with all of them. As of Engine.watch."""
+        return aclosing(self._watch(after))
+
+    async def _watch(self, after: int | None) -> AsyncGenerator[Update[T], None]:
+        async with self.engine.watch(self.prefix, after) as told:
+            async for one in told:
+                if isinstance(one, Resync):
+                    yield self._update(one.revision, [(entry.key, entry) for entry in one.entries], resync=True)
+                else:
+                    yield self._update(one.revision, [(change.key, change.entry) for change in one.changes])
+
+    def _update(self, revision: int, changed: Sequence[tuple[str, Entry | None]], *, resync: bool = False) -> Update[T]:
+        items: list[tuple[str, Versioned[T] | None]] = []
+        broken: list[str] = []
+        for key, entry in changed:
+            try:
+                items.append((self.name(key), self.versioned(entry) if entry else None))
+            except StoreDamaged:
+                broken.append(self.name(key))
+        return Update(revision, resync, tuple(items), tuple(broken))
 
     def creating(self, name: str, record: T, lease: int = 0) -> Step:
         """The step that writes a record which must not be there yet."""
