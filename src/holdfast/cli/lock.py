@@ -25,7 +25,7 @@ def lock(spec: SpecPath, as_json: AsJson = False) -> None:
     chosen = complete_lock(loaded.spec, read_lock(spec, loaded))
     secrets = complete_secrets(loaded.spec, read_secrets(spec, loaded))
     written = [_write(lock_path(spec, chosen.cluster), write_yaml(chosen), 0o644)]
-    if secrets.vrrp:
+    if secrets.vrrp or secrets.origin:
         written.append(_write(secrets_path(spec, chosen.cluster), write_yaml(secrets), 0o600))
     if as_json:
         kept = {"vrids": chosen.vrids, "marks": chosen.marks, "sync_id": chosen.sync_id}

@@ -17,6 +17,7 @@ from . import (
     drain,
     facts,
     fmt,
+    import_,
     lab,
     lint,
     lock,
@@ -60,6 +61,7 @@ app.command("suspend")(suspend.suspend)
 app.command("resume")(resume.resume)
 app.command("weight")(weight.weight)
 app.command("overrides")(overrides.overrides)
+app.add_typer(import_.app, name="import")
 app.add_typer(store.app, name="store")
 app.add_typer(lab.app, name="lab")
 

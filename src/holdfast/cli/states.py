@@ -61,7 +61,7 @@ def _compiled(path: Path, before: State, process_events: bool) -> State:
     known = {e.group: e.vrid for bundle in before.values() for e in bundle.expected.vrrp}
     marks = {v.source: v.mark for b in before.values() for v in b.expected.virtual_servers if v.mark is not None}
     seeded = Lock(cluster=cluster, vrids={**known, **lock.vrids}, marks={**marks, **lock.marks}, sync_id=lock.sync_id)
-    passwords = Secrets(cluster=cluster, vrrp={**_passwords(before), **secrets.vrrp})
+    passwords = Secrets(cluster=cluster, vrrp={**_passwords(before), **secrets.vrrp}, origin=secrets.origin)
     source = CompileInput(
         loaded,
         complete_lock(loaded.spec, seeded),

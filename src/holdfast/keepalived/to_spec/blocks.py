@@ -1,0 +1,186 @@
+"""One block of a tree as the fields of its model: each statement in its form, or counted among the losses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from holdfast.keepalived.tree import Node
+from holdfast.keepalived.writer import quoted
+from holdfast.spec.origin import Block, Form
+from holdfast.spec.origin.checks import Check, SmtpHost, Url
+from holdfast.spec.origin.instances import Authentication
+from holdfast.spec.origin.servers import RealServer
+
+from .losses import Losses, Vault
+
+Values = dict[str, Any]
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,6}0*)?|\.[0-9]{1,6}0*)")
+_SWITCHES = {"": True, "on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+_REVERSE = {"reverse": True, "noreverse": False, "no_reverse": False}
+_INNER: dict[str, type[Block]] = {"url": Url, "host": SmtpHost, "authentication": Authentication}
+_SEVERAL = frozenset({"url", "host"})
+_NOT_KEYWORDS = frozenset({"address", "lines"})
+_UPPER = frozenset({"protocol"})  # keepalived takes it in any letter case
+
+
+class _OddError(ValueError):
+    """A value that keepalived itself cannot use."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading a block needs beside the block."""
+
+    losses: Losses
+    vault: Vault
+
+    def block(self, tree: Node, model: type[Block]) -> Values:
+        """The fields of `tree` as `model` takes them; what it refuses is lost."""
+        values: Values = {}
+        for name, info in model.model_fields.items():
+            form = next((one for one in info.metadata if isinstance(one, Form)), None)
+            keyword = info.alias or name
+            if form is None:
+                self._inner(tree, name, values)
+            elif name not in _NOT_KEYWORDS and tree.has(keyword):
+                self._field(tree, keyword, name, form, values)
+        return self._checked(tree, model, values)
+
+    def _field(self, tree: Node, keyword: str, name: str, form: Form, values: Values) -> None:
+        found = tree.get(keyword)
+        assert found is not None
+        try:
+            if form is Form.LINES:
+                values[name] = _lines(tree, keyword)
+            elif form is Form.TRACKED:
+                values[name] = [self._tracked(line) for line in tree.listed(keyword)]
+            elif form is Form.SECRET:
+                values[name] = {"secret": self.vault.name_of(found.arg(), _wish(tree))}
+            else:
+                values[name] = _value(found, form)
+        except _OddError as odd:
+            self.losses.ignored(found, str(odd))
+
+    def _tracked(self, line: Node) -> Values:
+        one: Values = {"name": line.name}
+        words = list(line.args)
+        while words:
+            word = words.pop(0)
+            if word == "weight" and words and _INTEGER.fullmatch(words[0]):
+                one["weight"] = int(words.pop(0))
+            elif word in _REVERSE and "weight" in one:
+                one["reverse"] = _REVERSE[word]
+            else:
+                self.losses.lost(line, "it is not known what keepalived makes of this line")
+                break
+        return one
+
+    def _inner(self, tree: Node, name: str, values: Values) -> None:
+        """Blocks within the block."""
+        if name in _INNER and tree.has(name):
+            blocks = [self.block(one, _INNER[name]) for one in tree.all(name)]
+            values[name] = blocks if name in _SEVERAL else {key: v for one in blocks for key, v in one.items()}
+        elif name == "real_server" and tree.has(name):
+            values[name] = [self._real_server(one) for one in tree.all(name)]
+        elif name == "checks":
+            checks = [one for one in tree.children if one.name in Check.model_fields]
+            if checks:
+                values[name] = [{one.name: self.block(one, _model_of(one.name))} for one in checks]
+
+    def _real_server(self, tree: Node) -> Values:
+        return {"address": head(tree), **self.block(tree, RealServer)}
+
+    def _checked(self, tree: Node, model: type[Block], values: Values) -> Values:
+        """What the model takes: a refused value is one that keepalived cannot use, or one that no spec can hold."""
+        for _ in range(len(values) + 1):
+            try:
+                model.model_validate(values)
+                return values
+            except ValidationError as error:
+                for wrong in error.errors():
+                    self._refused(tree, model, values, wrong["loc"], wrong["msg"])
+        return values
+
+    def _refused(self, tree: Node, model: type[Block], values: Values, where: tuple[int | str, ...], why: str) -> None:
+        name = next((n for n, info in model.model_fields.items() if where and where[0] in (n, info.alias)), "")
+        if name not in values:
+            return
+        keyword = model.model_fields[name].alias or name
+        found = tree.get(keyword) or tree
+        if isinstance(values[name], list) and len(where) > 1 and isinstance(where[1], int):
+            lines = (
+                tree.listed(keyword) if not found.children else [c for one in tree.all(keyword) for c in one.children]
+            )
+            self.losses.lost(lines[where[1]] if where[1] < len(lines) else found, _reason(why))
+            del values[name][where[1] :]
+        else:
+            del values[name]
+            self._judge(found, why)
+
+    def _judge(self, found: Node, why: str) -> None:
+        text = _reason(why)
+        if any(sign in why for sign in ("no words", "no command", "quotes or control", "at most 900")):
+            self.losses.lost(found, f"no spec can hold it: {text}")
+        else:
+            self.losses.ignored(found, f"keepalived does not use it: {text}")
+
+
+def head(tree: Node) -> str:
+    """What stands behind the keyword of a server: an address and a port, or what is served as one."""
+    return " ".join(quoted(word) for word in tree.args[:2])
+
+
+def _model_of(check: str) -> type[Block]:
+    annotation: Any = Check.model_fields[check].annotation
+    model: type[Block] = next(one for one in annotation.__args__ if one is not type(None))
+    return model
+
+
+def _lines(tree: Node, keyword: str) -> list[str]:
+    found = tree.all(keyword)
+    if found[0].keyword is not None and found[0].keyword.listed is None:
+        return [quoted(one.arg()) for one in found]
+    if found[0].keyword is not None and found[0].keyword.repeat == "first":
+        found = found[:1]
+    return [" ".join(quoted(word) for word in line.words) for one in found for line in one.children]
+
+
+def _value(found: Node, form: Form) -> bool | int | float | str:
+    """The value of a single statement; _OddError where keepalived can make nothing of it."""
+    first = found.arg()
+    if form is Form.FLAG:
+        return True
+    if form is Form.SWITCH:
+        if first not in _SWITCHES:
+            raise _OddError("keepalived takes on, off, true, false, yes or no")
+        return _SWITCHES[first]
+    if form is Form.NUMBER:
+        return _number(first)
+    if form is Form.WORD:
+        return first.upper() if found.name in _UPPER else first
+    if form is Form.COMMAND:
+        return found.text.strip()[len(found.name) :].strip()
+    return " ".join(quoted(word) for word in found.args) or True
+
+
+def _number(text: str) -> int | float:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text):
+        number = float(text)
+        return int(number) if number.is_integer() else number
+    raise _OddError("keepalived takes a number")
+
+
+def _wish(tree: Node) -> str:
+    return "ssl" if tree.name == "SSL" else "vrrp"
+
+
+def _reason(why: str) -> str:
+    return why.removeprefix("Value error, ")

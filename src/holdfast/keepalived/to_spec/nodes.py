@@ -1,0 +1,92 @@
+"""One node's tree as blocks of fields, by kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from holdfast.keepalived.tree import Configuration, Node
+from holdfast.spec.origin import Block
+from holdfast.spec.origin.instances import Instance, SyncGroup
+from holdfast.spec.origin.node_settings import GlobalDefs, Ssl, TopLevel
+from holdfast.spec.origin.servers import ServerGroup, VirtualServer
+from holdfast.spec.origin.trackers import Bfd, GarpGroup, Script, TrackFile, TrackGroup, TrackProcess
+
+from .blocks import Reading, Values, head
+from .losses import Losses, Vault
+
+NAMED: dict[str, type[Block]] = {
+    "track_group": TrackGroup,
+    "track_file": TrackFile,
+    "vrrp_script": Script,
+    "vrrp_track_process": TrackProcess,
+    "bfd_instance": Bfd,
+    "vrrp_sync_group": SyncGroup,
+    "vrrp_instance": Instance,
+    "virtual_server_group": ServerGroup,
+}
+_OLD_NAMES = {"vrrp_track_file": "track_file"}
+
+
+@dataclass
+class NodeBlocks:
+    """All that one node's file says."""
+
+    node: str
+    single: dict[str, Values] = field(default_factory=dict)  # outside, global_defs, SSL
+    named: dict[str, dict[str, Values]] = field(default_factory=dict)  # kind → name → fields
+    garp_groups: list[Values] = field(default_factory=list)
+    virtual_servers: list[Values] = field(default_factory=list)
+
+
+def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> NodeBlocks:
+    """The blocks of a configuration; what they cannot hold is in `losses`."""
+    for finding in read.findings:
+        where = finding.location
+        source = read.sources.get(where.file) if where else None
+        losses.of_reading(finding, source.line(where.line).strip() if source and where else "")
+    for host in sorted(read.conditions - {node}):
+        reason = "lines for this host are left out, and those for all but this one count; import its file too"
+        losses.differs(read.root, f"@{host}: {reason}")
+    reading = Reading(losses, vault)
+    found = NodeBlocks(node)
+    found.single["outside"] = reading.block(read.root, TopLevel)
+    for kind, model in (("global_defs", GlobalDefs), ("SSL", Ssl)):
+        blocks = read.root.all(kind)
+        if blocks:
+            found.single[kind] = reading.block(_joined(blocks), model)
+    for tree in read.root.children:
+        kind = _OLD_NAMES.get(tree.name, tree.name)
+        if kind in NAMED:
+            _named(tree, kind, reading, found)
+        elif kind == "garp_group":
+            found.garp_groups.append(reading.block(tree, GarpGroup))
+        elif kind == "virtual_server":
+            found.virtual_servers.append({"address": head(tree), **reading.block(tree, VirtualServer)})
+    return found
+
+
+def _joined(blocks: list[Node]) -> Node:
+    """Several blocks of one kind, which keepalived reads as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    joined = Node(first.words, first.source, first.line, first.start, first.origin, first.keyword)
+    joined.children = [child for block in blocks for child in block.children]
+    return joined
+
+
+def _named(tree: Node, kind: str, reading: Reading, into: NodeBlocks) -> None:
+    name = tree.arg()
+    blocks = into.named.setdefault(kind, {})
+    if name in blocks:
+        reading.losses.lost(tree, "another block has this name")
+    elif not name or '"' in name or not name.isprintable() or len(name) > 200:
+        reading.losses.lost(tree, "no spec can hold this name")
+    elif kind == "virtual_server_group":
+        blocks[name] = _group_lines(tree, reading)
+    else:
+        blocks[name] = reading.block(tree, NAMED[kind])
+
+
+def _group_lines(tree: Node, reading: Reading) -> Values:
+    return {"lines": [" ".join(line.words) for line in tree.children]} if tree.children else {}
