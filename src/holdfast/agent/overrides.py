@@ -91,9 +91,10 @@ def differences(node: Node, bundle: Bundle) -> tuple[Finding, ...]:
     return ipvs_view.differences(bundle, node.host.virtual_servers(), weighed)
 
 
-def tidy(places: Places, bundle: Bundle) -> None:
-    """Remove weight files of servers that are no longer directed from here; raises OSError."""
-    known = {places.at(server.weight_file) for vs in bundle.expected.virtual_servers for server in vs.servers}
+def tidy(places: Places, bundle: Bundle | None) -> None:
+    """Remove weight files of servers that are not directed from here with this bundle; raises OSError."""
+    directed = bundle.expected.virtual_servers if bundle else ()
+    known = {places.at(server.weight_file) for vs in directed for server in vs.servers}
     folder = places.at(WEIGHT_DIR)
     for inner in sorted(folder.iterdir()) if folder.is_dir() else ():
         if inner.is_dir() and not inner.is_symlink():

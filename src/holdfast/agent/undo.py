@@ -87,6 +87,8 @@ def put_back(
             remark.text = node.units.put_back(bundle.services if bundle else (), attempt.units.adopted)
     if trouble:
         return tuple(trouble)
+    with suppress(OSError):  # what stays is read by nobody
+        overrides.tidy(node.places, bundle)
     if attempt.begin.fresh:
         generations.discard(attempt.begin.new)
     _note(journal, Ended(outcome="rolled_back"))
