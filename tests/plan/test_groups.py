@@ -144,3 +144,15 @@ def test_another_address_of_a_unicast_member_needs_all_at_once() -> None:
     found = make_plan(unicast("a", "b"), new)
     assert found.hazard is Hazard.SIMULTANEOUS
     assert found.steps[0].at_once
+
+
+def test_files_that_call_a_group_differently_are_one_group_by_its_number() -> None:
+    def named(**changes: object) -> dict[str, Bundle]:
+        return {node: raw_bundle(node, text(node, name=f"VI_{node}", **changes)) for node in "ab"}
+
+    found = make_plan(named(), named(version=2))
+    assert found.hazard is Hazard.SIMULTANEOUS
+    assert found.steps[0].nodes == ("b", "a")
+    better = {**named(), "b": raw_bundle("b", text("b", name="VI_b", priority=130))}
+    assert moves(make_plan(named(), better)) == [("b", "moves from a to b with this node's change")]
+    assert make_plan(named(), named(vrid=52)).steps[0].at_once

@@ -107,7 +107,7 @@ def test_trackers_move_groups_at_failures_and_not_when_they_are_changed(weight: 
     for old, new in ((pair(), tracked), (pair(**tracked), {})):
         found = plan(old, **new)
         assert found.hazards == {Hazard.RELOAD}
-        assert any("what-if" in each.safer for node in found.nodes for each in node.changes)
+        assert any("whatif" in each.safer for node in found.nodes for each in node.changes)
 
 
 def test_a_restart_drops_what_a_reload_keeps() -> None:

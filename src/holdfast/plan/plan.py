@@ -15,7 +15,7 @@ from .difference import FileChange, file_changes
 from .facts_keepalived import PATH, configuration
 from .note import Hazard, HazardNote
 from .order import Step, Wave, steps, wave
-from .renames import renames
+from .renames import one_name, renames
 from .table import table
 
 
@@ -97,8 +97,13 @@ def together(nodes: tuple[NodePlan, ...]) -> tuple[frozenset[str], ...]:
 def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     """Compare two compiled clusters; equal digests mean that nothing changes."""
     trees = tuple({node: _tree(bundle) for node, bundle in side.items()} for side in (old, new))
-    names = {node: renames(tree, trees[1].get(node)) for node, tree in trees[0].items()}
-    before, after = groups.members(old, trees[0], names), groups.members(new, trees[1])
+    compiled = {node for side in (old, new) for node, bundle in side.items() if bundle.expected.vrrp}
+    common = one_name({node: tree for side in trees for node, tree in side.items() if node not in compiled})
+    names = {
+        node: {**common.get(node, {}), **_later(renames(tree, trees[1].get(node)), common.get(node, {}))}
+        for node, tree in trees[0].items()
+    }
+    before, after = groups.members(old, trees[0], names), groups.members(new, trees[1], common)
     nodes = []
     for name in sorted(old.keys() | new.keys()):
         was, becomes = old.get(name), new.get(name)
@@ -106,7 +111,8 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
             continue
         files = file_changes(was, becomes)
         changes = node_changes(was, becomes, (trees[0].get(name), trees[1].get(name)), files)
-        seen = tuple(_among_members(change, before, after) for change in changes)
+        called = common.get(name, {})
+        seen = tuple(_among_members(change, called, before, after) for change in changes)
         waits = groups.joins_unicast(name, before, after)
         nodes.append(NodePlan(name, was, becomes, files, seen, wave(was, becomes), waits))
     return _with_moves(tuple(nodes), before, after)
@@ -117,10 +123,16 @@ def _tree(bundle: Bundle) -> Configuration | None:
     return configuration(file, bundle.node) if file else None
 
 
-def _among_members(change: Change, before: groups.Members, after: groups.Members) -> Change:
+def _later(renamed: Mapping[str, str], common: Mapping[str, str]) -> dict[str, str]:
+    """Old names → the names that all members' groups go by."""
+    return {old: common.get(new, new) for old, new in renamed.items()}
+
+
+def _among_members(change: Change, called: Mapping[str, str], before: groups.Members, after: groups.Members) -> Change:
     """A change that all members have to make at once, unless there is nobody else, or a member comes or goes."""
     if not change.groups:
         return change
+    change = replace(change, groups=tuple(called.get(group, group) for group in change.groups))
     if all(groups.is_alone(group, before, after) for group in change.groups):
         row = table().named("group.alone")
     elif change.peer and groups.comes_or_goes(change.groups[0], change.peer, before, after):

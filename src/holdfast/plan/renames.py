@@ -18,6 +18,29 @@ def renames(old: Configuration | None, new: Configuration | None) -> dict[str, s
     return {name: come[identity] for identity, name in gone.items() if identity in come}
 
 
+def one_name(trees: Mapping[str, Configuration | None]) -> dict[str, dict[str, str]]:
+    """Node → its own name of a group → the name that all members' groups go by.
+
+    On the wire a group is its VRID: files that nobody compiled may call it differently on each node. Two groups of one
+    node, or one name that stands for another VRID elsewhere, keep their names.
+    """
+    known = {
+        node: {name: vrid for name, (vrid, _) in _identities(tree).items()} for node, tree in sorted(trees.items())
+    }
+    first: dict[str, str] = {}
+    for names in known.values():
+        for name, vrid in names.items():
+            first.setdefault(vrid, name)
+    return {
+        node: {
+            name: first[vrid]
+            for name, vrid in names.items()
+            if name != first[vrid] and first[vrid] not in names and list(names.values()).count(vrid) == 1
+        }
+        for node, names in known.items()
+    }
+
+
 def _identities(tree: Configuration | None) -> dict[str, tuple[str, str]]:
     found = tree.root.all("vrrp_instance") if tree is not None else []
     return {node.arg(): (node.value("virtual_router_id"), node.value("interface")) for node in found}
