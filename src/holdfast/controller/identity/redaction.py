@@ -29,7 +29,7 @@ def shown(value: object) -> Shown:
 
 
 def before_and_after(before: object, after: object) -> tuple[str, str]:
-    """Both sides of a change as JSON; of a hidden field is told that it changed, and no more. None: nothing is there."""
+    """Both sides of a change as JSON; of a hidden field only that it changed. None stands for nothing."""
     return _text(before, _ABSENT), _text(after, before)
 
 

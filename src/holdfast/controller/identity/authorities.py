@@ -1,0 +1,149 @@
+"""The certificate authorities of a store: made at first start, keys sealed, replaced without cutting nodes off."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from cryptography import x509
+from pydantic import AwareDatetime, Field
+
+from holdfast.errors import Conflict, NotPermitted, StoreDamaged
+from holdfast.store.models import Digest, Record
+from holdfast.store.store import Store
+
+from .auditing import SYSTEM, audited
+from .authority import Authority, key_from_bytes, key_to_bytes, make_authority, pem
+from .permissions import Action, Person, require
+from .sealing import Randomness, Sealer
+
+MOST_AUTHORITIES = 5
+_NAME = "all"
+
+
+class AuthorityRecord(Record):
+    """An authority as it is kept: its key only sealed."""
+
+    fingerprint: Digest
+    certificate: Annotated[str, Field(max_length=16_384)]
+    sealed_key: Annotated[str, Field(max_length=4096, repr=False)]
+    created: AwareDatetime
+    expires: AwareDatetime
+
+
+class AuthorityRecords(Record):
+    """All authorities that are trusted, in one record, so that they change at once; the last one signs."""
+
+    authorities: Annotated[tuple[AuthorityRecord, ...], Field(min_length=1, max_length=MOST_AUTHORITIES)]
+
+
+class Authorities:
+    """The authorities in memory. Make them with `Authorities.open`; `refresh` sees what another controller changed."""
+
+    def __init__(self, store: Store, sealer: Sealer, randomness: Randomness) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._randomness = randomness
+        self._records = store.collection("authority", AuthorityRecords)
+        self._version = 0
+        self._kept: tuple[AuthorityRecord, ...] = ()
+        self._current: Authority | None = None
+        self._trusted: tuple[x509.Certificate, ...] = ()
+
+    @classmethod
+    async def open(cls, store: Store, sealer: Sealer, randomness: Randomness = os.urandom) -> Authorities:
+        """The store's authorities; an empty store gets its first one now. SealBroken if the sealer is another one."""
+        made = cls(store, sealer, randomness)
+        if not await made.refresh():
+            await made._begin()
+        return made
+
+    @property
+    def current(self) -> Authority:
+        """The one that signs."""
+        if self._current is None:
+            raise StoreDamaged("the store holds no certificate authority any more", "restore it from a dump")
+        return self._current
+
+    @property
+    def trusted(self) -> tuple[x509.Certificate, ...]:
+        """Those whose certificates are accepted: the current one and those that it follows."""
+        return self._trusted
+
+    async def refresh(self) -> bool:
+        """Read anew what the store holds; False if it holds none."""
+        found = await self._records.get(_NAME)
+        if found is None:
+            return False
+        if found.version != self._version:
+            self._take(found.record.authorities, found.version)
+        return True
+
+    async def rotate(self, who: Person, source: str = "") -> str:
+        """A new authority signs from now on, and the old ones stay trusted; returns the new fingerprint.
+
+        Agents pin their authority: each joins again, with a new token, before the old one is withdrawn.
+        """
+        require(who, Action.AUTHORITY_ROTATE)
+        await self.refresh()
+        if len(self._kept) >= MOST_AUTHORITIES:
+            raise NotPermitted(f"there are {MOST_AUTHORITIES} authorities already", "withdraw one that no node uses")
+        record = self._new()
+        await self._write((*self._kept, record), who.actor, "authority.rotate", record.fingerprint, source)
+        return record.fingerprint
+
+    async def withdraw(self, who: Person, fingerprint: str, source: str = "") -> None:
+        """Trust an old authority no more: nodes that have not joined anew are refused from now on."""
+        require(who, Action.AUTHORITY_ROTATE)
+        await self.refresh()
+        left = tuple(one for one in self._kept if one.fingerprint != fingerprint)
+        if fingerprint == self.current.fingerprint or len(left) == len(self._kept):
+            raise NotPermitted("only an authority that another one has followed can be withdrawn", "rotate first")
+        await self._write(left, who.actor, "authority.withdraw", fingerprint, source)
+
+    async def _begin(self) -> None:
+        try:
+            await self._write((self._new(),), SYSTEM, "authority.make", "the first certificate authority", "")
+        except Conflict:  # another controller started at the same moment and was first: its authority is everybody's
+            await self.refresh()
+
+    def _new(self) -> AuthorityRecord:
+        authority = make_authority(self._store.identity.store_id, self._store.clock.now(), self._randomness)
+        return AuthorityRecord(
+            fingerprint=authority.fingerprint,
+            certificate=pem(authority.certificate),
+            sealed_key=self._sealer.seal(_place(authority.fingerprint), key_to_bytes(authority.key)),
+            created=self._store.clock.now(),
+            expires=authority.certificate.not_valid_after_utc,
+        )
+
+    async def _write(
+        self, authorities: tuple[AuthorityRecord, ...], actor: str, action: str, target: str, source: str
+    ) -> None:
+        after = AuthorityRecords(authorities=authorities)
+        before = AuthorityRecords(authorities=self._kept) if self._kept else None
+        record = audited(self._store.clock.now(), actor, action, target, before=before, after=after, source=source)
+        await self._store.commit(self._records.replacing(_NAME, after, self._version), audit=[record])
+        await self.refresh()
+
+    def _take(self, kept: tuple[AuthorityRecord, ...], version: int) -> None:
+        certificates = tuple(_certificate(one) for one in kept)
+        last = kept[-1]
+        key = key_from_bytes(self._sealer.open(_place(last.fingerprint), last.sealed_key))
+        if key.public_key() != certificates[-1].public_key():
+            raise StoreDamaged("the key of the certificate authority is another one's", "restore the store from a dump")
+        self._kept, self._version = kept, version
+        self._current, self._trusted = Authority(certificates[-1], key), certificates
+
+
+def _place(fingerprint: str) -> str:
+    return f"key of the certificate authority {fingerprint}"
+
+
+def _certificate(record: AuthorityRecord) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(record.certificate.encode())
+    except ValueError:
+        raise StoreDamaged(
+            f"the certificate authority {record.fingerprint[:16]} in the store cannot be read", "restore it from a dump"
+        ) from None
