@@ -198,7 +198,7 @@ def test_a_keepalived_that_runs_is_found_with_what_its_file_names(node: Machine)
             wait_until(lambda: "/srv/lb.conf" in str(node.agent("facts")["keepalived"]["processes"]))
             facts = HostFacts.model_validate(node.agent("facts"))
         finally:
-            keepalived.terminate()
+            node.run("sh", "-c", "kill $(cat /run/keepalived.pid)", check=False)
             keepalived.wait(20)
     assert facts.configuration == "/srv/lb.conf"
     assert facts.users == {"keepalived_script": None}
