@@ -57,7 +57,8 @@ def held_twice(model: Model) -> Iterator[Hit]:
         for address in one.all_addresses:
             if not address.family:
                 continue
-            key = (address.host, address.device if address.host.lower().startswith("fe80") else "")
+            of_link = address.host.lower().startswith(("fe80:", "169.254.")) or address.option("scope") == "link"
+            key = (address.host, address.device if of_link else "")
             holder, first = seen.setdefault(key, (one, address))
             if first is address:
                 continue

@@ -97,7 +97,7 @@ def slow(model: Model) -> Iterator[Hit]:
                     continue
                 seconds = _seconds(limit.arg())
                 own = (check.seconds("delay_loop"), real.seconds("delay_loop"), outer_delay)
-                delay = next((one for one in own if one is not None), _DELAY_S)
+                delay = next((one for one in own if one), _DELAY_S)
                 if seconds > delay:
                     message = f"{check.kind} of {real.host} may take {seconds:g} s, but is due every {delay:g} s"
                     yield Hit(limit, message, 1)

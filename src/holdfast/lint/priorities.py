@@ -18,12 +18,16 @@ TRACKED = "track_script {\n    check_web\n}"
 
 
 def weighted(model: Model, one: Instance) -> Iterator[Tracker]:
-    """The trackers whose weights count for an instance: its own, unless a sync group drops them, and its group's."""
+    """The trackers whose weights count for an instance: its own, unless a sync group drops them, and its group's.
+
+    Files are none of them: their weight multiplies what stands in the file, and -254 there is FAULT, whatever it is.
+    """
     group = model.group_of(one)
     counted = group is None or group.keeps_weights
     own = [tracker for tracker in one.trackers if counted or tracker.kind == "track_process"]
     for tracker in (*own, *(group.trackers if group is not None else ())):
-        if tracker.weight.value and (tracker.definition is not None or tracker.kind == "track_interface"):
+        known = tracker.definition is not None or tracker.kind == "track_interface"
+        if known and tracker.kind != "track_file" and tracker.weight.value:
             yield tracker
 
 
@@ -112,7 +116,7 @@ def out_of_range(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.priority.value == OWNER:
             continue
-        weights = [tracker.weight.value for tracker in weighted(model, one) if tracker.kind != "track_file"]
+        weights = [tracker.weight.value for tracker in weighted(model, one)]
         highest = one.priority.value + sum(weight for weight in weights if weight > 0)
         lowest = one.priority.value + min((weight for weight in weights if weight < 0), default=0)
         if highest > HIGHEST:
@@ -177,7 +181,10 @@ def slow_detection(model: Model) -> Iterator[Hit]:
 def reversed_weight(model: Model) -> Iterator[Hit]:
     for one in (*model.instances, *model.sync_groups):
         for tracker in one.trackers:
-            words = tracker.node.words
-            if "reverse" in words[1:] and tracker.kind in ("track_script", "track_process", "track_bfd"):
-                message = f"{tracker.name} is reversed: {one.name} is preferred while it fails"
-                yield Hit(tracker.node, message, words.index("reverse"))
+            if tracker.kind not in ("track_script", "track_process", "track_bfd"):
+                continue
+            own = tracker.definition.block.get("weight") if tracker.definition is not None else None
+            for node in (tracker.node, *((own,) if own is not None else ())):
+                if "reverse" in node.words[1:]:
+                    message = f"{tracker.name} is reversed: {one.name} is preferred while it fails"
+                    yield Hit(node, message, node.words.index("reverse", 1), related=(tracker.node,))

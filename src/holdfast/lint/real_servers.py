@@ -12,6 +12,7 @@ from .samples import instance, virtual
 from .virtual_servers import TWO
 
 _MAN = "man keepalived.conf: real_server"
+MOST_WEIGHT = 65_535
 
 
 @rule(
@@ -242,3 +243,20 @@ def _family(model: Model, virtual_server: VirtualServer) -> int:
     hosts = [address_of(line.name.partition("-")[0]) for line in (group.lines if group is not None else ())]
     families = {host.version for host in hosts if host is not None}
     return families.pop() if len(families) == 1 else 0
+
+
+@rule(
+    "REAL111",
+    WARNING,
+    "a weight that no other tool takes",
+    effect="keepalived passes it on, but ipvsadm and the schedulers that multiply weights count to 65535.",
+    hint="scale the weights down: only their ratio counts",
+    bad=virtual(real="weight 70000\nTCP_CHECK {\n}") + instance(),
+    good=virtual(real="weight 700\nTCP_CHECK {\n}") + instance(),
+    references=("man ipvsadm: --weight (0 to 65535)",),
+)
+def heavy(model: Model) -> Iterator[Hit]:
+    for _, real in model.real_servers():
+        weight = real.weight
+        if weight.given and weight.value > MOST_WEIGHT:
+            yield Hit(weight.node, f"the weight of {real.host} is beyond {MOST_WEIGHT}", 1)

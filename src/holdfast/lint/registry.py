@@ -32,6 +32,7 @@ from . import (
     trackers,
     unicast,
     versions,
+    virtual_server_groups,
     virtual_servers,
     vrrp,
 )
@@ -47,7 +48,7 @@ TOPICS: dict[str, tuple[ModuleType, ...]] = {
     "Addresses, routes, rules": (addresses,),
     "Sync groups": (sync_groups,),
     "Scripts and notify": (scripts, dropped_scripts),
-    "Virtual servers": (virtual_servers,),
+    "Virtual servers": (virtual_servers, virtual_server_groups),
     "Real servers": (real_servers,),
     "Checks": (checks,),
     "Global settings": (global_defs,),

@@ -156,7 +156,7 @@ def no_program(model: Model) -> Iterator[Hit]:
 def relative(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         first = one.words[0] if one.words else ""
-        if first.startswith(("/", "~", "$", "<", ">")) or first in _BUILTINS or not first:
+        if first.startswith(("/", "~", "$", "<", ">", '"')) or first in _BUILTINS or not first:
             continue
         if "/" in first or first.endswith((".sh", ".py", ".pl", ".rb")):
             yield Hit(one.node, f"{first} has no whole path: keepalived looks for it in / and its PATH", one.word)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.keepalived.values import LONGEST_INTERFACE
 
 from .model import Model
 from .model_vrrp import Definition
@@ -152,21 +153,37 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
 @rule(
     "TRACK106",
     WARNING,
-    "a tracked process or file with the default weight of 1",
+    "a tracked process with the default weight of 1",
     effect="Its loss changes the priority by 1 alone, which moves the addresses only if a peer is exactly 1 below.",
     hint="write `weight 0` to give the addresses up when it is lost, or a weight that outranks the peers",
     bad="vrrp_track_process web {\n    process nginx\n}\n" + instance("track_process {\n    web\n}"),
     good="vrrp_track_process web {\n    process nginx\n    weight 0\n}\n" + instance("track_process {\n    web\n}"),
-    references=("man keepalived.conf: vrrp_track_process (weight: default 1), track_file",),
+    references=("man keepalived.conf: vrrp_track_process (weight: default 1)",),
 )
 def weight_of_one(model: Model) -> Iterator[Hit]:
     said: set[int] = set()
     for one in (*model.instances, *model.sync_groups):
         for tracker in one.trackers:
             known: Definition | None = tracker.definition
-            if known is None or tracker.weight.given or not tracker.weight.value or id(known.node) in said:
+            if known is None or known.kind != "track_process" or tracker.weight.given or id(known.node) in said:
                 continue
             said.add(id(known.node))
-            kind = "process" if known.kind == "track_process" else "file"
-            message = f"{known.name} has no weight, so the {kind} counts 1: losing it hardly ever moves {one.name}"
+            message = f"{known.name} has no weight, so the process counts 1: losing it hardly ever moves {one.name}"
             yield Hit(known.node, message, 1, related=(tracker.node,))
+
+
+@rule(
+    "TRACK107",
+    ERROR,
+    "a name too long for an interface",
+    effect="The kernel takes 15 characters: there is no such interface, and the instance cannot run.",
+    hint="write the name as `ip link` shows it",
+    bad=instance("track_interface {\n    averyverylonginterface0\n}"),
+    good=instance("track_interface {\n    eth1\n}"),
+    references=("Linux: IFNAMSIZ",),
+)
+def long_interface(model: Model) -> Iterator[Hit]:
+    for one in (*model.instances, *model.sync_groups):
+        for tracker in one.trackers:
+            if tracker.kind == "track_interface" and len(tracker.name) > LONGEST_INTERFACE:
+                yield Hit(tracker.node, f"{tracker.name} has {len(tracker.name)} characters: no interface is called so")

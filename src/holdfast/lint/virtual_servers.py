@@ -212,54 +212,6 @@ def ops(model: Model) -> Iterator[Hit]:
 
 
 @rule(
-    "LVS110",
-    WARNING,
-    "all ports without persistence",
-    effect="IPVS balances all ports of an address only for persistent services: keepalived makes this one persistent.",
-    hint="name a port, or add `persistence_timeout`",
-    bad=virtual(address="10.0.0.100 0", real="TCP_CHECK {\n    connect_port 80\n}", server="10.0.0.11") + instance(),
-    good=virtual() + instance(),
-    references=(
-        "man ipvsadm: port zero",
-        "measured with keepalived 2.2.7: 'zero port only valid for persistent services'",
-    ),
-)
-def port_zero(model: Model) -> Iterator[Hit]:
-    for one in model.virtual_servers:
-        if one.kind == "address" and not one.port and one.get("persistence_timeout") is None:
-            yield Hit(one.node, f"{one.label} names no port: keepalived makes it persistent", 1)
-
-
-@rule(
-    "LVS111",
-    WARNING,
-    "a protocol or port beside a firewall mark",
-    effect="A mark says all: keepalived ignores the protocol, and the real servers' ports but for NAT.",
-    hint="remove the protocol and the ports; the rule that sets the mark chooses them",
-    bad=virtual(address="fwmark 3") + instance(),
-    good="virtual_server fwmark 3 {\n    lb_algo wlc\n    lb_kind DR\n    real_server 10.0.0.11 {\n        "
-    "TCP_CHECK {\n"
-    "            connect_port 80\n        }\n    }\n}\n" + instance(),
-    references=("man ipvsadm: --fwmark-service",),
-)
-def marks(model: Model) -> Iterator[Hit]:
-    for one in model.virtual_servers:
-        if one.kind != "fwmark":
-            continue
-        if one.protocol.given:
-            yield Hit(one.protocol.node, f"{one.label} is a firewall mark: keepalived ignores its protocol")
-        sorry = one.sorry_server
-        if sorry is not None and (whole(sorry.arg(1)) or 0) and one.method.value != "NAT":
-            yield Hit(sorry, f"{one.label} is a firewall mark: keepalived clears the sorry server's port", 2)
-        for real in one.real_servers:
-            if real.port and one.method_of(real).value != "NAT":
-                yield Hit(real.node, f"{one.label} is a firewall mark: keepalived clears the port {real.port}", 2)
-        suspend = one.get("ha_suspend")
-        if suspend is not None:
-            yield Hit(suspend, f"{one.label} is a firewall mark: keepalived clears ha_suspend, which needs an address")
-
-
-@rule(
     "LVS112",
     WARNING,
     "persistence with servers that are quiesced",
@@ -282,42 +234,6 @@ def quiesced(model: Model) -> Iterator[Hit]:
         if found is not None:
             message = f"clients of {one.label} stay with a failed server until their persistence ends"
             yield Hit(found, message, related=(persistence,))
-
-
-@rule(
-    "LVS113",
-    ERROR,
-    "a virtual_server_group that is not there",
-    effect="The virtual server has no address at all: nothing is balanced.",
-    hint="define the group, or correct its name",
-    bad=virtual(address="group web"),
-    good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
-    references=("man keepalived.conf: virtual_server_group",),
-    whole=True,
-)
-def unknown_group(model: Model) -> Iterator[Hit]:
-    for one in model.virtual_servers:
-        if one.kind == "group" and one.node.arg(1) not in model.virtual_server_groups:
-            yield Hit(one.node, f"there is no virtual_server_group {one.node.arg(1)}: nothing is balanced", 2)
-
-
-@rule(
-    "LVS114",
-    WARNING,
-    "a virtual_server_group that nothing uses, or that is empty",
-    effect="It balances nothing: keepalived removes an empty group, and keeps one that nothing names to no use.",
-    hint="write `virtual_server group NAME { … }`, fill the group, or remove it",
-    bad="virtual_server_group web {\n    10.0.0.100 80\n}\n" + instance(),
-    good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
-    references=("man keepalived.conf: virtual_server_group",),
-)
-def unused_group(model: Model) -> Iterator[Hit]:
-    used = {one.node.arg(1) for one in model.virtual_servers if one.kind == "group"}
-    for group in model.virtual_server_groups.values():
-        if not group.lines:
-            yield Hit(group.node, f"the group {group.name} has no entries: keepalived removes it", at_end=True)
-        elif group.name not in used:
-            yield Hit(group.node, f"no virtual_server uses the group {group.name}", 1)
 
 
 @rule(
@@ -393,5 +309,6 @@ def rare_checks(model: Model) -> Iterator[Hit]:
         if one.get("delay_loop") is not None or not one.real_servers:
             continue
         first = one.real_servers[0]
-        if first.get("delay_loop") is None and any(check.get("delay_loop") is None for check in first.checks):
+        timed = [check for check in first.checks if check.kind not in ("BFD_CHECK", "FILE_CHECK")]
+        if first.get("delay_loop") is None and any(check.get("delay_loop") is None for check in timed):
             yield Hit(one.node, f"{one.label} has no delay_loop: its servers are checked every 60 s")
