@@ -6,8 +6,8 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -126,13 +126,19 @@ class Client:
         content = json.dumps(body)
         headers = {**await self._headers(), **_LED}
         url = f"{self._members[self._at]}/v3/{path}"
-        async with self._http.stream("POST", url, content=content, headers=headers, timeout=timeout) as response:
+        request = self._http.build_request("POST", url, content=content, headers=headers, timeout=timeout)
+        with as_transport_errors():
+            response = await self._http.send(request, stream=True)
+        try:
             if response.status_code != 200:
-                refused = refusal(response.status_code, await response.aread())
+                with as_transport_errors():
+                    refused = refusal(response.status_code, await response.aread())
                 if refused.meaning is Meaning.LOG_IN:
                     self._token = None
                 raise refused
             yield response
+        finally:
+            await response.aclose()
 
     async def status(self, member: str) -> dict[str, Any] | None:
         """What one member says of itself, or None if it does not answer."""
@@ -158,9 +164,10 @@ class Client:
         timeout = httpx.Timeout(within, connect=CONNECT_WITHIN)
         if not body.get("serializable") and path != "maintenance/status":
             headers = {**headers, **_LED}
-        response = await self._http.post(
-            f"{member}/v3/{path}", content=json.dumps(body), headers=headers, timeout=timeout
-        )
+        with as_transport_errors():
+            response = await self._http.post(
+                f"{member}/v3/{path}", content=json.dumps(body), headers=headers, timeout=timeout
+            )
         if response.status_code != 200:
             raise refusal(response.status_code, response.content)
         try:
@@ -215,6 +222,15 @@ class Client:
             f"no member of etcd can be reached ({names}); nothing was written",
             "check that etcd runs there, and the addresses, certificates and firewalls between",
         )
+
+
+@contextmanager
+def as_transport_errors() -> Iterator[None]:
+    """With TLS 1.3 a member refuses our certificate only when we read, and httpx lets that error through as it is."""
+    try:
+        yield
+    except OSError as error:
+        raise httpx.ReadError(str(error)) from error
 
 
 def _tls(credentials: EtcdCredentials) -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from holdfast.errors import StoreDamaged, StoreUnavailable
 
 from ..port import Change, Changes, Entry, Page, Resync, Told, end_of
 from .answers import Meaning, Refused, streamed, translate
-from .client import Client
+from .client import Client, as_transport_errors
 
 _SILENCE = 15.0  # seconds; after that another member is asked: this one may be cut off from the others
 _AGAIN = 0.2  # seconds before the next try
@@ -158,7 +158,8 @@ async def _lines(response: httpx.Response, closing: asyncio.Event) -> AsyncGener
                 await asyncio.wait({reading, closed}, return_when=asyncio.FIRST_COMPLETED)
                 if closing.is_set():
                     return
-                chunk = await reading
+                with as_transport_errors():
+                    chunk = await reading
             finally:
                 if not reading.done():
                     reading.cancel()
