@@ -144,6 +144,15 @@ class Pair:
         # The client may have heard of another holder within the last second, and would not believe the new one yet.
         self.ip("client", "neighbour", "flush", "all")
 
+    def settle(self, files: dict[str, str]) -> None:
+        """The same, without a restart where keepalived runs already."""
+        if not self._keepalived:
+            self.start(files)
+            return
+        self.reload(files)
+        time.sleep(1)
+        self.until(lambda: self.holders() == "a")
+
     def _start(self, node: str) -> None:
         files = [("-f", "conf"), ("-p", "pid"), ("-r", "vrrp.pid")]
         words = [word for option, end in files for word in (option, str(self._folder / f"{node}.{end}"))]

@@ -36,6 +36,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 @pytest.fixture
 def members(lab: Pair) -> Iterator[Pair]:
+    lab.stop()
     yield lab
     lab.stop()
 
@@ -81,19 +82,19 @@ RELOADS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("change", RELOADS)
-def test_a_reload_keeps_what_is_held(members: Pair, change: str) -> None:
+def test_a_reload_keeps_what_is_held(lab: Pair, change: str) -> None:
     """The address and a connection through it, while the members reload in the order of the plan."""
     old, new = (files(**changes) for changes in RELOADS[change])
     found = planned(old, new)
     assert found.hazard is Hazard.RELOAD
-    members.start(old)
-    assert members.client("open", PORT) == "a"
-    with members.watched() as seen:
+    lab.settle(old)
+    assert lab.client("open", PORT) == "a"
+    with lab.watched() as seen:
         for step in found.steps:
-            members.reload({node: new[node] for node in step.nodes})
+            lab.reload({node: new[node] for node in step.nodes})
             time.sleep(_LOOK_S / 2)
-            assert members.client("ask") == "a"
-            assert members.client("try", PORT) == "a"
+            assert lab.client("ask") == "a"
+            assert lab.client("try", PORT) == "a"
     assert [each.holders for each in seen] == ["a"]
 
 
