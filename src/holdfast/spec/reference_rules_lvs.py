@@ -13,6 +13,7 @@ from .resolve import listener_addresses, network_of
 from .resolve_lvs import (
     Taken,
     all_directors,
+    directed_groups,
     directors,
     families,
     group_of,
@@ -21,8 +22,9 @@ from .resolve_lvs import (
     real_server_address,
     taken_by,
 )
-from .values import Address, as_address, join_host_port
-from .virtual_servers import ConnectionSync, TakenPorts
+from .values import Address, as_address, format_duration, join_host_port
+from .virtual_servers import SYNC_ROUND_MS, ConnectionSync, TakenPorts
+from .vrrp import PreemptAfter
 
 
 def on_path(spec: ClusterSpec, name: str, place: int) -> Path:
@@ -168,6 +170,24 @@ def sync_has_a_way(spec: ClusterSpec) -> Iterator[Mistake]:
             yield Mistake("LVS033", path, message, "name a network that all directors are on")
 
 
+def who_comes_back_has_heard_of_all(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A director that takes its group back has to know what the other forwards: it hears of it in rounds."""
+    if spec.directors.sync is False:
+        return
+    for name in directed_groups(spec):
+        preempt = spec.vrrp[name].preempt
+        delay = preempt.after if isinstance(preempt, PreemptAfter) else 0
+        if "preempt" in spec.vrrp[name].model_fields_set and preempt is not False and delay < SYNC_ROUND_MS:
+            round_ = format_duration(SYNC_ROUND_MS)
+            yield Mistake(
+                "LVS035", ("vrrp", name, "preempt"),
+                "a director that comes back may cut connections: directors tell each other of those that go on once "
+                f"in {round_}, and it takes over before it has heard of all",
+                f"write `preempt: {{after: {format_duration(SYNC_ROUND_MS * 3 // 2)}}}`, or `preempt: false`",
+                Severity.WARNING,
+            )  # fmt: skip
+
+
 def clients_come_from_elsewhere(spec: ClusterSpec) -> Iterator[Mistake]:
     """Behind NAT a real server answers a client of its own network directly: past the director, not understood."""
     for name, virtual in spec.virtual_servers.items():
@@ -196,5 +216,6 @@ RULES = (
     every_family_is_served,
     proxies_do_not_wait_in_vain,
     sync_has_a_way,
+    who_comes_back_has_heard_of_all,
     clients_come_from_elsewhere,
 )

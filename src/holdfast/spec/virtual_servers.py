@@ -233,6 +233,10 @@ class VirtualServer(Frozen):
         return self.mark is not None or several or any(taken.is_range for taken in self.on)
 
 
+# How often a director tells the others again of a connection that goes on (sync_refresh_period).
+SYNC_ROUND_MS = 10_000
+
+
 class ConnectionSync(Frozen):
     """What the directors tell each other of their connections, so that these survive a failover."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.spec.virtual_servers import SYNC_ROUND_MS
+
 from ..node_view import NodeView
 from .network import tunnel_of
 
@@ -45,7 +47,11 @@ def _director(view: NodeView) -> Iterator[Setting]:
         # By default the other director hears of a connection with its third packet, then with every 50th: one that says
         # little would be unknown there, or forgotten.
         yield "net.ipv4.vs.sync_threshold", "0 0", "The other directors hear of a connection as soon as it stands."
-        yield "net.ipv4.vs.sync_refresh_period", "10", "And again after this many seconds, if it is still used."
+        yield (
+            "net.ipv4.vs.sync_refresh_period",
+            str(SYNC_ROUND_MS // 1000),
+            "And again after this many seconds, if it is still used.",
+        )
 
 
 def _forwarding(view: NodeView) -> Iterator[Setting]:
