@@ -15,6 +15,7 @@ from holdfast.agent.weights import DRAINED, SUSPENDED
 from holdfast.bundle import Service
 from holdfast.errors import ApplyError, UsageError
 from holdfast.ipvs.connections import Connection
+from holdfast.ipvs.model import Checksum, Destination, ForwardingMethod, Table, Tunnel, TunnelKind
 from holdfast.protocol import OverrideKind, Overrides, ServerOverride
 
 PAIR = directors.pair()
@@ -198,3 +199,20 @@ def test_the_table_is_compared_with_the_bundle_and_its_overrides(node: Node) -> 
     assert "IPVS011" in {found.code for found in overrides.differences(node, BUNDLE)}
     host(node).ipvs_table = directors.table(directors.virtual_server(port=443), {})
     assert {"IPVS001", "IPVS002"} <= {found.code for found in overrides.differences(node, BUNDLE)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "said"),
+    [("gue", 6080, []), ("gue", 6081, ["IPVS010"]), ("gre", 0, ["IPVS010"]), ("ipip", 0, ["IPVS010"])],
+)
+def test_another_tunnel_than_the_bundles_is_told_whatever_its_checksum(kind: str, port: int, said: list[str]) -> None:
+    tunnelled = PAIR.model_copy(update={"forward": "tun", "tunnel": "gue", "tunnel_port": 6080})
+    table = directors.table(tunnelled, {server.name: server.weight for server in tunnelled.servers})
+    wrapped = Tunnel(TunnelKind(kind), port, Checksum.PLAIN if kind != "ipip" else Checksum.NONE)
+    found = tuple(
+        Destination.of(one.key, ForwardingMethod.TUN, one.weight, tunnel=wrapped)
+        for one in table.services[0].destinations
+    )
+    table = Table(0.0, (table.services[0]._replace(destinations=found),))
+    bundle = directors.bundle(tunnelled)
+    assert [each.code for each in ipvs_view.differences(bundle, table, {})] == said * 2

@@ -10,7 +10,16 @@ from holdfast.ipvs import expected as words
 from holdfast.ipvs.compare import compare
 from holdfast.ipvs.connections import Connection
 from holdfast.ipvs.expected import ExpectedDestination, ExpectedService, ExpectedTable
-from holdfast.ipvs.model import Destination, DestinationKey, ForwardingMethod, ServiceKey, Table
+from holdfast.ipvs.model import (
+    Checksum,
+    Destination,
+    DestinationKey,
+    ForwardingMethod,
+    ServiceKey,
+    Table,
+    Tunnel,
+    TunnelKind,
+)
 
 Findings = tuple[Finding, ...]
 # What the kernel sets the clock of an ended connection to with each packet: what has more left still hears from its
@@ -43,17 +52,19 @@ def expected_table(bundle: Bundle) -> ExpectedTable:
 
 def _service(vs: VirtualServerExpectation) -> ExpectedService:
     method = ForwardingMethod(vs.forward)
+    wrapped = Tunnel(TunnelKind(vs.tunnel), vs.tunnel_port or 0, Checksum.NONE) if vs.forward == "tun" else None
     return ExpectedService(
         key=service_key(vs),
         scheduler=vs.scheduler,
         destinations=tuple(
-            # What a tunnel's checksum should be is not among the expectations, so tunnels are not compared.
             ExpectedDestination(
                 destination_key(server),
                 method,
                 server.weight,
+                wrapped,
                 upper_threshold=server.upper,
                 lower_threshold=server.lower,
+                checksum_matters=False,  # what it should be is not among the expectations
             )
             for server in vs.servers
         ),
