@@ -25,6 +25,7 @@
     ├── NotPermitted              who asks is known, and may not do that
     ├── EnrolmentRefused          a join token or a certificate request that is not accepted
     │   └── AuthorityChanged      a controller shows another certificate authority than the one that was pinned
+    ├── ControllerUnreachable     no controller answered; everything on the node goes on as it was
     ├── SealBroken                something sealed cannot be opened with the key that is there, or the key is unfit
     ├── TableUnreadable           the kernel's IPVS table cannot be read: no IPVS, not permitted, or not understood
     └── MissingProgram            a program that is needed is not installed
@@ -173,6 +174,10 @@ class EnrolmentRefused(HoldfastError):
 
 class AuthorityChanged(EnrolmentRefused):
     """A controller shows another certificate authority than the pinned one. No secret was sent to it."""
+
+
+class ControllerUnreachable(HoldfastError):
+    """No controller answered, or the connection broke. What runs on the node goes on; it is tried again."""
 
 
 class SealBroken(HoldfastError):

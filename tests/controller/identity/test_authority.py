@@ -80,7 +80,7 @@ def test_a_leaf_cannot_sign_and_the_authority_signs_leaves_only(tmp_path: Path) 
     forged = Authority(leaf, key).for_agent(make_key().public_key(), "shop", "lb02", NOW, os.urandom)
     assert not verified_by_openssl(tmp_path, ROOT + pem(leaf), pem(forged), "sslclient", NOW)
     constraints = CA.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    assert (constraints.ca, constraints.path_length) == (True, 0)
+    assert (constraints.ca, constraints.path_length) == (True, 1)
 
 
 def test_openssl_reads_the_fingerprint_and_names_that_we_mean() -> None:

@@ -13,7 +13,7 @@ from holdfast.store.models import Digest, Record
 from holdfast.store.store import Store
 
 from .auditing import SYSTEM, audited
-from .authority import Authority, key_from_bytes, key_to_bytes, make_authority, pem
+from .authority import Authority, fingerprint_of, key_from_bytes, key_to_bytes, make_authority, pem
 from .permissions import Action, Person, require
 from .sealing import Randomness, Sealer
 
@@ -29,6 +29,9 @@ class AuthorityRecord(Record):
     sealed_key: Annotated[str, Field(max_length=4096, repr=False)]
     created: AwareDatetime
     expires: AwareDatetime
+    crossed: Annotated[
+        tuple[Annotated[str, Field(max_length=16_384)], ...], Field(max_length=5)
+    ] = ()  # by earlier ones
 
 
 class AuthorityRecords(Record):
@@ -47,7 +50,7 @@ class Authorities:
         self._records = store.collection("authority", AuthorityRecords)
         self._version = 0
         self._kept: tuple[AuthorityRecord, ...] = ()
-        self._current: Authority | None = None
+        self._signers: dict[str, Authority] = {}
         self._trusted: tuple[x509.Certificate, ...] = ()
 
     @classmethod
@@ -61,9 +64,20 @@ class Authorities:
     @property
     def current(self) -> Authority:
         """The one that signs."""
-        if self._current is None:
-            raise StoreDamaged("the store holds no certificate authority any more", "restore it from a dump")
-        return self._current
+        if not self._kept:
+            raise StoreDamaged("the store holds no certificate authority", "restore it from a dump")
+        return self._signers[self._kept[-1].fingerprint]
+
+    @property
+    def crossed(self) -> tuple[x509.Certificate, ...]:
+        """What earlier ones signed for the current one: servers send it along, for nodes that pinned an earlier one."""
+        earlier = {one.subject for one in self._trusted}
+        crossed = [_certificate(text) for text in self._kept[-1].crossed] if self._kept else []
+        return tuple(one for one in crossed if one.issuer in earlier)
+
+    def signer(self, fingerprint: str) -> Authority:
+        """The authority of that fingerprint, for a node that pinned it; the current one if it is trusted no more."""
+        return self._signers.get(fingerprint) or self.current
 
     @property
     def trusted(self) -> tuple[x509.Certificate, ...]:
@@ -82,13 +96,14 @@ class Authorities:
     async def rotate(self, who: Person, source: str = "") -> str:
         """A new authority signs from now on, and the old ones stay trusted; returns the new fingerprint.
 
-        Agents pin their authority: each joins again, with a new token, before the old one is withdrawn.
+        Nodes go on with the one that they pinned: it vouches for the new one, and renews their certificates.
+        Each joins again, with a new token, before the old one is withdrawn.
         """
         require(who, Action.AUTHORITY_ROTATE)
         await self.refresh()
         if len(self._kept) >= MOST_AUTHORITIES:
             raise NotPermitted(f"there are {MOST_AUTHORITIES} authorities already", "withdraw one that no node uses")
-        record = self._new()
+        record = self._new(tuple(self._signers.values()))
         await self._write((*self._kept, record), who.actor, "authority.rotate", record.fingerprint, source)
         return record.fingerprint
 
@@ -107,14 +122,16 @@ class Authorities:
         except Conflict:  # another controller started at the same moment and was first: its authority is everybody's
             await self.refresh()
 
-    def _new(self) -> AuthorityRecord:
-        authority = make_authority(self._store.identity.store_id, self._store.clock.now(), self._randomness)
+    def _new(self, earlier: tuple[Authority, ...] = ()) -> AuthorityRecord:
+        now = self._store.clock.now()
+        authority = make_authority(self._store.identity.store_id, now, self._randomness)
         return AuthorityRecord(
             fingerprint=authority.fingerprint,
             certificate=pem(authority.certificate),
             sealed_key=self._sealer.seal(_place(authority.fingerprint), key_to_bytes(authority.key)),
-            created=self._store.clock.now(),
+            created=now,
             expires=authority.certificate.not_valid_after_utc,
+            crossed=tuple(pem(one.cross(authority.certificate, now)) for one in earlier),
         )
 
     async def _write(
@@ -127,23 +144,24 @@ class Authorities:
         await self.refresh()
 
     def _take(self, kept: tuple[AuthorityRecord, ...], version: int) -> None:
-        certificates = tuple(_certificate(one) for one in kept)
-        last = kept[-1]
-        key = key_from_bytes(self._sealer.open(_place(last.fingerprint), last.sealed_key))
-        if key.public_key() != certificates[-1].public_key():
-            raise StoreDamaged("the key of the certificate authority is another one's", "restore the store from a dump")
-        self._kept, self._version = kept, version
-        self._current, self._trusted = Authority(certificates[-1], key), certificates
+        signers = {one.fingerprint: self._opened(one) for one in kept}
+        self._kept, self._version, self._signers = kept, version, signers
+        self._trusted = tuple(one.certificate for one in signers.values())
+
+    def _opened(self, record: AuthorityRecord) -> Authority:
+        certificate = _certificate(record.certificate)
+        key = key_from_bytes(self._sealer.open(_place(record.fingerprint), record.sealed_key))
+        if key.public_key() != certificate.public_key() or fingerprint_of(certificate) != record.fingerprint:
+            raise StoreDamaged("a certificate authority in the store is not its key's", "restore the store from a dump")
+        return Authority(certificate, key)
 
 
 def _place(fingerprint: str) -> str:
     return f"key of the certificate authority {fingerprint}"
 
 
-def _certificate(record: AuthorityRecord) -> x509.Certificate:
+def _certificate(text: str) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(record.certificate.encode())
-    except ValueError:
-        raise StoreDamaged(
-            f"the certificate authority {record.fingerprint[:16]} in the store cannot be read", "restore it from a dump"
-        ) from None
+        return x509.load_pem_x509_certificate(text.encode())
+    except (ValueError, x509.InvalidVersion):
+        raise StoreDamaged("a certificate authority in the store cannot be read", "restore it from a dump") from None

@@ -63,6 +63,25 @@ class Authority:
         general = [_general_name(name) for name in dict.fromkeys(names)]
         return self._leaf(public, general, ExtendedKeyUsageOID.SERVER_AUTH, now, SERVER_LIFE, randomness)
 
+    def cross(self, successor: x509.Certificate, now: datetime) -> x509.Certificate:
+        """This authority's word for the key of the one that follows: who pinned this one trusts servers of that."""
+        return (
+            x509.CertificateBuilder()
+            .subject_name(successor.subject)
+            .issuer_name(self.certificate.subject)
+            .public_key(successor.public_key())
+            .serial_number(successor.serial_number)
+            .not_valid_before(now - BACKDATED)
+            .not_valid_after(min(successor.not_valid_after_utc, self.certificate.not_valid_after_utc))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(
+                successor.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value, critical=False
+            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+
     def _leaf(
         self,
         public: ec.EllipticCurvePublicKey,
@@ -92,7 +111,7 @@ class Authority:
 
 
 def make_authority(store_id: str, now: datetime, randomness: Randomness) -> Authority:
-    """A new authority, which signs leaves only; its name tells it from one that it may follow."""
+    """A new authority, which signs leaves and at most its successor; its name tells it from one that it may follow."""
     key = make_key()
     serial = _serial(randomness)
     title = f"Holdfast {store_id[:8]} {serial % 16**8:08x}"
@@ -105,7 +124,7 @@ def make_authority(store_id: str, now: datetime, randomness: Randomness) -> Auth
         .serial_number(serial)
         .not_valid_before(now - BACKDATED)
         .not_valid_after(now + AUTHORITY_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())

@@ -22,7 +22,7 @@ from holdfast.store.store import Store
 
 from .auditing import STRANGER, audited
 from .authorities import Authorities
-from .authority import BACKDATED, fingerprint_of, pem, requested_key, serial_text
+from .authority import BACKDATED, Authority, fingerprint_of, pem, requested_key, serial_text
 from .certificates import CertificateRecord, Presented, Standing, presented, refusal, standing
 from .permissions import Action, NodeAgent, Person, require
 from .sealing import Randomness
@@ -131,11 +131,14 @@ class Enrolment:
         if not await self.still_good(agent):
             raise refusal(agent, await self._lost(agent))
         in_force = await self._certificates.get(agent.serial)
-        certificate = self._signed(request.certificate_request, agent.cluster, agent.node)
-        record = self._kept(certificate, agent.cluster, agent.node, (in_force.record.number if in_force else 0) + 1)
+        signer = self._authorities.signer(in_force.record.authority if in_force else "")  # the one that the node pinned
+        certificate = self._signed(signer, request.certificate_request, agent.cluster, agent.node)
+        record = self._kept(
+            signer, certificate, agent.cluster, agent.node, (in_force.record.number if in_force else 0) + 1
+        )
         told = audited(now, agent.actor, "node.renew", agent.node, after=record, cluster=agent.cluster, source=source)
         await self._store.commit(self._certificates.creating(record.serial, record), audit=[told])
-        return RenewAnswer(certificate=pem(certificate), authority=pem(self._authorities.current.certificate))
+        return RenewAnswer(certificate=pem(certificate), authority=pem(signer.certificate))
 
     async def _lost(self, agent: NodeAgent) -> Standing:
         node = await self._nodes(agent.cluster).get(agent.node)
@@ -205,10 +208,11 @@ class Enrolment:
 
     async def _admit_new(self, found: _Found, request: JoinRequest, source: str) -> JoinAnswer:
         now, token = self._store.clock.now(), found.token
-        certificate = self._signed(request.certificate_request, token.cluster, token.node)
+        signer = self._authorities.current
+        certificate = self._signed(signer, request.certificate_request, token.cluster, token.node)
         before = await self._nodes(token.cluster).get(token.node)
         last = await self._certificates.get(before.record.certificate) if before else None
-        kept = self._kept(certificate, token.cluster, token.node, last.record.number + _LEAP if last else 1)
+        kept = self._kept(signer, certificate, token.cluster, token.node, last.record.number + _LEAP if last else 1)
         node = NodeRecord(
             node=token.node, enrolled=now, certificate=kept.serial, agent_version=request.agent_version,
             facts=before.record.facts if before else "{}",
@@ -231,7 +235,7 @@ class Enrolment:
             cluster=token.cluster,
             node=token.node,
             certificate=pem(certificate),
-            authority=pem(self._authorities.current.certificate),
+            authority=pem(signer.certificate),
         )
 
     async def _put_in_force(self, shown: Presented, node: Versioned[NodeRecord], how: Standing, number: int) -> None:
@@ -263,11 +267,13 @@ class Enrolment:
             await self._store.audit.append(told)
         return EnrolmentRefused(why, "ask an administrator for a new one; it is good for one node and 15 minutes")
 
-    def _signed(self, request: str, cluster: str, node: str) -> x509.Certificate:
+    def _signed(self, signer: Authority, request: str, cluster: str, node: str) -> x509.Certificate:
         public = requested_key(request)
-        return self._authorities.current.for_agent(public, cluster, node, self._store.clock.now(), self._randomness)
+        return signer.for_agent(public, cluster, node, self._store.clock.now(), self._randomness)
 
-    def _kept(self, certificate: x509.Certificate, cluster: str, node: str, number: int) -> CertificateRecord:
+    def _kept(
+        self, signer: Authority, certificate: x509.Certificate, cluster: str, node: str, number: int
+    ) -> CertificateRecord:
         return CertificateRecord(
             serial=serial_text(certificate),
             cluster=cluster,
@@ -275,7 +281,7 @@ class Enrolment:
             number=number,
             issued=certificate.not_valid_before_utc,
             expires=certificate.not_valid_after_utc,
-            authority=self._authorities.current.fingerprint,
+            authority=signer.fingerprint,
         )
 
     def _nodes(self, cluster: str) -> Collection[NodeRecord]:
