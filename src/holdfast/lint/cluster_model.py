@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import TypeVar
 
 from holdfast.keepalived.tree import Node
@@ -17,6 +18,7 @@ from .rule import Example, example
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 _ENOUGH = 4  # a shared address, or a shared virtual_router_id with anything else in common
+_MOST_ALIKE = 64  # routers with one number, or one address, that are looked at: more is a mistake of another kind
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Member:
     def held(self) -> frozenset[str]:
         """All addresses that it holds."""
         return hosts(self.instance.all_addresses)
+
+    @cached_property
+    def networks(self) -> frozenset[str]:
+        """The networks that the masks of its addresses say."""
+        addresses = (address for address in self.instance.all_addresses if address.family)
+        return frozenset(str(address.network) for address in addresses if address.network)
 
     @property
     def multicast(self) -> bool:
@@ -78,29 +86,45 @@ def hosts(addresses: tuple[Address, ...]) -> frozenset[str]:
 def routers(models: tuple[Model, ...]) -> tuple[Router, ...]:
     """All virtual routers; those of one node alone too.
 
-    Each node's instances go to the routers with which they have most in common, the best matches first.
+    Each node's instances go to the routers with which they have most in common, the best matches first: first by
+    their addresses, then, of what is left, by virtual_router_id.
     """
     found: list[Router] = []
-    index: dict[Hashable, list[int]] = {}
+    index: dict[Hashable, dict[int, None]] = {}  # key → routers of which a member has it
     for model in models:
-        matches: list[tuple[int, int, int]] = []
         members = [Member(model, instance) for instance in model.instances]
-        for place, member in enumerate(members):
-            candidates = {at for key in _keys(member) for at in index.get(key, ())}
-            scored = ((at, max(_likeness(member, one) for one in found[at].members)) for at in candidates)
-            matches += [(-score, place, at) for at, score in scored if score >= _ENOUGH]
         placed: dict[int, int] = {}
-        for _, place, at in sorted(matches):
-            if place not in placed and at not in placed.values():
-                placed[place] = at
+        for keys in (_by_address, _by_number):
+            left = [(place, member) for place, member in enumerate(members) if place not in placed]
+            _place(left, keys, placed, found, index)
         for place, member in enumerate(members):
             at = placed.get(place, len(found))
             if at == len(found):
                 found.append(Router())
             found[at].members.append(member)
-            for key in _keys(member):
-                index.setdefault(key, []).append(at)
+            for key in (*_by_address(member), *_by_number(member)):
+                index.setdefault(key, {})[at] = None
     return tuple(found)
+
+
+def _place(
+    left: list[tuple[int, Member]],
+    keys: Callable[[Member], Iterable[Hashable]],
+    placed: dict[int, int],
+    found: list[Router],
+    index: dict[Hashable, dict[int, None]],
+) -> None:
+    """Give each of these members the router that it fits best, each router one of them."""
+    taken = set(placed.values())
+    matches: list[tuple[int, int, int]] = []
+    for place, member in left:
+        candidates = {at for key in keys(member) for at in islice(index.get(key, ()), _MOST_ALIKE)}
+        scored = ((at, max(_likeness(member, one) for one in found[at].members)) for at in candidates - taken)
+        matches += [(-score, place, at) for at, score in scored if score >= _ENOUGH]
+    for _, place, at in sorted(matches):
+        if place not in placed and at not in taken:
+            placed[place] = at
+            taken.add(at)
 
 
 def shared(models: tuple[Model, ...]) -> Iterator[Router]:
@@ -117,10 +141,13 @@ def foreign(one: Member, other: Member) -> bool:
     return not (one.held & other.held) and one.instance.name != other.instance.name
 
 
-def _keys(member: Member) -> Iterator[Hashable]:
-    if member.instance.vrid.given:
-        yield ("vrid", member.instance.vrid.value)
-    yield from member.held
+def _by_address(member: Member) -> Iterable[Hashable]:
+    return member.held
+
+
+def _by_number(member: Member) -> Iterable[Hashable]:
+    vrid = member.instance.vrid
+    return ((vrid.value, member.instance.family),) if vrid.given else ()
 
 
 def _likeness(one: Member, other: Member) -> int:
@@ -128,7 +155,7 @@ def _likeness(one: Member, other: Member) -> int:
     common = one.held & other.held
     places = one.instance.interface.value == other.instance.interface.value
     names = one.instance.name == other.instance.name
-    networks = bool(_networks(one) & _networks(other))
+    networks = bool(one.networks & other.networks)
     score = places + names + networks
     if common:
         score += 8 if one.held == other.held else 5
@@ -138,12 +165,6 @@ def _likeness(one: Member, other: Member) -> int:
     elif not common:
         return 0
     return score
-
-
-def _networks(member: Member) -> frozenset[str]:
-    return frozenset(
-        str(address.network) for address in member.instance.all_addresses if address.network and address.family
-    )
 
 
 def deviants(members: list[Member], value: Callable[[Member], K]) -> Iterator[tuple[Member, Member]]:
