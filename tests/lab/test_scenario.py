@@ -15,11 +15,12 @@ from holdfast.lab.scenario import Break, Breakage, Change, Heal, Kind, Move, Wai
 from holdfast.lab.scenario_default import default_scenario, with_more, with_port_in_use
 from holdfast.lab.scenario_file import load_scenario, members, parse_scenario, services_of
 from holdfast.lab.scenario_world import World, expected_holders
-from holdfast.spec import LoadedSpec, load_spec
+from holdfast.spec import LoadedSpec, load_spec, parse_spec
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/cluster.yaml"))
 DUAL = next(path for path in EXAMPLES if path.parent.name == "dual-master-nginx")
 NO_PREEMPT = next(path for path in EXAMPLES if path.parent.name == "active-standby-nopreempt")
+DR_PAIR = next(path for path in EXAMPLES if path.parent.name == "lvs-dr-pair")
 NAMED = Path(__file__).parent / "named-scripts.yaml"
 WITHOUT_LVS = [path for path in EXAMPLES if not load_spec(path).spec.virtual_servers]
 BOTH = {"10.0.0.3": {"lb01"}, "10.0.0.4": {"lb02"}}
@@ -112,6 +113,19 @@ def test_a_tracked_script_and_the_prober_can_be_broken_where_they_are() -> None:
     with pytest.raises(SpecError) as error:
         parse_scenario("steps: [{stop_service: prober@lb01}]", "s.yaml", spec, NAMED.parent)
     assert "only killed" in error.value.findings[0].message
+
+
+def test_a_script_that_asks_real_servers_can_be_broken_and_moves_nothing() -> None:
+    text = DR_PAIR.read_text(encoding="utf-8")
+    asked = "check: &asked {http: /healthz, expect: [200-299], every: 2s, timeout: 2s, fall: 3}"
+    assert asked in text
+    spec = parse_spec(text.replace(asked, "check: &asked {script: shop-asks, every: 2s, timeout: 2s}")).spec
+    steps = parse_scenario("steps: [{fail_script: shop-asks@lb01}]", "s.yaml", spec, NAMED.parent).steps
+    assert [step.action for step in steps] == [Break(Breakage.FAIL_SCRIPT, "lb01", "shop-asks")]
+    assert holders(World(spec).after(Break(Breakage.FAIL_SCRIPT, "lb01", "shop-asks")), {})["10.0.0.3"] == {"lb01"}
+    with pytest.raises(SpecError) as error:
+        parse_scenario("steps: [{fail_script: shop-asks@web01}]", "s.yaml", spec, NAMED.parent)
+    assert "no script of web01" in error.value.findings[0].message
 
 
 def test_every_tracked_script_fails_once_and_its_loss_moves_what_tracks_it() -> None:

@@ -31,7 +31,7 @@ from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import load_spec, parse_model, read_text
 from holdfast.spec.positions import Positions
 from holdfast.spec.proxies import Proxy
-from holdfast.spec.resolve_lvs import serving
+from holdfast.spec.resolve_lvs import directors, serving
 from holdfast.spec.values import Duration, Frozen, Name, ShortForm, Text
 
 MAX_STEPS = 200
@@ -268,7 +268,8 @@ class _Checker:
         script, _, node = value.partition("@")
         self._node(node)
         if self._sound:
-            self._one_of(f"script of {node}", script, scripts_of(self._spec, node))
+            known = scripts_of(self._spec, node) + check_scripts_of(self._spec, node)
+            self._one_of(f"script of {node}", script, tuple(dict.fromkeys(known)))
         return Break(Breakage.FAIL_SCRIPT, node, script)
 
     def _boot(self, node: str) -> Action:
@@ -357,3 +358,9 @@ def scripts_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The scripts of the policy of a node that its VRRP groups track, each once."""
     groups = [group for group in spec.vrrp.values() if node in group.members]
     return tuple(dict.fromkeys(t.script for group in groups for t in group.keeps_while if t.script))
+
+
+def check_scripts_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:
+    """The scripts of the policy of a node that ask real servers: while one fails, this director sends them nothing."""
+    checks = [virtual.check for name, virtual in spec.virtual_servers.items() if node in directors(spec, name)]
+    return tuple(dict.fromkeys(check.script for check in checks if check and check.script))
