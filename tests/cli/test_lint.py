@@ -17,7 +17,6 @@ from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 CLEAN = instance()
 WRONG = SCRIPTS + script("weight -60") + instance("nopreempt\ntrack_script {\n    check_web\n}")
 ODD = instance("nopreempt", state="MASTER")
-SPEC = "holdfast: 1\ncluster: shop\nnodes:\n  lb1: {}\n"
 
 
 @pytest.fixture
@@ -208,6 +207,44 @@ def test_specs_are_told_by_what_they_hold(holdfast: Command, files: Path) -> Non
     assert found
     assert {str(one["file"]) for one in found} == {str(path)}
     assert {str(one["rule"])[:2] for one in found} != {"KA"}
+
+
+IMPORTED = """\
+holdfast: 1
+cluster: shop
+nodes: {lb1: {}}
+origin:
+  nodes: [lb1]
+  global_defs: {script_user: root, enable_script_security: true}
+  vrrp_script: {check: {script: /usr/bin/true, interval: 2, weight: '-60'}}
+  vrrp_instance:
+    web:
+      interface: eth0
+      virtual_router_id: 51
+      priority: 100
+      nopreempt: true
+      track_script: [{name: check}]
+      virtual_ipaddress: [10.0.0.100/24]
+"""
+
+
+def test_rules_of_files_are_told_at_the_lines_of_a_spec(holdfast: Command, files: Path) -> None:
+    path = files / "cluster.yaml"
+    path.write_text(IMPORTED)
+    (one,) = told(holdfast("lint", "--format", "json", path))
+    assert (one["rule"], one["severity"], one["file"], one["line"]) == ("PRIO102", "error", str(path), 13)
+    path.write_text(IMPORTED.replace("'-60'", "'0'"))
+    assert told(holdfast("lint", "--format", "json", path)) == []
+
+
+def test_what_files_alone_let_one_guess_is_not_said_of_peers(holdfast: Command, files: Path) -> None:
+    for name, priority in (("lb1", 150), ("lb2", 149)):
+        text = SCRIPTS + script("weight -2") + instance(f"priority {priority}\ntrack_script {{\n    check_web\n}}")
+        (files / name).write_text(text)
+    alone = told(holdfast("lint", "--format", "json", files / "lb1"))
+    assert "PRIO101" in [one["rule"] for one in alone]
+    peers = told(holdfast("lint", "--format", "json", "--cluster", f"lb1={files / 'lb1'}", f"lb2={files / 'lb2'}"))
+    assert "PRIO101" not in [one["rule"] for one in peers]
 
 
 def test_examples_of_the_project_have_no_errors(holdfast: Command) -> None:

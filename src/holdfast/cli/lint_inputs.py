@@ -14,14 +14,13 @@ from pydantic import ValidationError
 from holdfast.agent.facts import host_facts
 from holdfast.agent.host.linux import LinuxHost
 from holdfast.agent.service_manager import detect
-from holdfast.errors import SpecError, UsageError
-from holdfast.findings import Finding
+from holdfast.errors import UsageError
 from holdfast.keepalived.files import OnDisk, Refusal
 from holdfast.keepalived.keywords import OLDEST
 from holdfast.keepalived.source import Source, decode
 from holdfast.lint import engine
 from holdfast.protocol import HostFacts
-from holdfast.spec import ClusterSpec, load_spec
+from holdfast.spec import ClusterSpec
 
 STANDARD_INPUT = "-"
 _MOST_BYTES = 50_000_000
@@ -29,6 +28,7 @@ _MOST_FACTS = 50_000_000
 _HEAD = 65_536  # of a file, in which a spec shows what it is
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)", re.S)
 _SPEC = re.compile(rf"^(?:{'|'.join(map(re.escape, ClusterSpec.model_fields))})[ \t]*:(?:[ \t\r]|$)", re.M)
+_BLOCK = re.compile(r"^[ \t]*(?:vrrp_instance|virtual_server|global_defs)(?:[ \t]+[^:\n]*)?\{", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def is_spec(path: str) -> bool:
             head = decode(file.read(_HEAD))
     except (OSError, ValueError):
         return False
-    return bool(_SPEC.search(head)) and not re.search(r"^\s*(?:vrrp_instance|virtual_server|global_defs)\b", head, re.M)
+    return bool(_SPEC.search(head)) and not _BLOCK.search(head)
 
 
 def read(one: Named, version: tuple[int, ...]) -> engine.Subject:
@@ -83,14 +83,6 @@ def read(one: Named, version: tuple[int, ...]) -> engine.Subject:
     if len(content) > _MOST_BYTES:
         raise UsageError(f"standard input is larger than {_MOST_BYTES} bytes", "no keepalived.conf is")
     return engine.read_text(content, "<standard input>", one.node, OnDisk())
-
-
-def of_spec(path: str) -> list[Finding]:
-    """What the spec's own rules find; a file that cannot be read is a UsageError."""
-    try:
-        return list(load_spec(path).findings)
-    except SpecError as error:
-        return list(error.findings)
 
 
 def facts(arguments: Sequence[str], files: Sequence[Named]) -> dict[str, HostFacts]:

@@ -137,10 +137,12 @@ def _examined(
     *,
     peers: bool,
 ) -> list[Remark]:
-    remarks = [remark for subject in subjects for remark in _alone(subject, chosen, facts, here)]
+    compared = peers and len(subjects) > 1
+    asked = tuple(rule for rule in chosen if not (compared and rule.alone))
+    remarks = [remark for subject in subjects for remark in _alone(subject, asked, facts, here)]
     models = tuple(subject.model for subject in subjects)
     for rule in chosen:
-        if isinstance(rule, ClusterRule) and peers and len(models) > 1:
+        if isinstance(rule, ClusterRule) and compared:
             remarks += _remarks(rule, rule.check(models), "")
         elif isinstance(rule, SiteRule) and facts:
             remarks += _remarks(rule, rule.check(models, facts), "")

@@ -42,6 +42,7 @@ def weighted(model: Model, one: Instance) -> Iterator[Tracker]:
     bad=SCRIPTS + script("weight -2") + instance(f"priority 150\n{TRACKED}"),
     good=SCRIPTS + script("weight -60") + instance(f"priority 150\n{TRACKED}"),
     references=(_MAN, _MEASURED, "keepalived issue 2599"),
+    alone=True,
 )
 def small_weight(model: Model) -> Iterator[Hit]:
     for one in model.instances:

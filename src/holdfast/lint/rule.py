@@ -108,7 +108,8 @@ class Rule:
     """What is the same of all kinds of rules. `references` are documents, manuals, issues of keepalived.
 
     What the rule finds is told instead of what the codes that it `replaces` find on the same line. One that needs the
-    `whole` configuration misses something that may stand in an include that was not read: then it is a warning at most.
+    `whole` configuration misses something that may stand in an include that was not read: it is a warning at most then.
+    One for a file `alone` guesses what the files of peers say: where these are compared, it is not asked.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Rule:
     references: tuple[str, ...]
     replaces: tuple[str, ...] = field(default=(), kw_only=True)
     whole: bool = field(default=False, kw_only=True)
+    alone: bool = field(default=False, kw_only=True)
     needs: Needs = field(default=Needs.NOTHING, init=False)
 
 
@@ -177,12 +179,15 @@ def rule(
     references: tuple[str, ...] = (),
     replaces: tuple[str, ...] = (),
     whole: bool = False,
+    alone: bool = False,
 ) -> Callable[[Check], FileRule]:
     """Makes a rule over one file of the function below it."""
     examples = (_example(bad), _example(good))
 
     def made(check: Check) -> FileRule:
-        return FileRule(id, severity, title, effect, hint, *examples, references, check, replaces=replaces, whole=whole)
+        return FileRule(
+            id, severity, title, effect, hint, *examples, references, check, replaces=replaces, whole=whole, alone=alone
+        )
 
     return made
 

@@ -159,6 +159,7 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
     bad="vrrp_track_process web {\n    process nginx\n}\n" + instance("track_process {\n    web\n}"),
     good="vrrp_track_process web {\n    process nginx\n    weight 0\n}\n" + instance("track_process {\n    web\n}"),
     references=("man keepalived.conf: vrrp_track_process (weight: default 1)",),
+    alone=True,
 )
 def weight_of_one(model: Model) -> Iterator[Hit]:
     said: set[int] = set()

@@ -289,6 +289,7 @@ def vmac_name_twice(model: Model) -> Iterator[Hit]:
     bad=instance("priority 90", state="MASTER"),
     good=instance("priority 90", state="BACKUP"),
     references=(f"{_MAN}, state", "RFC 5798, 6.4.1: only an owner starts as master"),
+    alone=True,
 )
 def master_of_low_priority(model: Model) -> Iterator[Hit]:
     for one in model.instances:
