@@ -78,6 +78,18 @@ BAD: dict[str, tuple[str, Severity, str, HostFacts]] = {
             keepalived=keepalived(processes=()),
         ),
     ),
+    "own address, or the only one that keepalived set": (
+        "HOST104",
+        W,
+        instance(f"virtual_ipaddress {{\n    10.0.0.9/24 {MARK}\n}}"),
+        host(interfaces=(card("eth0", "10.0.0.9/24"),), routes=()),
+    ),
+    "own address, nothing known of keepalived": (
+        "HOST104",
+        ERROR,
+        instance(f"virtual_ipaddress {{\n    10.0.0.9/24 {MARK}\n}}"),
+        host(interfaces=(card("eth0", "10.0.0.9/24"),), keepalived=None),
+    ),
     "outside": ("HOST105", W, instance(f"virtual_ipaddress {{\n    10.7.0.100/24 {MARK}\n}}"), host()),
     "firewall": (
         "HOST106",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
 
 from holdfast.protocol import HostFacts, InterfaceFacts
 
@@ -62,42 +62,44 @@ def addresses(facts: HostFacts) -> Iterator[tuple[IPv4Interface | IPv6Interface,
     references=("man keepalived.conf: virtual_ipaddress",),
 )
 def own_address(model: Model, facts: HostFacts) -> Iterator[Hit]:
-    held = _held_now(model, facts)
-    for one in model.instances:
-        for address in one.all_addresses:
-            found = address_of(address.node.name)
-            for own, interface in addresses(facts):
-                if own.ip == found and interface.name == address.device and own.ip not in held:
-                    message = f"{own.ip} is {facts.hostname}'s own address on {interface.name}"
-                    yield Hit(address.node, message)
+    known = {(each.name, str(own.ip)): (own, each) for own, each in addresses(facts)}
+    routed = any(one.node.has("virtual_routes") for one in model.instances)
+    for _, address in held(model):
+        found = known.get((address.device, address.host))
+        whose = _whose(address, *found, facts, routed=routed) if found is not None else _KEEPALIVEDS
+        if whose != _KEEPALIVEDS and found is not None:
+            message = f"{found[0].ip} is {facts.hostname}'s own address on {found[1].name}"
+            perhaps = whose == _PERHAPS
+            message += ", unless keepalived set it there just now" if perhaps else ""
+            yield Hit(address.node, message, severity=WARNING if perhaps else None)
 
 
-def _held_now(model: Model, facts: HostFacts) -> set[object]:
-    """Addresses that keepalived may have set itself: it runs, and the interface has another one, set before.
+_OWN, _PERHAPS, _KEEPALIVEDS = "own", "perhaps own", "keepalived's"
 
-    Of several addresses of one network all but the first are secondary; an address without a mask is one of its own
-    network. Where the node has an address in the way that the configuration sets it, first of its network or alone on
-    its interface, it is the node's own.
+
+def _whose(
+    address: Address, own: IPv4Interface | IPv6Interface, interface: InterfaceFacts, facts: HostFacts, *, routed: bool
+) -> str:
+    """Whether an address that is on its interface was there before keepalived, as far as can be told.
+
+    Of several addresses of one network all but the first are secondary, and keepalived sets its own later and with the
+    mask that the configuration says. `routed`: keepalived sets routes, too.
     """
-    running = facts.keepalived is None or bool(facts.keepalived.processes)
-    if not running:
-        return set()
-    found: set[object] = set()
-    for one in model.instances:
-        for address in one.all_addresses:
-            interface = facts.interface(address.device)
-            if interface is None:
-                continue
-            family = [text for text in interface.addresses if _family(text) == address.family]
-            for text in family:
-                own = ip_interface(text)
-                if str(own.ip) != address.host:
-                    continue
-                full = 32 if address.family == 4 else 128
-                as_written = own.network.prefixlen == (address.network.prefixlen if address.network else full)
-                if text in interface.secondary or (as_written and len(family) > 1 and family[0] != text):
-                    found.add(own.ip)
-    return found
+    if facts.keepalived is not None and not facts.keepalived.processes:
+        return _OWN
+    full = 32 if address.family == 4 else 128
+    if own.network.prefixlen != (address.network.prefixlen if address.network else full):
+        return _OWN
+    text = str(own)
+    first = next(other for other in interface.addresses if _family(other) == address.family)
+    if text in interface.secondary or address_of(first) != own.ip:
+        return _KEEPALIVEDS
+    if facts.keepalived is None:
+        return _OWN
+    # Alone or first in its network: a node reaches its gateway from an address of its own.
+    gateways = [route.gateway for route in facts.routes or () if route.interface == interface.name and route.gateway]
+    found = [address_of(gateway) for gateway in gateways]
+    return _OWN if any(one is not None and one in own.network for one in found) and not routed else _PERHAPS
 
 
 def _family(text: str) -> int:
@@ -119,20 +121,19 @@ def _family(text: str) -> int:
 def outside(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for one in model.instances:
         virtual = {address.host for address in one.all_addresses}
+        networks: dict[tuple[str, int], list[IPv4Network | IPv6Network]] = {}
+        for own, each in addresses(facts) if virtual else ():
+            if str(own.ip) not in virtual and not own.is_link_local:
+                networks.setdefault((each.name, own.version), []).append(own.network)
         for address in one.all_addresses:
-            interface, found = facts.interface(address.device), address_of(address.node.name)
-            if interface is None or found is None or found.is_link_local or address.device == "lo":
+            found = address_of(address.node.name)
+            if found is None or found.is_link_local or address.device == "lo":
                 continue
-            own = [
-                ip_interface(text)
-                for text in interface.addresses
-                if _family(text) == found.version and str(ip_interface(text).ip) not in virtual
-            ]
-            networks = [each.network for each in own if not each.is_link_local]
-            if networks and not any(found in network for network in networks):
+            around = networks.get((address.device, found.version), [])
+            if around and not any(found in network for network in around):
                 message = (
-                    f"{found} is in none of the networks of {interface.name} on {facts.hostname}:"
-                    f" {', '.join(map(str, networks[:4]))}"
+                    f"{found} is in none of the networks of {address.device} on {facts.hostname}:"
+                    f" {', '.join(map(str, around[:4]))}"
                 )
                 yield Hit(address.node, message)
 
