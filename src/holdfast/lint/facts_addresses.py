@@ -119,10 +119,11 @@ def _family(text: str) -> int:
     references=("man keepalived.conf: virtual_ipaddress",),
 )
 def outside(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    known = list(addresses(facts))
     for one in model.instances:
         virtual = {address.host for address in one.all_addresses}
         networks: dict[tuple[str, int], list[IPv4Network | IPv6Network]] = {}
-        for own, each in addresses(facts) if virtual else ():
+        for own, each in known:
             if str(own.ip) not in virtual and not own.is_link_local:
                 networks.setdefault((each.name, own.version), []).append(own.network)
         for address in one.all_addresses:
