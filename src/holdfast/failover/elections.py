@@ -27,6 +27,7 @@ class Elections:
         self._last = 0.0
         self._queue: deque[_Packet] = deque()
         self._routers = {place: Router(place, cluster.instance(place)) for place in cluster.places}
+        self._same = _same_group(cluster)
         self._groups: dict[tuple[str, str], Group] = {}
         for node in cluster.nodes.values():
             for group in node.sync_groups:
@@ -37,8 +38,9 @@ class Elections:
     # Adverts
 
     def _send(self, router: Router, priority: int) -> None:
-        for place, other in self._routers.items():
-            if other.state in (State.STANDBY, State.ACTIVE) and hears(self.cluster, self.world, router.place, place):
+        for place in self._same[router.place]:
+            listens = self._routers[place].state in (State.STANDBY, State.ACTIVE)
+            if listens and hears(self.cluster, self.world, router.place, place):
                 self._queue.append((router.place, place, priority, router.config.advert_s))
 
     def _deliver(self) -> None:
@@ -239,3 +241,12 @@ class Elections:
             else:
                 self._leave_fault(other, Cause.SYNC)
         group.state = State.FAULT
+
+
+def _same_group(cluster: Cluster) -> dict[Place, tuple[Place, ...]]:
+    """Place → the others that might hear it, links aside: nothing else need be asked for each advert."""
+    found: dict[tuple[int, int, bool], list[Place]] = {}
+    for place in cluster.places:
+        instance = cluster.instance(place)
+        found.setdefault((instance.vrid, instance.family, bool(instance.peers)), []).append(place)
+    return {place: tuple(other for other in same if other != place) for same in found.values() for place in same}

@@ -249,6 +249,7 @@ class Machine(Elections):
     def _farewell(self, router: Router) -> None:
         """The last advert of one that ends in order; the world already has it as stopped, so it is sent by hand."""
         alive = replace(self.world, stopped=self.world.stopped - {router.place[0]})
-        for place, other in self._routers.items():
-            if other.state in (State.STANDBY, State.ACTIVE) and hears(self.cluster, alive, router.place, place):
+        for place in self._same[router.place]:
+            listens = self._routers[place].state in (State.STANDBY, State.ACTIVE)
+            if listens and hears(self.cluster, alive, router.place, place):
                 self._queue.append((router.place, place, 0, router.config.advert_s))

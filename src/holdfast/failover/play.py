@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from .machine import Machine
-from .model import LINK_WATCH_S, Cluster, Place, Watched, World
+from .model import LINK_WATCH_S, Cluster, Place, Tracker, Watched, World
 from .router import Change, State
 
 _LATE_S = 0.02  # what sets nodes apart that would act together; more than a busy machine's jitter, less than most skews
@@ -49,13 +49,39 @@ class Outcome:
 def begin(cluster: Cluster, world: World | None = None) -> tuple[Outcome, ...]:
     """Every way in which a cluster may come up: all nodes together, or each one in turn before all others."""
     entire = world or World()
+    if forgets(cluster):
+        return (_started(cluster, entire, {}),)
     together = (_started(cluster, entire, late) for late in _latenesses(cluster))
     return _distinct(chain(together, (_one_first(cluster, entire, name) for name in cluster.nodes)))
 
 
 def after(machine: Machine, world: World) -> tuple[Outcome, ...]:
     """Every way in which the cluster may end in a new world; the likeliest first. `machine` is left as it is."""
+    if forgets(machine.cluster):
+        return (_changed(machine, world, {}),)
     return _distinct(_changed(machine, world, late) for late in _latenesses(machine.cluster))
+
+
+def forgets(cluster: Cluster) -> bool:
+    """Whether the end never hangs on what came before, nor on who is quicker.
+
+    So it is where everybody preempts, nobody's priority can become another's, and no sync group waits for its members.
+    """
+    routers: dict[tuple[int, int], list[int]] = {}
+    for place in cluster.places:
+        instance = cluster.instance(place)
+        if not instance.preempt or place[1] in cluster.nodes[place[0]].group_of:
+            return False
+        if any(tracker.weight and not _by_hand(cluster, place, tracker) for tracker in instance.trackers):
+            return False
+        routers.setdefault((instance.vrid, instance.family), []).append(instance.priority)
+    return all(len(set(priorities)) == len(priorities) for priorities in routers.values())
+
+
+def _by_hand(cluster: Cluster, place: Place, tracker: Tracker) -> bool:
+    """Whether a tracker is a hold file, which knows but two values, neither of them a step of priority."""
+    watch = cluster.nodes[place[0]].watched.get((tracker.kind, tracker.name))
+    return watch is not None and watch.by_hand
 
 
 def _latenesses(cluster: Cluster) -> Iterator[dict[str, float]]:

@@ -11,11 +11,12 @@ from .judge import holders, way
 from .machine import Machine
 from .model import Cluster, World
 from .parts import parts_of, touches
-from .play import Outcome, after, begin
+from .play import Outcome, after, begin, forgets
 from .result import Left, Missed, Report, Scenario, Way
 
 DEPTH = 2
-MOST_SCENARIOS = 4_000  # a second or ten; beyond it, what is left out is counted
+MOST_SCENARIOS = 4_000
+MOST_WORK = 20_000  # instances, times the ways in which each combination is played: some ten seconds
 _MOST_DEPTH = 4
 
 
@@ -39,7 +40,7 @@ def what_if(
     left_out = 0
     for size in range(2, min(depth, _MOST_DEPTH) + 1):
         for chosen in playing.related(atoms, size):
-            if len(combined) >= most:
+            if len(combined) >= most or playing.work > MOST_WORK:
                 left_out += 1
             else:
                 combined += playing.orders(chosen)
@@ -67,6 +68,11 @@ class _Part:
             self.played[failures] = tuple(found.values())
         return self.played[failures]
 
+    @property
+    def breadth(self) -> int:
+        """How many ways each failure is played in."""
+        return 1 if forgets(self.cluster) else 1 + len(self.cluster.nodes)
+
     def before(self) -> dict[str, tuple[str, ...]]:
         """Who holds each address while all is well."""
         return holders(self.begun[0].machine, self.cluster.holders_of)
@@ -80,6 +86,7 @@ class _Playing:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._parts = [_Part(part, begin(part)) for part in parts_of(cluster)]
+        self.work = 0
 
     def normal(self) -> Scenario:
         """All is well; where the nodes may come up in more than one way, each is told."""
@@ -107,6 +114,7 @@ class _Playing:
 
     def related(self, atoms: Iterable[Failure], size: int) -> Iterable[tuple[Failure, ...]]:
         """Combinations that some part, or some pool of servers, feels all of."""
+        atoms = sorted(atoms, key=lambda atom: list(FailureKind).index(atom.kind))
         seen: set[tuple[Failure, ...]] = set()
         for part in self._parts:
             mine = [atom for atom in atoms if touches(part.cluster, atom)]
@@ -124,7 +132,10 @@ class _Playing:
     def orders(self, chosen: tuple[Failure, ...]) -> list[Scenario]:
         """One scenario where the order does not matter, else one for each end that some order leads to."""
         found: dict[tuple[object, ...], Scenario] = {}
-        for order in permutations(chosen):
+        touched = [part for part in self._parts if _touched(part.cluster, chosen, every=True)]
+        orders = [chosen] if all(forgets(part.cluster) for part in touched) else list(permutations(chosen))
+        self.work += len(orders) * sum(len(part.cluster.places) * part.breadth for part in touched)
+        for order in orders:
             scenario = self.scenario(order)
             found.setdefault(tuple(sorted(made.holders for made in scenario.ways)), scenario)
         if len(found) == 1:
