@@ -245,6 +245,17 @@ BAD = {
         ),
         W,
     ),
+    "tracked interface": Bad(
+        "PEER124", (instance("priority 110"), instance(f"track_interface {{\n    eth1 {MARK}\n}}")), W
+    ),
+    "one source for two": Bad(
+        "PEER118",
+        (
+            instance(f"priority 110\n{UNICAST.format(1, 2, '')}"),
+            instance(f"priority 90\nunicast_src_ip 10.0.0.1 {MARK}\nunicast_peer {{\n    10.0.0.2\n}}"),
+        ),
+        also={"PEER108", "PEER109"},
+    ),
     "fall": Bad(
         "PEER125",
         (

@@ -151,6 +151,7 @@ def untracked_on_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
                 if other is member:
                     continue
                 missing = {key: node for key, node in _tracked(member).items() if key not in _tracked(other)}
+                yield from _interfaces_untracked(member, other)
                 # Names are each node's own business: where both track as much, they may mean the same.
                 alike = len(_tracked(member)) == len(_tracked(other))
                 for key, node in list(missing.items())[:1]:
@@ -158,8 +159,22 @@ def untracked_on_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
                     yield Hit(node, message, severity=INFO if alike else None, related=(other.instance.node,))
 
 
+def _interfaces_untracked(member: Member, other: Member) -> Iterator[Hit]:
+    """Interfaces are told by their number alone: each node calls its own as it likes."""
+    ours, theirs = _tracked_interfaces(member), _tracked_interfaces(other)
+    if len(ours) > len(theirs):
+        message = f"{member.node} tracks {len(ours)} interfaces for {member.instance.name}, {other.node} {len(theirs)}"
+        yield Hit(ours[-1], message, related=(other.instance.node,))
+
+
+def _tracked_interfaces(member: Member) -> list[Node]:
+    group = member.model.group_of(member.instance)
+    trackers = (*member.instance.trackers, *(group.trackers if group else ()))
+    return [one.node for one in trackers if one.kind == "track_interface"]
+
+
 def _tracked(member: Member) -> dict[tuple[str, str], Node]:
-    """What an instance and its group track; interfaces are told by their number, not by their name."""
+    """What an instance and its group track, but for interfaces."""
     group = member.model.group_of(member.instance)
     found: dict[tuple[str, str], Node] = {}
     for tracker in (*member.instance.trackers, *(group.trackers if group else ())):

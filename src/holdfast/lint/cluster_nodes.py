@@ -8,7 +8,7 @@ from holdfast.keepalived.tree import Node
 
 from .cluster_model import label, pair
 from .model import Model
-from .rule import INFO, WARNING, Hit, cluster_rule
+from .rule import ERROR, INFO, WARNING, Hit, cluster_rule
 from .samples import SCRIPTS, instance, script
 
 _TRACKED = "track_script {\n    check_web\n}"
@@ -37,6 +37,33 @@ def one_name(models: tuple[Model, ...]) -> Iterator[Hit]:
         first, other = seen.setdefault(node.arg(), (model, node))
         if first is not model:
             yield Hit(node, f"{label(first)} has the router_id {node.arg()} too", 1, related=(other,))
+
+
+@cluster_rule(
+    "PEER118",
+    ERROR,
+    "two nodes with one source address",
+    effect="One of the two cannot send from it: its adverts do not leave, and the other one becomes master beside it; "
+    "or it takes the other's adverts for its own and drops them.",
+    hint="write each node's own address in unicast_src_ip (mcast_src_ip)",
+    bad=pair(
+        instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+        instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+    ),
+    good=pair(
+        instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+        instance("unicast_src_ip 10.0.0.2\nunicast_peer {\n    10.0.0.1\n}"),
+    ),
+    references=("man keepalived.conf: unicast_src_ip",),
+)
+def one_source(models: tuple[Model, ...]) -> Iterator[Hit]:
+    seen: dict[str, Model] = {}
+    for model in models:
+        for one in model.instances:
+            source = one.source
+            first = seen.setdefault(source.value, model)
+            if source.value and first is not model:
+                yield Hit(source.node, f"{source.value} is the source address of {label(first)} too", 1)
 
 
 @cluster_rule(
