@@ -7,22 +7,29 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 SUMMARY = RESULTS / "summary.txt"
-NOT_PLAIN = "lab or vm or measures or soak or browser"
+NOT_PLAIN = "lab or vm or measures or rehearsal or soak or browser"
+MAKES_ROOM = ("nice", "-n", "19")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS."""
+    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS.
+
+    `beside` runs at the same time, and makes room for it; it may take longer.
+    """
 
     name: str
     argv: tuple[str, ...]
     junit: bool = False
+    beside: Stage | None = None
 
 
 def tests(name: str, marks: str, *more: str) -> Stage:
@@ -35,18 +42,20 @@ STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
 TYPES = Stage("types", (sys.executable, "-m", "mypy"))
 UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
 # These mostly wait for programs and timers, so two fit on two cores; what shares something is grouped.
-LAB = tests("lab", "lab and not (vm or measures or soak or browser)", "-n", "2", "--dist", "loadgroup")
+LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
 # An emulated machine has one processor, so two fit on two cores.
 VM = tests("vm", "vm and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
+# One at a time, and in real time: it leaves most of two cores idle, and the virtual machines take what it leaves.
+REHEARSALS = replace(tests("rehearsals", "rehearsal and not (vm or soak)"), beside=VM)
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak")
 SOAK = tests("soak", "soak", "--timeout=14400")
 
 TARGETS = {
     "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, VM, VM_MEASURES, BROWSER),
+    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM_MEASURES, BROWSER),
     "soak": (SOAK,),
 }
 
@@ -64,9 +73,7 @@ def counts(stage: Stage) -> Counter[str]:
     if not report.exists():
         return found
     for suite in ET.parse(report).getroot().iter("testsuite"):
-        total, failed, errors, skipped = (
-            int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
-        )
+        total, failed, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
         found.update(failed=failed, passed=total - failed - errors - skipped, skipped=skipped, error=errors)
     return found
 
@@ -79,6 +86,36 @@ def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> st
     return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ({minutes}:{rest:02}){where} ====="
 
 
+@contextmanager
+def beside(stage: Stage | None, failed: list[str]) -> Iterator[None]:
+    """While it runs it says nothing; afterwards all."""
+    if stage is None:
+        yield
+        return
+    log = RESULTS / f"{stage.name}.log"
+    with log.open("wb") as said:
+        child = subprocess.Popen((*MAKES_ROOM, *stage.argv), cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        yield
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        code = child.wait()
+        say(f"\n───── {stage.name}, beside: {' '.join(stage.argv[2:])}")
+        say(log.read_text(encoding="utf-8", errors="replace"))
+    if code != 0:
+        failed.append(stage.name)
+
+
+def each(stages: tuple[Stage, ...]) -> Iterator[Stage]:
+    """Those beside others among them."""
+    for stage in stages:
+        yield stage
+        if stage.beside is not None:
+            yield stage.beside
+
+
 def run(stages: tuple[Stage, ...]) -> int:
     """Run `stages` one after the other; 0 if all went well, else 1."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -89,8 +126,10 @@ def run(stages: tuple[Stage, ...]) -> int:
     failed: list[str] = []
     for stage in stages:
         say(f"\n───── {stage.name}: {' '.join(stage.argv[2:])}")
-        if subprocess.run(stage.argv, cwd=ROOT, check=False).returncode != 0:
-            failed.append(stage.name)
+        with beside(stage.beside, failed):
+            if subprocess.run(stage.argv, cwd=ROOT, check=False).returncode != 0:
+                failed.append(stage.name)
+    for stage in each(stages):
         if stage.junit:
             found += counts(stage)
     line = summary(found, failed, time.monotonic() - began)

@@ -51,7 +51,7 @@ def test_an_example_compiles_to_the_same_bytes_twice(spec: Path, tmp_path: Path)
 
 
 @pytest.mark.lab
-@pytest.mark.measures
+@pytest.mark.rehearsal
 @pytest.mark.timeout(2 * REHEARSED_WITHIN_S)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a rehearsal makes network namespaces")
 @pytest.mark.parametrize("spec", REHEARSED, ids=lambda path: path.parent.name)
