@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.agent.facts.firewall import stance
+from holdfast.agent.facts.firewall import beside_legacy, stance
 
 _NEW = "ct state established,related accept; ct state invalid drop;"
 # Rules of a chain at the hook input, and whether an advert over IPv4 gets through; None: it cannot be told.
@@ -143,6 +143,12 @@ def test_extensions_of_iptables_cannot_be_followed() -> None:
     assert told.accepts_ipv4 is None
     told = stance(chain("accept", [{"xt": {"type": "target", "name": "REJECT"}}]))
     assert told.accepts_ipv4 is None
+
+
+def test_tables_of_old_iptables_leave_only_what_is_dropped_for_sure() -> None:
+    told = beside_legacy(stance(chain("drop", family="ip6")), True, True)
+    assert (told.accepts_ipv4, told.accepts_ipv6, told.decided_by) == (None, False, "iptables-legacy")
+    assert beside_legacy(stance(chain("accept")), False, False) == stance(chain("accept"))
 
 
 def test_jumps_in_a_circle_end() -> None:

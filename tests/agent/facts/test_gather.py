@@ -136,6 +136,13 @@ def test_the_running_keepalived_its_file_and_its_unit() -> None:
     assert [(one.address, one.port) for one in facts.listeners or ()] == [("10.9.0.100", 80)]
 
 
+def test_old_iptables_is_seen() -> None:
+    host = programs(nft=Completed(0, '{"nftables": []}'))
+    facts = host_facts(host, FakeManager(), RecordedMachine(texts={"/proc/net/ip_tables_names": "nat\nfilter\n"}))
+    assert facts.firewall is not None
+    assert (facts.firewall.accepts_ipv4, facts.firewall.accepts_ipv6) == (None, True)
+
+
 def test_a_masked_unit_is_none() -> None:
     machine = RecordedMachine(texts={
         "/etc/systemd/system/keepalived.service": "",

@@ -35,6 +35,13 @@ def stance(listing: str) -> FirewallFacts:
     )
 
 
+def beside_legacy(found: FirewallFacts, ipv4: bool, ipv6: bool) -> FirewallFacts:
+    """The same where old iptables has tables of its own, which nftables does not list: it may still drop adverts."""
+    doubtful = {"accepts_ipv4": ipv4 and found.accepts_ipv4, "accepts_ipv6": ipv6 and found.accepts_ipv6}
+    changed: dict[str, object] = {name: None for name, doubt in doubtful.items() if doubt}
+    return found.model_copy(update={**changed, "decided_by": "iptables-legacy"}) if changed else found
+
+
 @dataclass
 class _Chain:
     label: str

@@ -157,8 +157,16 @@ class _Gathering:
         if done.status != 0:
             self._note("firewall", done.lines[0] if done.lines else f"nft ended with status {done.status}")
             return None
+        legacy = [self._has_tables(f"/proc/net/{name}_tables_names") for name in ("ip", "ip6")]
         try:
-            return firewall.stance(done.output or '{"nftables": []}')
+            return firewall.beside_legacy(firewall.stance(done.output or '{"nftables": []}'), *legacy)
         except ValueError as error:
             self._note("firewall", f"nft's listing cannot be read: {error}")
             return None
+
+    def _has_tables(self, path: str) -> bool:
+        """Whether old iptables has tables that filter: the file is there once its module is."""
+        try:
+            return "filter" in self._machine.text(path).split()
+        except OSError:
+            return False
