@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.vm.kept_lab import Lab, lab_up
 
 from holdfast.lab.vm import image
 from holdfast.lab.vm.machine import Machine
@@ -41,3 +42,10 @@ def vm(vm_possible: None) -> Iterator[Machine]:
     """The session's machine. Who changes anything in its root namespaces puts it back."""
     with Machine.boot() as machine:
         yield machine
+
+
+@pytest.fixture(scope="session")
+def kept_lab(vm_possible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """`holdfast lab up` of an example. It takes a machine of its own, so its tests are in one group."""
+    with lab_up(tmp_path_factory.mktemp("kept")) as made:
+        yield made
