@@ -401,3 +401,23 @@ def test_the_kernels_choice_of_a_route() -> None:
         "2001:db8::1": "fe80::1",
         "x": None,
     }
+
+
+def test_facts_that_somebody_wrote_by_hand_raise_nothing() -> None:
+    """Odd addresses, masks, numbers and names everywhere, in facts of directors and of real servers."""
+    odd = ("", "x", "10.0.0.1/99", "10.0.0.1", "::/129", "fe80::1%eth0/64", "/", "10.0.0.0/0", "10.0.0.21/x")
+    strange = {
+        "interfaces": (card("eth0", *odd), card("lo", *odd), card("")),
+        "routes": tuple(RouteFacts(family=4, destination=one, gateway=one, interface="eth0") for one in odd),
+        "sysctls": {
+            f"net/ipv4/conf/{name}/{key}": "many" for name in ("all", "eth0") for key in ("arp_ignore", "rp_filter")
+        },
+        "keepalived": keepalived(version="odd", after=("",)),
+        "listeners": ({"address": "", "port": 0},),
+        "files": (file(""), file("/usr/local/bin/check_web", mode=None, kind="")),
+        "adverts": ({"interface": "", "source": "x", "vrid": 1, "family": 6, "version": 0, "priority": -1},),
+    }
+    facts = {"lb1": host(**strange), "lb2": host(2, **strange), "web1": real_server(21, **strange)}
+    for text in (WHOLE, LVS, NAT, TUN):
+        subjects = [engine.read_text(text, f"{node}.conf", node) for node in ("lb1", "lb2")]
+        engine.examine(subjects, facts, peers=True, among=FACTS)

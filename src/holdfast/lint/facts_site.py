@@ -253,6 +253,7 @@ def _interfaces(member: Member, facts: Facts) -> tuple[HostFacts, list[str], int
         text
         for text in each.addresses
         if (known := address_of(text)) is not None
+        and same_network(text, text)  # its mask is one
         and known.version == family
         and not known.is_link_local
         and str(known) not in member.held
