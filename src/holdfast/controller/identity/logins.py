@@ -110,20 +110,20 @@ class Logins:
         return await self._session(user, source)
 
     async def authenticate(self, secret: SecretStr) -> Person:
-        """Who comes with this session or API token, with the rights that they have at this moment."""
+        """Who comes with a session or API token, with the rights that they have at this moment."""
         text = secret.get_secret_value()
         kind = kind_of(text)
         found = await self._store.tokens.get(digest_of(text)) if kind else None
         if found is None or not same(found.record.digest, digest_of(text)) or not self._live(found.record):
-            raise NotAuthenticated("this session or token is not valid, or not any more", "log in again")
+            raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
         purpose = "session" if kind == SESSION_PREFIX else "api"
         user = await self._store.users.get(found.record.owner)
         if user is None or user.record.disabled or found.record.purpose != purpose:
-            raise NotAuthenticated("this session or token is not valid, or not any more", "log in again")
+            raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
         if purpose == "api":
             return _with_token(user.record, found.record)
         if not same(found.record.name, _session_name(user.record)):
-            raise NotAuthenticated("the password was changed since this session began", "log in again")
+            raise NotAuthenticated("the password was changed since the session began", "log in again")
         await self._touch(found)
         return _with_session(user.record)
 
