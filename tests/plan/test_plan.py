@@ -193,6 +193,15 @@ def with_sysctl(text: str) -> Bundle:
     return base.model_copy(update={"services": (Service.SYSCTL, *base.services)})
 
 
+def test_settings_that_leave_with_their_file_are_told_each() -> None:
+    """A node that stops forwarding drops what goes through it, also where all other settings leave with it."""
+    old = with_sysctl("net.ipv4.ip_forward = 1\nnet.ipv4.ip_nonlocal_bind = 1")
+    (node,) = make_plan({"lb01": old}, {"lb01": bundle("lb01")}).nodes
+    assert [(change.row, change.hazard) for change in node.changes] == [
+        ("service-stops-quietly", Hazard.LIVE), ("forwarding-off", Hazard.DROPS_CONNECTIONS), ("sysctl", Hazard.LIVE),
+    ]  # fmt: skip
+
+
 def test_comments_and_access_are_a_reload_and_nothing_more() -> None:
     old = keepalived_conf("vrrp_instance www {\nvirtual_router_id 51\n}")
     (file,) = old.files

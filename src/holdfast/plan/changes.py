@@ -56,8 +56,11 @@ def _of_row(row: Row, how: How, where: str, what: str, service: Service | None =
     return Change(row.id, how, where, what, row.hazard, row.why, row.safer, service, file)
 
 
-def facts_of(bundle: Bundle, tree: Configuration | None) -> Iterator[Fact]:
-    """All that a bundle says; `tree` is its keepalived.conf, if it has one."""
+def facts_of(bundle: Bundle, tree: Configuration | None, two_engines: bool = False) -> Iterator[Fact]:
+    """All that a bundle says; `tree` is its keepalived.conf, if it has one.
+
+    With `two_engines`, what HAProxy serves is told from what nginx does.
+    """
     for service in bundle.services:
         yield Fact("service.quiet" if service in _QUIET else "service", str(service), "")
     yield from node_facts(bundle, facts_keepalived.track_files(tree) if tree is not None else {})
@@ -69,8 +72,7 @@ def facts_of(bundle: Bundle, tree: Configuration | None) -> Iterator[Fact]:
         elif file.path.startswith(f"{CONFIG_DIR}/{Service.NFTABLES}/"):
             yield from nftables_facts(file)
     yield from facts_nginx.nginx_facts(bundle)
-    beside = " (haproxy)" if bundle.file(facts_nginx.PATH) else ""
-    yield from facts_haproxy.haproxy_facts(bundle, beside)
+    yield from facts_haproxy.haproxy_facts(bundle, " (haproxy)" if two_engines else "")
     if tree is not None:
         yield from facts_keepalived.keepalived_facts(bundle, tree)
     else:
@@ -85,15 +87,24 @@ def node_changes(
 ) -> tuple[Change, ...]:
     """Every change of a node, in the order of what it says; None is a node without anything of Holdfast."""
     renamed = renames(*trees)
-    before = tuple(under_new_names(facts_of(old, trees[0]), renamed)) if old else ()
-    after = tuple(facts_of(new, trees[1])) if new else ()
+    sides = [bundle for bundle in (old, new) if bundle is not None]
+    both = any(b.file(facts_nginx.PATH) for b in sides) and any(b.file(facts_haproxy.PATH) for b in sides)
+    before = tuple(under_new_names(facts_of(old, trees[0], both), renamed)) if old else ()
+    after = tuple(facts_of(new, trees[1], both)) if new else ()
     found = [made("group.name", f"group {name}", f"is called {other} now") for name, other in renamed.items()]
     found += [each for difference in differences(before, after) for each in _classed(difference, trees)]
     found += _of_files(files, found)
     if not found and old is not None and new is not None:
         found.append(_of_row(table().named(UNKNOWN), "changed", "node", "its bundle changes in a way that has no name"))
-    running = set(old.services) if old else set()
-    return tuple(_at_a_start(change, running) for change in dict.fromkeys(found))
+    running, wanted = (set(bundle.services) if bundle else set() for bundle in (old, new))
+    stopped = running - wanted - _QUIET
+    told = [each for each in dict.fromkeys(found) if not _goes_with(each, stopped)]
+    return tuple(_at_a_start(change, running) for change in told)
+
+
+def _goes_with(change: Change, stopped: set[Service]) -> bool:
+    """Whether it is told already by the program that stops."""
+    return change.service in stopped and change.how == "removed" and not change.row.startswith("service-")
 
 
 def _classed(difference: Difference, trees: tuple[Configuration | None, Configuration | None]) -> Iterator[Change]:
@@ -112,11 +123,11 @@ def _classed(difference: Difference, trees: tuple[Configuration | None, Configur
 
 
 def _groups(fact: Fact, trees: tuple[Configuration | None, Configuration | None]) -> tuple[str, ...]:
-    """The group that a fact is of; what is said of all of keepalived is said of every group that stays."""
+    """The group that a fact is of; what is said of all of keepalived is said of every group."""
     if fact.where.startswith("group "):
         return (fact.where.removeprefix("group "),)
-    names = [{node.arg() for node in tree.root.all("vrrp_instance")} for tree in trees if tree is not None]
-    return tuple(sorted(set.intersection(*names))) if names else ()
+    tree = trees[1] or trees[0]
+    return tuple(sorted({node.arg() for node in tree.root.all("vrrp_instance")})) if tree is not None else ()
 
 
 def _in_words(difference: Difference) -> str:

@@ -12,6 +12,9 @@ How = Literal["added", "changed", "removed"]
 # Where the first that fits wins, the order is a fact of its own.
 _ORDERED = frozenset({"site.route"})
 
+# What leaves with these is told all the same: they are no programs, and each of their settings does something else.
+_TOLD_BESIDE = frozenset({"service.quiet"})
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -62,8 +65,9 @@ def differences(old: Iterable[Fact], new: Iterable[Fact]) -> tuple[Difference, .
     left out."""
     before, after = _by_key(old), _by_key(new)
     found = [Difference(before.get(key), after.get(key)) for key in (before | after) if _differ(before, after, key)]
-    whole = {each.fact.key for each in found if each.how != "changed"}
-    kept = [each for each in found if not whole.intersection(each.fact.within)]
+    come = {each.fact.key for each in found if each.how == "added"}
+    gone = {each.fact.key for each in found if each.how == "removed" and each.fact.kind not in _TOLD_BESIDE}
+    kept = [each for each in found if not (come | gone).intersection(each.fact.within)]
     return (*kept, *_reordered(before, after))
 
 
