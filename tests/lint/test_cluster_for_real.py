@@ -16,7 +16,7 @@ from holdfast.lint import cluster_adverts, engine
 from holdfast.lint.cluster_model import pair
 from holdfast.lint.registry import of
 from holdfast.lint.rule import Example
-from holdfast.lint.samples import instance
+from holdfast.lint.samples import instance, script
 from holdfast.lint.versions import auth
 
 ADDRESS = "10.0.0.100"
@@ -45,6 +45,19 @@ HARMLESS = {
 }
 
 
+def checked(weight: int) -> Example:
+    """The check of the preferred node fails, that of the other one does not."""
+    files = []
+    for priority, command in ((150, "/bin/false"), (100, "/bin/true")):
+        check = script(f"interval 1\nfall 1\nrise 1\nuser root\nweight {weight}", command=command)
+        files.append(check + instance(f"priority {priority}\ntrack_script {{\n    check_web\n}}"))
+    return pair(*files)
+
+
+# Weight → who holds the address then: the first node, or the second one.
+WEIGHTS = {-20: 0, -60: 1, 20: 0, 60: 1, 0: 1}
+
+
 class Pair:
     """Two network namespaces with a cable between them, and a keepalived in each."""
 
@@ -69,10 +82,13 @@ class Pair:
             )
             stack.callback(end, process)
 
+    def held(self) -> list[bool]:
+        """Who of them has the address."""
+        return [f" {ADDRESS}/" in run("ip", "-n", space, "-o", "address", "show") for space in self.spaces]
+
     def holders(self) -> int:
         """How many of them have the address."""
-        shown = [run("ip", "-n", space, "-o", "address", "show") for space in self.spaces]
-        return sum(f" {ADDRESS}/" in text for text in shown)
+        return sum(self.held())
 
 
 def run(*argv: str) -> str:
@@ -103,6 +119,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, 
         }
         for at, (what, example) in enumerate(HARMLESS.items()):
             made["", what] = Pair(f"hf{os.getpid()}-{at}", example, folder, stack)
+        for at, weight in enumerate(WEIGHTS):
+            made["weight", str(weight)] = Pair(f"hf{os.getpid()}-w{at}", checked(weight), folder, stack)
         time.sleep(SETTLED_S)
         yield made
 
@@ -121,3 +139,14 @@ def test_what_is_no_error_makes_no_second_master(pairs: dict[tuple[str, str], Pa
     said = [one.finding for one in engine.examine(subjects, peers=True) if one.finding.code.startswith("PEER")]
     assert not [one for one in said if one.severity is Severity.ERROR]
     assert pairs["", what].holders() == 1
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("weight", "holder"), WEIGHTS.items())
+def test_a_weight_moves_the_address_or_is_told_to_move_nothing(
+    pairs: dict[tuple[str, str], Pair], weight: int, holder: int
+) -> None:
+    subjects = [engine.read_text(text, f"{node}.conf", node) for node, text in checked(weight).files.items()]
+    said = [one.finding.code for one in engine.examine(subjects, peers=True)]
+    assert ("PEER111" in said) == (holder == 0)
+    assert pairs["weight", str(weight)].held() == [holder == 0, holder == 1]
