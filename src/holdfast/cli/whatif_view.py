@@ -34,12 +34,14 @@ def print_report(report: Report, console: Console) -> None:
         for step in report.steps:
             _print_asked(step, wide)
         _print_end(report.asked, wide)
+        _print_unplayed(report, console)
         return
     _print_table("one failure", report.singles, wide)
     _print_table("a network in two", report.partitions, wide)
     harmful = [scenario for scenario in report.combined if scenario.harmful]
     _print_table(f"several failures: the {len(harmful)} that do harm, of {len(report.combined)}", harmful, wide)
     _print_summary(report, console)
+    _print_unplayed(report, console)
 
 
 def _print_normal(normal: Scenario, console: Console) -> None:
@@ -169,6 +171,11 @@ def _print_summary(report: Report, console: Console) -> None:
         console.print(Text(f"{report.left_out} combinations were not played: there are too many", style="yellow"))
 
 
+def _print_unplayed(report: Report, console: Console) -> None:
+    if report.unplayed:
+        console.print(Text(f"{report.unplayed} groups were not looked at: there are too many", style="bold yellow"))
+
+
 def document(report: Report) -> dict[str, Any]:
     """All of it, for machines. Times in seconds."""
     return {
@@ -183,6 +190,7 @@ def document(report: Report) -> dict[str, Any]:
         "missed": [one.title for one in report.singles if one.missed],
         "depth": report.depth,
         "left_out": report.left_out,
+        "unplayed": report.unplayed,
         "harmful": report.harmful,
     }
 

@@ -135,6 +135,7 @@ class Report:
     steps: tuple[Scenario, ...] = ()  # of what was asked for: what each failure does after those before it
     depth: int = 0
     left_out: int = 0
+    unplayed: int = 0  # groups that were not looked at, for the same reason
 
     @property
     def outages(self) -> tuple[Scenario, ...]:

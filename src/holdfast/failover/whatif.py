@@ -16,7 +16,7 @@ from .result import Left, Missed, Report, Scenario, Way
 
 DEPTH = 2
 MOST_SCENARIOS = 4_000
-MOST_WORK = 20_000  # instances, times the ways in which each combination is played: some ten seconds
+MOST_WORK = 5_000  # instances, times the ways in which each failure is played: some five seconds, twice
 _MOST_DEPTH = 4
 
 
@@ -32,7 +32,8 @@ def what_if(
     if asked:
         entire = tuple(asked)
         steps = tuple(playing.step(entire[:number]) for number in range(1, len(entire) + 1))
-        return Report(normal, asked=playing.scenario(entire, always=True), steps=steps, depth=len(entire))
+        end = playing.scenario(entire, always=True)
+        return Report(normal, asked=end, steps=steps, depth=len(entire), unplayed=playing.unplayed)
     atoms = every_failure(cluster)
     singles = tuple(playing.scenario((atom,), always=True, mend=True) for atom in atoms)
     partitions = tuple(playing.scenario((cut,), always=True) for cut in every_partition(cluster))
@@ -44,7 +45,9 @@ def what_if(
                 left_out += 1
             else:
                 combined += playing.orders(chosen)
-    return Report(normal, singles, tuple(combined), partitions, depth=depth, left_out=left_out)
+    return Report(
+        normal, singles, tuple(combined), partitions, depth=depth, left_out=left_out, unplayed=playing.unplayed
+    )
 
 
 @dataclass
@@ -85,7 +88,17 @@ class _Part:
 class _Playing:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._parts = [_Part(part, begin(part)) for part in parts_of(cluster)]
+        atoms = every_failure(cluster)
+        self._parts: list[_Part] = []
+        self.unplayed = 0
+        self.work = 0
+        for part in parts_of(cluster):
+            if self.work > MOST_WORK:
+                self.unplayed += len({part.group(place) for place in part.places})
+                continue
+            self._parts.append(_Part(part, begin(part)))
+            touching = sum(touches(part, atom) for atom in atoms)
+            self.work += 2 * touching * len(part.places) * self._parts[-1].breadth
         self.work = 0
 
     def normal(self) -> Scenario:

@@ -1,0 +1,189 @@
+"""What if: single failures, pairs and their order, partitions, promises, and what is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import UsageError
+from holdfast.failover.failures import Failure, FailureKind, every_failure, every_partition, failure_named
+from holdfast.failover.from_spec import cluster_from_spec
+from holdfast.failover.model import Backends, Cluster, Promises
+from holdfast.failover.parts import parts_of
+from holdfast.failover.result import Report, Scenario, Verdict
+from holdfast.failover.whatif import what_if
+from holdfast.spec import load_spec
+
+from .confs import cluster, instance
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPT = "vrrp_script chk {{\n    script /bin/true\n    interval 2\n    fall 3\n    weight {weight}\n}}\n"
+TRACK = "    track_script {\n        chk\n    }\n"
+
+
+def pair(weight: int = 0, more: str = "") -> Cluster:
+    defined = SCRIPT.format(weight=weight)
+    one = defined + instance(priority=120, more=TRACK + more)
+    return cluster(lb1=one, lb2=defined + instance(priority=100, more=TRACK + more))
+
+
+def single(report: Report, title: str) -> Scenario:
+    return next(one for one in report.singles if one.title == title)
+
+
+def test_each_failure_is_told_with_its_time_and_its_reason() -> None:
+    report = what_if(pair())
+    assert [one.title for one in report.singles] == ["lb1", "eth0@lb1", "chk@lb1", "lb2", "eth0@lb2", "chk@lb2"]
+    assert (report.harmful, report.outages, report.left_out, report.unplayed) == (False, (), 0, 0)
+    dead = single(report, "lb1")
+    assert dead.verdict is Verdict.MOVES
+    assert dead.within_s == pytest.approx(0.3 + 0.1 * 156 / 256, abs=0.001)
+    assert "lb2 takes over: its master fell silent (lb1)" in dead.ways[0].held[0].why[-1]
+    script = single(report, "chk@lb1")
+    # Three bad answers, two seconds apart, the last of which may hang for two; then a skew: the master says goodbye.
+    assert script.within_s == pytest.approx(3 * 2 + 2 + 0.1 * 156 / 256, abs=0.001)
+    assert "its master gave up" in script.ways[0].held[0].why[-1]
+    assert (script.ways[0].held[0].left, script.ways[0].held[0].total) == (1, 2)
+    assert single(report, "lb2").verdict is Verdict.STAYS
+
+
+def test_what_is_mended_comes_back_or_stays() -> None:
+    back = single(what_if(pair()), "lb1").mended
+    assert back is not None
+    assert back.held[0].holders == ("lb1",)
+    calm = single(what_if(pair(more="    nopreempt\n")), "lb1").mended
+    assert calm is not None
+    assert calm.held[0].holders == ("lb2",)
+
+
+@pytest.mark.parametrize(("weight", "more"), [(-10, ""), (-60, "    nopreempt\n"), (5, "")])
+def test_a_weight_that_does_not_move_is_harm(weight: int, more: str) -> None:
+    report = what_if(pair(weight, more))
+    assert [one.title for one in report.outages] == ["chk@lb1"]
+    assert single(report, "chk@lb1").verdict is Verdict.STUCK
+    assert report.harmful
+
+
+def test_pairs_that_leave_nobody_and_pairs_that_are_pointless() -> None:
+    report = what_if(pair())
+    titles = {one.title for one in report.combined if one.verdict is Verdict.NOBODY}
+    assert {"lb1 + lb2", "lb1 + eth0@lb2", "eth0@lb1 + chk@lb2"} <= titles
+    assert not {"lb1 + eth0@lb1", "lb1 + chk@lb1"} & {one.title for one in report.combined}, "it is dead anyway"
+    assert what_if(pair(), depth=1).combined == ()
+
+
+def test_the_order_is_told_where_it_matters() -> None:
+    """Without preemption a node that weakens before it is needed is passed over; one that weakens later keeps on."""
+    more = "    nopreempt\n    track_interface {\n        eth1 weight -60\n    }\n"
+    one = instance(priority=120, more=more).replace("advert_int 0.1", "advert_int 1")
+    report = what_if(cluster(lb1=one, lb2=one.replace("120", "100"), lb3=one.replace("120", "80")))
+    found = {scenario.title: scenario.ways[0].held[0].holders for scenario in report.combined if scenario.in_order}
+    assert found["lb1, then eth1@lb2"] == ("lb2",)
+    assert found["eth1@lb2, then lb1"] == ("lb3",)
+
+
+def test_what_hangs_on_who_is_quicker_is_told_in_every_way() -> None:
+    """Adverts every 100 ms set 100 and 98 apart by less than a millisecond; without preemption that decides."""
+    one = instance(priority=120, more="    nopreempt\n")
+    report = what_if(cluster(lb1=one, lb2=one.replace("120", "100"), lb3=one.replace("120", "98")))
+    assert {way.held[0].holders for way in single(report, "lb1").ways} == {("lb2",), ("lb3",)}
+
+
+def test_a_network_in_two_has_two_holders_and_that_alone_is_no_outage() -> None:
+    report = what_if(pair())
+    assert [one.title for one in report.split] == ["eth0:lb1"]
+    assert not report.harmful
+
+
+def test_two_that_do_not_agree_are_harm_although_nothing_fails() -> None:
+    made = cluster(lb1=instance(priority=120), lb2=instance(priority=100, vip="10.0.0.3").replace("51", "52"))
+    report = what_if(made)
+    assert report.normal.verdict is Verdict.TWO
+    assert report.harmful
+
+
+def test_a_service_that_nothing_watches_is_an_outage() -> None:
+    spec = load_spec(EXAMPLES / "dual-master-nginx" / "cluster.yaml").spec
+    blind = spec.model_copy(
+        update={"vrrp": {n: g.model_copy(update={"keeps_while": ()}) for n, g in spec.vrrp.items()}}
+    )
+    report = what_if(cluster_from_spec(blind))
+    assert {"nginx@lb01", "nginx@lb02"} <= {one.title for one in report.outages}
+    seen = what_if(cluster_from_spec(spec))
+    assert not any(one.title.startswith("nginx") for one in seen.outages)
+
+
+def test_a_pool_without_servers_serves_nobody() -> None:
+    made = replace(pair(), backends=(Backends("pool web", {"web1": 1.0, "web2": 3.0}),))
+    report = what_if(made)
+    left = single(report, "web1").backends[0]
+    assert (left.share, left.served) == (0.75, True)
+    both = next(one for one in report.combined if one.title == "web1 + web2")
+    assert both.verdict is Verdict.NOBODY
+
+
+def test_a_promise_that_cannot_be_kept_is_named() -> None:
+    report = what_if(replace(pair(), promises=Promises(node_lost_s=0.2, service_lost_s=60.0)))
+    assert [one.title for one in report.singles if one.missed] == ["lb1"]
+    missed = single(report, "lb1").missed[0]
+    assert (missed.objective, missed.promised_s) == ("node_lost", 0.2)
+    assert missed.takes_s > 0.3
+
+
+def test_what_is_asked_for_is_told_step_by_step() -> None:
+    made = pair()
+    report = what_if(made, [failure_named(made, "lb1"), failure_named(made, "chk@lb2")])
+    assert report.asked is not None
+    assert (report.asked.verdict, report.harmful, report.singles) == (Verdict.NOBODY, True, ())
+    assert [step.ways[0].held[0].holders for step in report.steps] == [("lb2",), ()]
+    assert report.steps[1].ways[0].held[0].before == ("lb2",)
+    gone = what_if(made, [failure_named(made, "keepalived@lb1")])
+    assert gone.asked is not None
+    assert gone.asked.within_s == pytest.approx(0.1 * 156 / 256, abs=0.001), "it says goodbye"
+
+
+def test_names_that_mean_nothing_are_answered_with_those_that_do() -> None:
+    made = pair()
+    with pytest.raises(UsageError) as error:
+        failure_named(made, "chkk@lb1")
+    assert "did you mean chk@lb1?" in error.value.hint
+    with pytest.raises(UsageError):
+        failure_named(made, "nonsense")
+    assert failure_named(made, "eth0:lb2").side == ("lb2",)
+
+
+def test_groups_that_have_nothing_to_do_with_each_other_are_played_apart() -> None:
+    both = instance("one", priority=120, vrid=51, vip="10.0.0.3") + instance(
+        "two", priority=90, vrid=52, vip="10.0.0.4"
+    )
+    made = cluster(lb1=both, lb2=both.replace("120", "100").replace("90", "110"))
+    assert len(parts_of(made)) == 2
+    report = what_if(made)
+    assert [held.holders for held in report.normal.ways[0].held] == [("lb1",), ("lb2",)]
+    assert {held.group for held in single(report, "lb1").ways[0].held} == {"one", "two"}
+
+
+def test_a_big_network_is_not_divided_in_every_way() -> None:
+    files = {f"lb{at}": instance(priority=250 - 5 * at) for at in range(1, 9)}
+    made = cluster(**files)
+    assert {len(cut.side) for cut in every_partition(made)} == {1}
+    four = cluster(**dict(list(files.items())[:4]))
+    assert len(every_partition(four)) == 2**3 - 1
+
+
+def test_what_is_too_much_is_counted() -> None:
+    report = what_if(pair(), most=3)
+    assert (len(report.combined), report.left_out) == (3, len(what_if(pair()).combined) - 3)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/cluster.yaml")), ids=lambda path: path.parent.name)
+def test_no_example_loses_an_address_to_one_failure(path: Path) -> None:
+    """Servers may be alone in a pool of an example; a node, a link, a service or a script never is."""
+    made = cluster_from_spec(load_spec(path).spec)
+    report = what_if(made)
+    assert report.normal.verdict is Verdict.STAYS
+    own = {failure for failure in every_failure(made) if failure.kind is not FailureKind.SERVER}
+    assert not [one.title for one in report.outages if set(one.failures) & own]
+    assert Failure(FailureKind.NODE, next(iter(made.nodes))) in own
