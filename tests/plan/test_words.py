@@ -120,3 +120,13 @@ def test_what_comes_or_goes_whole_is_told_once() -> None:
 
 def changed_text(case: Case, text: str) -> dict[str, Bundle]:
     return compile_cluster(case.source(text))
+
+
+def test_another_engine_is_told_by_what_it_takes_over() -> None:
+    found = plan("dual-master", ("engine: nginx", "engine: haproxy"), ("process: nginx", "process: haproxy"))
+    told = sentences(found, least=Hazard.DROPS_CONNECTIONS)
+    assert told == [
+        "nginx: stops", "listener 10.0.0.3:80: nginx → haproxy", "listener 10.0.0.4:80: nginx → haproxy",
+        "listener 127.0.0.1:8080: nginx → haproxy",
+    ]  # fmt: skip
+    assert not any("route" in each for each in sentences(found, least=Hazard.LIVE)), "its routes mean the same"

@@ -87,8 +87,7 @@ def node_changes(
 ) -> tuple[Change, ...]:
     """Every change of a node, in the order of what it says; None is a node without anything of Holdfast."""
     renamed = renames(*trees)
-    sides = [bundle for bundle in (old, new) if bundle is not None]
-    both = any(b.file(facts_nginx.PATH) for b in sides) and any(b.file(facts_haproxy.PATH) for b in sides)
+    both = any(b.file(facts_nginx.PATH) and b.file(facts_haproxy.PATH) for b in (old, new) if b is not None)
     before = tuple(under_new_names(facts_of(old, trees[0], both), renamed)) if old else ()
     after = tuple(facts_of(new, trees[1], both)) if new else ()
     found = [made("group.name", f"group {name}", f"is called {other} now") for name, other in renamed.items()]
@@ -140,7 +139,7 @@ def _in_words(difference: Difference) -> str:
     was, becomes = (_HIDDEN, _HIDDEN) if fact.secret else (_cut(old.value), _cut(new.value))
     if was == becomes and not fact.secret:  # they differ behind what a line can show
         was, becomes = old.value[-_LONGEST:], new.value[-_LONGEST:]
-    return f"{fact.what} {was or '(nothing)'} → {becomes or '(nothing)'}"
+    return f"{fact.what} {was or '(nothing)'} → {becomes or '(nothing)'}".lstrip()
 
 
 def _cut(text: str) -> str:
