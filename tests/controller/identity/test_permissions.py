@@ -90,7 +90,7 @@ def test_nothing_of_a_node_is_open_to_people() -> None:
         (Person("anna", Role.VIEWER), Action.APPLY, "role operator"),
         (Person("anna", Role.ADMIN, frozenset({"bank"})), Action.USER_MANAGE, "not limited"),
         (Person("anna", Role.ADMIN, via=Via.TOKEN), Action.OWN_TOKENS, "password"),
-        (Person("anna", Role.ADMIN, must_change=True), Action.READ, "PUT /me/password"),
+        (Person("anna", Role.ADMIN, must_change=True), Action.READ, "nobody else knows"),
         (Person("anna", Role.ADMIN), Action.BUNDLE_FETCH, "agent of that node"),
         (NodeAgent("shop", "lb02", "1", NOW, NOW), Action.BUNDLE_FETCH, "agent of that node"),
     ],

@@ -131,7 +131,7 @@ class Authorities:
             sealed_key=self._sealer.seal(_place(authority.fingerprint), key_to_bytes(authority.key)),
             created=now,
             expires=authority.certificate.not_valid_after_utc,
-            crossed=tuple(pem(one.cross(authority.certificate, now)) for one in earlier),
+            crossed=tuple(pem(one.cross(authority.certificate)) for one in earlier),
         )
 
     async def _write(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,6 +25,8 @@ from holdfast.protocol.enrolment import LARGEST_REQUEST
 
 from .sealing import Randomness
 
+# Long ago: a first start with a clock that is ahead must not make an authority that begins only in some months.
+AUTHORITY_BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
 AUTHORITY_LIFE = timedelta(days=3650)
 SERVER_LIFE = timedelta(days=90)
 # Long enough for a controller that is away over a long holiday: an agent renews after two thirds and then has ten days.
@@ -63,7 +65,7 @@ class Authority:
         general = [_general_name(name) for name in dict.fromkeys(names)]
         return self._leaf(public, general, ExtendedKeyUsageOID.SERVER_AUTH, now, SERVER_LIFE, randomness)
 
-    def cross(self, successor: x509.Certificate, now: datetime) -> x509.Certificate:
+    def cross(self, successor: x509.Certificate) -> x509.Certificate:
         """This authority's word for the key of the one that follows: who pinned this one trusts servers of that."""
         return (
             x509.CertificateBuilder()
@@ -71,7 +73,7 @@ class Authority:
             .issuer_name(self.certificate.subject)
             .public_key(successor.public_key())
             .serial_number(successor.serial_number)
-            .not_valid_before(now - BACKDATED)
+            .not_valid_before(AUTHORITY_BEGINS)
             .not_valid_after(min(successor.not_valid_after_utc, self.certificate.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -122,7 +124,7 @@ def make_authority(store_id: str, now: datetime, randomness: Randomness) -> Auth
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(serial)
-        .not_valid_before(now - BACKDATED)
+        .not_valid_before(AUTHORITY_BEGINS)
         .not_valid_after(now + AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)

@@ -100,6 +100,8 @@ def standing(
     """What a certificate is worth, by the record of its node, its own record, and that of the one in force.
 
     Order is by number, which no clock can turn round; only one that the store does not know is judged by time.
+    Whatever is issued has the number of the one in force, plus one. So a renewal that was never used is worth nothing
+    once another one, or a new join, is in force.
     """
     if node is None:
         return Standing.UNKNOWN_NODE

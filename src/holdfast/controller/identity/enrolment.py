@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -31,7 +32,6 @@ from .tokens import digest_of, random_text, same
 
 LONGEST_JOIN = timedelta(minutes=15)
 _ATTEMPTS = 10
-_LEAP = 2  # over a renewal that was answered and not used yet: it has the number of the one in force, plus one
 T = TypeVar("T", bound=BaseModel)
 _log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Enrolment:
         self, who: Person, cluster: str, node: str, lifetime: timedelta = LONGEST_JOIN, source: str = ""
     ) -> SecretStr:
         """A join token for one node, to be shown to `who` once; NotPermitted, or UsageError for a wrong lifetime."""
+        await self._authorities.refresh()
         require(who, Action.NODE_INVITE, cluster)
         if not timedelta(seconds=1) <= lifetime <= LONGEST_JOIN:
             raise UsageError("a join token cannot live that long", "take 1 second to 15 minutes")
@@ -85,6 +86,7 @@ class Enrolment:
         """A certificate for the node that the token is for, once; EnrolmentRefused, or TooManyAttempts for `source`."""
         counted = (("join", network_of(source)),)
         self._throttle.begin(counted, self._store.clock.steady())
+        await self._authorities.refresh()
         for _ in range(_ATTEMPTS):
             found = await self._find(request, source)
             try:
@@ -97,6 +99,7 @@ class Enrolment:
 
     async def identify(self, der: bytes) -> NodeAgent:
         """Whose certificate this is, asked at every new connection; NotAuthenticated if it is not good any more."""
+        await self._authorities.refresh()  # an authority that was withdrawn elsewhere counts no more, at once
         shown = presented(der, self._authorities.trusted, self._store.clock.now())
         for _ in range(_ATTEMPTS):
             node = await self._nodes(shown.agent.cluster).get(shown.agent.node)
@@ -167,18 +170,23 @@ class Enrolment:
         raise StoreUnavailable("others kept changing the record of this node", "revoke it again in a moment")
 
     async def sweep(self) -> int:
-        """Forget join tokens and certificates that expired over a day ago; returns how many."""
+        """Forget tokens and sessions of every kind, and certificates, that expired over a day ago; returns how many."""
         limit = self._store.clock.now() - timedelta(days=1)
         gone = 0
         for token in await self._store.tokens.all():
             if token.record.expires < limit:
-                await self._store.tokens.delete(token.name, token.version)
-                gone += 1
+                gone += await self._forget(self._store.tokens.delete(token.name, token.version))
         for certificate in await self._certificates.all():
             if certificate.record.expires < limit:
-                await self._certificates.delete(certificate.name, certificate.version)
-                gone += 1
+                gone += await self._forget(self._certificates.delete(certificate.name, certificate.version))
         return gone
+
+    async def _forget(self, deletion: Awaitable[None]) -> int:
+        try:
+            await deletion
+        except Conflict:  # another controller sweeps, too
+            return 0
+        return 1
 
     async def _find(self, request: JoinRequest, source: str) -> _Found:
         """The record of a token that may be used now; refusals are audited, and none tells what would be right."""
@@ -212,7 +220,7 @@ class Enrolment:
         certificate = self._signed(signer, request.certificate_request, token.cluster, token.node)
         before = await self._nodes(token.cluster).get(token.node)
         last = await self._certificates.get(before.record.certificate) if before else None
-        kept = self._kept(signer, certificate, token.cluster, token.node, last.record.number + _LEAP if last else 1)
+        kept = self._kept(signer, certificate, token.cluster, token.node, last.record.number + 1 if last else 1)
         node = NodeRecord(
             node=token.node, enrolled=now, certificate=kept.serial, agent_version=request.agent_version,
             facts=before.record.facts if before else "{}",

@@ -130,10 +130,11 @@ class Logins:
     async def logout(self, session: SecretStr, source: str = "") -> None:
         """End a session; one that has ended is no mistake."""
         text = session.get_secret_value()
-        found = await self._store.tokens.get(digest_of(text)) if kind_of(text) == SESSION_PREFIX else None
-        if found is not None and found.record.purpose == "session":
-            told = audited(self._store.clock.now(), f"user:{found.record.owner}", "logout", "session", source=source)
-            await self._store.commit(self._store.tokens.deleting(found.name, found.version), audit=[told])
+        if kind_of(text) == SESSION_PREFIX:
+            owner = await self._end(digest_of(text))
+            if owner:
+                told = audited(self._store.clock.now(), f"user:{owner}", "logout", "session", source=source)
+                await self._store.audit.append(told)
 
     async def logout_everywhere(self, who: Person, source: str = "") -> int:
         """End all of one's own sessions; returns how many there were."""
@@ -141,11 +142,22 @@ class Logins:
         ended = 0
         for found in await self._store.tokens.all():
             if found.record.purpose == "session" and found.record.owner == who.name:
-                await self._store.tokens.delete(found.name, found.version)
-                ended += 1
+                ended += await self._end(found.name) is not None
         told = audited(self._store.clock.now(), who.actor, "logout", f"{ended} sessions", source=source)
         await self._store.audit.append(told)
         return ended
+
+    async def _end(self, digest: str) -> str | None:
+        """Remove a session; its owner, or None if it is not there. Its use at the same moment does not save it."""
+        while True:  # ends: each time round, somebody else has written it
+            found = await self._store.tokens.get(digest)
+            if found is None or found.record.purpose != "session":
+                return None
+            try:
+                await self._store.tokens.delete(digest, found.version)
+            except Conflict:
+                continue
+            return found.record.owner
 
     async def create_token(
         self,

@@ -155,7 +155,7 @@ def require(principal: Principal, action: Action, cluster: str | None = None, no
         return
     where = f" in {cluster}" if cluster else ""
     if isinstance(principal, Person) and principal.must_change:
-        raise NotPermitted("the password must be changed first", "choose one that nobody else knows: PUT /me/password")
+        raise NotPermitted("the password must be changed first", "choose one that nobody else knows")
     raise NotPermitted(f"{principal.actor} may not do this{where}: {action.value}", _missing(action))
 
 
