@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
+from typer.testing import CliRunner, Result
 
+from holdfast.cli.main import app
+from holdfast.errors import UsageError
 from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 
 CLEAN = instance()
@@ -26,6 +29,11 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "wrong.conf").write_text(WRONG)
     (tmp_path / "odd.conf").write_text(ODD)
     return tmp_path
+
+
+def here(*words: str) -> Result:
+    """The command in this process: without its last line of defence, which turns errors into exit statuses."""
+    return CliRunner().invoke(app, list(words))
 
 
 def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
@@ -167,13 +175,10 @@ def test_a_rule_is_explained(holdfast: Command) -> None:
         ["--here", "--facts", "a=b", "clean.conf"],
     ],
 )
-def test_a_wrong_call_ends_with_2(
-    holdfast: Command, files: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_call_ends_with_2(files: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
-    done = holdfast("lint", *arguments)
-    assert done.returncode == 2, done.stdout
-    assert "Traceback" not in done.stderr
+    done = here("lint", *arguments)
+    assert done.exit_code == 2 or isinstance(done.exception, UsageError), done.output
 
 
 def test_suppressed_with_a_reason(holdfast: Command, files: Path) -> None:
@@ -269,13 +274,15 @@ def test_examples_of_the_project_have_no_errors(holdfast: Command) -> None:
     ],
     ids=["empty", "binary", "utf-16", "bom", "braces", "signs", "yaml", "yaml bytes", "includes", "open blocks"],
 )
-def test_no_input_makes_it_fall_over(holdfast: Command, tmp_path: Path, content: bytes, status: int) -> None:
+def test_no_input_makes_it_fall_over(tmp_path: Path, content: bytes, status: int) -> None:
     path = tmp_path / "a.conf"
     path.write_bytes(content)
-    done = holdfast("lint", "--format", "json", path)
-    assert "Traceback" not in done.stderr
-    assert done.returncode in ((1, 2) if b"holdfast" in content else (status,)), done.stdout[:500]
-    holdfast("lint", path)
+    for output in ("json", "text", "sarif", "github"):
+        done = here("lint", "--format", output, str(path))
+        if b"holdfast" in content and isinstance(done.exception, UsageError):
+            continue
+        assert isinstance(done.exception, SystemExit | None), done.exception
+        assert done.exit_code in ((1, 2) if b"holdfast" in content else (status,)), done.output[:500]
 
 
 def test_include_loops_folders_and_pipes_as_includes(holdfast: Command, tmp_path: Path) -> None:

@@ -129,3 +129,14 @@ def test_no_heap_of_one_thing_takes_long(line: str) -> None:
     subject = engine.read_text(text, "a.conf")
     suppressions.apply(engine.examine([subject]), subject.sources)
     assert time.process_time() - began < 15
+
+
+def test_a_binary_is_not_read_for_every_host_that_it_seems_to_name() -> None:
+    """Noise has an @ here and there: each would be another reading of the whole."""
+    chance = random.Random(7)
+    data = b"\n".join(b"@" + chance.randbytes(60).replace(b"\n", b"x") for _ in range(20_000))
+    began = time.process_time()
+    subject = engine.read_text(data, "a.conf")
+    engine.examine([subject])
+    assert len(subject.models) == 1
+    assert time.process_time() - began < 15

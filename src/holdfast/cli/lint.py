@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -163,15 +164,21 @@ def _show_change(name: str, old: str, new: str) -> None:
 def _tell(remarks: Sequence[Remark], subjects: Sequence[Subject], output: Format, files: int) -> None:
     match output:
         case Format.JSON:
-            stdout().out(formats.as_json(remarks), highlight=False)
+            _write(formats.as_json(remarks))
         case Format.SARIF:
-            stdout().out(formats.as_sarif(remarks, __version__), highlight=False)
+            _write(formats.as_sarif(remarks, __version__))
         case Format.GITHUB:
             if remarks:
-                stdout().out(formats.as_github(remarks), highlight=False)
+                _write(formats.as_github(remarks))
         case Format.TEXT:
             named = {one.finding.location.file for one in remarks if one.finding.location}
             sources = lint_inputs.sources(subjects)
             sources |= {name: lint_inputs.source_of(name) for name in named - sources.keys()}
             lint_view.show(remarks, sources, stdout())
             stdout().print(lint_view.summary(remarks, files))
+
+
+def _write(document: str) -> None:
+    """For machines, as it is: Rich looks at every sign, which takes long where there are thousands of findings."""
+    sys.stdout.buffer.write(document.encode("utf-8", "replace") + b"\n")
+    sys.stdout.buffer.flush()

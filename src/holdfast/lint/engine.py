@@ -30,6 +30,8 @@ from .registry import rules
 from .rule import ClusterRule, Edit, FileRule, Hit, HostRule, Rule, SiteRule
 
 MOST_HOSTS = 16  # that one file is read for
+MOST_READ = 20_000_000  # characters, over all hosts
+MOST_COMPLAINTS = 1_000  # of the language; what has more is no configuration of many hosts
 MOST = 20_000  # remarks of one rule
 _NEGATED = re.compile(r"^[^#!\n]*@\^", re.M)
 _WORD = re.compile(r'"[^"]*"|[^\s{}]{1,200}')
@@ -89,7 +91,11 @@ def _subject(file: str, node: str, load_for: Callable[[str], Configuration]) -> 
     first = load_for(node)
     if node or not first.conditions:
         return Subject(file, node, (Model(first, file, node, node),))
-    hosts = sorted(first.conditions)[:MOST_HOSTS]
+    size = sum(len(source.text) for source in first.sources.values())
+    most = 0 if len(first.findings) >= MOST_COMPLAINTS else MOST_READ // max(size, 1)
+    hosts = sorted(first.conditions)[: min(MOST_HOSTS, most)]
+    if not hosts:
+        return Subject(file, node, (Model(first, file),))
     models = [Model(load_for(host), file, "", host) for host in hosts]
     others = Model(first, file)
     if any(_NEGATED.search(source.text) for source in first.sources.values()):

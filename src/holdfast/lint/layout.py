@@ -28,12 +28,13 @@ _UNUSUAL = re.compile(r"[#!\"]|\$\{|^\s*include")  # a comment, quotes, a variab
 )
 def glued_brace(model: Model) -> Iterator[Hit]:
     for source in model.configuration.sources.values():
+        line, counted = 1, 0
         for found in _BRACE.finditer(source.text):
             at = found.start(1)
+            line, counted = line + source.text.count("\n", counted, at), at
             begin = source.text.rfind("\n", 0, at) + 1
-            before = source.text[begin:at]
-            if not _UNUSUAL.search(before):
-                yield _glued(source, source.text.count("\n", 0, at) + 1, at - begin + 1)
+            if not _UNUSUAL.search(source.text[begin:at]):
+                yield _glued(source, line, at - begin + 1)
 
 
 def _glued(source: Source, line: int, column: int) -> Hit:

@@ -49,8 +49,9 @@ def read(sources: Iterable[Source]) -> list[Suppression]:
 
 
 def _of(source: Source) -> Iterable[Suppression]:
+    line, counted = 1, 0
     for mark in _MARK.finditer(source.text):
-        line = source.text.count("\n", 0, mark.start()) + 1
+        line, counted = line + source.text.count("\n", counted, mark.start()), mark.start()
         text = source.line(line)
         found = _COMMENT.search(text)
         if found is None:
