@@ -13,7 +13,7 @@ import typer
 from holdfast.compile.lock import Secrets, write_yaml
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.keepalived.parse import load
-from holdfast.keepalived.to_spec import Imported, Left, import_nodes
+from holdfast.keepalived.to_spec import FOLDER_MARK, Imported, Left, import_nodes
 from holdfast.spec.values import NAME_PATTERN
 
 from .inputs import secrets_path
@@ -56,7 +56,8 @@ def import_keepalived(
     for path in (output, secrets):
         if path and os.path.lexists(path) and not force:
             raise UsageError(f"{path} exists already", "name another file, or say --force to replace it")
-    imported = import_nodes({node: load(path, config_id=node) for node, path in named.items()}, cluster)
+    read = {node: load(path, config_id=node, folder=FOLDER_MARK) for node, path in named.items()}
+    imported = import_nodes(read, cluster)
     if output and secrets:
         _write(output, imported.text, 0o644)
         if imported.secrets:

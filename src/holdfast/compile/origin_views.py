@@ -88,7 +88,7 @@ def written(block: Block) -> list[tuple[str, Form | None, object]]:
     for name, field in type(block).model_fields.items():
         value = getattr(block, name)
         form = next((one for one in field.metadata if isinstance(one, Form)), None)
-        said = form is Form.SWITCH if value is False else value is not None and value != ()
+        said = form is Form.SWITCH if value is False else value is not None and (value != () or form is not None)
         if said and name != "nodes":
             found.append((field.alias or name, form, value))
     return found

@@ -29,17 +29,18 @@ def parse(
     files: Files | None = None,
     config_id: str = "",
     version: tuple[int, ...] = OLDEST,
+    folder: str | None = None,
 ) -> Configuration:
     """What keepalived of `version` understands of `text` on the host `config_id`; raises nothing, whatever the text.
 
     `name` is how findings call the file, and where relative includes count from. Includes are read through `files`;
     without it none is followed. With no `config_id`, lines for some host (`@host`) are left out, those for all hosts
-    but one (`@^host`) count.
+    but one (`@^host`) count. `folder` is what `${_PWD}` stands for, where that is not the folder of the file read.
     """
     source = Source(name, decode(text) if isinstance(text, bytes) else text)
     notes = Complaints()
     into = Configuration(root=Node((), source, 1), findings=notes.found)
-    statements = Statements(files or Nowhere(), config_id, into, notes)
+    statements = Statements(files or Nowhere(), config_id, into, notes, folder)
     builder = _Builder(into.root, Checker(notes, version), notes)
     with _no_collection():
         for count, statement in enumerate(statements.read(source)):
@@ -65,7 +66,9 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def load(path: str | Path, *, config_id: str = "", version: tuple[int, ...] = OLDEST) -> Configuration:
+def load(
+    path: str | Path, *, config_id: str = "", version: tuple[int, ...] = OLDEST, folder: str | None = None
+) -> Configuration:
     """`parse` of a file on disk and of all that it includes; a file that cannot be read is a finding, not an error."""
     name = os.fspath(path)
     content = OnDisk().read(name, MOST_BYTES)
@@ -74,7 +77,7 @@ def load(path: str | Path, *, config_id: str = "", version: tuple[int, ...] = OL
         source = Source(name, "")
         notes.add(complaints.UNREADABLE, source, 1, 1, f"{shown(name)} {content.reason}")
         return Configuration(root=Node((), source, 1), findings=notes.found, complete=False)
-    return parse(content, name, files=OnDisk(), config_id=config_id, version=version)
+    return parse(content, name, files=OnDisk(), config_id=config_id, version=version, folder=folder)
 
 
 @dataclass(slots=True)

@@ -44,8 +44,11 @@ _ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u300
 class Statements:
     """One reading of a file and all that it includes."""
 
-    def __init__(self, files: Files, config_id: str, into: Configuration, notes: Complaints) -> None:
+    def __init__(
+        self, files: Files, config_id: str, into: Configuration, notes: Complaints, folder: str | None = None
+    ) -> None:
         self._files = files
+        self._folder = folder
         self._id = config_id
         self._into = into
         self._notes = notes
@@ -209,7 +212,7 @@ class Statements:
                 yield from self._sequence(text, number, at, source, origin)
                 return
             if "$" in text and text[0] != "~" and not settled:
-                replaced = self._variables.replace(text, folder_of(source.name))
+                replaced = self._variables.replace(text, self._folder or folder_of(source.name))
                 self._check_replaced(replaced.grew, replaced.random, number, at, source)
                 if replaced.text != text or replaced.rest is not None:
                     text, _, _ = uncommented(replaced.text.strip(" \t"))

@@ -19,13 +19,18 @@ _REPEATED = frozenset({("garp_group", "interface")})
 def render_origin(view: OriginView) -> str:
     """The text of all blocks, one statement a line."""
     secrets = dict(view.secrets)
-    lines: list[str] = []
-    if view.outside is not None:
-        lines += _statements("", view.outside, secrets)
+    outside = list(_statements("", view.outside, secrets)) if view.outside is not None else []
+    # Addresses and routes of the node may name a track_group, which has to stand above them.
+    first = next((place for place, line in enumerate(outside) if line.endswith("{")), len(outside))
+    lines = outside[:first]
+    waiting = outside[first:]
     for kind, name, block in view.blocks:
+        if waiting and kind not in ("global_defs", "SSL", "garp_group", "track_group"):
+            lines += ["", *waiting]
+            waiting = []
         head = f"{kind} {_name(kind, name)}" if name else kind
         lines += ["", f"{head} {{", *(f"    {line}" for line in _inner(kind, block, secrets)), "}"]
-    return "".join(line + "\n" for line in lines)
+    return "".join(line + "\n" for line in [*lines, *waiting])
 
 
 def _name(kind: str, name: str) -> str:

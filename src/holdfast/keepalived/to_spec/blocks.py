@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,15 +14,25 @@ from holdfast.spec.origin import Block, Form
 from holdfast.spec.origin.checks import Check, SmtpHost, Url
 from holdfast.spec.origin.instances import Authentication
 from holdfast.spec.origin.servers import RealServer
+from holdfast.spec.origin.values import FOLDER
 
 from .losses import Losses, Vault
 
 Values = dict[str, Any]
 
+# What `${_PWD}` is read as: the folder that the file has on its node, not the one that it is imported from.
+FOLDER_MARK = "/folder-of-this-file"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,6}0*)?|\.[0-9]{1,6}0*)")
 _SWITCHES = {"": True, "on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 _REVERSE = {"reverse": True, "noreverse": False, "no_reverse": False}
+_DEFINED_BY = {
+    "track_script": "vrrp_script",
+    "track_process": "vrrp_track_process",
+    "track_file": "track_file",
+    "track_bfd": "bfd_instance",
+}
+_FALLBACK = 100  # the priority that keepalived takes instead of one that it cannot use
 _INNER: dict[str, type[Block]] = {"url": Url, "host": SmtpHost, "authentication": Authentication}
 _SEVERAL = frozenset({"url", "host"})
 _NOT_KEYWORDS = frozenset({"address", "lines"})
@@ -39,6 +49,7 @@ class Reading:
 
     losses: Losses
     vault: Vault
+    later: set[tuple[str, str]] = field(default_factory=set)  # (kind, name) of blocks that stand below this one
 
     def block(self, tree: Node, model: type[Block]) -> Values:
         """The fields of `tree` as `model` takes them; what it refuses is lost."""
@@ -59,13 +70,27 @@ class Reading:
             if form is Form.LINES:
                 values[name] = _lines(tree, keyword)
             elif form is Form.TRACKED:
-                values[name] = [self._tracked(line) for line in tree.listed(keyword)]
+                values[name] = [self._tracked(line) for line in tree.listed(keyword) if self._is_defined(keyword, line)]
+            elif form is Form.SECRET and not found.args:
+                raise _OddError("keepalived takes a password")
             elif form is Form.SECRET:
                 values[name] = {"secret": self.vault.name_of(found.arg(), _wish(tree))}
             else:
                 values[name] = _value(found, form)
+                if name == "priority" and not 0 < values[name] < 256:
+                    raise _OddError("keepalived takes 1 to 255")
         except _OddError as odd:
+            values.pop(name, None)
+            if name == "priority":  # not the same as leaving it out: a MASTER without one has 255
+                values[name] = _FALLBACK
             self.losses.ignored(found, str(odd))
+
+    def _is_defined(self, keyword: str, line: Node) -> bool:
+        """keepalived looks for what is tracked among the blocks above the line, and for interfaces anywhere."""
+        if (_DEFINED_BY.get(keyword, ""), line.name) not in self.later:
+            return True
+        self.losses.ignored(line, "it is defined further down, where keepalived does not look: nothing is tracked")
+        return False
 
     def _tracked(self, line: Node) -> Values:
         one: Values = {"name": line.name}
@@ -98,6 +123,7 @@ class Reading:
 
     def _checked(self, tree: Node, model: type[Block], values: Values) -> Values:
         """What the model takes: a refused value is one that keepalived cannot use, or one that no spec can hold."""
+        values = {name: _with_folder(value) for name, value in values.items()}
         for _ in range(len(values) + 1):
             try:
                 model.model_validate(values)
@@ -129,6 +155,15 @@ class Reading:
             self.losses.lost(found, f"no spec can hold it: {text}")
         else:
             self.losses.ignored(found, f"keepalived does not use it: {text}")
+
+
+def _with_folder(value: Any) -> Any:
+    """`${_PWD}` in place of the mark that it was read as."""
+    if isinstance(value, str):
+        return value.replace(FOLDER_MARK, FOLDER)
+    if isinstance(value, list):
+        return [_with_folder(one) for one in value]
+    return value
 
 
 def head(tree: Node) -> str:

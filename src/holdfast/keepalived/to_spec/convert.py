@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from holdfast.errors import SpecError
@@ -16,6 +17,7 @@ from .nodes import NodeBlocks, read_node
 from .peers import merged_order
 from .text import comment, yaml_of
 
+_MOST_STATEMENTS = 100_000  # of one file: a spec may have 1 MB
 _MOST_SHOWN = 50  # losses in the comment at the head of the spec
 
 
@@ -43,6 +45,10 @@ def import_nodes(files: Mapping[str, Configuration], cluster: str) -> Imported:
     nodes: list[NodeBlocks] = []
     for node, read in files.items():
         losses.append(Losses(node))
+        if _is_large(read):
+            losses[-1].lost(read.root, f"more than {_MOST_STATEMENTS} statements: no spec can hold them")
+            nodes.append(NodeBlocks(node))
+            continue
         nodes.append(read_node(node, read, vault, losses[-1]))
         if not read.root.children:
             losses[-1].lost(read.root, "nothing in this file is a statement of keepalived.conf")
@@ -59,6 +65,10 @@ def import_nodes(files: Mapping[str, Configuration], cluster: str) -> Imported:
         not_carried=tuple(left for one in losses for left in one.not_carried),
         declared_differences=tuple(left for one in losses for left in one.differences),
     )
+
+
+def _is_large(read: Configuration) -> bool:
+    return next(islice(read.root.walk(), _MOST_STATEMENTS, None), None) is not None
 
 
 def _check_order(nodes: list[NodeBlocks], files: Mapping[str, Configuration], losses: list[Losses]) -> None:

@@ -117,6 +117,7 @@ _UNREAD = frozenset(
         complaints.RANDOM,
         complaints.MORE,
         complaints.SEQUENCE,
+        complaints.NO_OPEN,
     )
 )
 

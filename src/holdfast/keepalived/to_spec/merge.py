@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .blocks import Values
@@ -117,9 +118,11 @@ def _virtual_servers(nodes: Sequence[NodeBlocks], names: Sequence[str]) -> list[
     orders: list[list[str]] = []
     for one in nodes:
         order: list[str] = []
+        turns: Counter[str] = Counter()
         for values in one.virtual_servers:
             key = f"{values['address']} {values.get('protocol', 'TCP')}"
-            key += f" {sum(other.startswith(key + ' ') for other in order)}"
+            turns[key] += 1
+            key += f" {turns[key]}"
             order.append(key)
             found.setdefault(key, {})[one.node] = values
         orders.append(order)

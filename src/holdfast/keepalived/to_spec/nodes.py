@@ -11,7 +11,7 @@ from holdfast.spec.origin.node_settings import GlobalDefs, Ssl, TopLevel
 from holdfast.spec.origin.servers import ServerGroup, VirtualServer
 from holdfast.spec.origin.trackers import Bfd, GarpGroup, Script, TrackFile, TrackGroup, TrackProcess
 
-from .blocks import Reading, Values, head
+from .blocks import FOLDER_MARK, Reading, Values, head
 from .losses import Losses, Vault
 
 NAMED: dict[str, type[Block]] = {
@@ -47,6 +47,9 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
     for host in sorted(read.conditions - {node}):
         reason = "lines for this host are left out, and those for all but this one count; import its file too"
         losses.differs(read.root, f"@{host}: {reason}")
+    for tree in read.root.walk():
+        if FOLDER_MARK in tree.text:
+            losses.differs(tree, "${_PWD} is /etc/holdfast/keepalived once compiled: write the folder that is meant")
     reading = Reading(losses, vault)
     found = NodeBlocks(node)
     found.single["outside"] = reading.block(read.root, TopLevel)
@@ -54,8 +57,10 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
         blocks = read.root.all(kind)
         if blocks:
             found.single[kind] = reading.block(_joined(blocks), model)
-    for tree in read.root.children:
-        kind = _OLD_NAMES.get(tree.name, tree.name)
+    kinds = [(_OLD_NAMES.get(tree.name, tree.name), tree) for tree in read.root.children]
+    reading.later.update((kind, tree.arg()) for kind, tree in kinds if kind in NAMED)
+    for kind, tree in kinds:
+        reading.later.discard((kind, tree.arg()))
         if kind in NAMED:
             _named(tree, kind, reading, found)
         elif kind == "garp_group":

@@ -90,12 +90,18 @@ def _family(values: Values) -> int:
 def merged_order(orders: Iterable[Iterable[str]]) -> list[str]:
     """One order of all names: the first node's, with what others have behind what stands before it there."""
     merged: list[str] = []
-    for order in orders:
-        before = -1
+    for one in orders:
+        known = set(merged)
+        behind: dict[str, list[str]] = {}
+        order = list(one)
+        before = merged[-1] if merged and known.isdisjoint(order) else None
+        leading: list[str] = []
         for name in order:
-            if name in merged:
-                before = merged.index(name)
+            if name in known:
+                before = name
+            elif before is None:
+                leading.append(name)
             else:
-                before += 1
-                merged.insert(before, name)
+                behind.setdefault(before, []).append(name)
+        merged = leading + [name for old in merged for name in (old, *behind.get(old, ()))]
     return merged

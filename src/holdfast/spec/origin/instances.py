@@ -37,12 +37,12 @@ class Authentication(Block):
 class SyncGroup(Block):
     """`vrrp_sync_group`: instances that change their state together."""
 
-    group: Lines = ()
-    track_interface: Trackers = ()
-    track_script: Trackers = ()
-    track_file: Trackers = ()
-    track_process: Trackers = ()
-    track_bfd: Trackers = ()
+    group: Lines = None
+    track_interface: Trackers = None
+    track_script: Trackers = None
+    track_file: Trackers = None
+    track_process: Trackers = None
+    track_bfd: Trackers = None
     notify_master: Command = None
     notify_backup: Command = None
     notify_fault: Command = None
@@ -67,18 +67,18 @@ class Instance(Block):
     use_ipvlan: WordsOrNone = None
     native_ipv6: Flag = False
     dont_track_primary: Flag = False
-    track_interface: Trackers = ()
-    track_script: Trackers = ()
-    track_file: Trackers = ()
-    track_process: Trackers = ()
-    track_bfd: Trackers = ()
+    track_interface: Trackers = None
+    track_script: Trackers = None
+    track_file: Trackers = None
+    track_process: Trackers = None
+    track_bfd: Trackers = None
     mcast_src_ip: Word = None
     unicast_src_ip: Word = None
     mcast_dst_ip: Word = None
     track_src_ip: Flag = False
     version: Annotated[Number, Field(ge=2, le=3)] = None
     check_unicast_src: Flag = False
-    unicast_peer: Lines = ()
+    unicast_peer: Lines = None
     unicast_fault_no_peer: Flag = False
     unicast_ttl: Annotated[Number, Field(ge=0, le=255)] = None
     old_unicast_checksum: WordsOrNone = None
@@ -98,12 +98,12 @@ class Instance(Block):
     virtual_router_id: Annotated[Number, Field(ge=1, le=255)] = None
     priority: Annotated[Number, Field(ge=1, le=255)] = None
     advert_int: Annotated[Decimal, Field(ge=0.01, le=255)] = None
-    virtual_ipaddress: Addresses = ()
-    virtual_ipaddress_excluded: Addresses = ()
+    virtual_ipaddress: Addresses = None
+    virtual_ipaddress_excluded: Addresses = None
     no_virtual_ipaddress: Flag = False
     promote_secondaries: Flag = False
-    virtual_routes: Lines = ()
-    virtual_rules: Lines = ()
+    virtual_routes: Lines = None
+    virtual_rules: Lines = None
     accept: Flag = False
     no_accept: Flag = False
     nopreempt: Flag = False

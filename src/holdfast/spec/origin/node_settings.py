@@ -40,7 +40,7 @@ class GlobalDefs(Block):
     startup_script_timeout: Annotated[Number, Field(ge=1, le=1000)] = None
     shutdown_script: Command = None
     shutdown_script_timeout: Annotated[Number, Field(ge=1, le=1000)] = None
-    notification_email: Lines = ()
+    notification_email: Lines = None
     notification_email_from: Word = None
     smtp_server: Words = None
     smtp_helo_name: WordsOrNone = None
@@ -173,12 +173,11 @@ class TopLevel(Block):
     use_pid_dir: Flag = False
     linkbeat_use_polling: Flag = False
     child_wait_time: Unsigned = None
-    linkbeat_interfaces: Lines = ()
-    interface_up_down_delays: Lines = ()
-    static_ipaddress: Addresses = ()
-    static_routes: Lines = ()
-    static_rules: Lines = ()
-    virtual_server_group: Lines = ()
+    linkbeat_interfaces: Lines = None
+    interface_up_down_delays: Lines = None
+    static_ipaddress: Addresses = None
+    static_routes: Lines = None
+    static_rules: Lines = None
 
 
 class Ssl(Block):

@@ -87,7 +87,7 @@ class VirtualServer(Block):
 class ServerGroup(Block):
     """`virtual_server_group`: addresses, ranges and marks that are served as one."""
 
-    lines: Lines = ()
+    lines: Lines = None
 
 
 class ServerGroupOn(ServerGroup):

@@ -13,7 +13,7 @@ from .values import Block, Command, Decimal, Flag, Lines, Number, Word, Words, W
 class TrackGroup(Block):
     """`track_group`: a name for several instances, for what is tracked."""
 
-    group: Lines = ()
+    group: Lines = None
 
 
 class TrackFile(Block):
@@ -56,8 +56,8 @@ class GarpGroup(Block):
 
     garp_interval: Annotated[Decimal, Field(ge=0, le=2147)] = None
     gna_interval: Annotated[Decimal, Field(ge=0, le=2147)] = None
-    interface: Lines = ()
-    interfaces: Lines = ()
+    interface: Lines = None
+    interfaces: Lines = None
 
 
 class Bfd(Block):

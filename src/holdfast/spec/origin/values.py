@@ -31,10 +31,14 @@ class Form(Enum):
     TRACKED = "a list of what is tracked, with weights"
 
 
-_PLAIN = r"[^\s\"!#{}$@~\x00-\x1f\x7f]+"
+# The one variable that is kept: the folder of the file, which only its node knows.
+FOLDER = "${_PWD}"
+_PLAIN = r"(?:[^\s\"!#{}$@~\x00-\x1f\x7f]|\$\{_PWD\})+"
 _QUOTED = r"\"[^\"\x00-\x1f\x7f]*\""
 _WORDS = re.compile(rf"(?:{_PLAIN}|{_QUOTED})(?: (?:{_PLAIN}|{_QUOTED}))*")
-_COMMAND = re.compile(r"(?:[^\"{}#!$@~\x00-\x1f\x7f]|\\[#!]|\"[^\"\x00-\x1f\x7f]*\"|(?<=[^\s{}])[@~])+")
+_COMMAND = re.compile(
+    r"(?:\$\{_PWD\}|\$(?!\{?_|\{)|[^\"{}#!$@~\x00-\x1f\x7f]|\\[#!]|\"[^\"\x00-\x1f\x7f]*\"|(?<=[^\s{}])[@~])+"
+)
 _WORD = re.compile(r"[^\"\x00-\x1f\x7f]*")
 
 
@@ -58,14 +62,14 @@ def _command(value: str | None) -> str | None:
     return value
 
 
-def _lines(value: tuple[str, ...]) -> tuple[str, ...]:
-    for line in value:
+def _lines(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    for line in value or ():
         _words(line)
     return value
 
 
-def _addresses(value: tuple[str, ...]) -> tuple[str, ...]:
-    for line in value:
+def _addresses(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    for line in value or ():
         if as_address(line.partition(" ")[0].partition("/")[0]) is None:
             hint = "write it as 10.0.0.3/24 dev eth0"
             raise WrongError(f"{shown(line)} does not begin with an IP address", hint)
@@ -115,9 +119,9 @@ Words = Annotated[_Text | None, AfterValidator(_words), Form.WORDS]
 WordsOrNone = Annotated[Literal[True] | _Text | None, AfterValidator(_words), Form.WORDS]
 Command = Annotated[_Text | None, AfterValidator(_command), Form.COMMAND]
 Secret = Annotated[SecretName | None, Form.SECRET]
-Lines = Annotated[tuple[_Text, ...], Field(max_length=MOST_LINES), AfterValidator(_lines), Form.LINES]
-Addresses = Annotated[tuple[_Text, ...], Field(max_length=MOST_LINES), AfterValidator(_addresses), Form.LINES]
-Trackers = Annotated[tuple[Tracked, ...], Field(max_length=1000), Form.TRACKED]
+Lines = Annotated[tuple[_Text, ...] | None, Field(max_length=MOST_LINES), AfterValidator(_lines), Form.LINES]
+Addresses = Annotated[tuple[_Text, ...] | None, Field(max_length=MOST_LINES), AfterValidator(_addresses), Form.LINES]
+Trackers = Annotated[tuple[Tracked, ...] | None, Field(max_length=1000), Form.TRACKED]
 BlockName = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_word)]
 
 

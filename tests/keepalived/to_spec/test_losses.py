@@ -1,0 +1,67 @@
+"""What cannot be carried over is listed with its line; nothing raises, and the time is bounded."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from tests.keepalived.corpus import samples
+from tests.keepalived.test_fuzz import mutated
+from tests.keepalived.to_spec.meaning import imported
+
+from holdfast.spec import parse_spec
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("include other.conf\nvrrp_instance a {\n}\n", 1, "no file matches"),
+        ("vrrp_instance a {\n  priority ${_RANDOM 1 9}\n}\n", 2, "another value at each start"),
+        ("vrrp_instance a {\n  interface\n}\n", 2, "ends here"),
+        ("", 1, "nothing in this file"),
+        ("\0\1\2", 1, "NUL"),
+    ],
+)
+def test_an_import_is_incomplete_where_meaning_is_lost(text: str, line: int, reason: str) -> None:
+    found = imported(lb1=text)
+    assert not found.complete
+    assert any(left.line == line and reason in left.reason for left in found.not_carried), found.not_carried
+    assert "NOT CARRIED" in found.text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("vrrp_instance a {\n  prioritty 5\n}\n", 2),
+        ("vrrp_instance a {\n  priority 300\n}\n", 2),
+        ("vrrp_instance a {\n  interface eth0 priority 44\n}\n", 2),
+        ("vrrp_instance a {\n  priority 5\n  priority 6\n}\n", 3),
+        ("vrrp_instance a {\n}\n}\n", 3),
+    ],
+)
+def test_what_keepalived_leaves_out_is_declared(text: str, line: int) -> None:
+    found = imported(lb1=text)
+    assert found.complete
+    assert line in [left.line for left in found.declared_differences]
+
+
+def test_nothing_raises_whatever_the_files_hold() -> None:
+    """Mutated samples: an answer, and a spec that loads, for as long as the test may take."""
+    chance = random.Random(20)
+    sources = [path.read_bytes() for path in samples()]
+    until = time.monotonic() + 6
+    while time.monotonic() < until:
+        first, second = (mutated(chance.choice(sources), chance) for _ in range(2))
+        found = imported(lb1=first, lb2=second)
+        if not any("the spec cannot hold" in left.reason for left in found.not_carried):
+            parse_spec(found.text)
+
+
+def test_too_large_a_file_has_an_answer_soon() -> None:
+    one = "virtual_server 10.0.0.1 {} {{\n real_server 10.0.0.2 80 {{\n TCP_CHECK {{\n }}\n }}\n}}\n"
+    text = "".join(one.format(port) for port in range(1, 60_001))
+    began = time.process_time()
+    found = imported(lb1=text)
+    assert not found.complete
+    assert time.process_time() - began < 30
