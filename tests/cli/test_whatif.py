@@ -1,0 +1,154 @@
+"""`holdfast whatif` as a user runs it: the table, reasons, JSON, the graph as a browser draws it, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+TWO = """\
+vrrp_script chk {{
+    script /usr/bin/true
+    interval 1
+    weight {weight}
+}}
+vrrp_instance www {{
+    interface eth0
+    virtual_router_id 51
+    priority {priority}
+    advert_int 1
+    track_script {{
+        chk
+    }}
+    virtual_ipaddress {{
+        10.0.0.3/24
+    }}
+}}
+"""
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+def files(folder: Path, weight: int = 0) -> list[str]:
+    for name, priority in (("lb1", 150), ("lb2", 100)):
+        (folder / f"{name}.conf").write_text(TWO.format(priority=priority, weight=weight))
+    return [f"lb1={folder / 'lb1.conf'}", f"lb2={folder / 'lb2.conf'}"]
+
+
+def test_two_files_of_keepalived(holdfast: Command, tmp_path: Path) -> None:
+    done = holdfast("whatif", *files(tmp_path))
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "all is well: www: lb1" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.strip().startswith(("lb", "chk", "eth"))]
+    rows = {line.split()[0]: line for line in reversed(lines)}
+    assert "lb1 → lb2" in rows["lb1"]
+    assert "3.61 s" in rows["lb1"]
+    assert "2.61 s" in rows["chk@lb1"]
+    assert "no single failure is an outage" in done.stdout
+    assert "two holders while a network is in two: eth0:lb1" in done.stdout
+
+
+def test_a_weight_that_moves_nothing_ends_with_1(holdfast: Command, tmp_path: Path) -> None:
+    done = holdfast("whatif", *files(tmp_path, weight=2))
+    assert done.returncode == 1
+    assert "users notice as more than a move: chk@lb1" in done.stdout
+    assert holdfast("whatif", *files(tmp_path, weight=2), "--fail", "chk@lb1").returncode == 1
+    assert holdfast("whatif", *files(tmp_path, weight=2), "--fail", "lb1").returncode == 0
+
+
+def test_what_is_asked_for_is_explained(holdfast: Command, spec: Path) -> None:
+    done = holdfast("whatif", spec, "--fail", "lb01", "--fail", "nginx@lb02")
+    assert done.returncode == 1
+    assert "lb02 takes over: its master fell silent (lb01)" in done.stdout
+    assert "lb02 lost nginx: fault" in done.stdout
+    assert "in the end: nobody serves" in done.stdout
+
+
+def test_json_has_all_of_it(holdfast: Command, spec: Path) -> None:
+    document = json.loads(holdfast("whatif", spec, "--json").stdout)
+    assert document["outages"] == ["web01"], "the one server of its pool"
+    assert document["two_holders"] == ["front:lb01"]
+    lost = next(one for one in document["singles"] if one["title"] == "nginx@lb01")
+    assert (lost["verdict"], lost["ways"][0]["groups"][0]["holders"]) == ("moves", ["lb02"])
+    assert lost["mended"]["groups"][0]["holders"] == ["lb01"]
+    assert document["harmful"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lb1.conf"], "names no node"),
+        (["lb1=missing.conf"], "does not exist"),
+        (["cluster.yaml", "lb1=lb1.conf"], "describes the whole cluster by itself"),
+        (["cluster.yaml", "--fail", "lb1"], "did you mean lb01?"),
+        (["cluster.yaml", "--fail", "x", "--svg", "y"], "nothing that may fail is called 'x'"),
+        (["cluster.yaml", "--svg", "no/where.svg"], "cannot be written"),
+        (["lb1=empty.conf"], "there is no VRRP group"),
+    ],
+)
+def test_mistakes_end_with_2_and_a_way_out(
+    holdfast: Command, spec: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    files(tmp_path)
+    (tmp_path / "empty.conf").write_text("")
+    done = holdfast("whatif", *words)
+    assert done.returncode == 2, done.stdout
+    assert said in " ".join(done.stderr.split())
+    assert "→" in done.stderr
+
+
+def graph(holdfast: Command, spec: Path) -> Path:
+    holdfast("whatif", spec, "--svg", "graph.svg")
+    return spec.parent / "graph.svg"
+
+
+def test_the_graph_is_whole_and_no_box_lies_on_another(holdfast: Command, spec: Path) -> None:
+    root = ElementTree.parse(graph(holdfast, spec)).getroot()
+    texts = [text.text or "" for text in root.iter(f"{_SVG}text")]
+    assert {"all is well", "one failure", "several failures", "www: lb01", "www: lb02", "www: nobody"} <= set(texts)
+    boxes = [
+        tuple(float(box.attrib[key]) for key in ("x", "y", "width", "height"))
+        for box in root.iter(f"{_SVG}rect")
+        if "rx" in box.attrib
+    ]
+    assert len(boxes) > 3
+    for at, (x, y, width, height) in enumerate(boxes):
+        for left, top, wide, high in boxes[:at]:
+            assert x >= left + wide or left >= x + width or y >= top + high or top >= y + height
+
+
+def test_names_in_the_graph_are_text_not_markup(holdfast: Command, tmp_path: Path) -> None:
+    odd = [f"{name}={tmp_path / name}.conf" for name in ("lb1", "lb2")]
+    for name, priority in (("lb1", 150), ("lb2", 100)):
+        (tmp_path / f"{name}.conf").write_text(TWO.format(priority=priority, weight=0).replace("www", "<b>&w"))
+    assert holdfast("whatif", *odd, "--svg", "odd.svg").returncode == 0
+    ElementTree.parse(tmp_path / "odd.svg")
+
+
+@pytest.mark.browser
+def test_the_graph_in_a_browser(holdfast: Command, spec: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("Debian's chromium is not installed")
+    drawn = graph(holdfast, spec)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(drawn.as_uri())
+        outside = page.evaluate(
+            """() => [...document.querySelectorAll('g')].flatMap(g => {
+                const box = g.querySelector('rect').getBBox();
+                return [...g.querySelectorAll('text')].filter(t => {
+                    const b = t.getBBox();
+                    return b.x < box.x || b.x + b.width > box.x + box.width
+                        || b.y < box.y || b.y + b.height > box.y + box.height;
+                }).map(t => t.textContent);
+            })"""
+        )
+        count = page.evaluate("() => document.querySelectorAll('g text').length")
+        browser.close()
+    assert outside == [], "every text lies in its box"
+    assert count > 10
