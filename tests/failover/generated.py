@@ -103,6 +103,7 @@ class _Maker:
                 "elsewhere": self.two_networks and self.chance(0.2),
                 "excluded": self.chance(0.3),
                 "own_untracked": self.chance(0.08),
+                "adverts": self._adverts(),
             }
         if not self.grouped and self.chance(0.1):
             chosen = shape[random.choice(self.instances)]
@@ -122,6 +123,13 @@ class _Maker:
         shape["group_weight"] = random.choice((None, 0, -60, 60))
         shape["group_weighs"] = self.chance(0.4)
         return shape
+
+    def _adverts(self) -> dict[str, str]:
+        """Mostly the same for all nodes: version 3 learns its master's."""
+        if self.chance(0.15):
+            self.tags.add("adverts differ")
+            return {node: self.random.choice(("0.2", "0.3")) for node in self.nodes}
+        return dict.fromkeys(self.nodes, self.advert)
 
     def _conf(self, node: str, at: int, shape: dict[str, object]) -> str:
         text = (
@@ -160,7 +168,7 @@ class _Maker:
             f"interface {interface}",
             f"virtual_router_id {51 + place}",
             f"priority {mine['priorities'][node]}",
-            f"advert_int {self.advert}",
+            f"advert_int {mine['adverts'][node]}",
             "version 3",
         ]
         calm = self.preempt == "nopreempt" or (self.preempt == "some" and (at + place) % 2)

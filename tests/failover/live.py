@@ -45,6 +45,7 @@ class Live:
         self._selector = selectors.DefaultSelector()
         self._over = threading.Event()
         self._lock = threading.Lock()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
 
     def namespace(self, node: str) -> str:
         return f"{self._stem}-{node}"
@@ -63,6 +64,8 @@ class Live:
         for child in (*self._running.values(), *self._ending):
             _kill(child)
         self._over.set()
+        if self._listener.is_alive():
+            self._listener.join(5)
         self._stack.close()
         self._selector.close()
 
@@ -91,7 +94,7 @@ class Live:
             run(lines, self.namespace(node))
         for case in self.cases:
             self._prepare(case)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener.start()
 
     def _prepare(self, case: Case) -> None:
         for node, text in case.confs.items():
