@@ -91,6 +91,12 @@ def missing_interface(model: Model, facts: HostFacts) -> Iterator[Hit]:
         if name not in known:
             message = f"{facts.hostname} has no interface {name}; it has {there}"
             yield Hit(node, message, word, severity=WARNING if dynamic else None)
+    for delayed in model.root.all("garp_group"):
+        for listing in delayed.all("interfaces"):  # keepalived complains where the list ends
+            absent = [word for line in listing.children for word in line.words if word not in known]
+            if absent:
+                message = f"{facts.hostname} has no interface {', '.join(absent[:8])}: no adverts are delayed there"
+                yield Hit(listing, message, at_end=True, severity=WARNING)
 
 
 @host_rule(
