@@ -129,6 +129,10 @@ class Live:
     def start(self, case: Case, node: str) -> None:
         """Start keepalived on a node."""
         stem = self.folder / f"{case.prefix}.{node}"
+        with self._lock:
+            for seed, at, name in list(self._heard):
+                if (seed, at) == (case.seed, node):
+                    self._heard[(seed, at, name)].clear()
         for name in ("pid", "vrrp"):
             Path(f"{stem}.{name}").unlink(missing_ok=True)
         argv = ["ip", "netns", "exec", self.namespace(node), "keepalived", "-n", "-l", "-P", "-f", f"{stem}.conf"]
@@ -188,11 +192,13 @@ class Live:
         """What every instance last said of itself."""
         world = self._worlds[case.seed]
         with self._lock:
-            return {
-                (node, name): heard[-1][1] if world.runs(node) else State.DOWN
+            said = {
+                (node, name): heard[-1][1]
                 for (seed, node, name), heard in self._heard.items()
                 if seed == case.seed and heard
             }
+        down = {place: State.DOWN for place in case.cluster.places if not world.runs(place[0])}
+        return {**said, **down}
 
     def priorities(self, case: Case) -> dict[Place, int]:
         """The priority that every instance last told."""

@@ -83,6 +83,15 @@ def test_a_sync_group_drops_weights_but_those_of_interfaces() -> None:
     assert trackers("", before=tracking)["chk"] == -7
 
 
+def test_a_script_of_an_instance_and_of_its_group_blocks_both() -> None:
+    """Measured: "Startup complete", "VRRP_Script(chk) succeeded", and never BACKUP."""
+    tracking = "    track_script {\n        chk weight 0\n    }\n"
+    group = "vrrp_sync_group g {\n" + tracking + "    group {\n        www\n    }\n}\n"
+    found = read(tracking, before=DEFINED + group).nodes["lb1"].by_name["www"]
+    assert "waits for ever" in found.blocked
+    assert read(TRACK, before=DEFINED + group).nodes["lb1"].by_name["www"].blocked == ""
+
+
 def test_nodes_that_speak_the_same_group_are_on_one_network() -> None:
     one = BASE.format(more="", dev="")
     two = one.replace("eth0", "ens3")

@@ -88,6 +88,7 @@ class Instance:
     down_adverts: int = 3
     answers_lower: bool = True  # not lower_prio_no_advert
     answers_higher: bool = False  # higher_prio_send_advert
+    blocked: str = ""  # what keeps it in FAULT whatever happens
     reads_foreign_addresses: bool = False  # skip_check_adv_addr: a backup believes its master's later adverts
 
     @property

@@ -8,9 +8,10 @@ from itertools import chain
 
 from .machine import Machine
 from .model import LINK_WATCH_S, Cluster, Place, Tracker, Watched, World
-from .router import Change, State
+from .router import NEVER, Change, State
 
 _LATE_S = 0.02  # what sets nodes apart that would act together; more than a busy machine's jitter, less than most skews
+_HEAD_STARTS_S = (0.05, 0.1, 0.2, 0.4, NEVER)  # of the node that starts first
 
 Key = tuple[str, Watched, str]
 
@@ -52,7 +53,8 @@ def begin(cluster: Cluster, world: World | None = None) -> tuple[Outcome, ...]:
     if forgets(cluster):
         return (_started(cluster, entire, {}),)
     together = (_started(cluster, entire, late) for late in _latenesses(cluster))
-    return _distinct(chain(together, (_one_first(cluster, entire, name) for name in cluster.nodes)))
+    apart = (_one_first(cluster, entire, name, start) for name in cluster.nodes for start in _HEAD_STARTS_S)
+    return _distinct(chain(together, apart))
 
 
 def after(machine: Machine, world: World) -> tuple[Outcome, ...]:
@@ -106,10 +108,13 @@ def _started(cluster: Cluster, world: World, late: dict[str, float]) -> Outcome:
     return Outcome(machine, tuple(machine.changes), settled)
 
 
-def _one_first(cluster: Cluster, world: World, first: str) -> Outcome:
-    """`first` has settled long before the others come."""
+def _one_first(cluster: Cluster, world: World, first: str, head_start_s: float) -> Outcome:
+    """`first` comes up before the others, by a moment or so long that it has settled."""
     machine = Machine(cluster, replace(world, dead=frozenset(cluster.nodes) - {first}))
-    machine.settle()
+    if head_start_s < NEVER:
+        machine.advance(head_start_s)
+    else:
+        machine.settle()
     machine.enter(world)
     settled = machine.settle()
     return Outcome(machine, tuple(machine.changes), settled)

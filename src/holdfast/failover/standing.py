@@ -22,7 +22,7 @@ class Standing:
 def standing(node: Node, instance: Instance, world: World) -> Standing:
     """The standing of `instance` on `node` in a world; each tracker adds to the priority or is a FAULT."""
     total = instance.priority
-    faults: list[str] = []
+    faults: list[str] = [instance.blocked] if instance.blocked else []
     losses: list[str] = []
     for tracker in instance.trackers:
         added, well = _effect(node, tracker, world)

@@ -15,7 +15,7 @@ from holdfast.failover.model import OWNER, Cluster, Instance, Node, Place, SyncG
 from holdfast.keepalived.tree import Configuration
 from holdfast.keepalived.tree import Node as Tree
 
-from .trackers import Definitions, definitions, number, own_trackers, sync_trackers
+from .trackers import Definitions, blocked_by, definitions, number, own_trackers, sync_trackers
 
 _ON = frozenset({"", "on", "true", "yes"})
 _DEFAULT_PRIORITY = 100
@@ -54,7 +54,8 @@ def _node(name: str, read: Configuration, host: Host) -> Node:
         block = trees[group.name] if group is not None else None
         weighs = block is not None and (block.has("sync_group_tracking_weight") or block.has("global_tracking"))
         own = own_trackers(tree, defined, made, weighted=(block is None or weighs) and not made.owner)
-        instances.append(replace(made, trackers=sync_trackers(own, block, defined)))
+        blocked = blocked_by(own, block, defined)
+        instances.append(replace(made, trackers=sync_trackers(own, block, defined), blocked=blocked))
     instances = _without_owners_weights(instances, groups)
     named = {made.name for made in instances}
     watches = _used(defined, instances)

@@ -155,3 +155,17 @@ def sync_trackers(own: list[Tracker], block: Tree | None, defined: Definitions) 
             if mine is None or mine.weight:
                 found[(tracker.kind, tracker.name)] = tracker
     return tuple(found.values())
+
+
+def blocked_by(own: list[Tracker], block: Tree | None, defined: Definitions) -> str:
+    """A script without a weight that an instance tracks, and its sync group too: it never leaves FAULT (measured).
+
+    2.2.7 waits for the first answer twice, and is given it once.
+    """
+    if block is None:
+        return ""
+    both = {tracker for tracker in _listed(block, defined) if tracker.weight == 0 and tracker.kind is Watched.SCRIPT}
+    named = {tracker.name for tracker in both}
+    mine = (tracker.name for tracker in own if tracker.kind is Watched.SCRIPT and tracker.weight == 0)
+    name = next((name for name in mine if name in named), "")
+    return f"script {name}, tracked by the sync group as well: keepalived waits for ever" if name else ""
