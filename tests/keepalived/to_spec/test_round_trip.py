@@ -82,7 +82,8 @@ def _statements(draw: st.DrawFn, block: str) -> str:
 
 
 def _is_simple(keyword: Keyword) -> bool:
-    return not keyword.block and keyword.listed is None and keyword.options is None and keyword.repeat != "many"
+    simple = not keyword.block and keyword.listed is None and keyword.options is None and keyword.repeat != "many"
+    return simple and keyword.name != "script"  # the text has one already
 
 
 # Shrinking takes minutes, since every try compiles; the statements that fail are told apart well enough without it.
