@@ -187,3 +187,13 @@ def test_no_example_loses_an_address_to_one_failure(path: Path) -> None:
     own = {failure for failure in every_failure(made) if failure.kind is not FailureKind.SERVER}
     assert not [one.title for one in report.outages if set(one.failures) & own]
     assert Failure(FailureKind.NODE, next(iter(made.nodes))) in own
+
+
+def test_a_big_cluster_is_bounded_and_says_what_was_not_looked_at() -> None:
+    calm = "".join(
+        instance(f"g{at}", priority=120, vrid=at, vip=f"10.0.0.{at}", more="    nopreempt\n") for at in range(1, 201)
+    )
+    files = {f"lb{at}": calm.replace("priority 120", f"priority {130 - 20 * at}") for at in (1, 2, 3)}
+    report = what_if(cluster(**files))
+    assert 0 < report.unplayed < 200
+    assert len(report.normal.ways[0].held) == 200 - report.unplayed

@@ -16,7 +16,7 @@ from .result import Left, Missed, Report, Scenario, Way
 
 DEPTH = 2
 MOST_SCENARIOS = 4_000
-MOST_WORK = 5_000  # instances, times the ways in which each failure is played: some five seconds, twice
+MOST_WORK = 20_000  # some five seconds, once for what fails alone and once for what fails together
 _MOST_DEPTH = 4
 
 
@@ -72,9 +72,10 @@ class _Part:
         return self.played[failures]
 
     @property
-    def breadth(self) -> int:
-        """How many ways each failure is played in."""
-        return 1 if forgets(self.cluster) else 1 + len(self.cluster.nodes)
+    def work(self) -> int:
+        """What one failure costs: the ways in which it is played, times a play, which grows faster than its places."""
+        places = len(self.cluster.places)
+        return (1 if forgets(self.cluster) else 1 + len(self.cluster.nodes)) * places * max(1, places // 4)
 
     def before(self) -> dict[str, tuple[str, ...]]:
         """Who holds each address while all is well."""
@@ -98,7 +99,7 @@ class _Playing:
                 continue
             self._parts.append(_Part(part, begin(part)))
             touching = sum(touches(part, atom) for atom in atoms)
-            self.work += 2 * touching * len(part.places) * self._parts[-1].breadth
+            self.work += 2 * touching * self._parts[-1].work
         self.work = 0
 
     def normal(self) -> Scenario:
@@ -147,7 +148,7 @@ class _Playing:
         found: dict[tuple[object, ...], Scenario] = {}
         touched = [part for part in self._parts if _touched(part.cluster, chosen, every=True)]
         orders = [chosen] if all(forgets(part.cluster) for part in touched) else list(permutations(chosen))
-        self.work += len(orders) * sum(len(part.cluster.places) * part.breadth for part in touched)
+        self.work += len(orders) * sum(part.work for part in touched)
         for order in orders:
             scenario = self.scenario(order)
             found.setdefault(tuple(sorted(made.holders for made in scenario.ways)), scenario)
