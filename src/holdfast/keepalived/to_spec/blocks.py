@@ -23,20 +23,23 @@ Values = dict[str, Any]
 # What `${_PWD}` is read as: the folder that the file has on its node, not the one that it is imported from.
 FOLDER_MARK = "/folder-of-this-file"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-_DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,6}0*)?|\.[0-9]{1,6}0*)")
+_DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
 _SWITCHES = {"": True, "on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 _REVERSE = {"reverse": True, "noreverse": False, "no_reverse": False}
 _DEFINED_BY = {
     "track_script": "vrrp_script",
     "track_process": "vrrp_track_process",
     "track_file": "track_file",
-    "track_bfd": "bfd_instance",
 }
 _FALLBACK = 100  # the priority that keepalived takes instead of one that it cannot use
 _INNER: dict[str, type[Block]] = {"url": Url, "host": SmtpHost, "authentication": Authentication}
 _SEVERAL = frozenset({"url", "host"})
 _NOT_KEYWORDS = frozenset({"address", "lines"})
 _UPPER = frozenset({"protocol"})  # keepalived takes it in any letter case
+
+
+class _UnclearError(ValueError):
+    """A value of which keepalived uses a part, or another: which one is not known for every keyword."""
 
 
 class _OddError(ValueError):
@@ -77,8 +80,17 @@ class Reading:
                 values[name] = {"secret": self.vault.name_of(found.arg(), _wish(tree))}
             else:
                 values[name] = _value(found, form)
+                if name.endswith("garp_master_repeat") and values[name] == 0:
+                    values[name] = 1  # as keepalived does
+                    self.losses.differs(found, "keepalived takes 1 instead")
                 if name == "priority" and not 0 < values[name] < 256:
                     raise _OddError("keepalived takes 1 to 255")
+        except _UnclearError as unclear:
+            if name == "priority":
+                values[name] = _FALLBACK
+                self.losses.ignored(found, "keepalived takes 100 instead")
+            else:
+                self.losses.lost(found, str(unclear))
         except _OddError as odd:
             values.pop(name, None)
             if name == "priority":  # not the same as leaving it out: a MASTER without one has 255
@@ -208,9 +220,10 @@ def _number(text: str) -> int | float:
     if _INTEGER.fullmatch(text):
         return int(text)
     if _DECIMAL.fullmatch(text):
-        number = float(text)
+        whole, _, rest = text.partition(".")
+        number = float(f"{whole or 0}.{rest[:6] or 0}")  # keepalived counts in microseconds
         return int(number) if number.is_integer() else number
-    raise _OddError("keepalived takes a number")
+    raise _UnclearError("keepalived takes a number, and may take a part of this for one")
 
 
 def _wish(tree: Node) -> str:
