@@ -93,7 +93,7 @@ def _statement(keyword: str, form: Form, value: object) -> str:
         return f"{keyword} {'true' if value else 'false'}"
     if form is Form.NUMBER:
         return f"{keyword} {number(value)}"
-    return f"{keyword} {quoted(str(value)) if form is Form.WORD else value}"
+    return f"{keyword} {quoted(str(value)) if form is Form.WORD else value}".rstrip(" ")
 
 
 def number(value: object) -> str:
