@@ -140,7 +140,11 @@ def _weighted_now(places: Places, bundle: Bundle) -> tuple[Weighted, ...]:
 
 
 def _wait(node: Node, bundle: Bundle, changed: Collection[str], started: float) -> dict[str, float]:
-    """When the table showed each changed server as wanted, in seconds after `started`; others are left out."""
+    """When the table showed each changed server as wanted, in seconds after `started`; others are left out.
+
+    The time that it waits begins now: `started` may be longer ago, with a reload in between.
+    """
+    deadline = node.host.monotonic() + SEEN_WITHIN_S
     waiting = {each.server.weight_file: each for each in _weighted_now(node.places, bundle)}
     waiting = {path: each for path, each in waiting.items() if path in changed}
     seen: dict[str, float] = {}
@@ -151,7 +155,7 @@ def _wait(node: Node, bundle: Bundle, changed: Collection[str], started: float) 
             if _as_wanted(each, _find(there, each), strictly=True):
                 seen[path] = passed
                 del waiting[path]
-        if passed > SEEN_WITHIN_S:
+        if started + passed > deadline:
             break
         if waiting:
             node.host.sleep(_POLL_S)
