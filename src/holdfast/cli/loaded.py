@@ -18,6 +18,8 @@ from typing import Any
 from holdfast.lab import agents_process
 from holdfast.lab.agents import have_ready
 
+# Those that are run about a lab: whatever `main` leaves until it is called is loaded here, before the forks.
+from . import drain, lab, overrides, realtime, resume, suspend, weight  # noqa: F401
 from .main import main as run_command
 
 _LARGEST_ORDER = 1_000_000
