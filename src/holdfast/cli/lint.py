@@ -20,7 +20,7 @@ from holdfast.keepalived.source import Source, encode
 from holdfast.lint import engine, fixes, formats, registry, suppressions
 from holdfast.lint.engine import Remark, Subject
 
-from . import lint_inputs, lint_spec, lint_view
+from . import lint_inputs, lint_view
 from .lint_inputs import Named
 from .output import stderr, stdout
 from .replacing import replace
@@ -105,7 +105,10 @@ def _found(
     lint_inputs.refuse_strangers(known, named, subjects)
     unasked = {} if known else lint_inputs.facts_of_this_machine(files, _LOOKED_UP)
     remarks = engine.examine(subjects, known, peers=cluster, here=unasked)
-    remarks += [remark for one in specs for remark in lint_spec.remarks(one.path)]
+    if specs:
+        from . import lint_spec  # the compiler and the spec's models take 0.3 s to load
+
+        remarks += [remark for one in specs for remark in lint_spec.remarks(one.path)]
     sources = lint_inputs.sources(subjects) | {one.path: lint_inputs.source_of(one.path) for one in specs}
     return subjects, suppressions.apply(remarks, sources)
 

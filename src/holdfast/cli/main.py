@@ -4,66 +4,54 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from holdfast import __version__
 from holdfast.errors import HoldfastError
 
-from . import compile as compile_command
-from . import (
-    diff,
-    drain,
-    facts,
-    fmt,
-    import_,
-    lab,
-    lint,
-    lock,
-    overrides,
-    plan,
-    realtime,
-    rehearse,
-    resume,
-    schema,
-    store,
-    suspend,
-    validate,
-    weight,
-    whatif,
-)
+from .lazy import Command, LazyGroup
 from .output import print_error, stderr, stdout
+
+# In the order of `holdfast --help`: first what reads, then what runs, then what changes.
+COMMANDS = (
+    Command("validate"),
+    Command("compile", attribute="compile_spec"),
+    Command("diff"),
+    Command("plan"),
+    Command("lock"),
+    Command("schema"),
+    Command("fmt"),
+    Command("lint"),
+    Command("facts"),
+    Command("whatif"),
+    Command("rehearse"),
+    Command("realtime"),
+    Command("drain"),
+    Command("suspend"),
+    Command("resume"),
+    Command("weight"),
+    Command("overrides"),
+    Command("import", module="import_", attribute="app"),
+    Command("store", attribute="app"),
+    Command("lab", attribute="app"),
+)
+
+
+class _Commands(LazyGroup):
+    commands_by_name: ClassVar = {each.name: each for each in COMMANDS}
+
 
 app = typer.Typer(
     name="holdfast",
+    cls=_Commands,
     help="Highly-available load balancers on machines you own: one spec, compiled, checked, rehearsed, rolled out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     epilog="Start with:  holdfast rehearse examples/dual-master-nginx/cluster.yaml --report report",
 )
-
-app.command("validate")(validate.validate)
-app.command("compile")(compile_command.compile_spec)
-app.command("diff")(diff.diff)
-app.command("plan")(plan.plan)
-app.command("lock")(lock.lock)
-app.command("schema")(schema.schema)
-app.command("fmt")(fmt.fmt)
-app.command("lint")(lint.lint)
-app.command("facts")(facts.facts)
-app.command("whatif")(whatif.whatif)
-app.command("rehearse")(rehearse.rehearse)
-app.command("realtime")(realtime.realtime)
-app.command("drain")(drain.drain)
-app.command("suspend")(suspend.suspend)
-app.command("resume")(resume.resume)
-app.command("weight")(weight.weight)
-app.command("overrides")(overrides.overrides)
-app.add_typer(import_.app, name="import")
-app.add_typer(store.app, name="store")
-app.add_typer(lab.app, name="lab")
 
 
 def _version(value: bool) -> None:
