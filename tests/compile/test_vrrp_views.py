@@ -11,7 +11,9 @@ import pytest
 from holdfast.compile.compiler import CompileInput, compile_cluster, node_view
 from holdfast.compile.lock import Lock, Secrets
 from holdfast.compile.node_view import VrrpView
-from holdfast.failover import Situation, effective_priority
+from holdfast.failover.from_spec import cluster_from_spec
+from holdfast.failover.model import Watched, World
+from holdfast.failover.standing import standing
 from holdfast.spec import parse_spec
 
 WATCHED = {
@@ -58,17 +60,27 @@ def counted(view: VrrpView, lost: set[str]) -> int | None:
     return priority
 
 
+def modelled(source: CompileInput, lost: set[str]) -> int | None:
+    """The priority of lb01 in the failover model, or None for FAULT."""
+    cluster = cluster_from_spec(source.loaded.spec)
+    watched = cluster.nodes["lb01"].watched
+    failed = frozenset(("lb01", kind, what) for kind in Watched for what in lost if (kind, what) in watched)
+    links = frozenset(("lb01", what) for what in lost if what in cluster.nodes["lb01"].links)
+    assert len(failed) + len(links) == len(lost), "the model watches what the spec says"
+    world = World(failed=failed, links=links)
+    found = standing(cluster.nodes["lb01"], cluster.instance(("lb01", "www")), world)
+    return None if found.faults else found.priority
+
+
 @pytest.mark.parametrize("process_events", [True, False])
 @pytest.mark.parametrize("meaning", [{}, *MEANINGS], ids=str)
 def test_a_loss_counts_once_and_as_much_as_the_model_says(meaning: dict[str, Any], process_events: bool) -> None:
     """Also where a process is watched by a script and by the supervisor's word at once."""
     source = source_of([{**tracker, **meaning} for tracker in WATCHED.values()], process_events)
-    group = source.loaded.spec.vrrp["www"]
     (view,) = node_view(source, "lb01").vrrp
-    assert counted(view, set()) == effective_priority("www", group, "lb01", Situation())
+    assert counted(view, set()) == modelled(source, set())
     for one, other in product(WATCHED, WATCHED):
-        lost = Situation(lost=frozenset({("lb01", one), ("lb01", other)}))
-        assert counted(view, {one, other}) == effective_priority("www", group, "lb01", lost), (one, other)
+        assert counted(view, {one, other}) == modelled(source, {one, other}), (one, other)
 
 
 @pytest.mark.parametrize("process_events", [True, False])
