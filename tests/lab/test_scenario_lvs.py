@@ -17,6 +17,7 @@ from holdfast.lab.scenario_world import World
 from holdfast.protocol import OverrideKind
 from holdfast.spec import LoadedSpec, load_spec, parse_spec
 from holdfast.spec.resolve_lvs import all_directors
+from holdfast.spec.virtual_servers import SYNC_ROUND_MS
 
 EXAMPLES = [
     path
@@ -51,6 +52,14 @@ def test_each_director_dies_once_and_nothing_stays_broken(path: Path) -> None:
     assert [type(s.action) for s in scenario.steps if s.kind is Kind.PLANNED] == [
         Overrule, Overrule, Move, Move, Change,
     ]  # fmt: skip
+
+
+@every_example
+def test_nothing_breaks_before_a_director_that_returned_knows_the_connections(path: Path) -> None:
+    steps = default_scenario(load_spec(path)).steps
+    returns = [s for s in steps if isinstance(s.action, Heal) and s.name.startswith("boot ")]
+    assert returns
+    assert all(step.at_least_s > SYNC_ROUND_MS / 1000 + 3 for step in returns)
 
 
 def test_a_director_of_two_networks_loses_one() -> None:

@@ -21,9 +21,12 @@ from holdfast.spec.resolve import advert_interface, carrying_interface, network_
 from holdfast.spec.resolve_lvs import all_directors, directed_groups, directors
 from holdfast.spec.servers import Server
 from holdfast.spec.values import Address, join_host_port
-from holdfast.spec.virtual_servers import VirtualServer
+from holdfast.spec.virtual_servers import SYNC_ROUND_MS, VirtualServer
 
 ADDED = "added"
+# A director that was away knows of a connection once the others tell of it again, and the kernel collects what it tells
+# for up to 2 s and looks once a second. What breaks before that is a second fault at the same time, which cuts.
+_KNOWS_AFTER_S = SYNC_ROUND_MS / 1000 + 4.0
 NOT_HERE = (
     "frozen nodes, hung programs and partitions were not tried: they are about VRRP, which works as in clusters without"
     " virtual servers"
@@ -43,7 +46,7 @@ class _Maker:
 
     def steps(self) -> Iterator[Step]:
         for node in members(self._spec):
-            yield from _broken_and_healed(Break(Breakage.CRASH, node), f"boot {node}")
+            yield from _broken_and_healed(Break(Breakage.CRASH, node), f"boot {node}", _KNOWS_AFTER_S)
         yield from self._second_network()
         yield from self._dead_server()
         yield from self._drained_server()
@@ -102,9 +105,9 @@ class _Maker:
         yield Step(f"disk of {first} has room again", Kind.RECOVERY, Heal(first))
 
 
-def _broken_and_healed(fault: Break, healed: str) -> Iterator[Step]:
+def _broken_and_healed(fault: Break, healed: str, at_least_s: float = 2.0) -> Iterator[Step]:
     yield Step(fault.title, KIND_OF[fault.what], fault)
-    yield Step(healed, Kind.RECOVERY, Heal(fault.node))
+    yield Step(healed, Kind.RECOVERY, Heal(fault.node), at_least_s)
 
 
 def expendable(spec: ClusterSpec, *, checked: bool) -> Server | None:
