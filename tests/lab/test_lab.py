@@ -208,7 +208,7 @@ def test_a_lab_with_frozen_and_crashed_nodes_goes_down_as_fast(lab_name: str, sm
     Crash(node="lb01").inject(made)
     begin = time.monotonic()
     made.down()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4, "it waited for what is frozen"
     assert (cleanup.leftovers(lab_name), strays(lab_name)) == ((), [])
 
 

@@ -47,6 +47,15 @@ class Process(BaseModel):
         stat = _stat(self.pid)
         return "" if stat is None or int(stat[19]) != self.started else stat[0]
 
+    @property
+    def program(self) -> str:
+        """The name of what it runs (man proc, comm: 15 characters), or an empty string once it is gone."""
+        try:
+            name = Path(f"/proc/{self.pid}/comm").read_text(errors="replace").rstrip("\n")
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return name if self.alive else ""
+
     def signal(self, number: signal.Signals) -> bool:
         """Signal this very process; False if it is gone. A descriptor holds the pid between check and kill."""
         try:

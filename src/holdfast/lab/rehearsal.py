@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
-from holdfast.bundle import PolicyNames
+from holdfast.bundle import PolicyNames, Service
 from holdfast.compile.compiler import CompileInput
 from holdfast.errors import LabError
 from holdfast.lab.cluster import LabCluster
@@ -18,7 +18,7 @@ from holdfast.lab.observe import Observer, Probe
 from holdfast.lab.pace import measured, suited_plan
 from holdfast.lab.quiet import longest_moment, patience, unquiet
 from holdfast.lab.rehearsal_actions import carry_out
-from holdfast.lab.scenario import Change, Kind, Scenario, Step, Wait
+from holdfast.lab.scenario import Change, Heal, Kind, Scenario, Step, Wait
 from holdfast.lab.scenario_default import default_scenario
 from holdfast.lab.scenario_world import Expected, World, expected_holders
 from holdfast.lab.topology import CLIENT, LabTopology, mac_address
@@ -179,13 +179,26 @@ class _Run:
             self._ask_for(self._world.spec)
         expected = expected_holders(self._world, before)
         at_least = step.action.seconds if isinstance(step.action, Wait) else step.at_least_s
-        wrong = self._until_quiet(done.acted, at_least, self._patience.of(step.kind), expected)
+        mended = step.action.node if isinstance(step.action, Heal) else None
+        since = self._until_back(mended) if mended else done.acted
+        wrong = self._until_quiet(since, at_least, self._patience.of(step.kind), expected)
         problem, remarks = done.problem, done.remarks
         if wrong and self._world.faults:
             remarks = (*remarks, *wrong)
         elif wrong and not problem:
             problem = f"nothing is broken any more, but: {'; '.join(wrong)}"
         return StepRun(step, began, done.acted, time.monotonic(), expected, problem, remarks, self._drained())
+
+    def _until_back(self, name: str) -> float:
+        """The moment in which a node that was mended runs keepalived again: in an emulated machine 10 s later."""
+        node, bundle = self._cluster.lab.node(name), self._cluster.bundles().get(name)
+        deadline = time.monotonic() + self._patience.ready_s
+        while bundle is not None and bundle.expected.vrrp and time.monotonic() < deadline:
+            if any(process.program == Service.KEEPALIVED for process in node.processes()):
+                break
+            self._show()
+            time.sleep(_POLL_S)
+        return time.monotonic()
 
     def _drained(self) -> frozenset[str]:
         """The real servers that no new connection may reach: not where clients stay with a server that they have."""
