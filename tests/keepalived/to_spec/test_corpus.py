@@ -86,7 +86,8 @@ def shares(paths: list[Path], folder: Path) -> Counter[str]:
 @needs_root
 def test_some_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
     found = shares(corpus("wild")[::12], tmp_path)
-    assert found["equal"] >= 0.95 * found.total()
+    assert found["unequal"] == 0
+    assert found["equal"] >= 0.9 * (found.total() - found["empty"])
 
 
 @pytest.mark.soak
@@ -96,5 +97,5 @@ def test_some_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
 @needs_root
 def test_all_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
     found = shares(corpus("wild"), tmp_path)
-    assert found["equal"] >= 0.94 * (found.total() - found["empty"])
+    assert found["equal"] >= 0.93 * (found.total() - found["empty"])
     shares(corpus("devel"), tmp_path)
