@@ -84,11 +84,7 @@ class Commits:
     async def _look_up(self, slot: _Slot, mark: str, unsure: StoreUnsure) -> int:
         """The revision at which it happened; 0 if it did not, and now never will."""
         until = time.monotonic() + _FIND_OUT_WITHIN
-        body = {
-            "compare": [{"key": slot.key, "target": "VALUE", "result": "EQUAL", "value": mark}],
-            "success": [{"request_range": {"key": slot.key, "keys_only": True}}],
-            "failure": [{"request_put": {"key": slot.key, "value": _encoded(secrets.token_hex(8))}}],
-        }
+        body = _question(slot, mark)
         while True:
             try:
                 answer = await self._writer.write("kv/txn", body)
@@ -100,8 +96,32 @@ class Commits:
             if answer.get("succeeded"):
                 slot.version = _version(answer["responses"][0])
                 return slot.version
-            slot.version = int(answer["header"]["revision"])
+            inner = answer["responses"][0]["response_txn"]
+            if inner.get("succeeded"):
+                slot.version = int(answer["header"]["revision"])
+                return 0
+            slot.version = _version(inner["responses"][0])
+            if not slot.version:  # somebody deleted the mark: ours, or the one before
+                raise unsure
             return 0
+
+
+def _question(slot: _Slot, mark: str) -> dict[str, Any]:
+    """The transaction that asks for a mark, or makes it impossible.
+
+    It replaces nothing but the mark from before: it may be late itself, and must not touch what came after it.
+    """
+    there = {"request_range": {"key": slot.key, "keys_only": True}}
+    replaced = {
+        "compare": [{"key": slot.key, "target": "MOD", "result": "EQUAL", "mod_revision": str(slot.version)}],
+        "success": [{"request_put": {"key": slot.key, "value": _encoded(secrets.token_hex(8))}}],
+        "failure": [there],
+    }
+    return {
+        "compare": [{"key": slot.key, "target": "VALUE", "result": "EQUAL", "value": mark}],
+        "success": [there],
+        "failure": [{"request_txn": replaced}],
+    }
 
 
 def _version(response: dict[str, Any]) -> int:
