@@ -9,6 +9,21 @@ from __future__ import annotations
 # A bundle is what a controller sends: who speaks the protocol gets it here.
 from holdfast.bundle import Bundle, VrrpExpectation
 
+from .desired import (
+    LARGEST_INLINE,
+    PING_EVERY_S,
+    TO_AGENT,
+    AgentReport,
+    Answer,
+    Desired,
+    Drift,
+    DriftKind,
+    Fence,
+    Order,
+    Ping,
+    Progress,
+    Verb,
+)
 from .enrolment import JoinAnswer, JoinRequest, JoinToken, RenewAnswer, RenewRequest, node_name_in_certificate
 from .host_facts import (
     AdvertFacts,
@@ -47,12 +62,21 @@ from .reports import (
 )
 
 __all__ = [
+    "LARGEST_INLINE",
+    "PING_EVERY_S",
     "PROTOCOL_VERSION",
+    "TO_AGENT",
     "AdvertFacts",
+    "AgentReport",
+    "Answer",
     "ApplyReport",
     "Bundle",
     "ClockFacts",
+    "Desired",
+    "Drift",
+    "DriftKind",
     "Failure",
+    "Fence",
     "FileFacts",
     "FirewallFacts",
     "GroupFacts",
@@ -66,11 +90,14 @@ __all__ = [
     "ListenerFacts",
     "MoveReport",
     "NodeStatus",
+    "Order",
     "Outcome",
     "OverrideKind",
     "OverrideReport",
     "Overrides",
+    "Ping",
     "PoolFacts",
+    "Progress",
     "RenewAnswer",
     "RenewRequest",
     "RouteFacts",
@@ -79,6 +106,7 @@ __all__ = [
     "ServiceFacts",
     "StageReport",
     "UnreadFacts",
+    "Verb",
     "VrrpExpectation",
     "WeighedServer",
     "node_name_in_certificate",
