@@ -9,11 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import wait_until
 
 from holdfast.bundle import Bundle
 from holdfast.lab.agents import Agents
@@ -139,13 +140,6 @@ def loaded_agents() -> Agents:
     made.start()
     atexit.register(made.close)
     return made
-
-
-def wait_until(condition: Any, limit_s: float = _LIMIT_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{condition} did not come true within {limit_s} s"
-        time.sleep(0.02)
 
 
 @contextmanager

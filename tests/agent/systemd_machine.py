@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from tests.agent.machine import PYTHON, Machine, wait_until
+from tests.agent.machine import PYTHON, Machine
+from tests.waiting import wait_until
 
 SYSTEMD = "/lib/systemd/systemd"
 _UP_WITHIN_S = 180.0  # a busy machine boots slowly

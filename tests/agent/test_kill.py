@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.agent import bundles
 from tests.agent.kills import Moment, kill_during
-from tests.agent.machine import Machine, machine, wait_until
+from tests.agent.machine import Machine, machine
+from tests.waiting import wait_until
 
 from holdfast.bundle import Bundle
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agent.machine import wait_until
+from tests.waiting import wait_until
 
 from holdfast.bundle import (
     Bundle,

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from tests.agent import bundles
-from tests.agent.machine import PYTHON, wait_until
+from tests.agent.machine import PYTHON
 from tests.agent.systemd_machine import SystemdMachine, systemd_machine
+from tests.waiting import wait_until
 
 from holdfast.bundle import Bundle
 from holdfast.compile.compiler import CompileInput, compile_cluster

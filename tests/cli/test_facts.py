@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agent.machine import Machine, machine, wait_until
+from tests.agent.machine import Machine, machine
 from tests.cli.conftest import Command
+from tests.waiting import wait_until
 
 from holdfast.lint.samples import instance
 from holdfast.protocol import HostFacts

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from holdfast.agent.supervisor.client import ask
 from holdfast.errors import LabError, UsageError
@@ -46,13 +47,6 @@ def in_force(lab: Lab) -> set[Fault]:
     return {found.fault for found in faults.active(lab)}
 
 
-def until(condition: Callable[[], bool], timeout: float = 5.0) -> bool:
-    deadline = time.monotonic() + timeout
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
-
-
 def order(node: Node, op: str, service: str = "") -> dict[str, dict[str, object]]:
     return ask(op, service, path=node.root / SOCKET)
 
@@ -64,7 +58,7 @@ def start_nginx(node: Node) -> None:
         ["sh", "-c", script], input=f"pid /run/holdfast/nginx/nginx.pid;\nerror_log stderr;\n{config}", check=True
     )
     order(node, "start", "nginx")
-    assert until(lambda: order(node, "status")["nginx"]["running"] is True)
+    wait_until(lambda: order(node, "status")["nginx"]["running"] is True)
 
 
 def test_a_crash_takes_all_but_the_disk_and_booting_brings_the_node_back_empty(lab: Lab, reaches: Reaches) -> None:
@@ -122,14 +116,14 @@ def test_a_frozen_node_does_nothing_and_goes_on_where_it_was(lab: Lab, tmp_path:
     counter = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"]
     log = tmp_path / "log"
     with lab.node("web01").spawn(counter, log) as counting:
-        assert until(lambda: len(log.read_text().split()) > 3)
+        wait_until(lambda: len(log.read_text().split()) > 3)
         Freeze(node="web01").inject(lab)
         assert {p.state for p in lab.node("web01").processes()} == {"T"}
         first = log.read_text()
         assert not reaches(lab, "lb01", WEB)
         assert log.read_text() == first
         Freeze(node="web01").heal(lab)
-        assert until(lambda: len(log.read_text()) > len(first))
+        wait_until(lambda: len(log.read_text()) > len(first))
         assert [int(n) for n in log.read_text().split()] == list(range(1, len(log.read_text().split()) + 1))
         assert reaches(lab, "lb01", WEB)
         assert counting.poll() is None
@@ -206,11 +200,11 @@ def test_a_killed_service_stays_dead_until_it_is_healed(lab: Lab, reaches: Reach
     start_nginx(node)
     fault = KillService(node="lb01", service="nginx")
     fault.inject(lab)
-    assert until(lambda: not reaches(lab, "lb02", "192.168.30.1", 7000), 2)
+    wait_until(lambda: not reaches(lab, "lb02", "192.168.30.1", 7000), 2)
     time.sleep(1.5)
     assert not reaches(lab, "lb02", "192.168.30.1", 7000)
     fault.heal(lab)
-    assert until(lambda: reaches(lab, "lb02", "192.168.30.1", 7000))
+    wait_until(lambda: reaches(lab, "lb02", "192.168.30.1", 7000))
     order(node, "stop", "nginx")
     with pytest.raises(LabError, match="no balancer"):
         KillService(node="web01", service="nginx").inject(lab)
@@ -234,7 +228,7 @@ def test_a_stopped_service_accepts_but_does_not_answer(lab: Lab, reaches: Reache
     fault.heal(lab)
     assert fetch(lab, "lb02", url) == "ok\n"
     order(lab.node("lb01"), "stop", "nginx")
-    assert until(lambda: order(lab.node("lb01"), "status")["nginx"]["state"] == "stopped")
+    wait_until(lambda: order(lab.node("lb01"), "status")["nginx"]["state"] == "stopped")
     with pytest.raises(LabError, match="nginx does not run on lb01"):
         fault.inject(lab)
     assert in_force(lab) == set()
@@ -263,14 +257,14 @@ def test_a_hung_keepalived_keeps_its_vip_beside_a_second_holder(lab: Lab) -> Non
     def holders() -> list[str]:
         return [n for n in ("lb01", "lb02") if "10.0.0.77" in {str(a.ip) for a in lab.node(n).addresses()["eth0"]}]
 
-    assert until(lambda: holders() == ["lb01"], 10)
+    wait_until(lambda: holders() == ["lb01"], 10)
     HangKeepalived(node="lb01").inject(lab)
-    assert until(lambda: holders() == ["lb01", "lb02"])
+    wait_until(lambda: holders() == ["lb01", "lb02"])
     HangKeepalived(node="lb01").heal(lab)
-    assert until(lambda: holders() == ["lb01"])
+    wait_until(lambda: holders() == ["lb01"])
     # A crash is noticed by the other one in well under a second.
     at = Crash(node="lb01").inject(lab)
-    assert until(lambda: holders_of_crash(lab))
+    wait_until(lambda: holders_of_crash(lab))
     assert time.monotonic() - at < 2
     Crash(node="lb01").heal(lab)
     for name in ("lb01", "lb02"):

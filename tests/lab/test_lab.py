@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from holdfast.errors import LabError, MissingProgram, UsageError
 from holdfast.lab import cleanup, commands, network, state
@@ -169,8 +170,8 @@ def test_orphans_do_not_stay_as_zombies(lab: Lab) -> None:
     for name in ("lb01", "web01"):
         node = lab.node(name)
         node.exec(["sh", "-c", "sh -c 'sleep 0.05' & true"], check=True)
-        time.sleep(0.3)
-        assert "Z" not in node.exec(["ps", "-eo", "stat="]).stdout
+        wait_until(lambda node=node: "sleep 0.05" not in node.exec(["ps", "-eo", "args="]).stdout)
+        wait_until(lambda node=node: "Z" not in node.exec(["ps", "-eo", "stat="]).stdout)
 
 
 def test_another_handle_finds_the_lab_and_unknown_names_are_refused(lab: Lab) -> None:

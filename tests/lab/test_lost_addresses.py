@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets
@@ -127,13 +127,6 @@ def may_hold(node: Node, may: bool) -> None:
 
 def holds(node: Node) -> bool:
     return {V4, V6} <= {str(address.ip) for addresses in node.addresses().values() for address in addresses}
-
-
-def wait_until(condition: Callable[[], bool], within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(0.02)
 
 
 def connections(node: Node) -> str:

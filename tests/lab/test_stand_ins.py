@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.agent.machine import wait_until
+from tests.waiting import wait_until
 
 from holdfast.agent.policy import POLICY_FILE, parse_policy
 from holdfast.agent.probes.install import PROBE

@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import comes_true
 
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets
@@ -53,15 +54,6 @@ def ip(*words: str) -> str:
     return subprocess.run(["ip", *words], capture_output=True, text=True, check=True, timeout=10).stdout
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def held() -> bool:
     return f"inet {VIP}/24" in ip("-n", NAMESPACE, "address", "show", "dev", "eth0")
 
@@ -93,16 +85,16 @@ def test_the_death_of_a_tracked_process_gives_the_address_up_at_once(namespace: 
         argv = ["unshare", "--mount", "sh", "-c", START, "sh", sys.executable, NAMESPACE, str(conf)]
         keepalived = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
     try:
-        if not within(8, held) and "process event" in log.read_text():
+        if not comes_true(held, 8) and "process event" in log.read_text():
             pytest.skip("no process events reach this namespace: the very case for which the lab has its substitution")
         assert held(), log.read_text()
         began = time.monotonic()
         tracked.kill()
         tracked.wait(10)
-        assert within(1.0, lambda: not held()), log.read_text()
+        assert comes_true(lambda: not held(), 1.0), log.read_text()
         assert time.monotonic() - began < 1.0
         tracked = subprocess.Popen([program, "120"])
-        assert within(8, held), log.read_text()
+        assert comes_true(held, 8), log.read_text()
     finally:
         keepalived.terminate()
         keepalived.wait(10)

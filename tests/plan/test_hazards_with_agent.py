@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.agent import bundles
-from tests.agent.machine import PYTHON, Machine, machine, wait_until
+from tests.agent.machine import PYTHON, Machine, machine
+from tests.waiting import wait_until
 
 from holdfast.bundle import Bundle, BundleFile, Service
 from holdfast.plan import Hazard, make_plan

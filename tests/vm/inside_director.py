@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from tests.agent import bundles, directors
-from tests.agent.machine import Machine, machine, wait_until
+from tests.agent.machine import Machine, machine
+from tests.waiting import wait_until
 
 from holdfast.bundle import Bundle, NetworkTunnel
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.agent import directors
-from tests.agent.machine import PYTHON, Machine, machine, wait_until
+from tests.agent.machine import PYTHON, Machine, machine
+from tests.waiting import wait_until
 
 from holdfast.bundle import Bundle, VirtualServerExpectation
 from holdfast.plan import Hazard, make_plan

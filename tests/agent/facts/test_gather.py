@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.agent.facts.recorded import dumps
-from tests.agent.machine import Machine, wait_until
+from tests.agent.machine import Machine
 from tests.agent.services.fakes import FakeManager
+from tests.waiting import wait_until
 
 from holdfast.agent.facts import host_facts
 from holdfast.agent.facts.fake import RecordedMachine

@@ -13,9 +13,9 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from tests.agent.machine import wait_until
 from tests.agent.prober.test_outbox import DOWN
 from tests.agent.smtp_sink import Sink
+from tests.waiting import wait_until
 
 from holdfast.agent.prober import mailer, outbox
 from holdfast.agent.prober.letter import letter
@@ -70,7 +70,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_mail_says_who_what_when_and_why(sender: Mailer, sink: Sink) -> None:
     sender.address(settings(sink.port, recipients=(OPS, "night@example.com")))
     sender.tell(replace(DOWN, why="HTTP 503 to GET /healthz"))
-    wait_until(lambda: sink.mails, limit_s=5)
+    wait_until(lambda: sink.mails, within_s=5)
     sender.stop()
     (mail,) = sink.mails
     assert (mail.helo, mail.sender, mail.recipients) == ("lb01", "ha@example.com", [OPS, "night@example.com"])
@@ -128,11 +128,11 @@ def test_a_mail_server_that_says_nothing_keeps_nobody_waiting(
         sender.tell(DOWN)
         assert time.monotonic() - began < 0.1
         time.sleep(0.1)
-    wait_until(lambda: lines(caplog), limit_s=5)
+    wait_until(lambda: lines(caplog), within_s=5)
     expected = f"did not go through 127.0.0.1 port {sink.port}: it does not answer in time; it is tried again in 0.2 s"
     assert expected in lines(caplog)[0]
     sink.silent = False
-    wait_until(lambda: sink.mails, limit_s=5)  # nothing is lost: the next attempt tells all
+    wait_until(lambda: sink.mails, within_s=5)  # nothing is lost: the next attempt tells all
     sender.stop()
     assert sum(mail.text.count(" is DOWN") for mail in sink.mails) == 5
 
@@ -169,7 +169,7 @@ def test_a_mail_that_is_refused_for_ever_is_not_sent_again(
     sink.refusals[OPS] = "550 no such user"
     sender.address(settings(sink.port))
     sender.tell(DOWN)
-    wait_until(lambda: lines(caplog), limit_s=5)
+    wait_until(lambda: lines(caplog), within_s=5)
     time.sleep(3 * STEPS_S[0])
     sender.stop()
     (line,) = lines(caplog)
@@ -201,10 +201,10 @@ def test_a_mail_server_that_is_busy_is_tried_again(
     sink.greeting = greeting
     sender.address(settings(sink.port))
     sender.tell(DOWN)
-    wait_until(lambda: lines(caplog), limit_s=5)
+    wait_until(lambda: lines(caplog), within_s=5)
     assert said in lines(caplog)[0]
     sink.greeting = "220 sink"
-    wait_until(lambda: sink.mails, limit_s=5)
+    wait_until(lambda: sink.mails, within_s=5)
     sender.stop()
 
 
@@ -215,7 +215,7 @@ def test_where_nobody_listens_it_says_so_and_what_is_untold_at_the_end(
         taken.bind(("127.0.0.1", 0))
         sender.address(settings(taken.getsockname()[1]))
         sender.tell(DOWN)
-        wait_until(lambda: len(lines(caplog)) >= 2, limit_s=5)
+        wait_until(lambda: len(lines(caplog)) >= 2, within_s=5)
         sender.stop()
     first, second, *_, last = lines(caplog)
     assert first.endswith("connection refused; it is tried again in 0.2 s")

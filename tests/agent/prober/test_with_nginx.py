@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from tests.agent import bundles
-from tests.agent.machine import PYTHON, Machine, wait_until
+from tests.agent.machine import PYTHON, Machine
 from tests.agent.prober import pools
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -88,22 +89,22 @@ def test_a_server_whose_check_fails_is_out_in_time_and_back_again_and_nobody_not
         assert answering(node) == {"s9001", "s9002", "s9003"}
         with hammering(node) as traffic:
             broken = break_one(node, 9002)
-            wait_until(lambda: down(node) == {9002}, limit_s=10)
-            wait_until(lambda: "s9002" not in answering(node), limit_s=10)
+            wait_until(lambda: down(node) == {9002}, within_s=10)
+            wait_until(lambda: "s9002" not in answering(node), within_s=10)
             time.sleep(0.5)
         assert traffic["failed"] == []
         assert traffic["sent"] > 20
         assert traffic["last"]["s9002"] - broken <= FALL_S + DEBOUNCE_S + RELOAD_S
-        wait_until(lambda: not status(node)["s9002"]["in_use"], limit_s=10)
+        wait_until(lambda: not status(node)["s9002"]["in_use"], within_s=10)
         found = status(node)["s9002"]
         assert (found["up"], found["in_use"], found["last"]) == (False, False, "answers 500")
         assert node.agent("status")["drift"] == []
         with hammering(node) as traffic:
             mend(node, 9002)
-            wait_until(lambda: "s9002" in answering(node), limit_s=10)
+            wait_until(lambda: "s9002" in answering(node), within_s=10)
         assert traffic["failed"] == []
         assert down(node) == set()
-        wait_until(lambda: status(node)["s9002"]["in_use"], limit_s=10)
+        wait_until(lambda: status(node)["s9002"]["in_use"], within_s=10)
         assert reloads(node) == 2
 
 
@@ -112,8 +113,8 @@ def test_the_minimum_stays_though_it_fails(node: Machine) -> None:
         assert node.apply(pools.bundle(min_servers=2))["outcome"] == "committed"
         for port in (9002, 9003):
             break_one(node, port)
-        wait_until(lambda: sum(server["up"] for server in status(node).values()) == 1, limit_s=10)
-        wait_until(lambda: reloads(node) == 1, limit_s=10)
+        wait_until(lambda: sum(server["up"] for server in status(node).values()) == 1, within_s=10)
+        wait_until(lambda: reloads(node) == 1, within_s=10)
         before = down(node)
         assert len(before) == 1
         assert before < {9002, 9003}
@@ -127,26 +128,26 @@ def test_a_pool_that_is_dead_altogether_is_left_whole(node: Machine) -> None:
     with serving(node, *pools.PORTS):
         assert node.apply(pools.bundle())["outcome"] == "committed"
         break_one(node, 9001)
-        wait_until(lambda: down(node) == {9001}, limit_s=10)
+        wait_until(lambda: down(node) == {9001}, within_s=10)
         for port in (9002, 9003):
             break_one(node, port)
-        wait_until(lambda: not any(server["up"] for server in status(node).values()), limit_s=10)
-        wait_until(lambda: down(node) == set(), limit_s=10)
-        wait_until(lambda: all(server["in_use"] for server in status(node).values()), limit_s=10)
+        wait_until(lambda: not any(server["up"] for server in status(node).values()), within_s=10)
+        wait_until(lambda: down(node) == set(), within_s=10)
+        wait_until(lambda: all(server["in_use"] for server in status(node).values()), within_s=10)
         told = reloads(node)
         time.sleep(2.5)
         assert (down(node), reloads(node)) == (set(), told)
         assert answering(node) == {"s9001", "s9002", "s9003"}
         mend(node, 9002)
-        wait_until(lambda: down(node) == {9001, 9003}, limit_s=10)
+        wait_until(lambda: down(node) == {9001, 9003}, within_s=10)
 
 
 def test_killed_it_changes_nothing_and_comes_back_to_what_it_knew(node: Machine) -> None:
     with serving(node, *pools.PORTS):
         node.apply(pools.bundle())
         break_one(node, 9003)
-        wait_until(lambda: down(node) == {9003}, limit_s=10)
-        wait_until(lambda: "s9003" not in answering(node), limit_s=10)
+        wait_until(lambda: down(node) == {9003}, within_s=10)
+        wait_until(lambda: "s9003" not in answering(node), within_s=10)
         pid = prober(node)["pid"]
         node.run("kill", "-STOP", str(pid))  # as good as dead, and nothing starts it again
         mend(node, 9003)
@@ -155,8 +156,8 @@ def test_killed_it_changes_nothing_and_comes_back_to_what_it_knew(node: Machine)
         assert answering(node) == {"s9001", "s9002"}
         with hammering(node) as traffic:
             node.run("kill", "-KILL", str(pid))
-            wait_until(lambda: prober(node)["running"] and prober(node)["pid"] != pid, limit_s=15)
-            wait_until(lambda: down(node) == set(), limit_s=10)
+            wait_until(lambda: prober(node)["running"] and prober(node)["pid"] != pid, within_s=15)
+            wait_until(lambda: down(node) == set(), within_s=10)
         assert traffic["failed"] == []
         assert prober(node)["restarts"] == 1
 
@@ -165,17 +166,17 @@ def test_a_bundle_applied_meanwhile_heals_no_server_and_going_back_neither(node:
     with serving(node, *pools.PORTS, 9004):
         first = node.apply(pools.bundle())
         break_one(node, 9001)
-        wait_until(lambda: "s9001" not in answering(node), limit_s=10)
+        wait_until(lambda: "s9001" not in answering(node), within_s=10)
         with hammering(node) as traffic:
             ports = (*pools.PORTS, 9004)
             second = node.apply(pools.bundle(ports))
             assert second["outcome"] == "committed", second
             assert second["reloaded"] == ["nginx", "prober"]
             assert down(node) == {9001}
-            wait_until(lambda: "s9004" in answering(node), limit_s=5)
+            wait_until(lambda: "s9004" in answering(node), within_s=5)
             mend(node, 9001)
             break_one(node, 9002)
-            wait_until(lambda: down(node) == {9002}, limit_s=10)
+            wait_until(lambda: down(node) == {9002}, within_s=10)
             back = node.agent("rollback")
             assert back["digest"] == first["digest"]
             assert down(node) == {9002}  # not 9001, as the old generation was left
@@ -195,7 +196,7 @@ def test_killed_while_it_writes_it_leaves_a_valid_configuration(node: Machine) -
                 was = down(node)
                 mend(node, 9002) if was else break_one(node, 9002)
                 pid = prober(node)["pid"]
-                wait_until(lambda: node.exists("/run/holdfast/prober/unfinished"), limit_s=15)
+                wait_until(lambda: node.exists("/run/holdfast/prober/unfinished"), within_s=15)
                 time.sleep(0.06 * round_)
                 node.run("kill", "-KILL", str(pid), check=False)
                 checked = node.run("nginx", "-t", "-c", "/etc/holdfast/nginx/nginx.conf", check=False)
@@ -203,10 +204,10 @@ def test_killed_while_it_writes_it_leaves_a_valid_configuration(node: Machine) -
                 assert node.agent("status")["drift"] == []
                 recovered = node.agent("recover")  # does not wait for the supervisor's growing patience
                 assert recovered["outcome"] in ("committed", "unchanged"), recovered
-                wait_until(lambda was=was: down(node) != was, limit_s=10)
-                wait_until(lambda: not node.exists("/run/holdfast/prober/unfinished"), limit_s=10)
+                wait_until(lambda was=was: down(node) != was, within_s=10)
+                wait_until(lambda: not node.exists("/run/holdfast/prober/unfinished"), within_s=10)
                 expected = {"s9001", "s9003"} if down(node) else {"s9001", "s9002", "s9003"}
-                wait_until(lambda expected=expected: answering(node) == expected, limit_s=10)
+                wait_until(lambda expected=expected: answering(node) == expected, within_s=10)
         assert traffic["failed"] == []
         assert node.apply(pools.bundle())["outcome"] == "unchanged"
 
@@ -220,12 +221,12 @@ def test_a_change_that_nginx_refuses_is_taken_back(node: Machine) -> None:
         path = f"/etc/holdfast/generations/{generation}/nginx/nginx.conf"
         node.write(path, good.replace("events", "evnets"))
         break_one(node, 9002)
-        wait_until(lambda: "nginx refuses" in node.read("/run/holdfast/prober/status.json"), limit_s=10)
+        wait_until(lambda: "nginx refuses" in node.read("/run/holdfast/prober/status.json"), within_s=10)
         assert down(node) == set()
         assert answering(node) == {"s9001", "s9002", "s9003"}
         node.write(path, good)
-        wait_until(lambda: down(node) == {9002}, limit_s=15)
-        wait_until(lambda: '"trouble": ""' in node.read("/run/holdfast/prober/status.json"), limit_s=5)
+        wait_until(lambda: down(node) == {9002}, within_s=15)
+        wait_until(lambda: '"trouble": ""' in node.read("/run/holdfast/prober/status.json"), within_s=5)
 
 
 def test_the_prober_leaves_with_its_pools(node: Machine) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.waiting import has_ended, wait_until
 
 from holdfast.agent.probes.install import install_probes, probe_text
 from holdfast.errors import NotOurs
@@ -223,8 +224,7 @@ def test_a_script_that_hangs_is_ended_with_its_children(policied: Policied) -> N
     start = time.monotonic()
     done = run(policied.probe, "script", "s")
     assert (done.returncode, time.monotonic() - start < 3) == (1, True)
-    child = Path(f"/proc/{done.stdout.strip()}/stat")
-    assert not child.exists() or child.read_text().rpartition(") ")[2][0] == "Z"
+    wait_until(lambda: has_ended(done.stdout.strip()))
 
 
 @needs_root
@@ -235,8 +235,7 @@ def test_a_probe_that_is_told_to_end_ends_its_script(policied: Policied) -> None
         child = probe.stdout.readline().strip()
         probe.terminate()
         assert probe.wait(timeout=5) == 1
-    stat = Path(f"/proc/{child}/stat")
-    assert not stat.exists() or stat.read_text().rpartition(") ")[2][0] == "Z"
+    wait_until(lambda: has_ended(child))
 
 
 @needs_root

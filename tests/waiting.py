@@ -1,0 +1,32 @@
+"""Waiting for what must come true, however slow the machine is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+GENEROUS_S = 20.0
+
+
+def comes_true(condition: Callable[[], bool], within_s: float = GENEROUS_S) -> bool:
+    """Whether it does within so many seconds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            return condition()
+        time.sleep(0.02)
+    return True
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = GENEROUS_S) -> None:
+    """Fails when it does not come true within so many seconds."""
+    assert comes_true(condition, within_s), f"{condition} did not come true within {within_s} s"
+
+
+def has_ended(pid: int | str) -> bool:
+    """Whether a process is gone, or only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
