@@ -15,6 +15,7 @@
     ├── LabError                  the lab could not be built or reached
     ├── StoreError                the store could not do what it was asked
     │   ├── Conflict              somebody else was first: carries the present version
+    │   │   └── Outdated          a change made on a revision that is not the newest: carries both diffs
     │   ├── LeaseLost             the lease has expired or was given up
     │   ├── StoreUnavailable      locked, unreachable, without quorum: nothing was written; later it may work
     │   ├── StoreUnsure           the connection broke in the middle of a write: it may have happened or not
@@ -23,6 +24,7 @@
     ├── NotAuthenticated          who asks is not known: no or wrong password, token, session or certificate
     │   └── TooManyAttempts       … too often: carries the seconds to wait
     ├── NotPermitted              who asks is known, and may not do that
+    ├── NotFound                  what was asked for is not there
     ├── EnrolmentRefused          a join token or a certificate request that is not accepted
     │   └── AuthorityChanged      a controller shows another certificate authority than the one that was pinned
     ├── ControllerUnreachable     no controller answered; everything on the node goes on as it was
@@ -132,6 +134,20 @@ class Conflict(StoreError):
         self.present = present
 
 
+class Outdated(Conflict):
+    """A change of a spec that was made on a revision which is not the newest. Nothing was written.
+
+    `theirs` is what others changed since `base`, `yours` what the change makes of it, both as unified diffs.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, base: int, newest: int, theirs: str = "", yours: str = ""
+    ) -> None:
+        super().__init__(message, hint, key="revision", expected=base, present=newest)
+        self.theirs = theirs
+        self.yours = yours
+
+
 class LeaseLost(StoreError):
     """A lease has expired or was given up, and with it everything that was held under it."""
 
@@ -166,6 +182,10 @@ class TooManyAttempts(NotAuthenticated):
 
 class NotPermitted(HoldfastError):
     """Who asks is known, and may not do that."""
+
+
+class NotFound(HoldfastError):
+    """What was asked for by its name or number is not there."""
 
 
 class EnrolmentRefused(HoldfastError):
