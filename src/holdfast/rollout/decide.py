@@ -13,11 +13,14 @@ class NodePhase(StrEnum):
     """How far one node is."""
 
     WAITING = "waiting"
+    APPLYING = "applying"  # it was told; how far it is, its agent says
     VERIFIED = "verified"  # the new state runs and was checked
     FAILED = "failed"  # its agent put it back by itself, or refused
     REGRESSED = "regressed"  # its agent is content, but the node lost a group that it should have kept
     LOST = "lost"  # nobody knows: it could not be asked
+    PUTTING_BACK = "putting back"  # it was told to take the old state again
     PUT_BACK = "put back"  # it had the new state and was taken back to the old one
+    AWAY = "away"  # not waited for: it has never joined, or the operator left it out; it finds its state when it comes
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,10 @@ class ClusterStore:
         self.reports = Collection(store.engine, f"{prefix}report/", NodeReport)  # the latest of each node
         self._prefix = prefix
 
+    def collection(self, kind: str, model: type[T]) -> Collection[T]:
+        """Records of this cluster of a kind that only its owner knows; dumped and restored like all others."""
+        return Collection(self.engine, f"{self._prefix}other/{key_of(kind)}/", model)
+
     async def add_revision(
         self,
         draft: Draft,
