@@ -44,7 +44,7 @@ def test_the_document_has_all_of_it(holdfast: Command, spec: Path, new: Path) ->
     document = json.loads(holdfast("plan", spec, new, "--json").stdout)
     assert document["ok"]
     assert document["class"] == "reload"
-    assert [step["nodes"] for step in document["steps"]] == [["lb02"], ["lb01"]]
+    assert [wave["nodes"] for wave in document["waves"]] == [["lb02"], ["lb01"]]
     changes = {change["change"]: change for change in document["nodes"]["lb01"]["changes"]}
     added = changes["group www: address 10.0.0.33 dev eth0 added"]
     assert (added["class"], added["rule"], added["service"]) == ("reload", "address-added", "keepalived")
@@ -105,7 +105,9 @@ def test_files_of_keepalived_are_compared_as_they_stand(holdfast: Command, tmp_p
     old, new = raw(tmp_path / "old"), raw(tmp_path / "new", "        10.0.0.9/24\n")
     document = json.loads(holdfast("plan", old, new, "--json").stdout)
     assert document["class"] == "simultaneous reload"
-    assert document["steps"] == [{"nodes": ["lb2", "lb1"], "at_once": True, "why": document["steps"][0]["why"]}]
+    (wave,) = document["waves"]
+    assert (wave["nodes"], wave["at_once"], wave["groups"], wave["missing"]) == (["lb2", "lb1"], True, ["VI_1"], [])
+    assert 2 < wave["within_seconds"] < 3, "three adverts and a bit, less the one that was just sent"
     shown = holdfast("plan", old, new)
     assert "lb2 + lb1" in shown.stdout
     assert "a roll-out changes one node after the other, so it refuses this plan" in shown.stdout

@@ -40,7 +40,7 @@ def test_a_holder_that_is_outranked_loses_the_group_with_the_change_that_outrank
 def test_priorities_that_all_rise_move_a_group_there_and_back_if_the_standby_is_first() -> None:
     """Measured: 120/100 to 220/200, standby first: for a moment 200 is more than 120."""
     found = make_plan(ranked(a=120, b=100), ranked(a=220, b=200))
-    assert [step.nodes for step in found.steps] == [("b",), ("a",)]
+    assert [wave.nodes for wave in found.waves] == [("b",), ("a",)]
     assert moves(found) == [
         ("a", "moves from b to a with this node's change"), ("b", "moves from a to b with this node's change"),
     ]  # fmt: skip
@@ -103,7 +103,7 @@ def rolled_out(found: Plan) -> list[str]:
 )
 def test_a_plan_shows_the_order_that_a_roll_out_takes(old: dict[str, int], new: dict[str, int]) -> None:
     found = make_plan(ranked(**old), ranked(**new))
-    assert [node for step in found.steps for node in step.nodes] == rolled_out(found)
+    assert [node for wave in found.waves for node in wave.nodes] == rolled_out(found)
 
 
 SOURCES = {"a": "10.0.0.1", "b": "10.0.0.2", "c": "10.0.0.5"}
@@ -122,14 +122,14 @@ def unicast(*nodes: str) -> dict[str, Bundle]:
 def test_who_joins_unicast_members_is_changed_after_them() -> None:
     """Before they know it, it would hear nobody and hold the address, too."""
     found = make_plan(unicast("a", "b"), unicast("a", "b", "c"))
-    assert [step.nodes for step in found.steps] == [("b",), ("a",), ("c",)]
+    assert [wave.nodes for wave in found.waves] == [("b",), ("a",), ("c",)]
     assert found.hazard is Hazard.RELOAD
     assert {change.row for node in found.nodes for change in node.changes} >= {"unicast-peer"}
 
 
 def test_who_leaves_unicast_members_is_changed_before_the_holder() -> None:
     found = make_plan(unicast("a", "b", "c"), unicast("a", "b"))
-    assert [step.nodes for step in found.steps] == [("b",), ("c",), ("a",)]
+    assert [wave.nodes for wave in found.waves] == [("b",), ("c",), ("a",)]
     assert Hazard.SIMULTANEOUS not in found.hazards
 
 
@@ -143,7 +143,7 @@ def test_another_address_of_a_unicast_member_needs_all_at_once() -> None:
     new["a"] = new["a"].model_copy(update={"files": (told,)})
     found = make_plan(unicast("a", "b"), new)
     assert found.hazard is Hazard.SIMULTANEOUS
-    assert found.steps[0].at_once
+    assert found.waves[0].at_once
 
 
 def test_files_that_call_a_group_differently_are_one_group_by_its_number() -> None:
@@ -152,7 +152,7 @@ def test_files_that_call_a_group_differently_are_one_group_by_its_number() -> No
 
     found = make_plan(named(), named(version=2))
     assert found.hazard is Hazard.SIMULTANEOUS
-    assert found.steps[0].nodes == ("b", "a")
+    assert found.waves[0].nodes == ("b", "a")
     better = {**named(), "b": raw_bundle("b", text("b", name="VI_b", priority=130))}
     assert moves(make_plan(named(), better)) == [("b", "moves from a to b with this node's change")]
-    assert make_plan(named(), named(vrid=52)).steps[0].at_once
+    assert make_plan(named(), named(vrid=52)).waves[0].at_once

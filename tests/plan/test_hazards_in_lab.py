@@ -90,8 +90,8 @@ def test_a_reload_keeps_what_is_held(lab: Pair, change: str) -> None:
     lab.settle(old)
     assert lab.client("open", PORT) == "a"
     with lab.watched() as seen:
-        for step in found.steps:
-            lab.reload({node: new[node] for node in step.nodes})
+        for wave in found.waves:
+            lab.reload({node: new[node] for node in wave.nodes})
             time.sleep(_LOOK_S / 2)
             assert lab.client("ask") == "a"
             assert lab.client("try", PORT) == "a"
@@ -112,8 +112,8 @@ def test_one_by_one_makes_two_masters_and_at_once_does_not(members: Pair, change
     old, new = (files(**changes) for changes in SIMULTANEOUS[change])
     found = planned(old, new)
     assert Hazard.SIMULTANEOUS in found.hazards
-    (step,) = found.steps
-    assert step.at_once
+    (wave,) = found.waves
+    assert wave.at_once
     members.start(old)
     members.reload({"b": new["b"]})
     members.until(lambda: members.holders() == "ab")
@@ -121,7 +121,7 @@ def test_one_by_one_makes_two_masters_and_at_once_does_not(members: Pair, change
     members.start(old)
     assert members.client("open", PORT) == "a"
     with members.watched() as seen:
-        members.reload({node: new[node] for node in step.nodes})
+        members.reload({node: new[node] for node in wave.nodes})
         time.sleep(5 if "interval" in SIMULTANEOUS[change][0] else _LOOK_S)
     assert [each.holders for each in seen] == ["a"]
     assert members.client("ask") == "a"
@@ -162,9 +162,9 @@ def test_a_holder_that_is_outranked_loses_the_address_and_its_connections(member
     assert found.hazard is Hazard.MOVES_VIP
     members.start(old)
     assert members.client("open", PORT) == "a"
-    for step in found.steps:
+    for wave in found.waves:
         assert members.holders() == "a"
-        members.reload({node: new[node] for node in step.nodes})
+        members.reload({node: new[node] for node in wave.nodes})
         time.sleep(1)
     members.until(lambda: members.holders() == "b")
     assert members.client("ask") != "a"
@@ -217,7 +217,7 @@ def test_a_unicast_member_that_joins_is_no_second_master_if_the_others_know_it_f
     new = {"a": unicast("a", "10.92.0.50", "10.92.0.2"), "b": unicast("b", "10.92.0.1", "10.92.0.50")}
     found = planned(old, new)
     assert Hazard.SIMULTANEOUS not in found.hazards
-    assert [step.nodes for step in found.steps] == [("a",), ("b",)]
+    assert [wave.nodes for wave in found.waves] == [("a",), ("b",)]
     members.start(old)
     with members.watched() as seen:
         members.reload({"a": new["a"]})

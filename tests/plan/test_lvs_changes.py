@@ -9,7 +9,7 @@ from tests.golden.cases import GOLDEN, Case
 
 from holdfast.bundle import Bundle
 from holdfast.compile.compiler import compile_cluster
-from holdfast.plan import Hazard, Plan, Wave, make_plan
+from holdfast.plan import Hazard, Plan, Turn, make_plan
 
 DR, NAT, TUN = (Case(GOLDEN / name) for name in ("lvs-dr", "lvs-nat", "lvs-tun"))
 
@@ -49,18 +49,18 @@ def test_a_server_that_is_taken_out_drops_its_connections_on_both_sides() -> Non
     assert all("holdfast drain" in change.safer for change in director.changes)
     leaving = found.node("web02")
     assert leaving is not None
-    assert (leaving.new, leaving.wave) == (None, Wave.BEHIND_LAST)
+    assert (leaving.new, leaving.turn) == (None, Turn.BEHIND_LAST)
 
 
 def test_a_server_that_is_added_comes_before_the_directors_and_drops_nothing() -> None:
     found = make_plan(changed(DR, WEB02, ""), DR.bundles())
-    assert {node.node: node.wave for node in found.nodes} == {
-        "lb01": Wave.IN_FRONT, "lb02": Wave.IN_FRONT, "web02": Wave.BEHIND_FIRST,
+    assert {node.node: node.turn for node in found.nodes} == {
+        "lb01": Turn.IN_FRONT, "lb02": Turn.IN_FRONT, "web02": Turn.BEHIND_FIRST,
     }  # fmt: skip
     assert {node.node: node.hazard for node in found.nodes} == {
         "lb01": Hazard.RELOAD, "lb02": Hazard.RELOAD, "web02": Hazard.LIVE,
     }  # fmt: skip
-    assert [step.nodes for step in found.steps] == [("web02",), ("lb02",), ("lb01",)]
+    assert [wave.nodes for wave in found.waves] == [("web02",), ("lb02",), ("lb01",)]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_a_cluster_without_virtual_servers_loses_all_of_it() -> None:
     without = compile_cluster(DR.source(text.partition("virtual_servers:")[0]))
     found = make_plan(DR.bundles(), without)
     assert [node.node for node in found.nodes if node.new is None] == ["web01", "web02", "web03"]
-    assert {node.node for node in found.nodes if node.wave is Wave.BEHIND_LAST} == {"web01", "web02", "web03"}
+    assert {node.node for node in found.nodes if node.turn is Turn.BEHIND_LAST} == {"web01", "web02", "web03"}
     assert "virtual server shop (10.0.0.3 port 80, tcp): removed" in dropped(found, "lb02")
     assert without["lb01"].kernel_modules == ()

@@ -24,7 +24,7 @@ def test_an_advertised_address_needs_all_members_at_once(changed: tuple[str, ...
     new = {**old, **{node: bundle(node, text(node, addresses=TWO)) for node in changed}}
     found = make_plan(old, new)
     assert found.hazard is Hazard.SIMULTANEOUS
-    assert found.steps[0].nodes == tuple(sorted(changed, reverse=True))
+    assert found.waves[0].nodes == tuple(sorted(changed, reverse=True))
     assert {each.row for node in found.nodes for each in node.changes} == {"advertised", "address-added"}
 
 
@@ -32,7 +32,7 @@ def test_an_excluded_address_is_safe_in_any_order() -> None:
     """Row 3."""
     found = plan(pair(), excluded="10.0.0.4/24\n10.0.0.9/24")
     assert found.hazards == {Hazard.RELOAD}
-    assert [step.nodes for step in found.steps] == [("b",), ("a",)]
+    assert [wave.nodes for wave in found.waves] == [("b",), ("a",)]
 
 
 def test_not_comparing_adverts_is_a_reload_and_does_not_make_addresses_safe() -> None:
@@ -55,15 +55,15 @@ def test_what_the_adverts_say_needs_all_members_at_once(old: dict[str, object], 
     """Row 7: password, interval and version; all members at once and it is over."""
     found = plan(pair(**old), **new)
     assert found.hazards == {Hazard.SIMULTANEOUS}
-    (step,) = found.steps
-    assert step.at_once
+    (wave,) = found.waves
+    assert wave.at_once
 
 
 def test_another_vrid_is_also_given_up_and_taken_again() -> None:
     """Row 7: two masters one by one; at once, nobody holds the address for three adverts."""
     found = plan(pair(), vrid=52)
     assert found.hazards == {Hazard.SIMULTANEOUS, Hazard.MOVES_VIP}
-    assert found.steps[0].at_once
+    assert found.waves[0].at_once
 
 
 def test_unicast_on_one_side_needs_all_members_at_once() -> None:
@@ -71,7 +71,7 @@ def test_unicast_on_one_side_needs_all_members_at_once() -> None:
     new = {node: bundle(node, text(node, more=UNICAST[node])) for node in UNICAST}
     found = make_plan(pair(), new)
     assert Hazard.SIMULTANEOUS in found.hazards
-    assert found.steps[0].at_once
+    assert found.waves[0].at_once
     one_side = make_plan(pair(), {**pair(), "a": new["a"]})
     assert Hazard.SIMULTANEOUS in one_side.hazards
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.plan import Change, Folded, Hazard, NodePlan, Plan, Step, alike, evidence, folded
+from holdfast.plan import Change, Folded, Hazard, NodePlan, Plan, Wave, alike, evidence, folded
 
 STYLE = {
     Hazard.LIVE: "green",
@@ -32,8 +32,8 @@ def print_changes(plan: Plan, console: Console) -> None:
     for nodes in alike(plan.nodes):
         _print_nodes(nodes, wide)
     console.print(Text("in this order:", style="bold"))
-    for number, step in enumerate(plan.steps, 1):
-        _print_step(number, step, console)
+    for number, wave in enumerate(plan.waves, 1):
+        _print_wave(number, wave, console)
     if Hazard.SIMULTANEOUS in plan.hazards:
         told = "   a roll-out changes one node after the other, so it refuses this plan: see what would be safer"
         console.print(Text(told, style="yellow"))
@@ -71,9 +71,14 @@ def _why(each: Folded, said: set[str]) -> Text:
     return text
 
 
-def _print_step(number: int, step: Step, console: Console) -> None:
-    names = " + ".join(step.nodes)
-    console.print(Text.assemble(f"  {number}. ", (names, "bold red" if step.at_once else "bold"), f"  {step.why}"))
+def _print_wave(number: int, wave: Wave, console: Console) -> None:
+    together = wave.at_once
+    names = (" + " if together else ", ").join(wave.nodes)
+    why = f"{wave.why}: no more than {together.within_s:g} s apart" if together and together.within_s else wave.why
+    console.print(Text.assemble(f"  {number}. ", (names, "bold red" if together else "bold"), f"  {why}"))
+    if together and together.missing:
+        told = f"     {', '.join(together.missing)} would have to, too, and is not in this plan: two will hold it"
+        console.print(Text(told, style="bold red"))
 
 
 def _print_summary(plan: Plan, console: Console) -> None:
@@ -100,8 +105,20 @@ def document(plan: Plan, forbidden: Iterable[Hazard] = ()) -> dict[str, Any]:
         "class": plan.hazard if plan.nodes else None,
         "classes": {hazard.value: number for hazard, number in count(plan).items()},
         "forbidden": [hazard.value for hazard in found],
-        "steps": [{"nodes": list(step.nodes), "at_once": step.at_once, "why": step.why} for step in plan.steps],
+        "waves": [_wave_document(wave) for wave in plan.waves],
         "nodes": {node.node: _node_document(node) for node in plan.nodes},
+    }
+
+
+def _wave_document(wave: Wave) -> dict[str, Any]:
+    together = wave.at_once
+    return {
+        "nodes": list(wave.nodes),
+        "at_once": together is not None,
+        "why": wave.why,
+        "groups": list(together.groups) if together else [],
+        "within_seconds": together.within_s if together else None,
+        "missing": list(together.missing) if together else [],
     }
 
 

@@ -1,12 +1,12 @@
 """In which order nodes change: a plan shows it, a rollout takes it, and both ask here.
 
 A real server is ready before directors send to it, and stays until they no longer do; of those in front, who holds
-least comes first. What all members of a group have to do in one moment is one step.
+least comes first. What all members of a group have to do in one moment is one wave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -16,8 +16,8 @@ from holdfast.bundle import Bundle, Service
 from .facts_kernel import network_of
 
 
-class Wave(IntEnum):
-    """Nodes of an earlier wave are changed, and verified, before those of a later one."""
+class Turn(IntEnum):
+    """Nodes of an earlier turn are changed, and verified, before those of a later one."""
 
     BEHIND_FIRST = 0  # it gains something that those in front will rely on
     IN_FRONT = 1  # it holds virtual addresses
@@ -25,17 +25,32 @@ class Wave(IntEnum):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One node, or all those that have to change in one moment."""
+class Together:
+    """Groups whose adverts change: all of `nodes` change in one moment, no more than `within_s` seconds apart.
+
+    Members that are that much later take the addresses, too: they no longer understand what the holder says. `missing`
+    are members that do not change with them, or that the plan does not have: then there are two holders for good, and
+    nothing should carry it out. `within_s` is None where nobody else hears the adverts.
+    """
+
+    groups: tuple[str, ...]
+    nodes: frozenset[str]
+    within_s: float | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Nodes of which none has to wait for another; each is verified before the next wave begins.
+
+    One by one (`at_once` None): the nodes share no VRRP group, so any number of them may change at a time, one alone or
+    all; how many is whoever's who carries it out. At once: all of them begin in one moment, and none may be left out.
+    """
 
     nodes: tuple[str, ...]
-    wave: Wave
+    turn: Turn
     why: str
-
-    @property
-    def at_once(self) -> bool:
-        """Whether its nodes have to change in one moment."""
-        return len(self.nodes) > 1
+    at_once: Together | None = None
 
 
 class Planned(Protocol):
@@ -46,8 +61,8 @@ class Planned(Protocol):
         """Its name."""
 
     @property
-    def wave(self) -> Wave:
-        """Its wave."""
+    def turn(self) -> Turn:
+        """Its turn."""
 
     @property
     def waits(self) -> bool:
@@ -57,16 +72,20 @@ class Planned(Protocol):
     def old(self) -> Bundle | None:
         """What it has now."""
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The VRRP groups that it is in, before or after."""
 
-def wave(old: Bundle | None, new: Bundle | None) -> Wave:
-    """The wave of a node that goes from `old` to `new`.
+
+def turn(old: Bundle | None, new: Bundle | None) -> Turn:
+    """The turn of a node that goes from `old` to `new`.
 
     One that gains and loses comes first: what is missing fails everybody, what is gone those who were still there.
     """
     if any(bundle is not None and _in_front(bundle) for bundle in (old, new)):
-        return Wave.IN_FRONT
+        return Turn.IN_FRONT
     before, after = _offered(old), _offered(new)
-    return Wave.BEHIND_LAST if before - after and not after - before else Wave.BEHIND_FIRST
+    return Turn.BEHIND_LAST if before - after and not after - before else Turn.BEHIND_FIRST
 
 
 def _in_front(bundle: Bundle) -> bool:
@@ -84,50 +103,93 @@ def _offered(bundle: Bundle | None) -> set[tuple[object, ...]]:
     }
 
 
-def node_order(nodes: Iterable[Planned], held: Mapping[str, int]) -> list[str]:
-    """The nodes in the order in which they change; `held` says how many groups each holds now."""
-    ordered = sorted(nodes, key=lambda node: (node.wave, node.waits, held.get(node.node, 0), node.node))
-    return [node.node for node in ordered]
+_Rank = tuple[Turn, bool, bool]  # its turn, whether it waits, whether it holds anything
 
 
-def steps(
-    nodes: Iterable[Planned], held: Mapping[str, int], together: Iterable[frozenset[str]] = ()
-) -> tuple[Step, ...]:
-    """The steps: `together` are sets of nodes that have to change in one moment, when the first of them would."""
+def waves(nodes: Iterable[Planned], held: Mapping[str, int], together: Iterable[Together] = ()) -> tuple[Wave, ...]:
+    """The nodes in the order in which they change; `held` says how many groups each holds now.
+
+    Standby nodes come before those that hold something, and of two members of a group who holds less. What goes
+    together goes as late as the last of its nodes would: what fails on the others is seen before.
+    """
     known = {node.node: node for node in nodes}
+    order = [node.node for node in sorted(known.values(), key=lambda n: (_rank(n, held), held.get(n.node, 0), n.node))]
+    found: list[tuple[_Rank, Wave]] = []
     merged = _merged(together)
-    found: list[Step] = []
-    order = node_order(nodes, held)
-    done: set[str] = set()
+    for each in merged:
+        rank = max(_rank(known[node], held) for node in each.nodes)
+        found.append((rank, _at_once(tuple(node for node in order if node in each.nodes), rank[0], each)))
+    done = frozenset[str]().union(*(each.nodes for each in merged))
+    for rank in sorted({_rank(node, held) for node in known.values()}):
+        mine = [node for node in order if node not in done and _rank(known[node], held) == rank]
+        found += [(rank, wave) for wave in _one_by_one(mine, known, held)]
+    # Of one rank, those that go one by one come first.
+    return tuple(wave for _, wave in sorted(found, key=lambda each: (each[0], each[1].at_once is not None)))
+
+
+def _rank(node: Planned, held: Mapping[str, int]) -> _Rank:
+    return node.turn, node.waits, held.get(node.node, 0) > 0
+
+
+def _one_by_one(order: Sequence[str], known: Mapping[str, Planned], held: Mapping[str, int]) -> list[Wave]:
+    """Each node as early as it may: after those members of its groups that come before it."""
+    found: list[list[str]] = []
     for node in order:
-        if node in done:
-            continue
-        company = next((each for each in merged if node in each), frozenset({node}))
-        members = tuple(each for each in order if each in company)
-        done.update(members)
-        found.append(Step(members, known[node].wave, _why(known[node], held.get(node, 0), len(members) > 1)))
-    return tuple(found)
+        groups = known[node].groups
+        shared = [at for at, wave in enumerate(found) if any(groups & known[other].groups for other in wave)]
+        at = shared[-1] + 1 if shared else 0
+        if at == len(found):
+            found.append([])
+        found[at].append(node)
+    return [Wave(tuple(wave), known[wave[0]].turn, _why([known[node] for node in wave], held)) for wave in found]
 
 
-def _merged(together: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """Sets that share a node are one."""
-    found: list[frozenset[str]] = []
+def _at_once(nodes: tuple[str, ...], turn: Turn, each: Together) -> Wave:
+    what = f"group{'s' * (len(each.groups) != 1)} {', '.join(each.groups)}"
+    why = f"all in one moment: members of {what} that disagree about their adverts do not hear each other"
+    return Wave(nodes, turn, why, each)
+
+
+def _merged(together: Iterable[Together]) -> list[Together]:
+    """What shares a node is one."""
+    found: list[Together] = []
     for each in together:
-        touching = [other for other in found if other & each]
-        found = [other for other in found if not other & each]
-        found.append(frozenset().union(each, *touching))
+        touching = [other for other in found if other.nodes & each.nodes]
+        found = [other for other in found if not other.nodes & each.nodes]
+        found.append(_joined([*touching, each]))
     return found
 
 
-def _why(node: Planned, held: int, at_once: bool) -> str:
-    if at_once:
-        return "all in one moment: members that disagree about their adverts do not hear each other"
-    if node.wave is Wave.BEHIND_FIRST:
-        return "it is ready before those in front rely on it"
-    if node.wave is Wave.BEHIND_LAST:
-        return "last, when those in front no longer rely on it"
+def _joined(parts: Sequence[Together]) -> Together:
+    nodes = frozenset[str]().union(*(part.nodes for part in parts))
+    times = [part.within_s for part in parts if part.within_s is not None]
+    return Together(
+        groups=tuple(dict.fromkeys(group for part in parts for group in part.groups)),
+        nodes=nodes,
+        within_s=min(times, default=None),
+        missing=tuple(sorted({node for part in parts for node in part.missing} - nodes)),
+    )
+
+
+def _why(wave: Sequence[Planned], held: Mapping[str, int]) -> str:
+    node, one = wave[0], len(wave) == 1
+    if node.turn is Turn.BEHIND_FIRST:
+        return f"{'it is' if one else 'they are'} ready before those in front rely on {'it' if one else 'them'}"
+    if node.turn is Turn.BEHIND_LAST:
+        return f"last, when those in front no longer rely on {'it' if one else 'them'}"
     if node.waits:
         return "after the members that it will hear from: they have to know it first"
-    if node.old is None:
+    if all(node.old is None for node in wave):
         return "nothing of Holdfast runs there yet"
-    return f"it holds {held} group{'s' * (held != 1)}" if held else "standby first: it holds nothing"
+    counts = sorted({held.get(each.node, 0) for each in wave})
+    if not counts[-1]:
+        return f"standby first: {'it holds' if one else 'they hold'} nothing"
+    if len(counts) > 1:
+        return f"they hold {counts[0]} to {counts[-1]} groups"
+    groups = f"{counts[0]} group{'s' * (counts[0] != 1)}"
+    return f"it holds {groups}" if one else f"each holds {groups}"
+
+
+def node_order(nodes: Iterable[Planned], held: Mapping[str, int]) -> list[str]:
+    """The nodes one after the other, as `waves` has them if nothing goes together."""
+    return [node for wave in waves(nodes, held) for node in wave.nodes]

@@ -13,8 +13,9 @@ from . import groups
 from .changes import Change, node_changes
 from .difference import FileChange, file_changes
 from .facts_keepalived import PATH, configuration
+from .members import State, patience_s, state
 from .note import Hazard, HazardNote
-from .order import Step, Wave, steps, wave
+from .order import Together, Turn, Wave, turn, waves
 from .renames import one_name, renames
 from .table import table
 
@@ -28,8 +29,9 @@ class NodePlan:
     new: Bundle | None
     files: tuple[FileChange, ...]
     changes: tuple[Change, ...]
-    wave: Wave = Wave.IN_FRONT
+    turn: Turn = Turn.IN_FRONT
     waits: bool = False  # those that it will hear from have to know it first
+    groups: frozenset[str] = frozenset()  # that it is in, before or after
 
     @property
     def hazard(self) -> Hazard:
@@ -53,11 +55,13 @@ def _in_short(change: Change) -> str:
 class Plan:
     """The nodes that change, by name; a node without a change is not in it.
 
-    `held` is how many groups each node holds before it, when nothing is wrong.
+    `held` is how many groups each node holds before it, when nothing is wrong; `together` are the nodes that have to
+    change in one moment.
     """
 
     nodes: tuple[NodePlan, ...]
     held: Mapping[str, int]
+    together: tuple[Together, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -75,23 +79,37 @@ class Plan:
         return max(self.hazards, key=lambda hazard: hazard.rank, default=Hazard.LIVE)
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """In which order it will be done."""
-        return steps(self.nodes, self.held, together(self.nodes))
+    def waves(self) -> tuple[Wave, ...]:
+        """In which order it will be done, if nothing is wrong when it begins."""
+        return self.waves_with(self.held)
+
+    def waves_with(self, held: Mapping[str, int]) -> tuple[Wave, ...]:
+        """The same where the nodes hold this many groups each when it begins."""
+        return waves(self.nodes, held, self.together)
 
     def node(self, name: str) -> NodePlan | None:
         """The change of one node, or None."""
         return next((plan for plan in self.nodes if plan.node == name), None)
 
 
-def together(nodes: tuple[NodePlan, ...]) -> tuple[frozenset[str], ...]:
+def _together(nodes: tuple[NodePlan, ...], before: State, after: State) -> tuple[Together, ...]:
     """For each group whose adverts change, the nodes that have to change in one moment."""
     found: dict[str, set[str]] = {}
     for node in nodes:
         for change in node.changes:
             for group in change.groups:
                 found.setdefault(group, set()).add(node.node)
-    return tuple(frozenset(members) for members in found.values())
+    return tuple(_of_group(group, changing, nodes, before, after) for group, changing in found.items())
+
+
+def _of_group(group: str, changing: set[str], nodes: tuple[NodePlan, ...], before: State, after: State) -> Together:
+    """Who joins the group or leaves it does so in the same moment: it would not understand the others either."""
+    was, becomes = before.groups.get(group, {}), after.groups.get(group, {})
+    moving = (was.keys() ^ becomes.keys()) & {node.node for node in nodes}
+    parts = [*was.values(), *becomes.values()]
+    members = was.keys() | becomes.keys() | {name for part in parts for name in part.peers or ()}
+    together = frozenset(changing | moving)
+    return Together((group,), together, patience_s(parts), tuple(sorted(members - together)))
 
 
 def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
@@ -103,7 +121,7 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
         node: {**common.get(node, {}), **_later(renames(tree, trees[1].get(node)), common.get(node, {}))}
         for node, tree in trees[0].items()
     }
-    before, after = groups.members(old, trees[0], names), groups.members(new, trees[1], common)
+    before, after = state(old, trees[0], names), state(new, trees[1], common)
     nodes = []
     for name in sorted(old.keys() | new.keys()):
         was, becomes = old.get(name), new.get(name)
@@ -113,8 +131,8 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
         changes = node_changes(was, becomes, (trees[0].get(name), trees[1].get(name)), files)
         called = common.get(name, {})
         seen = tuple(_among_members(change, called, before, after) for change in changes)
-        waits = groups.joins_unicast(name, before, after)
-        nodes.append(NodePlan(name, was, becomes, files, seen, wave(was, becomes), waits))
+        waits, mine = groups.joins_unicast(name, before, after), before.of(name) | after.of(name)
+        nodes.append(NodePlan(name, was, becomes, files, seen, turn(was, becomes), waits, mine))
     return _with_moves(tuple(nodes), before, after)
 
 
@@ -128,7 +146,7 @@ def _later(renamed: Mapping[str, str], common: Mapping[str, str]) -> dict[str, s
     return {old: common.get(new, new) for old, new in renamed.items()}
 
 
-def _among_members(change: Change, called: Mapping[str, str], before: groups.Members, after: groups.Members) -> Change:
+def _among_members(change: Change, called: Mapping[str, str], before: State, after: State) -> Change:
     """A change that all members have to make at once, unless there is nobody else, or a member comes or goes."""
     if not change.groups:
         return change
@@ -142,12 +160,11 @@ def _among_members(change: Change, called: Mapping[str, str], before: groups.Mem
     return replace(change, row=row.id, hazard=row.hazard, why=row.why, safer=row.safer, groups=())
 
 
-def _with_moves(nodes: tuple[NodePlan, ...], before: groups.Members, after: groups.Members) -> Plan:
+def _with_moves(nodes: tuple[NodePlan, ...], before: State, after: State) -> Plan:
     """What follows from all members together, told of the nodes that set it off."""
-    held = groups.held(before)
-    order = [step.nodes for step in steps(nodes, held, together(nodes))]
+    held, together = groups.held(before), _together(nodes, before, after)
     found: dict[str, list[Change]] = {}
-    for node, change in groups.moves(before, after, order):
+    for node, change in groups.moves(before, after, waves(nodes, held, together)):
         found.setdefault(node, []).append(change)
     moved = tuple(replace(node, changes=(*node.changes, *found.get(node.node, ()))) for node in nodes)
-    return Plan(moved, held)
+    return Plan(moved, held, together)
