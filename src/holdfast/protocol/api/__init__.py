@@ -1,0 +1,1 @@
+"""What the controller's API takes and answers: models that the controller and its clients share."""

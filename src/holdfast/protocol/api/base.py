@@ -1,0 +1,33 @@
+"""What the models of the API have in common, and the texts and numbers that occur all over it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+LONGEST_SPEC = 8_000_000  # characters
+LARGEST_PAGE = 1000
+
+
+class Asked(BaseModel):
+    """Base of what is sent to a controller: a field that is not known is a mistake of whoever sent it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Told(BaseModel):
+    """Base of what a controller answers: a field that is not known came from a newer one and is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+SpecText = Annotated[
+    str, StringConstraints(max_length=LONGEST_SPEC), Field(description="The spec's YAML, as its author wrote it.")
+]
+Number = Annotated[int, Field(ge=1, le=10**12)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Line = Annotated[str, StringConstraints(max_length=1000)]
+Message = Annotated[str, StringConstraints(max_length=10_000)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+HazardClass = Literal["live", "reload", "simultaneous-reload", "moves-a-vip", "drops-connections"]
