@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from holdfast.errors import LabError, MissingProgram, UsageError
 from holdfast.lab import cleanup, commands, network, state
 from holdfast.lab.faults import Crash, Freeze
 from holdfast.lab.lab import Lab
-from holdfast.lab.processes import Process
+from holdfast.lab.node import Node
+from holdfast.lab.processes import Process, inside, wait_gone
 from holdfast.lab.state import LabState, Phase
 from holdfast.lab.topology import LabTopology
 
@@ -166,12 +168,16 @@ def test_spawn_leaves_it_running_until_it_is_stopped(lab: Lab, tmp_path: Path) -
     assert ended.wait(5) == 5
 
 
+def says_not(node: Node, column: str, text: str) -> bool:
+    return text not in node.exec(["ps", "-eo", column]).stdout
+
+
 def test_orphans_do_not_stay_as_zombies(lab: Lab) -> None:
     for name in ("lb01", "web01"):
         node = lab.node(name)
         node.exec(["sh", "-c", "sh -c 'sleep 0.05' & true"], check=True)
-        wait_until(lambda node=node: "sleep 0.05" not in node.exec(["ps", "-eo", "args="]).stdout)
-        wait_until(lambda node=node: "Z" not in node.exec(["ps", "-eo", "stat="]).stdout)
+        wait_until(partial(says_not, node, "args=", "sleep 0.05"))
+        wait_until(partial(says_not, node, "stat=", "Z"))
 
 
 def test_another_handle_finds_the_lab_and_unknown_names_are_refused(lab: Lab) -> None:
@@ -277,6 +283,21 @@ def test_what_is_left_without_a_folder_is_named_and_cleared(lab_name: str, small
     assert refused.value.hint == f"clear it with: holdfast lab down {lab_name}"
     assert Lab.destroy(lab_name) is True
     assert cleanup.leftovers(lab_name) == ()
+
+
+def test_a_lab_of_which_nothing_lives_any_more_makes_room(lab_name: str, small: Small) -> None:
+    assert builder(lab_name).communicate(timeout=60)[0] == "up\n"
+    with pytest.raises(LabError, match="up already"):  # its builder has ended, but its nodes live on
+        Lab.up(small(lab_name, 1, 0))
+    with network.held(network.names_of(lab_name)) as spaces:
+        living = [*Lab(lab_name).state().pid1.values(), *inside("net", spaces)]
+        for process in living:
+            process.signal(signal.SIGKILL)
+        assert not wait_gone(living, 20)
+    said: list[str] = []
+    with Lab.up(small(lab_name, 1, 0), said.append):
+        assert said[0].startswith(f"cleared: what was left of an earlier lab called {lab_name}")
+    assert (cleanup.leftovers(lab_name), strays(lab_name)) == ((), [])
 
 
 def test_a_lab_with_a_broken_state_file_can_still_be_cleared(lab_name: str, small: Small) -> None:

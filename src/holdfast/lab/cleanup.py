@@ -27,6 +27,23 @@ def leftovers(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_abandoned(name: str) -> bool:
+    """Whether a lab called `name` is on record of which nothing lives any more, its builder included.
+
+    That is what a power cut of a container, or somebody's kill -9 of everything, leaves behind.
+    """
+    if not state.folder(name).exists():
+        return False
+    try:
+        known = state.load(name)
+    except LabError:
+        return False  # not to be told from one that is just beginning
+    if known.builder.alive or any(process.alive for process in known.pid1.values()):
+        return False
+    with network.held(network.names_of(name)) as spaces:
+        return not inside("net", spaces)
+
+
 def destroy(name: str) -> bool:
     """Remove all there is of the lab `name`; True if there was anything. LabError names what would not go.
 

@@ -42,9 +42,13 @@ class Lab:
     def up(cls, topology: LabTopology, progress: Progress = _silent) -> Lab:
         """Build the lab and start every node; on any failure, and on Ctrl-C, nothing is left of it.
 
+        What an earlier lab of that name has left is cleared, if nothing of it lives any more.
         LabError says what was in the way: no root, something left over from before, an overlay that was refused.
         """
         check_tools()
+        if cleanup.is_abandoned(topology.name):
+            progress(f"cleared: what was left of an earlier lab called {topology.name}, of which nothing ran any more")
+            cleanup.destroy(topology.name)
         _refuse_leftovers(topology.name)
         builder = Process.of(os.getpid())
         assert builder is not None  # this very process
