@@ -1,0 +1,21 @@
+"""What can be done with clusters, without any web in it: handlers check who asks, call one of these, and answer.
+
+    desk.Desk(store, sealer, actor, source)   what every operation is handed: where it works, and for whom
+
+    clusters    clusters(store, only) · make_cluster(desk, ClusterRequest) · read_lock(desk, c) · write_lock(desk, c, …)
+    proposals   propose(desk, c, spec, base) → ProposalView
+    revisions   apply(desk, c, RevisionRequest) · rollback(desk, c, RollbackRequest) → Applied
+    history     history(store, c, before, limit) · show(store, c, n) · node_files(desk, c, n, node)
+                revision_diff(desk, c, a, b)
+    rollouts    rollouts(store, c, before, limit) · rollout(store, c, id) · go_on(desk, c, id)
+                stop(desk, c, id, StopRequest)
+    overrides   overrides(store, c) · set_override(desk, c, kind, target, OverrideRequest) → OverrideResult
+                clear_override(desk, c, kind, target, virtual_server, wait_s)
+    moving      move(desk, c, group, MoveRequest) → MovedGroup · begin_maintenance(desk, c, node, MaintenanceRequest)
+                end_maintenance(desk, c, node) → MaintenanceResult
+    status      status(store, c) · nodes(store, c) · node(store, c, n) · configuration(store, c, n)
+    told        records of the store as the API tells them: wire_overrides, event_view, audit_view, user_view, …
+
+All are async (but those of `told`), answer with models of protocol.api, and raise what holdfast.errors has: NotFound,
+Outdated with both diffs, SpecError and CompileError with findings, PlanRefused. What costs CPU runs in threads.
+"""
