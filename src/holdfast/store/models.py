@@ -95,10 +95,14 @@ class OverrideKind(StrEnum):
 
 
 class Override(Record):
-    """What differs from the spec for a while. `target` is a server (`web01:80`) or, for maintenance, a node."""
+    """What differs from the spec for a while. `target` is a server (`web01:80`) or, for maintenance, a node.
+
+    Without `virtual_server` (an entry of the spec), a server is overridden in all of them.
+    """
 
     kind: OverrideKind
     target: Name
+    virtual_server: SafeName | None = None
     weight: Annotated[int, Field(ge=0, le=65535)] | None = None
     who: Who
     why: Line = ""
