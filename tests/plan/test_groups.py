@@ -10,7 +10,7 @@ from tests.rollout.bundles import bundle
 
 from holdfast.bundle import Bundle
 from holdfast.plan import Hazard, Plan, make_plan
-from holdfast.rollout import Apply, NodePhase, Stop, decide
+from holdfast.rollout import Apply, NodePhase, Stop, batches, decide
 from holdfast.rollout.decide import begin
 
 
@@ -88,11 +88,12 @@ def test_a_group_with_one_member_has_nobody_who_could_mishear_it() -> None:
 
 def rolled_out(found: Plan) -> list[str]:
     """The order in which a roll-out applies a plan, if nothing goes wrong."""
-    state, done = begin(found, found.held), []
-    while not isinstance(step := decide(state), Stop):  # ends: each step verifies one node
+    state, done = begin(tuple(batch.nodes for batch in batches(found, found.held))), list[str]()
+    while not isinstance(step := decide(state), Stop):  # ends: each step verifies some nodes
         assert isinstance(step, Apply)
-        done.append(step.node)
-        state = state.with_phase(step.node, NodePhase.VERIFIED)
+        done += step.nodes
+        for node in step.nodes:
+            state = state.with_phase(node, NodePhase.VERIFIED)
     return done
 
 

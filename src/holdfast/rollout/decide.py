@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from holdfast.plan import Hazard, Plan, node_order
-
 
 class NodePhase(StrEnum):
     """How far one node is."""
@@ -23,32 +21,57 @@ class NodePhase(StrEnum):
     AWAY = "away"  # not waited for: it has never joined, or the operator left it out; it finds its state when it comes
 
 
+_ON_ITS_WAY = frozenset({NodePhase.APPLYING, NodePhase.PUTTING_BACK})
+_HAS_THE_NEW_STATE = frozenset({NodePhase.VERIFIED, NodePhase.REGRESSED})
+_GOOD = frozenset({NodePhase.WAITING, NodePhase.APPLYING, NodePhase.VERIFIED, NodePhase.AWAY})
+
+
 @dataclass(frozen=True)
 class RolloutState:
-    """All that a decision needs: the plan, each node's phase, and how many groups each node holds right now."""
+    """All that a decision needs: who goes together, in which order, and each node's phase.
 
-    plan: Plan
+    `pause_after_first` waits behind the first batch, until somebody has looked. `halted`: nobody wants it to go on.
+    """
+
+    batches: tuple[tuple[str, ...], ...]
     phases: Mapping[str, NodePhase]
-    held: Mapping[str, int]
     put_back_on_failure: bool = True
+    pause_after_first: bool = False
+    halted: bool = False
 
     def with_phase(self, node: str, phase: NodePhase) -> RolloutState:
         """The state after a node has come that far."""
         return replace(self, phases={**self.phases, node: phase})
 
+    def those(self, nodes: tuple[str, ...], *phases: NodePhase) -> tuple[str, ...]:
+        """The nodes that are in one of the phases."""
+        return tuple(node for node in nodes if self.phases[node] in phases)
+
 
 @dataclass(frozen=True)
 class Apply:
-    """Bring this node to its new bundle and verify it."""
+    """Bring these nodes to their new bundles, all in one moment, and verify them."""
 
-    node: str
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PutBack:
-    """Take this node, which has the new bundle already, back to its old one."""
+    """Take these nodes, which have the new bundle already, back to their old ones, all in one moment."""
 
-    node: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Until one of these nodes, which were told, comes further, or its time is over."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Until somebody says how it goes on."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +81,43 @@ class Stop:
     succeeded: bool
 
 
-Step = Apply | PutBack | Stop
+Step = Apply | PutBack | Wait | Pause | Stop
 
 
-def begin(plan: Plan, held: Mapping[str, int], *, put_back_on_failure: bool = True) -> RolloutState:
+def begin(batches: tuple[tuple[str, ...], ...], *, put_back_on_failure: bool = True) -> RolloutState:
     """The state before the first step."""
-    return RolloutState(plan, {node.node: NodePhase.WAITING for node in plan.nodes}, held, put_back_on_failure)
+    return RolloutState(batches, {node: NodePhase.WAITING for batch in batches for node in batch}, put_back_on_failure)
 
 
 def decide(state: RolloutState) -> Step:
-    """The next step: the plan's waves, in each standby nodes first, then those that hold fewest groups.
+    """The next step: batch after batch, each verified before the next; on a failure back, the last batch first.
 
-    On a failure back, the last one first.
-
-    A node of which nothing is known counts as failed: going on would risk the other half of a pair.
+    A node of which nothing is known counts as failed: going on would risk the other half of a pair. What is on its way
+    is waited for before anything is put back: nobody may be told two things at once.
     """
-    phases = state.phases
-    if set(phases.values()) - {NodePhase.WAITING, NodePhase.VERIFIED}:
-        done = [node for node in _order(state) if phases[node] in (NodePhase.VERIFIED, NodePhase.REGRESSED)]
-        return PutBack(done[-1]) if done and state.put_back_on_failure else Stop(succeeded=False)
-    waiting = [node for node in _order(state) if phases[node] is NodePhase.WAITING]
-    return Apply(waiting[0]) if waiting else Stop(succeeded=True)
+    failed = not _GOOD.issuperset(state.phases.values())
+    if failed or (state.halted and _unfinished(state)):
+        return _backwards(state)
+    for number, batch in enumerate(state.batches):
+        if waiting := state.those(batch, NodePhase.WAITING):
+            pause = state.pause_after_first and number > 0
+            return Pause() if pause and len(waiting) == len(batch) else Apply(waiting)
+        if applying := state.those(batch, NodePhase.APPLYING):
+            return Wait(applying)
+    return Stop(succeeded=True)
 
 
-def _order(state: RolloutState) -> list[str]:
-    return node_order(state.plan.nodes, state.held)
+def _unfinished(state: RolloutState) -> bool:
+    """Whether there is something to stop: with everything done, only to go back."""
+    return state.put_back_on_failure or any(state.those(batch, NodePhase.WAITING) for batch in state.batches)
 
 
-def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:
-    """The reasons why policy forbids this plan, each with its node; empty if it may go ahead."""
-    return [
-        f"{node.node}: {note.reason} ({note.hazard})"
-        for node in plan.nodes
-        for note in node.hazards
-        if note.hazard in forbidden
-    ]
+def _backwards(state: RolloutState) -> Step:
+    everybody = tuple(node for batch in state.batches for node in batch)
+    if moving := state.those(everybody, *_ON_ITS_WAY):
+        return Wait(moving)
+    if state.put_back_on_failure:
+        for batch in reversed(state.batches):
+            if done := state.those(batch, *_HAS_THE_NEW_STATE):
+                return PutBack(done)
+    return Stop(succeeded=False)

@@ -53,6 +53,7 @@ class RolloutPhase(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"  # waits until somebody says how it goes on
     PUTTING_BACK = "putting back"
+    REFUSED = "refused"  # no node was touched; `reason` says why
     SUCCEEDED = "succeeded"  # each node runs the new state, verified
     PUT_BACK = "put back"  # it failed or was stopped, and every node that could be reached runs what it ran before
     FAILED = "failed"  # it failed or was stopped, and nodes are left in different states
@@ -60,7 +61,10 @@ class RolloutPhase(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether nothing will happen any more."""
-        return self in (RolloutPhase.SUCCEEDED, RolloutPhase.PUT_BACK, RolloutPhase.FAILED)
+        return self in _ENDS
+
+
+_ENDS = (RolloutPhase.REFUSED, RolloutPhase.SUCCEEDED, RolloutPhase.PUT_BACK, RolloutPhase.FAILED)
 
 
 class Wish(StrEnum):
@@ -74,16 +78,16 @@ class Wish(StrEnum):
 class RolloutOptions(Record):
     """How a rollout behaves, as its author chose."""
 
-    put_back: bool = True  # after a failure, nodes that are done go back to what they ran
-    at_a_time: Annotated[int, Field(ge=1, le=MOST_NODES)] = 1  # nodes of a wave; never more than the plan allows
+    put_back_on_failure: bool = True  # nodes that are done go back to what they ran
+    nodes_per_step: Annotated[int, Field(ge=1, le=MOST_NODES)] = 1  # of a wave; never more than the plan allows
     pause_after_first: bool = False
-    forbidden: Annotated[tuple[Hazard, ...], Field(max_length=len(Hazard))] = ()
+    forbid: Annotated[tuple[Hazard, ...], Field(max_length=len(Hazard))] = ()  # what ends it before it begins
     adopt: bool = False
     without: Annotated[tuple[SafeName, ...], Field(max_length=MOST_NODES)] = ()  # nodes that are away: not waited for
 
 
-class Batch(Record):
-    """Nodes that are told in one moment. `at_once`: they have to be, as the plan says; `why` is the plan's reason."""
+class BatchRecord(Record):
+    """As of waves.Batch."""
 
     nodes: Annotated[tuple[SafeName, ...], Field(min_length=1, max_length=MOST_NODES)]
     at_once: bool = False
@@ -95,7 +99,7 @@ class NodeState(Record):
 
     `phase` is the rollout's own view; `progress` how far the agent says it is: accepted, written, applied, verified.
     `number` is that of the assignment that it was told last, 0 before. `held` are the groups that it held before it was
-    touched, `keeps` those that it is still in afterwards and may not lose.
+    touched; of these it may not lose what is in `keeps`.
     """
 
     phase: NodePhase = NodePhase.WAITING
@@ -135,7 +139,7 @@ class RolloutRecord(Record):
     options: RolloutOptions = RolloutOptions()
     wish: Wish = Wish.GO_ON
     confirmed: bool = False  # somebody looked at the first node and said to go on
-    batches: Annotated[tuple[Batch, ...], Field(max_length=MOST_NODES)] = ()
+    batches: Annotated[tuple[BatchRecord, ...], Field(max_length=MOST_NODES)] = ()
     nodes: Annotated[dict[SafeName, NodeState], Field(max_length=MOST_NODES)]
     reason: Line = ""
     hint: Line = ""

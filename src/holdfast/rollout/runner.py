@@ -1,16 +1,25 @@
-"""The thin loop around `decide`: ask, do, note, ask again."""
+"""The thin loop around `decide` over a transport: ask, do, note, ask again. It remembers nothing beyond its own end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
+from typing import TypeVar
 
-from holdfast.errors import HoldfastError, PlanRefused
-from holdfast.plan import Hazard, Plan
-from holdfast.protocol import ApplyReport, Bundle, NodeStatus, Outcome
+from holdfast.errors import HoldfastError, RolloutFailed
+from holdfast.plan import Hazard, NodePlan, Plan
+from holdfast.protocol import ApplyReport
 
-from .decide import Apply, NodePhase, PutBack, RolloutState, Stop, begin, decide, refused_hazards
+from .decide import Apply, NodePhase, PutBack, Stop, begin, decide
+from .judge import Verdict, after, groups_held, may_not_lose, unwell, wanted
 from .transport import Transport
+from .waves import batches, refuse_forbidden
+
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 32  # connections and threads
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class RolloutResult:
     hint: str = ""
 
 
-# A plan that changes the adverts needs all members in one moment, which a rollout one by one cannot give.
+# Whoever forbids this never lets members of a group disagree about their adverts, not even for a moment.
 NEVER_ONE_BY_ONE = frozenset({Hazard.SIMULTANEOUS})
 
 
@@ -44,25 +53,32 @@ def roll_out(
     *,
     forbidden: frozenset[Hazard] = NEVER_ONE_BY_ONE,
     adopt: bool = False,
+    put_back_on_failure: bool = True,
+    nodes_per_step: int = 1,
     progress: Callable[[RolloutEvent], None] = lambda event: None,
 ) -> RolloutResult:
-    """Carry the plan out. PlanRefused where policy forbids one of its hazards, before anything is touched."""
-    if reasons := refused_hazards(plan, forbidden):
-        raise PlanRefused(
-            "the plan has hazards that are not allowed: " + "; ".join(reasons),
-            "change less at once, or make the change in steps (a new group beside the old one, then remove the old)",
-        )
+    """Carry the plan out. PlanRefused where policy forbids one of its hazards, before anything is touched.
+
+    `progress` is called by one thread at a time, whichever that is.
+    """
+    refuse_forbidden(plan, forbidden)
     run = _Run(plan, transport, adopt, progress)
-    state = begin(plan, {node.node: run.held(node.node) for node in plan.nodes})
+    drawn = batches(plan, run.together([node.node for node in plan.nodes], run.held), nodes_per_step=nodes_per_step)
+    torn = frozenset(node for batch in drawn if batch.at_once for node in batch.nodes)
+    state = begin(tuple(batch.nodes for batch in drawn), put_back_on_failure=put_back_on_failure)
     while True:
         step = decide(state)
         match step:
+            case Apply(nodes=nodes):
+                reached = run.together(nodes, lambda node: run.apply(node, may_move=node in torn))
+            case PutBack(nodes=nodes):
+                reached = run.together(nodes, run.put_back)
             case Stop(succeeded=succeeded):
                 return RolloutResult(succeeded, state.phases, tuple(run.reports), run.reason, run.hint)
-            case Apply(node=node):
-                state = run.apply(state, node)
-            case PutBack(node=node):
-                state = run.put_back(state, node)
+            case _:
+                raise RolloutFailed(f"a rollout that waits for nobody wants to {type(step).__name__.lower()}")
+        for node, phase in reached.items():
+            state = state.with_phase(node, phase)
 
 
 class _Run:
@@ -70,71 +86,69 @@ class _Run:
 
     def __init__(self, plan: Plan, transport: Transport, adopt: bool, progress: Callable[[RolloutEvent], None]) -> None:
         self._plan, self._transport, self._adopt, self._progress = plan, transport, adopt, progress
+        self._lock = Lock()
         self.reports: list[ApplyReport] = []
         self.reason = ""
         self.hint = ""
 
+    def together(self, nodes: Sequence[str], do: Callable[[str], T]) -> dict[str, T]:
+        """The same for all nodes in one moment; alone, without a thread."""
+        if len(nodes) <= 1:
+            return {node: do(node) for node in nodes}
+        with ThreadPoolExecutor(max_workers=min(len(nodes), _MOST_AT_ONCE)) as workers:
+            return dict(zip(nodes, workers.map(do, nodes), strict=True))
+
     def held(self, node: str) -> int:
         """How many groups the node holds now; a node that cannot be asked will fail when its turn comes."""
-        try:
-            return sum(group.holds for group in self._transport.status(node).groups)
-        except HoldfastError:
-            return 0
+        return len(self._holds(node))
 
-    def apply(self, state: RolloutState, node: str) -> RolloutState:
-        self._progress(RolloutEvent(node, "applying"))
-        bundle = self._new_bundle(node)
-        before = self._holders(node)
+    def apply(self, node: str, may_move: bool) -> NodePhase:
+        """Bring a node to its new bundle; the phase that it reached."""
+        self._say(RolloutEvent(node, "applying"))
+        planned = self._planned(node)
+        before = self._holds(node)
         try:
-            report = self._transport.apply(node, bundle, adopt=self._adopt)
+            report = self._transport.apply(node, wanted(planned), adopt=self._adopt)
         except HoldfastError as error:
-            return self._failed(state, node, NodePhase.LOST, error.message, error.hint)
-        self.reports.append(report)
-        if report.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED):
-            failure = report.failure
-            detail = failure.message if failure else f"the agent ended with {report.outcome}"
-            return self._failed(state, node, NodePhase.FAILED, f"{node}: {detail}", failure.hint if failure else "")
-        lost = (before - self._holders(node)) & {group.group for group in bundle.expected.vrrp}
-        if lost and not self._may_move(node):
-            reason = f"{node} lost {', '.join(sorted(lost))} by a change that should not have moved it"
-            return self._failed(state, node, NodePhase.REGRESSED, reason, "")
-        self._progress(RolloutEvent(node, NodePhase.VERIFIED, report))
-        return state.with_phase(node, NodePhase.VERIFIED)
+            return self._ended(node, Verdict(NodePhase.LOST, error.message, error.hint), None)
+        keeps = frozenset() if may_move else may_not_lose(planned)
+        return self._ended(node, unwell(node, report) or self._kept(node, keeps, before), report)
 
-    def put_back(self, state: RolloutState, node: str) -> RolloutState:
-        self._progress(RolloutEvent(node, "putting back"))
+    def _kept(self, node: str, keeps: frozenset[str], before: frozenset[str]) -> Verdict:
+        try:
+            return after(node, keeps, before, self._transport.status(node))
+        except HoldfastError as error:
+            return Verdict(NodePhase.REGRESSED, error.message, error.hint)
+
+    def put_back(self, node: str) -> NodePhase:
+        """Take a node back; the phase that it reached."""
+        self._say(RolloutEvent(node, "putting back"))
         try:
             report = self._transport.roll_back(node)
         except HoldfastError as error:
-            return self._failed(state, node, NodePhase.LOST, error.message, error.hint)
-        self.reports.append(report)
-        done = report.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED)
-        phase = NodePhase.PUT_BACK if done else NodePhase.FAILED
-        self._progress(RolloutEvent(node, phase, report))
-        return state.with_phase(node, phase)
+            return self._ended(node, Verdict(NodePhase.LOST, error.message, error.hint), None)
+        return self._ended(node, unwell(node, report) or Verdict(NodePhase.PUT_BACK), report)
 
-    def _new_bundle(self, node: str) -> Bundle:
+    def _planned(self, node: str) -> NodePlan:
         planned = self._plan.node(node)
-        assert planned is not None, "decide names nodes of the plan"
-        if planned.new is not None:
-            return planned.new
-        old = planned.old
-        assert old is not None, "a plan's node has an old or a new bundle"
-        return Bundle(cluster=old.cluster, node=node, services=(), files=())
+        assert planned is not None, "batches name nodes of the plan"
+        return planned
 
-    def _may_move(self, node: str) -> bool:
-        planned = self._plan.node(node)
-        return planned is not None and any(note.hazard is Hazard.MOVES_VIP for note in planned.hazards)
-
-    def _holders(self, node: str) -> set[str]:
+    def _holds(self, node: str) -> frozenset[str]:
         try:
-            status: NodeStatus = self._transport.status(node)
+            return groups_held(self._transport.status(node))
         except HoldfastError:
-            return set()
-        return {group.group for group in status.groups if group.holds}
+            return frozenset()
 
-    def _failed(self, state: RolloutState, node: str, phase: NodePhase, reason: str, hint: str) -> RolloutState:
-        if not self.reason:
-            self.reason, self.hint = reason, hint
-        self._progress(RolloutEvent(node, phase, self.reports[-1] if self.reports else None, reason))
-        return state.with_phase(node, phase)
+    def _ended(self, node: str, verdict: Verdict, report: ApplyReport | None) -> NodePhase:
+        with self._lock:
+            if report is not None:
+                self.reports.append(report)
+            if verdict.reason and not self.reason:
+                self.reason, self.hint = verdict.reason, verdict.hint
+            self._progress(RolloutEvent(node, verdict.phase, report, verdict.reason))
+        return verdict.phase
+
+    def _say(self, event: RolloutEvent) -> None:
+        with self._lock:
+            self._progress(event)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed
 from holdfast.protocol import Bundle, GroupFacts, MoveReport, NodeStatus, VrrpExpectation
 
-from .transport import Transport
+from .transport import Mover
 
 TAKEN_OVER_WITHIN_S = 10.0
 _POLL_S = 0.1
@@ -47,7 +47,7 @@ class Switch:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: Mover,
         bundles: Mapping[str, Bundle],
         group: str,
         *,

@@ -21,26 +21,11 @@ STATUS_TIMEOUT_S = 20.0
 Message = TypeVar("Message", bound=BaseModel)
 
 
-class Transport(Protocol):
-    """What a rollout asks of a node. Calls are bounded in time; RolloutFailed if the node is not reached."""
-
-    def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
-        """Bring the node to `bundle`; the report tells how it ended."""
-        ...
-
-    def roll_back(self, node: str) -> ApplyReport:
-        """Take the node back to its previous bundle."""
-        ...
+class Mover(Protocol):
+    """What a planned switchover asks of a node. Calls are bounded in time; RolloutFailed if the node is not reached."""
 
     def status(self, node: str) -> NodeStatus:
         """The node as it is."""
-        ...
-
-    def override(self, node: str, overrides: Overrides | None) -> OverrideReport:
-        """Replace all that is overridden on a director (None: only look); the report is what its kernel's table shows.
-
-        `done` says whether that is as it should be.
-        """
         ...
 
     def move(self, node: str, group: str) -> MoveReport:
@@ -53,6 +38,25 @@ class Transport(Protocol):
 
     def release_when_given_up(self, node: str, group: str, within_s: float) -> MoveReport:
         """The same, in the moment in which the present holder gives the group up; not `moved` if it does not."""
+        ...
+
+
+class Transport(Mover, Protocol):
+    """What a rollout asks of a node, too."""
+
+    def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
+        """Bring the node to `bundle`; the report tells how it ended."""
+        ...
+
+    def roll_back(self, node: str) -> ApplyReport:
+        """Take the node back to its previous bundle."""
+        ...
+
+    def override(self, node: str, overrides: Overrides | None) -> OverrideReport:
+        """Replace all that is overridden on a director (None: only look); the report is what its kernel's table shows.
+
+        `done` says whether that is as it should be.
+        """
         ...
 
 

@@ -1,0 +1,81 @@
+"""From a plan to batches: who is told in one moment, as far as the plan, policy and the operator's limits allow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from holdfast.errors import PlanRefused
+from holdfast.plan import Hazard, Plan, Wave
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Nodes that are told in one moment. `at_once`: they have to be, as the plan says; `why` is the plan's reason."""
+
+    nodes: tuple[str, ...]
+    at_once: bool = False
+    why: str = ""
+
+
+def batches(
+    plan: Plan,
+    held: Mapping[str, int],
+    *,
+    nodes_per_step: int = 1,
+    first_alone: bool = False,
+    away: Collection[str] = (),
+) -> tuple[Batch, ...]:
+    """The plan's waves where nodes hold so many groups each now, in pieces of at most `nodes_per_step` nodes.
+
+    What has to go in one moment is never cut, and is refused if somebody would be missing: PlanRefused. With
+    `first_alone` the first batch is one node, if it may be.
+    """
+    found: list[Batch] = []
+    for wave in plan.waves_with(held):
+        if wave.at_once is not None:
+            _nobody_missing(wave, away, plan)
+        nodes = [node for node in wave.nodes if node not in away]
+        if not nodes:
+            continue
+        if wave.at_once is not None:
+            found.append(Batch(tuple(nodes), len(nodes) > 1, wave.why))
+            continue
+        if first_alone and not found:
+            found.append(Batch((nodes.pop(0),), why=wave.why))
+        for start in range(0, len(nodes), nodes_per_step):
+            found.append(Batch(tuple(nodes[start : start + nodes_per_step]), why=wave.why))
+    return tuple(found)
+
+
+def _nobody_missing(wave: Wave, away: Collection[str], plan: Plan) -> None:
+    assert wave.at_once is not None, "asked for waves of one moment only"
+    # Who has nothing of Holdfast yet, sends no adverts either, and can come later.
+    left_out = [node for node in wave.nodes if node in away and (found := plan.node(node)) and found.old is not None]
+    missing = sorted({*wave.at_once.missing, *left_out})
+    if missing:
+        groups = ", ".join(wave.at_once.groups)
+        raise PlanRefused(
+            f"all members of {groups} have to change in one moment, but {', '.join(missing)} would not: "
+            "there would be two holders",
+            "bring these nodes back first, or take them out of the group in a change of its own",
+        )
+
+
+def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:
+    """The reasons why policy forbids this plan, each with its node; empty if it may go ahead."""
+    return [
+        f"{node.node}: {note.reason} ({note.hazard})"
+        for node in plan.nodes
+        for note in node.hazards
+        if note.hazard in forbidden
+    ]
+
+
+def refuse_forbidden(plan: Plan, forbidden: frozenset[Hazard]) -> None:
+    """PlanRefused where policy forbids one of the plan's hazards, before anything is touched."""
+    if reasons := refused_hazards(plan, forbidden):
+        raise PlanRefused(
+            "the plan has hazards that are not allowed: " + "; ".join(reasons),
+            "change less at once, or make the change in steps (a new group beside the old one, then remove the old)",
+        )
