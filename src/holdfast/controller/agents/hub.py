@@ -1,0 +1,51 @@
+"""All streams of this controller: one feed for each cluster that has agents here, and at most one stream a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from holdfast.store.store import Store
+
+from .bundle_texts import BundleTexts
+from .feed import Feed, Subscription
+
+
+class Hub:
+    """Close it when the controller ends; until then feeds live as long as they have subscribers."""
+
+    def __init__(self, store: Store) -> None:
+        self.bundles = BundleTexts(store)
+        self._store = store
+        self._feeds: dict[str, Feed] = {}
+
+    @contextmanager
+    def subscribed(self, cluster: str, node: str) -> Iterator[tuple[Feed, Subscription]]:
+        """A node's place in its cluster's feed. The node's earlier stream ends: it has been given up, or will be."""
+        feed = self._feeds.get(cluster)
+        if feed is None:
+            feed = self._feeds[cluster] = Feed(self._store, cluster)
+            feed.start()
+        earlier = feed.subscribers.get(node)
+        if earlier is not None:
+            earlier.replaced = True
+            earlier.changed.set()
+        subscription = feed.subscribers[node] = Subscription(node)
+        if feed.complete:
+            subscription.changed.set()
+        try:
+            yield feed, subscription
+        finally:
+            if feed.subscribers.get(node) is subscription:
+                del feed.subscribers[node]
+
+    @property
+    def streams(self) -> int:
+        """How many agents are connected here."""
+        return sum(len(feed.subscribers) for feed in self._feeds.values())
+
+    async def close(self) -> None:
+        """Follow nothing any more."""
+        for feed in self._feeds.values():
+            await feed.stop()
+        self._feeds.clear()

@@ -1,0 +1,125 @@
+"""What agents post: reports and answers, judged by whose certificate it came with, and written to the store."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from holdfast.errors import Conflict, NotFound, NotPermitted
+from holdfast.protocol import AgentReport, Answer, Drift
+from holdfast.rollout.records import AnswerRecord, RolloutStore
+from holdfast.store.models import Event, NodeReport
+from holdfast.store.store import Store
+
+from ..identity import NodeAgent
+
+LARGEST_REPORT = 95_000  # characters as they are kept, a little below what the store takes
+ANSWER_TTL_S = 600  # whoever asked reads it long before
+_KEPT_DIFF = 2_000  # characters of each difference in a report that is too large
+_NO_DRIFT = '"drift":[]'
+_FEWEST = 20  # differences that are kept of one that is still too large
+
+
+async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> None:
+    """Keep a report as the node's latest, with an event for what drifted and what came back.
+
+    It is dated by this controller: a node's clock that jumps must not make all that comes later look old.
+    """
+    _own(agent, report.node)
+    cluster = store.cluster(agent.cluster)
+    before = await cluster.reports.get(agent.node)
+    now = store.clock.now()
+    if before is not None:  # another controller's clock may be ahead of ours
+        now = max(now, before.record.time + timedelta(microseconds=1))
+    kept = NodeReport(
+        node=agent.node,
+        time=now,
+        epoch=report.fence.epoch if report.fence else 0,
+        revision=report.revision,
+        state=report.progress.value if report.progress else "",
+        content=fitting(report),
+    )
+    await cluster.report(kept)
+    told = _events(agent, before.record if before else None, report, now)
+    if told:
+        await store.events.append(*told)
+
+
+async def take_answer(store: Store, agent: NodeAgent, answer: Answer) -> None:
+    """Keep what became of an order for whoever gave it; the order is done with. NotFound if nobody waits any more.
+
+    The same answer may come again after a broken connection: the first one counts.
+    """
+    _own(agent, answer.node)
+    records = RolloutStore(store, agent.cluster)
+    while True:  # ends: an order is only ever written once, and then deleted
+        if await records.answers.get(answer.order) is not None:
+            return
+        order = await records.orders.get(answer.order)
+        if order is None or order.record.node != agent.node:
+            raise NotFound("no such order waits for an answer", "its time is over, or it was answered")
+        record = AnswerRecord(node=agent.node, answer=answer, time=store.clock.now())
+        lease = await store.engine.grant(ANSWER_TTL_S)
+        try:
+            await store.commit(
+                records.answers.creating(answer.order, record, lease),
+                records.orders.deleting(answer.order, order.version),
+            )
+        except Conflict:
+            await store.engine.revoke(lease)
+            continue
+        return
+
+
+def fitting(report: AgentReport) -> str:
+    """A report as JSON that the store takes: what is said of drift is cut short first, then left out."""
+    text = report.model_dump_json()
+    if len(text) <= LARGEST_REPORT:
+        return text
+    drift = tuple(each.model_copy(update={"diff": _cut(each.diff)}) for each in report.drift)
+    for short in (drift, tuple(each.model_copy(update={"diff": ""}) for each in drift), drift[:_FEWEST], ()):
+        text = report.model_copy(update={"drift": short}).model_dump_json()
+        if len(text) <= LARGEST_REPORT:
+            return text
+    # What is left is a node's own long story, of a status with many thousand servers: how it stands is kept.
+    return report.model_copy(update={"drift": (), "status": None, "overrides": None}).model_dump_json()
+
+
+def _events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
+    """What drifted, or came back, since the report before."""
+    if not report.drift and (before is None or _NO_DRIFT in before.content):
+        return []  # nearly always
+    known = {_name(each) for each in _drift_of(before)}
+    present = {_name(each): each for each in report.drift}
+    new = [_event(agent, "node.drift", name, now) for name in sorted(present.keys() - known)]
+    gone = [_event(agent, "node.drift_gone", name, now) for name in sorted(known - present.keys())]
+    return [*new, *gone][:_FEWEST]
+
+
+def _event(agent: NodeAgent, kind: str, name: str, now: datetime) -> Event:
+    verb = "differs from what was applied" if kind == "node.drift" else "is as it was applied again"
+    message = f"{agent.node}: {name} {verb}"
+    return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message[:1000])
+
+
+def _name(drift: Drift) -> str:
+    return f"{drift.kind.value} {drift.what}"
+
+
+def _drift_of(kept: NodeReport | None) -> tuple[Drift, ...]:
+    if kept is None:
+        return ()
+    try:
+        return AgentReport.model_validate_json(kept.content).drift
+    except ValidationError:  # another version of the controller wrote it
+        return ()
+
+
+def _cut(diff: str) -> str:
+    return diff if len(diff) <= _KEPT_DIFF else f"{diff[:_KEPT_DIFF]}\n… ({len(diff)} characters)\n"
+
+
+def _own(agent: NodeAgent, node: str) -> None:
+    if node != agent.node:
+        raise NotPermitted(f"{agent.actor} cannot speak for {node}", "a node reports of itself alone")

@@ -1,0 +1,91 @@
+"""What agents ask of a controller: to join, to renew, their stream, their bundle; and what they post."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+from starlette.responses import PlainTextResponse
+
+from holdfast.errors import NotFound, StoreUnavailable
+from holdfast.protocol import (
+    AgentReport,
+    Answer,
+    JoinAnswer,
+    JoinRequest,
+    RenewAnswer,
+    RenewRequest,
+)
+from holdfast.rollout.records import RolloutStore
+
+from ..api.answers import PROBLEMS
+from ..api.streams import STREAM, Lines
+from ..callers import AllowedNode, Calling, Ctx
+from ..identity import Action, NodeAgent
+from ..identity.authority import pem
+from .reports import take_answer, take_report
+from .stream import lines
+
+router = APIRouter(prefix="/agent/v1", tags=["agents"], responses=PROBLEMS)
+
+Fetching = Annotated[NodeAgent, Depends(AllowedNode(Action.BUNDLE_FETCH))]
+Reporting = Annotated[NodeAgent, Depends(AllowedNode(Action.REPORT_SEND))]
+Renewing = Annotated[NodeAgent, Depends(AllowedNode(Action.CERTIFICATE_RENEW))]
+BundleDigest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+
+
+@router.get("/authority", operation_id="authority", response_class=PlainTextResponse)
+async def authority(context: Ctx) -> PlainTextResponse:
+    """The certificate authority's certificate (PEM): to be compared with the fingerprint that a join token carries."""
+    await context.doors.authorities.refresh()
+    return PlainTextResponse(pem(context.doors.authorities.current.certificate), media_type="application/x-pem-file")
+
+
+@router.post("/join", operation_id="join")
+async def join(context: Ctx, caller: Calling, request: JoinRequest) -> JoinAnswer:
+    """Become a node, with a token that is good for one time."""
+    return await context.doors.enrolment.join(request, caller.source)
+
+
+@router.post("/renew", operation_id="renew")
+async def renew(context: Ctx, caller: Calling, agent: Renewing, request: RenewRequest) -> RenewAnswer:
+    """The next certificate, over a connection that the present one opened."""
+    return await context.doors.enrolment.renew(agent, request, caller.source)
+
+
+@router.get(
+    "/stream",
+    operation_id="stream",
+    response_class=Lines,
+    responses={
+        200: {"content": {STREAM: {}}, "description": "A line of JSON for each message (desired, order, ping)."}
+    },
+)
+async def stream(context: Ctx, agent: Fetching) -> Lines:
+    """What the node should run and do, as it changes, and a ping every few seconds. One stream for each node."""
+    if context.hub.streams >= context.settings.limits.most_streams:
+        raise StoreUnavailable("this controller serves as many agents as it can", "connect to another one")
+    return Lines(lines(context, agent))
+
+
+@router.get("/bundles/{digest}", operation_id="bundle", response_class=Response)
+async def bundle(context: Ctx, agent: Fetching, digest: BundleDigest) -> Response:
+    """The bundle that this very node is to run now, as JSON; no other one."""
+    assignment = await RolloutStore(context.store, agent.cluster).assignments.get(agent.node)
+    wanted = assignment is not None and assignment.record.digest == digest
+    text = await context.hub.bundles.get(agent.cluster, digest) if wanted else None
+    if text is None:
+        raise NotFound("this node is not to run a bundle of that digest", "read the stream: it says which one")
+    return Response(text, media_type="application/json")
+
+
+@router.post("/reports", operation_id="report", status_code=204)
+async def report(context: Ctx, agent: Reporting, request: AgentReport) -> None:
+    """How the node is, and how far it is with what it should run."""
+    await take_report(context.store, agent, request)
+
+
+@router.post("/answers", operation_id="answer", status_code=204)
+async def answer(context: Ctx, agent: Reporting, request: Answer) -> None:
+    """What became of an order."""
+    await take_answer(context.store, agent, request)

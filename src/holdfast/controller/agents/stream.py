@@ -1,0 +1,139 @@
+"""One agent's stream: what it should run, what it should do now, and a sign of life in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from holdfast.errors import HoldfastError
+from holdfast.protocol import (
+    LARGEST_INLINE,
+    PING_EVERY_S,
+    Desired,
+    Fence,
+    Order,
+    Overrides,
+    Ping,
+)
+from holdfast.rollout.records import OrderRecord
+
+from ..context import Context
+from ..identity import NodeAgent
+from .feed import Feed, Subscription
+from .overriding import overrides_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What went over this stream already."""
+
+    desired: tuple[int, str, Overrides] | None = None
+    orders: set[str] = field(default_factory=set)
+
+
+async def lines(context: Context, agent: NodeAgent) -> AsyncGenerator[bytes, None]:
+    """The messages, a line of JSON each; it ends when the controller does, or when the agent is not welcome any more.
+
+    The last line is a ping, so that an agent can tell an end that was meant from a connection that broke.
+    """
+    with context.hub.subscribed(agent.cluster, agent.node) as (feed, subscription):
+        told = _Told()
+        yield _ping(context)  # at once: the agent knows that it was let in
+        while True:
+            await _something(context, subscription)
+            end = _end(context, agent, feed, subscription)
+            if end:
+                _log.info("the stream of %s ended: %s", agent.actor, end)
+                break
+            if not feed.complete:
+                yield _ping(context)
+                continue
+            news = [line async for line in _news(context, agent, feed, told)]
+            for line in news or [_ping(context)]:
+                yield line
+        yield _ping(context)
+
+
+async def _something(context: Context, subscription: Subscription) -> None:
+    """Until something changed, the controller stops, or it is time for a sign of life."""
+    changed = asyncio.ensure_future(subscription.changed.wait())
+    stopping = asyncio.ensure_future(context.stopping.wait())
+    try:
+        await asyncio.wait((changed, stopping), timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        changed.cancel()
+        stopping.cancel()
+    subscription.changed.clear()
+
+
+def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscription) -> str:
+    """Why this stream has to end; empty: it goes on."""
+    if context.stopping.begun:
+        return "the controller stops"
+    if subscription.replaced:
+        return "the node has opened another one"
+    if context.store.clock.now() > agent.expires:
+        return "its certificate has expired"
+    if not feed.complete:
+        return ""
+    record = feed.nodes.get(agent.node)
+    if record is None or record.revoked is not None:
+        return "the node was revoked"
+    return "" if record.certificate == agent.serial else "the node has a newer certificate"
+
+
+async def _news(context: Context, agent: NodeAgent, feed: Feed, told: _Told) -> AsyncGenerator[bytes, None]:
+    assignment = feed.assignments.get(agent.node)
+    if assignment is not None:
+        overrides = overrides_of(feed.overrides.values(), context.store.clock.now())
+        now = (assignment.number, assignment.digest, overrides)
+        if told.desired != now:
+            line = await _desired(context, agent, feed, overrides)
+            if line is not None:
+                told.desired = now
+                yield line
+    for name, record in feed.orders.get(agent.node, {}).items():
+        order = _still_wanted(context, record)
+        if name not in told.orders and order is not None:
+            told.orders.add(name)
+            yield order.model_dump_json().encode() + b"\n"
+    told.orders &= feed.orders.get(agent.node, {}).keys()  # what has gone from the store will not come again
+
+
+async def _desired(context: Context, agent: NodeAgent, feed: Feed, overrides: Overrides) -> bytes | None:
+    """The desired state with its bundle, if that is small; None if the store cannot be read now: it is tried again."""
+    assignment = feed.assignments[agent.node]
+    identity = context.store.identity
+    desired = Desired(
+        fence=Fence(store_id=identity.store_id, epoch=identity.epoch, number=assignment.number),
+        cluster=agent.cluster,
+        node=agent.node,
+        revision=assignment.revision,
+        digest=assignment.digest,
+        adopt=assignment.adopt,
+        overrides=overrides,
+    )
+    try:
+        bundle = await context.hub.bundles.get(agent.cluster, assignment.digest)
+    except HoldfastError as error:
+        _log.warning("the bundle of %s cannot be read: %s", agent.actor, error.message)
+        return None
+    line = desired.model_dump_json(exclude={"bundle"}).encode()
+    if bundle is not None and len(bundle) <= LARGEST_INLINE:
+        line = line[:-1] + b',"bundle":' + bundle + b"}"  # it is JSON already, and large
+    return line + b"\n"
+
+
+def _still_wanted(context: Context, record: OrderRecord) -> Order | None:
+    """The order with the time that is left for it; None if that is over."""
+    age = (context.store.clock.now() - record.given).total_seconds()
+    left = record.order.within_s - max(0.0, age)
+    return record.order.model_copy(update={"within_s": left}) if left > 0 else None
+
+
+def _ping(context: Context) -> bytes:
+    return Ping(time=context.store.clock.now()).model_dump_json().encode() + b"\n"

@@ -1,0 +1,1 @@
+"""The operations of people and programs, a file for each resource: permission, operation, answer, and nothing else."""

@@ -1,0 +1,113 @@
+"""Users, and the API tokens of programs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from holdfast.errors import NotFound
+from holdfast.protocol.api.people import (
+    OneTimePassword,
+    TokenList,
+    TokenRequest,
+    TokenSecret,
+    TokenView,
+    UserChangeRequest,
+    UserList,
+    UserRequest,
+    UserView,
+)
+from holdfast.store.models import Role, Token, User
+
+from ..callers import Allowed, Calling, Ctx
+from ..context import Context
+from ..identity import Action, Person, UserChange
+from .answers import PROBLEMS, UserName
+
+router = APIRouter(prefix="/api/v1", tags=["people"], responses=PROBLEMS)
+
+Managing = Annotated[Person, Depends(Allowed(Action.USER_MANAGE))]
+OwnTokens = Annotated[Person, Depends(Allowed(Action.OWN_TOKENS))]
+Prefix = Annotated[str, Path(pattern=r"^hfa_[a-z2-7]{8}$", examples=["hfa_abcdefgh"])]
+
+
+@router.get("/users", operation_id="list_users")
+async def users(context: Ctx, who: Managing) -> UserList:
+    """All users."""
+    return UserList(users=tuple(_user(found.record) for found in await context.store.users.all()))
+
+
+@router.post("/users", operation_id="create_user", status_code=201)
+async def create_user(context: Ctx, caller: Calling, who: Managing, asked: UserRequest) -> OneTimePassword:
+    """A new user; the password is shown this once, and has to be changed at the first login."""
+    password = await context.doors.users.create(who, asked.name, Role(asked.role), asked.clusters, caller.source)
+    return OneTimePassword(name=asked.name, password=password.get_secret_value())
+
+
+@router.patch("/users/{user}", operation_id="change_user")
+async def change_user(
+    context: Ctx, caller: Calling, who: Managing, user: UserName, asked: UserChangeRequest
+) -> UserView:
+    """Another role, other clusters, disabled or not: in force with the user's next request."""
+    await _found(context, user)
+    role = Role(asked.role) if asked.role else None
+    change = UserChange(role, asked.clusters, asked.unlimited, asked.disabled)
+    await context.doors.users.change(who, user, change, caller.source)
+    return _user(await _found(context, user))
+
+
+@router.delete("/users/{user}", operation_id="remove_user", status_code=204)
+async def remove_user(context: Ctx, caller: Calling, who: Managing, user: UserName) -> None:
+    """Forget a user; sessions and tokens of that name are nobody's from now on."""
+    await _found(context, user)
+    await context.doors.users.remove(who, user, caller.source)
+
+
+@router.post("/users/{user}/password", operation_id="reset_password")
+async def reset_password(context: Ctx, caller: Calling, who: Managing, user: UserName) -> OneTimePassword:
+    """A one-time password for somebody who forgot theirs; all of their sessions end."""
+    await _found(context, user)
+    password = await context.doors.users.reset_password(who, user, caller.source)
+    return OneTimePassword(name=user, password=password.get_secret_value())
+
+
+@router.get("/tokens", operation_id="list_tokens")
+async def tokens(context: Ctx, who: OwnTokens) -> TokenList:
+    """One's own API tokens, or everybody's for who manages them."""
+    return TokenList(tokens=tuple(_token(one) for one in await context.doors.logins.tokens(who)))
+
+
+@router.post("/tokens", operation_id="create_token", status_code=201)
+async def create_token(context: Ctx, caller: Calling, who: OwnTokens, asked: TokenRequest) -> TokenSecret:
+    """An API token, shown this once. It can never do more than its owner."""
+    lifetime = timedelta(days=asked.days)
+    secret = await context.doors.logins.create_token(
+        who, asked.name, Role(asked.role), lifetime, asked.clusters, caller.source
+    )
+    return TokenSecret(token=secret.get_secret_value(), name=asked.name, expires=context.store.clock.now() + lifetime)
+
+
+@router.delete("/tokens/{prefix}", operation_id="revoke_token", status_code=204)
+async def revoke_token(context: Ctx, caller: Calling, who: OwnTokens, prefix: Prefix) -> None:
+    """End an API token, found by how it begins."""
+    if prefix not in {one.prefix for one in await context.doors.logins.tokens(who)}:
+        raise NotFound(f"there is no API token {prefix}", "look at the list of tokens")
+    await context.doors.logins.revoke_token(who, prefix, caller.source)
+
+
+async def _found(context: Context, name: str) -> User:
+    found = await context.store.users.get(name)
+    if found is None:
+        raise NotFound(f"there is no user {name}", "look at the list of users")
+    return found.record
+
+
+def _user(user: User) -> UserView:
+    return UserView.model_validate(user.model_dump(exclude={"password_hash"}) | {"role": user.role.value})
+
+
+def _token(token: Token) -> TokenView:
+    shown = {"prefix", "name", "owner", "clusters", "created", "expires", "revoked"}
+    return TokenView.model_validate(token.model_dump(include=shown) | {"role": (token.role or Role.VIEWER).value})

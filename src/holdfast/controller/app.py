@@ -1,0 +1,82 @@
+"""The controller as an ASGI application: all operations, one shape for every error, and an OpenAPI document."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from holdfast import __version__
+from holdfast.errors import HoldfastError
+
+from .agents import routes as agents
+from .api import health, people, sessions
+from .context import Context
+from .gate import Gate
+from .identity.sealing import Randomness
+from .problems import answer, plain
+
+OPEN = frozenset({"login", "authority", "join", "healthz", "readyz", "openapi"})  # operations that ask for nobody
+_TAGS = [
+    {"name": "session", "description": "Logging in and out."},
+    {"name": "people", "description": "Users, and the API tokens of programs."},
+    {"name": "clusters", "description": "Clusters, and what is chosen once for each."},
+    {"name": "revisions", "description": "Plans, revisions, rollbacks: what a cluster should be."},
+    {"name": "rollouts", "description": "How it gets there."},
+    {"name": "operating", "description": "Status, overrides, moves, maintenance."},
+    {"name": "nodes", "description": "The nodes of a cluster, and how they are let in."},
+    {"name": "history", "description": "Events and audit."},
+    {"name": "agents", "description": "What the agents of nodes ask, with their certificates."},
+    {"name": "health", "description": "For whoever watches over the controller."},
+]
+_WHAT = """Every error has the same shape. Log in and send the session's cookie with the header `X-CSRF-Token`, or send
+an API token as a bearer."""
+_MOST_MISTAKES = 20
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+
+
+def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI:
+    """The application around a context; entering its lifespan closes the context's streams at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await context.hub.close()
+
+    app = FastAPI(
+        title="Holdfast", version=__version__, description=_WHAT, openapi_tags=_TAGS, lifespan=lifespan,
+        openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, telemetry=_SILENT,
+    )  # fmt: skip
+    app.state.context = context
+    for each in (sessions, people, agents, health):
+        app.include_router(each.router)
+    app.add_exception_handler(HoldfastError, _told)
+    app.add_exception_handler(RequestValidationError, _mistaken)
+    app.add_exception_handler(HTTPException, _elsewhere)
+    app.add_middleware(Gate, context=context, randomness=randomness)
+    return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HoldfastError)
+    return answer(error)
+
+
+async def _mistaken(request: Request, error: Exception) -> Response:
+    """What is wrong and where; never what was sent, which may be a password."""
+    assert isinstance(error, RequestValidationError)
+    told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:_MOST_MISTAKES]]
+    return plain(422, "the request has mistakes: " + "; ".join(told)[:2000], "see /api/openapi.json", "invalid_request")
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = {404: ("there is nothing here", "not_found"), 405: ("this cannot be done here", "method_not_allowed")}
+    message, code = told.get(error.status_code, (str(error.detail)[:200], "invalid_request"))
+    return plain(error.status_code, message, "see /api/openapi.json", code, error.headers)

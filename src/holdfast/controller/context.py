@@ -1,0 +1,48 @@
+"""What every part of a running controller is handed: the store, the doors, the agents' streams, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from holdfast.store.store import Store
+
+from .agents.hub import Hub
+from .identity import Doors
+from .rates import Rates
+from .settings import Settings
+
+
+class Stopping:
+    """Set once: from then on streams end, nothing new begins, and the leader steps down."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.reason = ""
+
+    def stop(self, reason: str) -> None:
+        """Begin to stop; only the first reason counts."""
+        if not self._event.is_set():
+            self.reason = reason
+            self._event.set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the controller is about to end."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Until the controller is about to end."""
+        await self._event.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One controller. Made by `serving`, or by a test; `hub` runs while it is entered."""
+
+    store: Store
+    doors: Doors
+    settings: Settings
+    hub: Hub
+    stopping: Stopping = field(default_factory=Stopping)
+    rates: Rates = field(default_factory=Rates)
