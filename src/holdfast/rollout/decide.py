@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from holdfast.plan import Hazard, Plan
+
 
 class NodePhase(StrEnum):
     """How far one node is."""
@@ -16,6 +18,7 @@ class NodePhase(StrEnum):
     FAILED = "failed"  # its agent put it back by itself, or refused
     REGRESSED = "regressed"  # its agent is content, but the node lost a group that it should have kept
     LOST = "lost"  # nobody knows: it could not be asked
+    BROKEN = "broken"  # neither the new state nor the old one for certain; its agent goes on trying
     PUTTING_BACK = "putting back"  # it was told to take the old state again
     PUT_BACK = "put back"  # it had the new state and was taken back to the old one
     AWAY = "away"  # not waited for: it has never joined, or the operator left it out; it finds its state when it comes
@@ -121,3 +124,13 @@ def _backwards(state: RolloutState) -> Step:
             if done := state.those(batch, *_HAS_THE_NEW_STATE):
                 return PutBack(done)
     return Stop(succeeded=False)
+
+
+def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:
+    """The reasons why policy forbids this plan, each with its node; empty if it may go ahead."""
+    return [
+        f"{node.node}: {note.reason} ({note.hazard})"
+        for node in plan.nodes
+        for note in node.hazards
+        if note.hazard in forbidden
+    ]

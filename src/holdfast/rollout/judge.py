@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.bundle import Bundle
 from holdfast.plan import Hazard, NodePlan
@@ -57,7 +57,8 @@ def unwell(node: str, report: ApplyReport) -> Verdict | None:
     failure = report.failure
     said = failure.message if failure else f"the agent ended with {report.outcome}"
     line = failure.program_line if failure else ""
-    return Verdict(NodePhase.FAILED, f"{node}: {said}", failure.hint if failure else "", line)
+    phase = NodePhase.BROKEN if report.outcome is Outcome.BROKEN else NodePhase.FAILED
+    return Verdict(phase, f"{node}: {said}", failure.hint if failure else "", line)
 
 
 def after(node: str, keeps: Iterable[str], held: Iterable[str], status: NodeStatus) -> Verdict:
@@ -69,16 +70,17 @@ def after(node: str, keeps: Iterable[str], held: Iterable[str], status: NodeStat
     return Verdict(NodePhase.REGRESSED, reason, "look at the node's keepalived: what does it say of these groups?")
 
 
-def badly_ended(node: str, progress: Progress, report: ApplyReport | None) -> Verdict:
-    """An agent that ended elsewhere than it should."""
+def badly_ended(node: str, progress: Progress, report: ApplyReport | None, *, going_back: bool = False) -> Verdict:
+    """An agent that ended elsewhere than it should. Where it was to go back, it is not known what it runs now."""
+    phase = NodePhase.BROKEN if going_back or progress is Progress.BROKEN else NodePhase.FAILED
     if progress is Progress.PAUSED:
         return Verdict(
-            NodePhase.FAILED,
+            phase,
             f"{node}: somebody works on this node by hand, so its agent does nothing",
             "when that is over: holdfast agent resume, on the node; then roll out again",
         )
     told = unwell(node, report) if report else None
-    return told or Verdict(NodePhase.FAILED, f"{node}: the agent ended with '{progress}'")
+    return replace(told, phase=phase) if told else Verdict(phase, f"{node}: the agent ended with '{progress}'")
 
 
 def brief(text: str) -> str:

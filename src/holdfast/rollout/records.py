@@ -78,10 +78,10 @@ class Wish(StrEnum):
 class RolloutOptions(Record):
     """How a rollout behaves, as its author chose."""
 
-    put_back_on_failure: bool = True  # nodes that are done go back to what they ran
-    nodes_per_step: Annotated[int, Field(ge=1, le=MOST_NODES)] = 1  # of a wave; never more than the plan allows
+    put_back: bool = True  # after a failure, nodes that are done go back to what they ran
+    at_a_time: Annotated[int, Field(ge=1, le=MOST_NODES)] = 1  # of a wave; never more than the plan allows
     pause_after_first: bool = False
-    forbid: Annotated[tuple[Hazard, ...], Field(max_length=len(Hazard))] = ()  # what ends it before it begins
+    forbidden: Annotated[tuple[Hazard, ...], Field(max_length=len(Hazard))] = ()  # what ends it before it begins
     adopt: bool = False
     without: Annotated[tuple[SafeName, ...], Field(max_length=MOST_NODES)] = ()  # nodes that are away: not waited for
 

@@ -54,7 +54,7 @@ def roll_out(
     forbidden: frozenset[Hazard] = NEVER_ONE_BY_ONE,
     adopt: bool = False,
     put_back_on_failure: bool = True,
-    nodes_per_step: int = 1,
+    at_a_time: int = 1,
     progress: Callable[[RolloutEvent], None] = lambda event: None,
 ) -> RolloutResult:
     """Carry the plan out. PlanRefused where policy forbids one of its hazards, before anything is touched.
@@ -63,7 +63,7 @@ def roll_out(
     """
     refuse_forbidden(plan, forbidden)
     run = _Run(plan, transport, adopt, progress)
-    drawn = batches(plan, run.together([node.node for node in plan.nodes], run.held), nodes_per_step=nodes_per_step)
+    drawn = batches(plan, run.together([node.node for node in plan.nodes], run.held), at_a_time=at_a_time)
     torn = frozenset(node for batch in drawn if batch.at_once for node in batch.nodes)
     state = begin(tuple(batch.nodes for batch in drawn), put_back_on_failure=put_back_on_failure)
     while True:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from holdfast.errors import PlanRefused
 from holdfast.plan import Hazard, Plan, Wave
 
+from .decide import refused_hazards
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -22,11 +24,11 @@ def batches(
     plan: Plan,
     held: Mapping[str, int],
     *,
-    nodes_per_step: int = 1,
+    at_a_time: int = 1,
     first_alone: bool = False,
     away: Collection[str] = (),
 ) -> tuple[Batch, ...]:
-    """The plan's waves where nodes hold so many groups each now, in pieces of at most `nodes_per_step` nodes.
+    """The plan's waves where nodes hold so many groups each now, in pieces of at most `at_a_time` nodes.
 
     What has to go in one moment is never cut, and is refused if somebody would be missing: PlanRefused. With
     `first_alone` the first batch is one node, if it may be.
@@ -43,8 +45,8 @@ def batches(
             continue
         if first_alone and not found:
             found.append(Batch((nodes.pop(0),), why=wave.why))
-        for start in range(0, len(nodes), nodes_per_step):
-            found.append(Batch(tuple(nodes[start : start + nodes_per_step]), why=wave.why))
+        for start in range(0, len(nodes), at_a_time):
+            found.append(Batch(tuple(nodes[start : start + at_a_time]), why=wave.why))
     return tuple(found)
 
 
@@ -60,16 +62,6 @@ def _nobody_missing(wave: Wave, away: Collection[str], plan: Plan) -> None:
             "there would be two holders",
             "bring these nodes back first, or take them out of the group in a change of its own",
         )
-
-
-def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:
-    """The reasons why policy forbids this plan, each with its node; empty if it may go ahead."""
-    return [
-        f"{node.node}: {note.reason} ({note.hazard})"
-        for node in plan.nodes
-        for note in node.hazards
-        if note.hazard in forbidden
-    ]
 
 
 def refuse_forbidden(plan: Plan, forbidden: frozenset[Hazard]) -> None:

@@ -1,0 +1,238 @@
+"""How a rollout's record changes with what is decided and what agents say. Pure: a record in, a record out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.plan import Plan
+from holdfast.protocol import AgentReport, ApplyReport, Progress
+from holdfast.store.models import Event
+
+from .decide import NodePhase, RolloutState
+from .judge import Verdict, brief, may_not_lose
+from .records import Assignment, BatchRecord, NodeState, RolloutPhase, RolloutRecord, Wish
+from .waves import Batch
+
+_AS_BEFORE = frozenset({NodePhase.WAITING, NodePhase.FAILED, NodePhase.PUT_BACK, NodePhase.AWAY})
+_LONGEST_LINE = 1000
+OTHERWISE = frozenset({Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN, Progress.PAUSED})
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A record as it becomes, and what has to be written with it. Assignments have no numbers yet (0 is none)."""
+
+    record: RolloutRecord
+    tells: tuple[tuple[str, bool], ...] = ()  # (node, whether it goes back)
+    events: tuple[Event, ...] = ()
+
+
+def state_of(record: RolloutRecord) -> RolloutState:
+    """What `decide` needs to know."""
+    puts_back = record.options.put_back if record.wish is Wish.GO_ON else record.wish is Wish.PUT_BACK
+    return RolloutState(
+        batches=tuple(batch.nodes for batch in record.batches),
+        phases={node: state.phase for node, state in record.nodes.items()},
+        put_back_on_failure=puts_back,
+        pause_after_first=record.options.pause_after_first and not record.confirmed,
+        halted=record.wish is not Wish.GO_ON,
+    )
+
+
+def begun(record: RolloutRecord, plan: Plan, drawn: Sequence[Batch], now: datetime) -> Changed:
+    """With its batches, and what each node may not lose. Members that change in one moment may pass a group on."""
+    torn = {node for batch in drawn if batch.at_once for node in batch.nodes}
+    nodes = dict(record.nodes)
+    for planned in plan.nodes:
+        keeps = () if planned.node in torn else tuple(sorted(may_not_lose(planned)))
+        nodes[planned.node] = nodes[planned.node].model_copy(update={"keeps": keeps})
+    after = record.model_copy(
+        update={
+            "phase": RolloutPhase.RUNNING,
+            "started": now,
+            "nodes": nodes,
+            "batches": tuple(BatchRecord(nodes=each.nodes, at_once=each.at_once, why=each.why) for each in drawn),
+        }
+    )
+    return Changed(after, events=(event(after, now, "rollout.started", f"rollout {record.id} begins"),))
+
+
+def refused(record: RolloutRecord, reason: str, hint: str, now: datetime) -> Changed:
+    """It ended before anything was touched."""
+    after = record.model_copy(
+        update={"phase": RolloutPhase.REFUSED, "ended": now, "reason": _line(reason), "hint": _line(hint)}
+    )
+    return Changed(after, events=(event(after, now, "rollout.ended", f"rollout {record.id} is refused: {reason}"),))
+
+
+def told(record: RolloutRecord, nodes: Iterable[str], held: Mapping[str, Iterable[str]], now: datetime) -> Changed:
+    """These nodes get the new state now, of which each held these groups before."""
+    after = record
+    for node in nodes:
+        groups = tuple(sorted(held.get(node, ())))
+        after = _with(after, node, phase=NodePhase.APPLYING, progress=None, held=groups, started=now)
+    after = after.model_copy(update={"phase": RolloutPhase.RUNNING})
+    said = tuple(node_event(after, node, now, f"{node}: is told revision {record.revision}") for node in nodes)
+    return Changed(after, tuple((node, False) for node in nodes), said)
+
+
+def told_to_go_back(record: RolloutRecord, nodes: Iterable[str], now: datetime) -> Changed:
+    """These nodes get their old state again."""
+    after = record
+    for node in nodes:
+        after = _with(after, node, phase=NodePhase.PUTTING_BACK, progress=None)
+    after = after.model_copy(update={"phase": RolloutPhase.PUTTING_BACK})
+    said = tuple(
+        node_event(after, node, now, f"{node}: is taken back to revision {record.nodes[node].old_revision}")
+        for node in nodes
+    )
+    return Changed(after, tuple((node, True) for node in nodes), said)
+
+
+def progressed(record: RolloutRecord, node: str, progress: Progress, now: datetime) -> Changed:
+    """The agent came further, and has not ended."""
+    after = _with(record, node, progress=progress)
+    return Changed(after, events=(node_event(after, node, now, f"{node}: {progress}"),))
+
+
+def judged(
+    record: RolloutRecord,
+    node: str,
+    verdict: Verdict,
+    now: datetime,
+    progress: Progress | None = None,
+    report: ApplyReport | None = None,
+) -> Changed:
+    """A node has reached an end.
+
+    Where that is no good one, it is told its old state again: it must not find the new one when it comes back, or
+    tries again by itself.
+    """
+    withdrawn = record.nodes[node].phase is NodePhase.APPLYING and verdict.phase in (
+        NodePhase.FAILED,
+        NodePhase.LOST,
+        NodePhase.BROKEN,
+    )
+    after = _with(
+        record,
+        node,
+        phase=verdict.phase,
+        progress=progress or record.nodes[node].progress,
+        ended=now,
+        outcome=report.outcome if report else None,
+        reloaded=report.reloaded if report else (),
+        detail=brief(verdict.reason),
+        hint=brief(verdict.hint),
+        program_line=brief(verdict.program_line),
+    )
+    if verdict.reason and not record.reason:
+        after = after.model_copy(update={"reason": _line(verdict.reason), "hint": _line(verdict.hint)})
+    said = verdict.reason or f"{node}: {verdict.phase}"
+    return Changed(after, ((node, True),) if withdrawn else (), (node_event(after, node, now, said),))
+
+
+def paused(record: RolloutRecord, now: datetime) -> Changed:
+    """It waits for somebody."""
+    after = record.model_copy(update={"phase": RolloutPhase.PAUSED})
+    said = f"rollout {record.id} waits behind the first nodes until somebody says that it may go on"
+    return Changed(after, events=(event(after, now, "rollout.paused", said),))
+
+
+def finished(record: RolloutRecord, succeeded: bool, now: datetime) -> Changed:
+    """Nothing is left to do."""
+    everywhere = all(state.phase in _AS_BEFORE for state in record.nodes.values())
+    failed = RolloutPhase.PUT_BACK if everywhere else RolloutPhase.FAILED
+    phase = RolloutPhase.SUCCEEDED if succeeded else failed
+    reason = record.reason or ("" if succeeded else "it was stopped")
+    after = record.model_copy(update={"phase": phase, "ended": now, "reason": reason})
+    said = f"rollout {record.id} of revision {record.revision}: {phase}" + (f": {reason}" if reason else "")
+    return Changed(after, events=(event(after, now, "rollout.ended", said),))
+
+
+def both(first: Changed, second: Changed) -> Changed:
+    """One after the other; `second` was made from the record of `first`."""
+    return Changed(second.record, (*first.tells, *second.tells), (*first.events, *second.events))
+
+
+def assignment(record: RolloutRecord, node: str, number: int, back: bool, now: datetime) -> Assignment:
+    """What a node is told."""
+    state = record.nodes[node]
+    return Assignment(
+        node=node,
+        number=number,
+        revision=state.old_revision if back else record.revision,
+        digest=state.old if back else state.new,
+        adopt=record.options.adopt,
+        rollout=record.id,
+        time=now,
+    )
+
+
+def brought_along(
+    record: RolloutRecord, listed: Mapping[str, str], present: Mapping[str, Assignment]
+) -> dict[str, str]:
+    """Node → digest of those that were not part of it, but are of this revision: nothing changed, or they are away."""
+    away = {node: state.new for node, state in record.nodes.items() if state.phase is NodePhase.AWAY}
+    same = {node: digest for node, digest in listed.items() if node in present and present[node].digest == digest}
+    return {
+        node: digest
+        for node, digest in {**same, **away}.items()
+        if node not in present or (present[node].revision, present[node].digest) != (record.revision, digest)
+    }
+
+
+def of_revision(record: RolloutRecord, node: str, number: int, digest: str, now: datetime) -> Assignment:
+    """What a node is told that was brought along."""
+    return Assignment(
+        node=node,
+        number=number,
+        revision=record.revision,
+        digest=digest,
+        adopt=record.options.adopt,
+        rollout=record.id,
+        time=now,
+    )
+
+
+def numbered(record: RolloutRecord, numbers: Mapping[str, int]) -> RolloutRecord:
+    """The record with the numbers of what nodes were told."""
+    nodes = {**record.nodes, **{n: record.nodes[n].model_copy(update={"number": at}) for n, at in numbers.items()}}
+    return record.model_copy(update={"nodes": nodes})
+
+
+def is_about(report: AgentReport, state: NodeState, store_id: str, epoch: int) -> bool:
+    """Whether a report is about what this node was told last."""
+    fence = report.fence
+    return fence is not None and (fence.store_id, fence.epoch, fence.number) == (store_id, epoch, state.number)
+
+
+def event(record: RolloutRecord, now: datetime, kind: str, message: str) -> Event:
+    """Something about a whole rollout."""
+    data = {"rollout": record.id, "revision": record.revision, "phase": record.phase}
+    return Event(time=now, kind=kind, cluster=record.cluster, message=_line(message), data=json.dumps(data))
+
+
+def node_event(record: RolloutRecord, node: str, now: datetime, message: str) -> Event:
+    """Something about one node of a rollout."""
+    state = record.nodes[node]
+    data = {"rollout": record.id, "revision": record.revision, "phase": state.phase, "progress": state.progress}
+    return Event(
+        time=now,
+        kind="rollout.node",
+        cluster=record.cluster,
+        node=node,
+        message=_line(message),
+        data=json.dumps(data),
+    )
+
+
+def _with(record: RolloutRecord, node: str, **changes: object) -> RolloutRecord:
+    nodes = {**record.nodes, node: record.nodes[node].model_copy(update=changes)}
+    return record.model_copy(update={"nodes": nodes})
+
+
+def _line(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE - 1]}…"

@@ -1,0 +1,179 @@
+"""A rollout begins as a record; whoever leads carries it out. And what people may say to one that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.bundle import Bundle
+from holdfast.errors import Conflict, NotFound, PlanRefused
+from holdfast.store.collection import Step, Versioned
+from holdfast.store.models import Event
+from holdfast.store.store import Store
+
+from .bundles import Bundles
+from .decide import NodePhase
+from .judge import nothing
+from .records import (
+    MOST_NODES,
+    Assignment,
+    NodeState,
+    RolloutOptions,
+    RolloutRecord,
+    RolloutStore,
+    Wish,
+    rollout_name,
+)
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A rollout that is not written yet: `steps` and `event` go with the revision in one commit, or alone."""
+
+    record: RolloutRecord
+    steps: tuple[Step, ...]
+    event: Event
+
+
+async def prepare_rollout(
+    store: Store,
+    cluster: str,
+    *,
+    revision: int,
+    bundles: Mapping[str, Bundle],
+    author: str,
+    message: str = "",
+    options: RolloutOptions | None = None,
+) -> Proposed:
+    """The rollout that brings all nodes of a cluster to a revision's `bundles`, by node; they are kept at once.
+
+    Nodes that have none of them any more lose what Holdfast put there. PlanRefused while another rollout of the cluster
+    has not ended.
+    """
+    kept = RolloutStore(store, cluster)
+    head, version = await kept.head()
+    await _refuse_while_running(kept)
+    states = await _states(kept, Bundles(store, cluster), revision, bundles, (options or RolloutOptions()).without)
+    bases = [state.old_revision for state in states.values()]
+    number = head.last_rollout + 1
+    record = RolloutRecord(
+        id=number,
+        cluster=cluster,
+        revision=revision,
+        base=max(set(bases), key=bases.count, default=0),
+        author=author,
+        message=message,
+        created=store.clock.now(),
+        options=options or RolloutOptions(),
+        nodes=states,
+    )
+    steps = (
+        kept.rollouts.creating(rollout_name(number), record),
+        kept.heads.replacing(kept.HEAD, head.model_copy(update={"last_rollout": number, "running": number}), version),
+    )
+    said = f"rollout {number}: revision {revision} to {len(states)} node{'s' * (len(states) != 1)}"
+    return Proposed(record, steps, Event(time=record.created, kind="rollout.proposed", cluster=cluster, message=said))
+
+
+async def propose_rollout(
+    store: Store,
+    cluster: str,
+    *,
+    revision: int,
+    bundles: Mapping[str, Bundle],
+    author: str,
+    message: str = "",
+    options: RolloutOptions | None = None,
+) -> RolloutRecord:
+    """As prepare_rollout, and written: for a revision that is in the store already."""
+    proposed = await prepare_rollout(
+        store, cluster, revision=revision, bundles=bundles, author=author, message=message, options=options
+    )
+    try:
+        await store.commit(*proposed.steps, events=[proposed.event])
+    except Conflict:
+        await _refuse_while_running(RolloutStore(store, cluster))
+        raise
+    return proposed.record
+
+
+async def _refuse_while_running(kept: RolloutStore) -> None:
+    running = await kept.running()
+    if running is not None and not running.record.phase.ended:
+        one = running.record
+        raise PlanRefused(
+            f"rollout {one.id} of revision {one.revision} by {one.author} has not ended: it is {one.phase}",
+            "wait for its end, or stop it",
+        )
+
+
+async def _states(
+    kept: RolloutStore, content: Bundles, revision: int, bundles: Mapping[str, Bundle], without: tuple[str, ...]
+) -> dict[str, NodeState]:
+    """The nodes that change, each with what it runs and what it gets; both are in the store afterwards."""
+    assigned = {one.name: one.record for one in await kept.assignments.all()}
+    enrolled = {one.name for one in await kept.cluster.nodes.all() if one.record.revoked is None}
+    if len(bundles) > MOST_NODES:
+        raise PlanRefused(f"{len(bundles)} nodes are too many for one rollout", f"{MOST_NODES} is the most")
+    await content.put(revision, bundles)
+    states: dict[str, NodeState] = {}
+    for node in sorted(bundles.keys() | assigned.keys()):
+        empty = nothing(kept.name, node)
+        new = bundles.get(node, empty)
+        if (present := assigned.get(node)) is not None and present.digest == new.digest:
+            continue
+        if present is None or new is empty:
+            await content.keep(revision, empty)
+        states[node] = _state(present, new, empty, away=node not in enrolled or node in without)
+    return states
+
+
+def _state(present: Assignment | None, new: Bundle, empty: Bundle, *, away: bool) -> NodeState:
+    return NodeState(
+        phase=NodePhase.AWAY if away else NodePhase.WAITING,
+        old=present.digest if present else empty.digest,
+        old_revision=present.revision if present else 0,
+        new=new.digest,
+    )
+
+
+async def find_rollout(store: Store, cluster: str, number: int) -> Versioned[RolloutRecord]:
+    """A rollout by its number; NotFound if there is none."""
+    found = await RolloutStore(store, cluster).rollout(number)
+    if found is None:
+        raise NotFound(f"there is no rollout {number} of {cluster}", "the last ones are kept; see: holdfast history")
+    return found
+
+
+async def list_rollouts(store: Store, cluster: str, before: int | None = None, limit: int = 50) -> list[RolloutRecord]:
+    """At most `limit` rollouts below the number `before`, newest first."""
+    kept = RolloutStore(store, cluster)
+    last = min(before - 1, (await kept.head())[0].last_rollout) if before else (await kept.head())[0].last_rollout
+    found: list[RolloutRecord] = []
+    for number in range(last, max(last - limit, 0), -1):
+        one = await kept.rollout(number)
+        if one is not None:
+            found.append(one.record)
+    return found
+
+
+async def wish(store: Store, cluster: str, number: int, wanted: Wish) -> RolloutRecord:
+    """Say how a rollout goes on: GO_ON ends its pause, STOP and PUT_BACK let it begin nothing new.
+
+    PlanRefused if it has ended, or if it is to go on although somebody has stopped it; NotFound if there is none.
+    """
+    kept = RolloutStore(store, cluster)
+    while True:
+        found = await find_rollout(store, cluster, number)
+        record = found.record
+        if record.phase.ended:
+            raise PlanRefused(f"rollout {number} has ended: {record.phase}", "begin a new one")
+        if wanted is Wish.GO_ON and record.wish is not Wish.GO_ON:
+            raise PlanRefused(f"rollout {number} is being stopped", "wait for its end, then begin a new one")
+        changed = {"confirmed": True} if wanted is Wish.GO_ON else {"wish": wanted}
+        after = record.model_copy(update=changed)
+        try:
+            await kept.rollouts.replace(found.name, after, found.version)
+        except Conflict:
+            continue  # it came further meanwhile
+        return after
