@@ -7,7 +7,7 @@ message still loads.
 from __future__ import annotations
 
 # A bundle is what a controller sends: who speaks the protocol gets it here.
-from holdfast.bundle import Bundle, VrrpExpectation
+from holdfast.bundle import Bundle, SafeName, Service, VrrpExpectation
 
 from .desired import (
     LARGEST_INLINE,
@@ -101,8 +101,10 @@ __all__ = [
     "RenewAnswer",
     "RenewRequest",
     "RouteFacts",
+    "SafeName",
     "ServerFacts",
     "ServerOverride",
+    "Service",
     "ServiceFacts",
     "StageReport",
     "UnreadFacts",

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from holdfast.bundle import Bundle, SafeName
 from holdfast.errors import Conflict, StoreDamaged, StoreFull
+from holdfast.protocol import Bundle, SafeName
 from holdfast.store.collection import Collection, Versioned
 from holdfast.store.models import Count, Digest, Record
 from holdfast.store.store import ClusterStore, Store

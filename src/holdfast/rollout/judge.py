@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from holdfast.bundle import Bundle
 from holdfast.plan import Hazard, NodePlan
-from holdfast.protocol import ApplyReport, NodeStatus, Outcome, Progress
+from holdfast.protocol import ApplyReport, Bundle, NodeStatus, Outcome, Progress
 
 from .decide import NodePhase
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from holdfast.bundle import Bundle
 from holdfast.errors import Conflict, HoldfastError, LeaseLost, PlanRefused, StoreDamaged, StoreError, StoreUnsure
 from holdfast.plan import Plan, make_plan
-from holdfast.protocol import AgentReport, NodeStatus, Progress
+from holdfast.protocol import AgentReport, Bundle, NodeStatus, Progress
 from holdfast.store.collection import Versioned
 from holdfast.store.holding import Held
 from holdfast.store.store import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from holdfast.bundle import Bundle
 from holdfast.errors import Conflict, NotFound, PlanRefused
+from holdfast.protocol import Bundle
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import Event
 from holdfast.store.store import Store

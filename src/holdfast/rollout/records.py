@@ -7,9 +7,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from holdfast.bundle import SafeName, Service
 from holdfast.plan import Hazard
-from holdfast.protocol import Answer, Fence, Order, Outcome, Progress
+from holdfast.protocol import Answer, Fence, Order, Outcome, Progress, SafeName, Service
 from holdfast.store.collection import Versioned
 from holdfast.store.models import Count, Digest, Line, Number, Record, Text, Who
 from holdfast.store.store import Store
