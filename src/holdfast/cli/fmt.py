@@ -63,7 +63,7 @@ def _read(path: Path) -> bytes:
     if path == STANDARD_INPUT:
         content: bytes | Refusal = sys.stdin.buffer.read(MOST_BYTES + 1)
         if isinstance(content, bytes) and len(content) > MOST_BYTES:
-            content = Refusal(f"is larger than {MOST_BYTES} bytes")
+            content = Refusal(f"has more than {MOST_BYTES:,} bytes")
     else:
         content = OnDisk().read(os.fspath(path), MOST_BYTES)
     if isinstance(content, Refusal):

@@ -18,11 +18,11 @@ from holdfast.errors import UsageError
 from holdfast.keepalived.files import OnDisk, Refusal
 from holdfast.keepalived.keywords import OLDEST
 from holdfast.keepalived.source import Source, decode
+from holdfast.keepalived.statements import MOST_BYTES
 from holdfast.lint import engine
 from holdfast.protocol import HostFacts
 
 STANDARD_INPUT = "-"
-_MOST_BYTES = 50_000_000
 _MOST_FACTS = 50_000_000
 _HEAD = 65_536  # of a file, in which a spec shows what it is
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)", re.S)
@@ -84,9 +84,9 @@ def read(one: Named, version: tuple[int, ...]) -> engine.Subject:
     """A keepalived.conf; `-` is standard input."""
     if one.path != STANDARD_INPUT:
         return engine.read(one.path, one.node, version)
-    content = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise UsageError(f"standard input is larger than {_MOST_BYTES} bytes", "no keepalived.conf is")
+    content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"standard input has more than {MOST_BYTES:,} bytes", "no keepalived.conf is")
     return engine.read_text(content, "<standard input>", one.node, OnDisk())
 
 
@@ -154,7 +154,7 @@ def sources(subjects: Sequence[engine.Subject]) -> dict[str, Source]:
 
 def source_of(path: str) -> Source:
     """A file as text, for its lines to be shown; empty where it cannot be read."""
-    content = OnDisk().read(path, _MOST_BYTES)
+    content = OnDisk().read(path, MOST_BYTES)
     return Source(path, "" if isinstance(content, Refusal) else decode(content))
 
 

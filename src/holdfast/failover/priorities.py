@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from holdfast.spec.vrrp import VrrpGroup
+if TYPE_CHECKING:  # the models of specs take 0.3 s to load, and who reckons with keepalived.conf needs none of them
+    from holdfast.spec.vrrp import VrrpGroup
 
 TOP = 250  # near the top: a backup's skew time, (256 − priority) / 256 of an advert interval, stays short
 STEP = 5

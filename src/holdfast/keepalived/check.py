@@ -41,12 +41,18 @@ class Checker:
         where = f"in {block}" if block != "root" else "outside all blocks"
         places = homes().get(name, ())
         if places:
-            right = ", ".join("outside all blocks" if place == "root" else f"in {place}" for place in places)
-            hint = "is a } missing before it?" if "root" in places else f"it belongs {right}"
+            hint = "is a } missing before it?" if "root" in places else self._instead(name, table, places)
             self.note(complaints.WRONG_PLACE, node, f"{shown(name)} cannot stand {where}", hint)
             return
         hint = self._nearest(name, table, block)
         self.note(complaints.UNKNOWN, node, f"keepalived knows no keyword {shown(name)} {where}", hint)
+
+    @staticmethod
+    def _instead(name: str, table: Table, places: tuple[str, ...]) -> str:
+        """The newer name that this block knows, where the old one is for others; else where the keyword belongs."""
+        newer = {tables()[place][name].deprecated for place in places if name in tables().get(place, {})}
+        here = next((one for one in sorted(newer - {None, ""}, key=str) if one in table), "")
+        return f"write {here} instead" if here else f"it belongs {' or '.join(f'in {place}' for place in places)}"
 
     def _nearest(self, name: str, known: Collection[str], block: str) -> str:
         """What was meant, perhaps; found for the first few names alone, because it takes long."""
@@ -54,8 +60,13 @@ class Checker:
         if key not in self._hints:
             if len(self._hints) >= _MOST_HINTS or len(name) > _LONGEST_KEYWORD:
                 return ""
-            near = difflib.get_close_matches(name, known, 1, 0.75) or difflib.get_close_matches(name, homes(), 1, 0.85)
-            self._hints[key] = f"did you mean {near[0]}?" if near else ""
+            near = difflib.get_close_matches(name, known, 1, 0.75)
+            far = difflib.get_close_matches(name, homes(), 1, 0.85) if not near else []
+            # `tables()` has what keywords hold in braces; what lists hold is no keyword of a block.
+            elsewhere = self._instead(far[0], tables().get(block, {}), homes()[far[0]]) if far else ""
+            if elsewhere.startswith("it belongs"):
+                elsewhere = f"did you mean {far[0]}? {elsewhere}"
+            self._hints[key] = f"did you mean {near[0]}?" if near else elsewhere
         return self._hints[key]
 
     def statement(self, node: Node, keyword: Keyword, table: Table) -> None:
@@ -115,6 +126,10 @@ class Checker:
 
     def _too_many(self, node: Node, keyword: Keyword, table: Table, used: int) -> None:
         rest = node.words[used:]
+        if keyword.arguments and keyword.arguments[-1].kind == "password":
+            message = "the password ends at the first blank: keepalived ignores the words behind it"
+            self.note(complaints.TOO_MANY, node, message, "put the whole password in quotes", used)
+            return
         inner = tables().get(keyword.block, {})
         swallowed = next((word for word in rest if word in table or word in inner), "")
         if swallowed:
@@ -145,7 +160,8 @@ class Checker:
         wrong = argument.check(node.words[at])
         if wrong:
             code = complaints.RANGE if wrong.startswith(("is out of range", "is negative")) else complaints.INVALID
-            self.note(code, node, f"{name}: {shown(node.words[at])} {wrong}", word=at)
+            word = "the password" if argument.kind == "password" else shown(node.words[at])
+            self.note(code, node, f"{name}: {word} {wrong}", _meant(argument, node.words[at]), at)
         return not wrong
 
     def listed(self, node: Node, kind: Listed, block: str) -> None:
@@ -206,6 +222,14 @@ class Checker:
                 self.note(complaints.NEEDED, end, message, f"add {group[0]}")
         if keyword.block == "real_server":
             self._family(block, end, around)
+        elif keyword.block == "bfd_instance":
+            self._family_of_bfd(block, end)
+
+    def early(self, block: Node, end: Node, stray: Node) -> None:
+        """The keyword behind a closing brace belongs into the block that it closed."""
+        what = shown(" ".join(block.words[:2]))
+        message = f"this }} closes {what}, but {shown(stray.words[0])}, on line {stray.line}, belongs in it"
+        self.note(complaints.STRAY_CLOSE, end, message, "remove it, if it is one too many")
 
     def _family(self, real: Node, end: Node, virtual: Node) -> None:
         """IPVS translates no addresses: but through a tunnel, both sides are of one family."""
@@ -217,3 +241,19 @@ class Checker:
                 f"{real.arg()} and {virtual.arg()} are not of one address family: keepalived leaves the server out"
             )
             self.note(complaints.FAMILY, end, message, "use servers of the same family, or lvs_method TUN")
+
+    def _family_of_bfd(self, block: Node, end: Node) -> None:
+        source, neighbor = block.value("source_ip"), block.value("neighbor_ip") or block.value("neighbour_ip")
+        if is_ip(source) and is_ip(neighbor) and (":" in source) != (":" in neighbor):
+            message = f"{source} and {neighbor} are not of one address family: keepalived leaves the instance out"
+            self.note(complaints.FAMILY, end, message, "use a source_ip of the neighbour's family")
+
+
+def _meant(argument: Argument, word: str) -> str:
+    """The one of a few words that was meant, perhaps."""
+    if argument.kind not in ("one", "any") or len(word) > _LONGEST_KEYWORD:
+        return ""
+    known = argument.note.split("|")
+    same = next((one for one in known if one.lower() == word.lower()), "")
+    near = [same] if same else difflib.get_close_matches(word.upper(), known, 1, 0.6)
+    return f"write {near[0]}" if near else ""

@@ -65,7 +65,7 @@ class InMemory:
         content = self._files.get(normpath(name))
         if content is None:
             return Refusal("is not there")
-        return content if len(content) <= most else Refusal(f"is larger than {most} bytes")
+        return content if len(content) <= most else Refusal(f"has more than {most:,} bytes")
 
 
 class OnDisk:
@@ -99,7 +99,7 @@ class OnDisk:
                 content = file.read(most + 1)
             except OSError as error:
                 return Refusal(f"cannot be read ({error.strerror})")
-        return content if len(content) <= most else Refusal(f"is larger than {most} bytes")
+        return content if len(content) <= most else Refusal(f"has more than {most:,} bytes")
 
 
 def _existing(name: str) -> list[str]:

@@ -46,7 +46,7 @@ def parse(
         for count, statement in enumerate(statements.read(source)):
             if count >= MOST_STATEMENTS:
                 into.complete = False
-                message = f"there are more than {MOST_STATEMENTS} statements; the rest is not read"
+                message = f"there are more than {MOST_STATEMENTS:,} statements; the rest is not read"
                 notes.add(complaints.TOO_LARGE, statement[3], statement[1], 1, message)
                 break
             builder.take(statement)
@@ -133,6 +133,7 @@ class _Builder:
         self._notes = notes
         self._top = _Frame(root, "root", self._tables["root"], None, False)
         self._frames = [self._top]
+        self._closed: tuple[Node, Node] | None = None  # the block that the brace just before closed, and that brace
         self._skip = 0  # how many blocks deep in what is left out; -1: waiting for its opening brace
         self._bystander: _Bystander | None = None  # only where an outer brace is missing
 
@@ -146,6 +147,7 @@ class _Builder:
             return
         frame = self._top
         if first == "{" or first == "}":
+            self._closed = None
             if self._brace(statement, frame):
                 return
         elif frame.waiting:
@@ -197,7 +199,11 @@ class _Builder:
         name = words[0]
         keyword = frame.table.get(name)
         node = Node(words, source, line, start, origin, keyword)
+        closed, self._closed = self._closed, None
         if keyword is None:
+            inner = closed[0].keyword if closed is not None else None
+            if closed is not None and inner is not None and name in self._tables.get(inner.block, {}):
+                self._checker.early(*closed, node)
             self._checker.unknown(node, frame.table, frame.name)
             return
         self._checker.statement(node, keyword, frame.table)
@@ -237,9 +243,9 @@ class _Builder:
         frame = self._frames.pop()
         self._top = self._frames[-1]
         frame.node.end = statement[1]
-        self._checker.closed(
-            frame.node, Node(statement[0], statement[3], statement[1], statement[2], statement[4]), self._top.node
-        )
+        end = Node(statement[0], statement[3], statement[1], statement[2], statement[4])
+        self._closed = (frame.node, end)
+        self._checker.closed(frame.node, end, self._top.node)
 
     def finish(self, source: Source) -> None:
         """Blocks that are open at the end."""

@@ -14,15 +14,15 @@ from typing import TypeAlias
 from . import complaints
 from .comments import uncommented
 from .complaints import Complaints, shown
-from .files import Files, Refusal, folder_of
+from .files import Files, Nowhere, Refusal, folder_of
 from .sequences import Sequence, brackets, sequence
 from .source import BOM, Source, decode, width
 from .tree import Configuration, Origin, Quoted
 from .variables import DEFINITION, Variable, Variables
 
-MOST_BYTES = 50_000_000  # of all files together
+MOST_BYTES = 50 * 1024 * 1024  # of all files together: 50 MB, whichever way they are counted
 MOST_EXPANDED = 300_000  # lines that come out of variables and sequences
-MOST_LINES = 2_500_000  # of one file: as many as 50 MB of an ordinary one have
+MOST_LINES = 2_500_000  # of one file: as many as 50 MiB of an ordinary one have
 MOST_INCLUDES = 10_000
 DEEPEST = 32  # includes, or variables within variables
 LONGEST_LINE = 1_023  # bytes; keepalived's buffer holds one more
@@ -38,6 +38,8 @@ _BLANK = re.compile(r"[ \t\r\v\f]+")
 _BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
 _INCLUDE = re.compile(r"include[rmwba]?[ \t\r\v\f]+")
 _UNDEFINED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\s]*\}")
+# At the begin or the end of a word: inside of one they may be meant.
+_ODD_QUOTE = re.compile("(?:^|(?<=[ \\t]))[\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb]")
 _ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]")
 
 
@@ -63,7 +65,7 @@ class Statements:
         self._bytes += width(source.text)
         if self._bytes > MOST_BYTES:
             self._into.complete = False
-            message = f"the files are larger than {MOST_BYTES} bytes together; from here on nothing is read"
+            message = f"the files have more than 50 MiB ({MOST_BYTES:,} bytes) together; from here on nothing is read"
             self._note(complaints.TOO_LARGE, source, 1, message)
             return
         self._including.append(source.name)
@@ -113,7 +115,7 @@ class Statements:
 
     def _too_much(self, source: Source, number: int) -> None:
         self._into.complete = False
-        message = f"there are more than {MOST_LINES} lines; the rest is not read"
+        message = f"there are more than {MOST_LINES:,} lines; the rest is not read"
         self._note(complaints.TOO_LARGE, source, number, message)
 
     def _line(self, raw: str, number: int, source: Source) -> Iterator[Statement]:
@@ -300,6 +302,10 @@ class Statements:
             message = f"there are more than {MOST_INCLUDES} includes; the rest is not followed"
             self._note(complaints.TOO_LARGE, source, number, message, at=at)
             return
+        if isinstance(self._files, Nowhere):
+            self._into.complete = False
+            self._note(complaints.NOT_FOLLOWED, source, number, f"{shown(pattern)} was not read", at=at)
+            return
         names = self._files.match(pattern, folder_of(source.name))
         if not names:
             self._into.complete = False
@@ -349,6 +355,9 @@ class Statements:
                 "type a plain space instead",
                 at + (found.start() if found else 0),
             )
+        if (quote := _ODD_QUOTE.search(text)) is not None:
+            message = f"{quote[0]} is no quote to keepalived, but a letter of the word beside it"
+            self._note(complaints.ODD_QUOTE, source, number, message, 'type a plain "', at + quote.start())
         if text.endswith("\\"):
             message = "the backslash becomes a part of the last word: only the lines of a variable can be continued"
             self._note(

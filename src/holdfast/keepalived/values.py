@@ -18,6 +18,7 @@ _INTEGER = re.compile(r"[ \t]*[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[ \t]*([0-9]*)(?:\.([0-9]*))?")
 _TRUE_FALSE = frozenset({"on", "off", "true", "false", "yes", "no"})
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}:?")
+_BACKWARDS = "is a range that ends before it begins"
 _HEX = re.compile(r"[0-9A-Fa-fxX \t]*")
 
 
@@ -132,14 +133,36 @@ def address_range(word: str) -> str:
     """An address, a range (10.0.0.1-9, 10.0.0.1-10.0.1.9) or a network (10.0.0.8/29)."""
     first, dash, last = word.partition("-")
     if not dash:
-        return prefix(word)
+        return _network(word)
     if not is_ip(first):
         return "is not an IP address"
+    start = _packed(first)
     if is_ip(last):
-        return "" if (":" in first) == (":" in last) else "mixes IPv4 and IPv6"
+        if (":" in first) != (":" in last):
+            return "mixes IPv4 and IPv6"
+        return "" if _packed(last) >= start else _BACKWARDS
     if ":" in first:
-        return "" if re.fullmatch(r"[0-9A-Fa-f]{1,4}", last) else "has no end of a range behind the dash"
-    return "" if last.isascii() and last.isdigit() and int(last) <= 255 else "has no end of a range behind the dash"
+        if not re.fullmatch(r"[0-9A-Fa-f]{1,4}", last):
+            return "has no end of a range behind the dash"
+        return "" if int(last, 16) > int.from_bytes(start[-2:], "big") else _BACKWARDS
+    if not (last.isascii() and last.isdigit() and int(last) <= 255):
+        return "has no end of a range behind the dash"
+    return "" if int(last) > start[-1] else _BACKWARDS
+
+
+def _packed(word: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in word else socket.AF_INET, word)
+
+
+def _network(word: str) -> str:
+    """A prefix whose last bits, which its mask does not cover, are 0."""
+    wrong = prefix(word)
+    host, slash, bits = word.partition("/")
+    if wrong or not slash or not bits.isdigit():
+        return wrong
+    spare = 8 * len(_packed(host)) - int(bits)
+    rest = int.from_bytes(_packed(host), "big") & ((1 << spare) - 1)
+    return "has bits set behind its mask: keepalived skips it" if rest else ""
 
 
 def multicast4(word: str) -> str:
@@ -163,10 +186,22 @@ def multicast(word: str) -> str:
 
 
 def interface(word: str) -> str:
-    """A name that the kernel would take for an interface."""
+    """A name that the kernel would take for an interface; eth0:1 is how ifconfig calls a second address of eth0."""
     if len(word) > LONGEST_INTERFACE:
         return f"is longer than the {LONGEST_INTERFACE} characters that an interface may have"
+    if ":" in word:
+        return f"is a label of an address, no interface: keepalived finds none (is {word.partition(':')[0]} meant?)"
     return "is no name of an interface" if "/" in word or word in ("", ".", "..") else ""
+
+
+def vmac(word: str) -> str:
+    """The name of a virtual interface, or its hardware address."""
+    return mac(word) if ":" in word else interface(word)
+
+
+def ipvlan(word: str) -> str:
+    """The name of a virtual interface, its address, or its mode."""
+    return "" if not prefix(word) else interface(word)
 
 
 def password(word: str) -> str:
@@ -198,9 +233,9 @@ def status_code(word: str) -> str:
     """A status, 200, or a range of them, 200-299."""
     low, dash, high = word.partition("-")
     if not all(
-        part.isascii() and part.isdigit() and 100 <= int(part) <= 999 for part in ((low, high) if dash else (low,))
+        part.isascii() and part.isdigit() and 100 <= int(part) <= 599 for part in ((low, high) if dash else (low,))
     ):
-        return "is no HTTP status (100 to 999), and no range of them"
+        return "is no HTTP status (100 to 599), and no range of them"
     return "" if not dash or int(low) <= int(high) else "is a range that ends before it begins"
 
 
@@ -242,6 +277,14 @@ def digest(word: str) -> str:
     return "" if re.fullmatch(r"[0-9A-Fa-f]{32}", word) else "is not 32 hexadecimal digits"
 
 
+def dns_name(word: str) -> str:
+    """A name to ask for. 2.2.7 takes what is shorter than two letters before a dot for an empty label (measured)."""
+    labels = word.split(".")[:-1]
+    if word == "." or all(len(label) > 1 for label in labels):
+        return ""
+    return "has a label of fewer than two letters before a dot: keepalived asks for `.` instead"
+
+
 PLAIN: dict[str, Check] = {
     "name": anything,
     "text": anything,
@@ -259,6 +302,8 @@ PLAIN: dict[str, Check] = {
     "password": password,
     "granularity": granularity,
     "mac": mac,
+    "vmac": vmac,
+    "ipvlan": ipvlan,
     "hex": hexadecimal,
     "status": status_code,
     "port": integer(1, 65535, signed=False),
@@ -270,4 +315,5 @@ PLAIN: dict[str, Check] = {
     "via": gateway,
     "rtt": round_trip,
     "digest": digest,
+    "dnsname": dns_name,
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .model import Model
 from .model_lvs import Check, RealServer, VirtualServer
-from .model_values import address_of, whole
+from .model_values import address_of, host_of, whole
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance, virtual
 
@@ -283,7 +283,49 @@ def bind_family(model: Model) -> Iterator[Hit]:
         own, asked = address_of(node.arg()), address_of(check.text("connect_ip", real.host).value)
         if own is not None and asked is not None and own.version != asked.version:
             message = f"bindto {own} of {check.kind} is not of the family of {asked}: keepalived drops it"
-            yield Hit(check.node, message, at_end=True, related=(node,))
+            asks, servers = check.get("connect_ip"), address_of(real.host)
+            # keepalived compares each with what it knows by then, which is the server's address at first.
+            later = (
+                asks is not None and asks.line > node.line and servers is not None and servers.version == own.version
+            )
+            yield Hit(asks if asks is not None and later else node, message, 1)
+
+
+@rule(
+    "CHECK112",
+    WARNING,
+    "a check that goes out by a virtual address",
+    effect="Only the master has the address: on the backup the check cannot be sent, all real servers count as dead "
+    "there, and a failover begins without any.",
+    hint="remove bindto, or bind to an address that the node always has",
+    bad=virtual(real="TCP_CHECK {\n    bindto 10.0.0.100\n}") + instance(),
+    good=virtual(real="TCP_CHECK {\n    bindto 10.0.0.1\n}") + instance(),
+    references=(_MAN,),
+)
+def bound_to_a_virtual_address(model: Model) -> Iterator[Hit]:
+    for _, _, check in checks(model):
+        node = check.get("bindto")
+        held = model.held.get(host_of(node.arg())) if node is not None else None
+        if node is not None and held is not None:
+            message = f"{node.arg()} is on the master alone: on a backup this {check.kind} cannot be sent, and fails"
+            yield Hit(node, message, 1, related=(held.node,))
+
+
+@rule(
+    "CHECK113",
+    INFO,
+    "a UDP check that takes silence for an answer",
+    effect="Without require_reply a server is up unless its host says that nobody listens: one that hangs, or is gone "
+    "with its host, stays.",
+    hint="add `require_reply`, and a payload that the service answers; for DNS use DNS_CHECK",
+    bad=virtual("protocol UDP", real="UDP_CHECK {\n}") + instance(),
+    good=virtual("protocol UDP", real="UDP_CHECK {\n    require_reply\n}") + instance(),
+    references=(f"{_MAN}, UDP_CHECK",),
+)
+def silence(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        if check.kind == "UDP_CHECK" and check.get("require_reply") is None:
+            yield Hit(check.node, f"UDP_CHECK of {real.host} requires no reply: silence counts as success")
 
 
 @rule(

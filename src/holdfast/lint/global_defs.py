@@ -212,6 +212,24 @@ def mail_server(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "GLOBAL111",
+    WARNING,
+    "a timeout of 0",
+    effect="To the kernel 0 means: leave it as it is. The timeout stays what it was, 15 minutes for TCP by default.",
+    hint="write the seconds that are meant, or leave the word out",
+    bad="global_defs {\n    lvs_timeouts tcp 0 tcpfin 30\n}\n" + instance(),
+    good="global_defs {\n    lvs_timeouts tcp 900 tcpfin 30\n}\n" + instance(),
+    references=("man ipvsadm: --set (a timeout of 0 keeps the current one)",),
+)
+def no_timeout(model: Model) -> Iterator[Hit]:
+    node = model.global_defs.get("lvs_timeouts")
+    words = node.words if node is not None else ()
+    for at, word in enumerate(words[1:-1], 1):
+        if node is not None and word in ("tcp", "tcpfin", "udp") and words[at + 1].strip("0") == "":
+            yield Hit(node, f"{word} 0 changes nothing: the kernel keeps its timeout", at + 1)
+
+
+@rule(
     "GLOBAL110",
     INFO,
     "scripts of a user that may not exist",

@@ -7,8 +7,9 @@ from holdfast.keepalived import complaints
 
 from .language_words import of
 from .rule import Example
-from .samples import instance
+from .samples import SCRIPTS, instance, script
 
+TRACKED = "track_script {\n    check_web\n}"
 _MEASURED = ("measured with keepalived 2.2.7",)
 
 
@@ -123,6 +124,16 @@ KA036 = of(
     references=_MEASURED,
     replaces=("KA001", "KA003", "KA006"),
 )
+KA038 = of(
+    complaints.ODD_QUOTE,
+    effect="A quote that a word processor made is a letter to keepalived: the value has it in it, and ends at its "
+    "first blank.",
+    hint='type plain quotes instead, ", or none',
+    bad=SCRIPTS + "vrrp_script check_web {\n    script \u201c/usr/local/bin/check_web\u201d\n}\n" + instance(TRACKED),
+    good=SCRIPTS + script() + instance(TRACKED),
+    references=_MEASURED,
+    replaces=("KA004", "KA006"),
+)
 KA037 = of(
     complaints.CONTINUED,
     effect="Only the lines of a variable can be continued: the backslash becomes a part of the word before it.",
@@ -157,9 +168,9 @@ KA042 = of(
 )
 KA043 = of(
     complaints.TOO_LARGE,
-    effect="Holdfast reads 50 MB, 2.5 million lines and 10,000 includes; what is beyond was not judged.",
+    effect="Holdfast reads 50 MiB (52,428,800 bytes), 2.5 million lines and 10,000 includes; the rest was not judged.",
     hint="is this a keepalived.conf? Split it if it is",
-    bad=shown("# 50 MB of this\n"),
+    bad=shown("# more than 50 MiB of this\n"),
     good=instance(),
     references=("docs/decisions: keepalived.conf as a language",),
 )

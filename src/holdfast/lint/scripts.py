@@ -139,6 +139,8 @@ def no_program(model: Model) -> Iterator[Hit]:
                 f"no shell replaces {first.split('/')[0]!r}: keepalived looks for a file of that name",
                 one.word,
             )
+        elif first.endswith("/"):
+            yield Hit(one.node, f"{first} is a folder, not a program: keepalived cannot run it", one.word)
         elif not first:
             yield Hit(one.node, "this command is empty: keepalived cannot run it", one.word)
 

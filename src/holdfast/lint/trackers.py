@@ -8,6 +8,7 @@ from holdfast.keepalived.tree import Node
 from holdfast.keepalived.values import LONGEST_INTERFACE
 
 from .model import Model
+from .model_values import Block, host_of
 from .model_vrrp import Definition
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
@@ -20,6 +21,19 @@ WORDS = {
     "track_bfd": "bfd_instance",
 }
 TRACKED = "track_script {\n    check_web\n}"
+
+
+def process(inner: str, name: str = "nginx") -> str:
+    """A tracked process with an instance that tracks it, for examples."""
+    lines = "".join(f"    {line}\n" for line in inner.split("\n") if line)
+    tracked = instance("track_process {\n    web\n}")
+    return f"vrrp_track_process web {{\n    process {name}\n    weight 0\n{lines}}}\n{tracked}"
+
+
+def bfd(inner: str) -> str:
+    """A BFD instance with an instance that tracks it, for examples."""
+    lines = "".join(f"    {line}\n" for line in inner.split("\n"))
+    return f"bfd_instance peer {{\n{lines}}}\n" + instance("track_bfd {\n    peer\n}")
 
 
 @rule(
@@ -153,15 +167,15 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
 @rule(
     "TRACK106",
     WARNING,
-    "a tracked process with the default weight of 1",
-    effect="Its loss changes the priority by 1 alone, which moves the addresses only if a peer is exactly 1 below.",
+    "a tracked process without a weight",
+    effect="The manual says that it counts 1 then, and 2.2.7 counts 0: whether its loss moves the addresses hangs on "
+    "whom one believes.",
     hint="write `weight 0` to give the addresses up when it is lost, or a weight that outranks the peers",
     bad="vrrp_track_process web {\n    process nginx\n}\n" + instance("track_process {\n    web\n}"),
     good="vrrp_track_process web {\n    process nginx\n    weight 0\n}\n" + instance("track_process {\n    web\n}"),
-    references=("man keepalived.conf: vrrp_track_process (weight: default 1)",),
-    alone=True,
+    references=("man keepalived.conf: vrrp_track_process (weight: default 1)", "measured with keepalived 2.2.7: 0"),
 )
-def weight_of_one(model: Model) -> Iterator[Hit]:
+def no_weight(model: Model) -> Iterator[Hit]:
     said: set[int] = set()
     for one in (*model.instances, *model.sync_groups):
         for tracker in one.trackers:
@@ -169,7 +183,9 @@ def weight_of_one(model: Model) -> Iterator[Hit]:
             if known is None or known.kind != "track_process" or tracker.weight.given or id(known.node) in said:
                 continue
             said.add(id(known.node))
-            message = f"{known.name} has no weight, so the process counts 1: losing it hardly ever moves {one.name}"
+            message = (
+                f"{known.name} has no weight: losing the process puts {one.name} into FAULT, though the manual says 1"
+            )
             yield Hit(known.node, message, 1, related=(tracker.node,))
 
 
@@ -188,3 +204,86 @@ def long_interface(model: Model) -> Iterator[Hit]:
         for tracker in one.trackers:
             if tracker.kind == "track_interface" and len(tracker.name) > LONGEST_INTERFACE:
                 yield Hit(tracker.node, f"{tracker.name} has {len(tracker.name)} characters: no interface is called so")
+
+
+@rule(
+    "TRACK108",
+    ERROR,
+    "a quorum_max below the quorum",
+    effect="keepalived ignores the second of the two: how many processes count as running is not what was meant.",
+    hint="quorum is the fewest processes that must run, quorum_max the most that may: write quorum_max ≥ quorum",
+    bad=process("quorum 3\nquorum_max 2"),
+    good=process("quorum 1\nquorum_max 2"),
+    references=("measured with keepalived 2.2.7: 'quorum_max is less than quorum - ignoring'",),
+)
+def quorum_turned_round(model: Model) -> Iterator[Hit]:
+    for one in model.processes:
+        least, most = one.block.number("quorum", 1), one.block.number("quorum_max", 0)
+        if not most.given or least.value <= most.value or (not most.value and not least.given):
+            continue
+        second = max((value.node for value in (least, most) if value.given), key=lambda node: node.line)
+        message = f"{one.name}: a quorum_max of {most.value} is below the quorum of {least.value}"
+        yield Hit(second, f"{message}, so keepalived ignores this line", 1)
+
+
+@rule(
+    "TRACK109",
+    ERROR,
+    "a process with its arguments in its name",
+    effect="keepalived looks for a program that is called so, blanks and all: it never finds one, and the instance "
+    "stays in FAULT, or without its weight.",
+    hint="write the program alone, or the arguments as words of their own: `process nginx -g daemon`",
+    bad=process("", name='"/usr/sbin/nginx -g daemon"'),
+    good=process("", name="/usr/sbin/nginx"),
+    references=("man keepalived.conf: vrrp_track_process, process",),
+)
+def arguments_in_a_name(model: Model) -> Iterator[Hit]:
+    for one in model.processes:
+        name = one.block.text("process")
+        first, blank, rest = name.value.partition(" ")
+        if not blank or not rest.strip():
+            continue
+        # A blank in the name of a program is rare, but no mistake in itself.
+        mild = None if rest.lstrip().startswith("-") or " /" in name.value else WARNING
+        message = f"no program is called {name.value!r}: the arguments stand in the quotes of {first}"
+        yield Hit(name.node, message, 1, severity=mild)
+
+
+@rule(
+    "TRACK110",
+    ERROR,
+    "a BFD session of a node with itself",
+    effect="The session never sees the neighbour: it tells nothing, and what tracks it takes it for lost.",
+    hint="write the peer's address as neighbor_ip, the node's own as source_ip",
+    bad=bfd("neighbor_ip 10.0.0.1\nsource_ip 10.0.0.1"),
+    good=bfd("neighbor_ip 10.0.0.2\nsource_ip 10.0.0.1"),
+    references=("man keepalived.conf: bfd_instance", "RFC 5880"),
+)
+def bfd_with_itself(model: Model) -> Iterator[Hit]:
+    for block in (Block(node) for node in model.root.all("bfd_instance")):
+        source = block.text("source_ip")
+        named = [block.text(name) for name in ("neighbor_ip", "neighbour_ip")]
+        for neighbor in named:
+            if source.given and neighbor.given and host_of(neighbor.value) == host_of(source.value):
+                message = f"{block.node.arg()} is its own neighbour: {neighbor.value} is its source_ip too"
+                yield Hit(neighbor.node, message, 1, related=(source.node,))
+
+
+@rule(
+    "TRACK111",
+    ERROR,
+    "two BFD instances with one neighbour",
+    effect="keepalived ignores the second: what tracks it watches nothing.",
+    hint="track the first one wherever that neighbour matters",
+    bad=bfd("neighbor_ip 10.0.0.2") + "bfd_instance other {\n    neighbor_ip 10.0.0.2\n}\n",
+    good=bfd("neighbor_ip 10.0.0.2") + "bfd_instance other {\n    neighbor_ip 10.0.0.3\n}\n",
+    references=("measured with keepalived 2.2.7: 'has duplicate neighbor address'",),
+)
+def one_neighbour_twice(model: Model) -> Iterator[Hit]:
+    seen: dict[str, Node] = {}
+    for node in model.root.all("bfd_instance"):
+        neighbor = host_of(node.value("neighbor_ip") or node.value("neighbour_ip"))
+        first = seen.setdefault(neighbor, node)
+        if neighbor and first is not node:
+            message = f"{first.arg()} has the neighbour {neighbor} already: keepalived ignores {node.arg()}"
+            yield Hit(node, message, at_end=True, related=(first,))

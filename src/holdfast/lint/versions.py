@@ -117,6 +117,26 @@ def _shorter(one: Instance, password: str) -> tuple[Edit, ...]:
 
 
 @rule(
+    "AUTH106",
+    WARNING,
+    "a password with a blank in it",
+    effect="The password ends at the blank: the words behind it are ignored, and passwords that differ only there are "
+    "the same.",
+    hint='put the whole password in "quotes" on all peers at once',
+    bad=instance(auth(password="my pass")),
+    good=instance(auth(password='"my pass"')),
+    references=(_MAN, "measured with keepalived 2.2.7"),
+    replaces=("KA004",),
+)
+def second_word(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        node = one.authentication.get("auth_pass") if one.authentication is not None else None
+        if node is not None and len(node.words) > 2:
+            message = f"the password of {one.name} ends at the blank, after {len(node.arg())} characters"
+            yield Hit(node, message, 2)
+
+
+@rule(
     "AUTH105",
     ERROR,
     "a password that a comment cuts",

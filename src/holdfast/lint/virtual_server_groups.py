@@ -36,8 +36,15 @@ MARK = """virtual_server fwmark 1 {
 )
 def port_zero(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
-        if one.kind == "address" and not one.port and one.get("persistence_timeout") is None:
+        if one.get("persistence_timeout") is not None:
+            continue
+        if one.kind == "address" and not one.port:
             yield Hit(one.node, f"{one.label} names no port: keepalived makes it persistent", 1)
+        group = model.virtual_server_groups.get(one.node.arg(1)) if one.kind == "group" else None
+        for line in group.lines if group is not None else ():
+            if line.name != "fwmark" and not (whole(line.arg()) or 0):
+                message = f"{line.name} names no port: keepalived makes {one.label} persistent, all of it"
+                yield Hit(line, message, related=(one.node,))
 
 
 @rule(
@@ -98,6 +105,32 @@ def unknown_group(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         if one.kind == "group" and one.node.arg(1) not in model.virtual_server_groups:
             yield Hit(one.node, f"there is no virtual_server_group {one.node.arg(1)}: nothing is balanced", 2)
+
+
+@rule(
+    "LVS120",
+    WARNING,
+    "both address families in one virtual_server_group",
+    effect="Real servers are of one family, and IPVS translates none: the entries of the other family lead nowhere, "
+    "but through tunnels.",
+    hint="write a group, and a virtual_server, for each family",
+    bad="virtual_server_group web {\n    10.0.0.100 80\n    2001:db8::100 80\n}\n"
+    + virtual(address="group web")
+    + instance("virtual_ipaddress_excluded {\n    2001:db8::100/64\n}"),
+    good="virtual_server_group web {\n    10.0.0.100 80\n}\n" + virtual(address="group web") + instance(),
+    references=("man keepalived.conf: virtual_server_group", "man ipvsadm: --ipip"),
+)
+def two_families(model: Model) -> Iterator[Hit]:
+    for group in model.virtual_server_groups.values():
+        first = next((line for line in group.lines if line.name != "fwmark"), None)
+        users = [one for one in model.virtual_servers if one.kind == "group" and one.node.arg(1) == group.name]
+        if users and all(one.method.value == "TUN" for one in users):
+            continue
+        for line in group.lines:
+            if first is not None and line.name != "fwmark" and (":" in line.name) != (":" in first.name):
+                message = f"{line.name} is of another family than {first.name}: its clients reach no real server"
+                yield Hit(line, message, related=(first,))
+                break
 
 
 @rule(

@@ -290,6 +290,65 @@ def sorry(model: Model) -> Iterator[Hit]:
             yield Hit(node, message, 2)
 
 
+@rule(
+    "LVS119",
+    ERROR,
+    "a sorry server of another family",
+    effect="keepalived leaves it out: when no real server is left, clients get nothing.",
+    hint="use a sorry server of the virtual server's family, or `sorry_server_lvs_method TUN`",
+    bad=virtual("sorry_server 2001:db8::21 80") + instance(),
+    good=virtual("sorry_server 10.0.0.21 80") + instance(),
+    references=("measured with keepalived 2.2.7: 'Address family of virtual server and sorry server … don't match'",),
+)
+def sorry_family(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        node = one.sorry_server
+        found = address_of(node.arg()) if node is not None else None
+        if node is None or found is None or _method_of_sorry(one) == "TUN":
+            continue
+        family = family_of(model, one)
+        if family and found.version != family:
+            message = f"{found} is not of the family of {one.label} (IPv{family}): keepalived leaves it out"
+            yield Hit(one.node, message, at_end=True, related=(node,))
+
+
+def family_of(model: Model, one: VirtualServer) -> int:
+    """4 or 6: of its address, as it says, of its group, or of its first real server; 0 where nothing says it."""
+    own = address_of(one.host)
+    said = own.version if own is not None else {"inet": 4, "inet6": 6}.get(one.text("ip_family").value, 0)
+    if said:
+        return said
+    group = model.virtual_server_groups.get(one.node.arg(1)) if one.kind == "group" else None
+    hosts = [line.name.partition("-")[0] for line in (group.lines if group is not None else ())]
+    hosts += [real.host for real in one.real_servers]
+    return next((found.version for host in hosts if (found := address_of(host)) is not None), 0)
+
+
+@rule(
+    "LVS121",
+    ERROR,
+    "persistence by SIP calls for what is no UDP",
+    effect="IPVS reads calls out of UDP packets alone: of any other protocol it drops every new connection.",
+    hint="remove persistence_engine, or balance the UDP port of SIP with it",
+    bad=virtual("persistence_timeout 60\npersistence_engine sip", address="10.0.0.100 5060", server="10.0.0.11 5060")
+    + instance(),
+    good=virtual(
+        "protocol UDP\npersistence_timeout 60\npersistence_engine sip",
+        address="10.0.0.100 5060",
+        server="10.0.0.11 5060",
+    )
+    + instance(),
+    references=("Linux: net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param",),
+)
+def sip_without_udp(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        engine = one.get("persistence_engine")
+        if engine is None or engine.arg() != "sip" or one.protocol.value == "UDP" or one.kind == "fwmark":
+            continue
+        message = f"{one.label} is {one.protocol.value}, and sip counts calls in UDP alone: IPVS drops its connections"
+        yield Hit(engine, message, 1, related=(one.protocol.node,))
+
+
 def _method_of_sorry(one: VirtualServer) -> str:
     return one.text("sorry_server_lvs_method", one.method.value).value
 

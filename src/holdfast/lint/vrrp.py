@@ -208,6 +208,26 @@ def interval(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "VRRP114",
+    WARNING,
+    "no_accept",
+    effect="The master drops what is sent to the virtual addresses themselves: services on them cannot be reached, "
+    "only packets that it routes pass.",
+    hint="remove no_accept, or write `accept`; on a mere router, whose addresses are gateways and serve nothing, "
+    "suppress this with a reason",
+    bad=instance("version 3\nno_accept"),
+    good=instance("version 3\naccept"),
+    references=("RFC 5798, 6.1: Accept_Mode", f"{_MAN}, accept, no_accept"),
+)
+def not_accepting(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        said = next((child for child in reversed(one.node.children) if child.name in ("accept", "no_accept")), None)
+        if said is None or said.name != "no_accept" or one.strict is not None or one.priority.value == OWNER:
+            continue
+        yield Hit(said, f"{one.name} drops packets to its own addresses: nobody reaches a service on them")
+
+
+@rule(
     "VRRP110",
     INFO,
     "the instance does not watch its own interface",

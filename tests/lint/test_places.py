@@ -1,0 +1,190 @@
+"""Mistakes of one file and the line that each is told on; where keepalived complains too, it is asked itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.keepalived.corpus import needs_keepalived
+
+from holdfast.lint import engine
+from holdfast.lint.samples import SCRIPTS, instance, script, virtual
+
+HERE = "# here"  # stands on the line that a finding is expected at
+_LINE = re.compile(r"Line (\d+)\)")
+
+
+def check(inner: str, kind: str = "TCP_CHECK") -> str:
+    return virtual(real=f"{kind} {{\n    {inner}\n}}") + instance()
+
+
+def group(*lines: str, inner: str = "") -> str:
+    listed = "".join(f"    {line}\n" for line in lines)
+    return f"virtual_server_group web {{\n{listed}}}\n" + virtual(inner, address="group web") + instance()
+
+
+def route(line: str) -> str:
+    return instance(f"virtual_routes {{\n    {line} {HERE}\n}}")
+
+
+def rule_of(line: str) -> str:
+    return instance(f"virtual_rules {{\n    {line} {HERE}\n}}")
+
+
+def process(inner: str) -> str:
+    return f"vrrp_track_process web {{\n    process nginx\n{inner}\n}}\n" + instance("track_process {\n    web\n}")
+
+
+def bfd(inner: str, more: str = "") -> str:
+    return f"bfd_instance peer {{\n{inner}\n}} {'' if more else HERE}\n{more}" + instance("track_bfd {\n    peer\n}")
+
+
+def status(codes: str) -> str:
+    return (
+        virtual(real=f"HTTP_GET {{\n    url {{\n        path /\n        status_code {codes} {HERE}\n    }}\n}}")
+        + instance()
+    )
+
+
+def at_end(text: str, block: str) -> str:
+    """The mark at the brace that closes this block."""
+    before, _, rest = text.partition(block)
+    head, _, after = rest.partition("\n}\n")
+    return f"{before}{block}{head}\n}} {HERE}\n{after}"
+
+
+# What keepalived -t complains about: lint is never worse, and says it on the same line.
+FLOOR = {
+    "sorry server": ("LVS119", at_end(virtual("sorry_server 2001:db8::20 80") + instance(), "virtual_server")),
+    "sorry server of a group": (
+        "LVS119",
+        at_end(group("10.0.0.100 80", inner="sorry_server 2001:db8::20 80"), "virtual_server group"),
+    ),
+    "sorry server of a mark": (
+        "LVS119",
+        at_end(virtual("sorry_server 2001:db8::20 80", address="fwmark 3") + instance(), "virtual_server"),
+    ),
+    "long name of a virtual interface": ("KA006", instance(f"use_vmac vrrp_frontend_51 {HERE}")),
+    "odd name of a virtual interface": ("KA006", instance(f"use_vmac vrrp/51 {HERE}")),
+    "odd hardware address": ("KA006", instance(f"use_vmac vrrp:51 {HERE}")),
+    "long name of an ipvlan": ("KA006", instance(f"use_ipvlan vrrp_frontend_51 {HERE}")),
+    "interface with a label": ("KA006", instance(f"interface eth0:1 {HERE}")),
+    "status": ("KA006", status("700")),
+    "statuses": ("KA006", status("200-299 600")),
+    "turned range": ("KA006", group(f"10.0.0.110-100 80 {HERE}", "10.0.0.1 80")),
+    "empty range": ("KA006", group(f"10.0.0.100-100 80 {HERE}", "10.0.0.1 80")),
+    "turned range of whole addresses": ("KA006", group(f"10.0.0.110-10.0.0.100 80 {HERE}", "10.0.0.1 80")),
+    "turned range of IPv6": ("KA006", group(f"fd00::20-10 80 {HERE}", "10.0.0.1 80")),
+    "network with more bits": ("KA006", group(f"10.0.0.9/29 80 {HERE}", "10.0.0.1 80")),
+    "families of BFD": ("KA014", bfd("neighbor_ip 10.0.0.2\nsource_ip fe80::1")),
+    "one neighbour twice": (
+        "TRACK111",
+        bfd("neighbor_ip 10.0.0.2", f"bfd_instance other {{\nneighbor_ip 10.0.0.2\n}} {HERE}\n"),
+    ),
+    "quorum_max below": ("TRACK108", process(f"quorum 3\nquorum_max 2 {HERE}")),
+    "quorum above": ("TRACK108", process(f"quorum_max 2\nquorum 3 {HERE}")),
+    "rule of two families": ("ADDR113", rule_of("from 2001:db8::/64 to 10.0.0.0/8 table 100")),
+    "route of two families": ("ADDR113", route("192.168.9.0/24 via 2001:db8::1 dev eth0")),
+    "source of another family": ("ADDR113", route("src 2001:db8::1 to 192.168.9.0/24 via 10.0.0.1 dev eth0")),
+    "next hop of another family": ("ADDR113", route("192.168.9.0/24 dev eth0 nexthop via fe80::1")),
+    "bindto": ("CHECK110", check(f"bindto fd00::1 {HERE}\n    connect_timeout 3")),
+    "bindto of HTTP": ("CHECK110", check(f"bindto fd00::1 {HERE}\n    url {{\n        path /\n    }}", "HTTP_GET")),
+    "bindto before connect_ip": ("CHECK110", check(f"bindto fd00::1 {HERE}\n    connect_ip 10.0.0.12")),
+    "connect_ip behind bindto": ("CHECK110", check(f"bindto 10.0.0.1\n    connect_ip fd00::12 {HERE}")),
+    "bindto behind connect_ip": ("CHECK110", check(f"connect_ip fd00::12\n    bindto 10.0.0.1 {HERE}")),
+    "label of one letter": (
+        "KA006",
+        virtual("protocol UDP", real=f"DNS_CHECK {{\n    type A\n    name a.example.com {HERE}\n}}") + instance(),
+    ),
+}
+# What keepalived says nothing about, or says without a line.
+SILENT = {
+    "arguments outside of quotes": (
+        "SCRIPT114",
+        SCRIPTS
+        + f"vrrp_script check_web {{\n    script /usr/bin/test -d /etc {HERE}\n}}\n"
+        + instance("track_script {\n    check_web\n}"),
+    ),
+    "arguments behind quotes": (
+        "SCRIPT114",
+        SCRIPTS + check(f'misc_path "/usr/bin/test" -d /etc {HERE}', "MISC_CHECK"),
+    ),
+    "a folder": ("SCRIPT103", SCRIPTS + script(command="/usr/bin/").replace('/"', f'/" {HERE}')),
+    "no_accept": ("VRRP114", instance(f"version 3\nno_accept {HERE}")),
+    "bound to a virtual address": ("CHECK112", check(f"bindto 10.0.0.100 {HERE}")),
+    "a group of two families": ("LVS120", group("10.0.0.100 80", f"2001:db8::100 80 {HERE}")),
+    "a group without a port": ("LVS110", group("10.0.0.100 80", f"10.0.0.101 {HERE}")),
+    "a route by an own address": ("ADDR114", route("default via 10.0.0.100 dev eth0")),
+    "a next hop that is an own address": ("ADDR114", route("default nexthop via 10.0.0.100 nexthop via 10.0.0.3")),
+    "a route with host bits": ("ADDR115", route("192.168.9.7/24 via 10.0.0.254 dev eth0")),
+    "a source that nobody sets": ("ADDR116", route("192.168.9.0/24 via 10.0.0.254 dev eth0 src 10.0.0.109")),
+    "BFD with itself": ("TRACK110", bfd(f"neighbor_ip 10.0.0.2 {HERE}\nsource_ip 10.0.0.2").replace(f"}} {HERE}", "}")),
+    "no timeout": ("GLOBAL111", f"global_defs {{\n    lvs_timeouts tcp 0 {HERE}\n}}\n" + instance()),
+    "SIP over TCP": ("LVS121", virtual(f"persistence_timeout 60\npersistence_engine sip {HERE}") + instance()),
+    "arguments in a name": (
+        "TRACK109",
+        process("").replace("process nginx", f'process "/usr/sbin/nginx -g daemon" {HERE}', 1),
+    ),
+    "typographic quotes": ("KA038", script().replace('"/usr/local/bin/check_web"', f"“/usr/bin/true” {HERE}")),
+    "an early brace": ("KA020", instance(f"advert_int 1\n}} {HERE}\nnopreempt")),
+    "a password with a blank": (
+        "AUTH106",
+        instance(f"authentication {{\n    auth_type PASS\n    auth_pass my pass {HERE}\n}}"),
+    ),
+    "services turned round": (
+        "SCRIPT115",
+        SCRIPTS
+        + instance(f'notify_master "/usr/bin/systemctl stop web" {HERE}\nnotify_backup "/usr/bin/systemctl start web"'),
+    ),
+}
+# Nothing is wrong with these: each is next to a mistake above.
+CLEAN = [
+    group("10.0.0.100-10.0.0.100 80", "10.0.0.101-105 80", "10.0.0.112/29 80", "10.0.0.9/32 80"),
+    group("fd00::10-20 80").replace("10.0.0.11 80", "fd00::11 80"),
+    instance("use_vmac vrrp51 00:00:5e:00:01:33"),
+    instance("use_ipvlan vrrp51 10.0.0.5 bridge"),
+    instance(
+        "virtual_routes {\n    192.168.9.0/24 via inet6 fe80::1 dev eth0\n    src 10.0.0.100 to 10.9.0.0/16 dev eth0\n}"
+    ),
+    instance("virtual_rules {\n    from 10.0.0.100 to 10.9.0.0/16 table 100 preference 7\n}"),
+    SCRIPTS + script(command="/usr/bin/test -d /etc").replace('"', "'") + instance("track_script {\n    check_web\n}"),
+    process("quorum 2\nquorum_max 2\nweight 0"),
+]
+
+
+def found(text: str) -> list[tuple[str, int]]:
+    """Id and line of all that is said of a file."""
+    remarks = engine.examine([engine.read_text(text)])
+    return [(one.finding.code, one.finding.location.line) for one in remarks if one.finding.location is not None]
+
+
+def line_of(text: str) -> int:
+    """Where the mark is."""
+    return text[: text.index(HERE)].count("\n") + 1
+
+
+@pytest.mark.parametrize("name", [*FLOOR, *SILENT])
+def test_a_mistake_is_told_where_it_stands(name: str) -> None:
+    id, text = {**FLOOR, **SILENT}[name]
+    assert (id, line_of(text)) in found(text), found(text)
+
+
+@pytest.mark.parametrize("text", CLEAN)
+def test_what_is_right_is_left_in_peace(text: str) -> None:
+    codes = {code for code, _ in found(text)}
+    assert not codes & {id for id, _ in (*FLOOR.values(), *SILENT.values())}, codes
+
+
+@pytest.mark.lab
+@needs_keepalived
+@pytest.mark.parametrize("name", FLOOR)
+def test_keepalived_complains_on_that_line_too(name: str, tmp_path: Path) -> None:
+    _, text = FLOOR[name]
+    path = tmp_path / "keepalived.conf"
+    path.write_text(text)
+    done = subprocess.run(
+        ["keepalived", "-t", "-f", str(path)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert line_of(text) in {int(one) for one in _LINE.findall(done.stderr)}, done.stderr
