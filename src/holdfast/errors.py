@@ -28,6 +28,7 @@
     ├── EnrolmentRefused          a join token or a certificate request that is not accepted
     │   └── AuthorityChanged      a controller shows another certificate authority than the one that was pinned
     ├── ControllerUnreachable     no controller answered; everything on the node goes on as it was
+    ├── NotTaken                  a controller does not take what an agent sent, however often it comes
     ├── SealBroken                something sealed cannot be opened with the key that is there, or the key is unfit
     ├── TableUnreadable           the kernel's IPVS table cannot be read: no IPVS, not permitted, or not understood
     └── MissingProgram            a program that is needed is not installed
@@ -198,6 +199,10 @@ class AuthorityChanged(EnrolmentRefused):
 
 class ControllerUnreachable(HoldfastError):
     """No controller answered, or the connection broke. What runs on the node goes on; it is tried again."""
+
+
+class NotTaken(HoldfastError):
+    """A controller does not take what it was sent, or lacks what it was asked for; sending it again does not help."""
 
 
 class SealBroken(HoldfastError):

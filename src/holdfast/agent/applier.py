@@ -29,19 +29,23 @@ from holdfast.agent.steps import Steps, failure, translated
 from holdfast.bundle import RUN_DIR, STATE_DIR, Bundle, Service
 from holdfast.errors import ApplyError, HoldfastError, PolicyRefused, ValidationFailed
 from holdfast.findings import Finding, Severity
-from holdfast.protocol import ApplyReport, Outcome
+from holdfast.protocol import ApplyReport, Outcome, Progress
 
 Admit = Callable[[Bundle], tuple[Finding, ...]]
+Tell = Callable[[Progress], None]  # called at `written` and at `applied`
 INTERRUPTED = "the attempt was interrupted"
 
 
 class Applier:
     """One node's. `admit` judges a bundle by the node's own policy; `prepare` puts the agent's probes into place."""
 
-    def __init__(self, node: Node, admit: Admit, prepare: Callable[[], object]) -> None:
+    def __init__(
+        self, node: Node, admit: Admit, prepare: Callable[[], object], tell: Tell = lambda progress: None
+    ) -> None:
         self._node = node
         self._admit = admit
         self._prepare = prepare
+        self._tell = tell
         self.generations = Generations(node.places)
 
     def apply(self, bundle: Bundle, adopt: bool = False) -> ApplyReport:
@@ -54,7 +58,7 @@ class Applier:
             interrupted = self._end_interrupted(steps)
             if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
                 return interrupted
-            return _Run(self._node, self.generations, self._admit, self._prepare, bundle, adopt, steps).run()
+            return self._run(bundle, adopt, steps)
 
     def rollback(self, adopt: bool = False) -> ApplyReport:
         """Apply the generation before the present one, through the same steps; raises ApplyError if there is none."""
@@ -75,8 +79,7 @@ class Applier:
             bundle = self.generations.bundle(self.generations.current())
             if bundle is None or (interrupted is not None and interrupted.outcome is Outcome.BROKEN):
                 return interrupted
-            run = _Run(self._node, self.generations, self._admit, self._prepare, bundle, False, steps)
-            report = run.run()
+            report = self._run(bundle, False, steps)
         if interrupted is not None and report.failure is None:
             return report.model_copy(update={"outcome": Outcome.RECOVERED, "notes": interrupted.notes})
         return report
@@ -85,6 +88,11 @@ class Applier:
         """Only the first half of `recover`: what every command that changes something does first."""
         with translated(), exclusive(self._node.places):
             return self._end_interrupted(Steps(self._node.host.monotonic))
+
+    def _run(self, bundle: Bundle, adopt: bool, steps: Steps) -> ApplyReport:
+        run = _Run(self._node, self.generations, self._admit, self._prepare, bundle, adopt, steps)
+        run.tell = self._tell
+        return run.run()
 
     def _end_interrupted(self, steps: Steps) -> ApplyReport | None:
         let_go(self._node.host, self._node.places)  # of a mover that was killed
@@ -126,6 +134,8 @@ def _broken(trouble: tuple[str, ...]) -> ApplyError:
 
 class _Run:
     """One attempt."""
+
+    tell: Tell
 
     def __init__(
         self,
@@ -176,9 +186,9 @@ class _Run:
                 refuse_what_is_not_ours((*foreign, *self._foreign_units), drifted)
             self._foreign, self._drifted = foreign, drifted
             self._refuse_before_anything_changes()
-            ailing = self._ailing() | {Service(path.split("/")[0]) for path in drift if _is_service(path)}
+            ailing = self._ailing() | changes.services_of(drift)
             self._changes = changes.compare(self._old, self._bundle, ailing)
-            remark.text = _in_words(self._changes, amiss)
+            remark.text = changes.in_words(self._changes, amiss)
         same = self._old is not None and self._old.digest == self._bundle.digest
         return bool(self._changes or foreign or drifted or amiss) or not same
 
@@ -238,6 +248,7 @@ class _Run:
                 overrides.put(self._node.places, bundle)
             self._bring_up(service)
         self._kernel.settle()
+        self.tell(Progress.APPLIED)
         with step("verify the whole"):
             self._verify_untouched()
             journal.append(Verified())
@@ -256,6 +267,7 @@ class _Run:
                     self._refuse_taken_ports(service)
         with translated():
             self._journal.append(Validated())
+        self.tell(Progress.WRITTEN)
 
     def _refuse_taken_ports(self, service: Service) -> None:
         """A HAProxy that finds a port taken closes its old listeners for two seconds while it tries: ask before."""
@@ -382,13 +394,3 @@ def _create_state_files(node: Node, bundle: Bundle) -> None:
         if not place.exists():
             create_folder(place.parent)
             write_new(place, f"{MAY_HOLD}\n".encode(), 0o644)
-
-
-def _is_service(path: str) -> bool:
-    return path.split("/")[0] in {service.value for service in Service}
-
-
-def _in_words(found: Changes, amiss: tuple[str, ...]) -> str:
-    parts = [*amiss, f"to change: {', '.join(found.touched)}" if found.touched else ""]
-    parts.append(f"to stop: {', '.join(found.leaving)}" if found.leaving else "")
-    return "; ".join(part for part in parts if part) or "everything is as it should be"

@@ -42,3 +42,16 @@ def compare(old: Bundle | None, new: Bundle, ailing: Collection[Service] = ()) -
 def _files(bundle: Bundle | None, service: Service) -> tuple[BundleFile, ...]:
     files = bundle.files if bundle is not None else ()
     return tuple(file for file in files if file.path.startswith(f"{CONFIG_DIR}/{service}/"))
+
+
+def services_of(paths: Collection[str]) -> set[Service]:
+    """Those that files of a generation belong to, by their relative paths."""
+    folders = {path.split("/")[0] for path in paths}
+    return {service for service in Service if service.value in folders}
+
+
+def in_words(found: Changes, amiss: Collection[str]) -> str:
+    """A remark for a report; `amiss` is what is not right with systemd's units."""
+    parts = [*amiss, f"to change: {', '.join(found.touched)}" if found.touched else ""]
+    parts.append(f"to stop: {', '.join(found.leaving)}" if found.leaving else "")
+    return "; ".join(part for part in parts if part) or "everything is as it should be"

@@ -67,6 +67,14 @@ def parse(data: bytes) -> Overrides:
     return sent
 
 
+def keep(places: Places, sent: Overrides) -> None:
+    """Take `sent` for all there is, from the next bundle on; raises OSError."""
+    text = sent.model_dump_json(indent=1).encode()
+    path = kept_at(places)
+    if not path.exists() or path.read_bytes() != text:
+        replace(path, text)
+
+
 def put(places: Places, bundle: Bundle) -> tuple[Weighted, ...]:
     """Write every weight file that is not what overrides make it; returns those servers. Raises OSError, ApplyError."""
     changed = []
@@ -112,7 +120,7 @@ def replace_all(node: Node, bundle: Bundle, sent: Overrides) -> OverrideReport:
     """
     places = node.places
     before = {path: read_hold(path) for path in _paths(places, bundle)}
-    replace(kept_at(places), sent.model_dump_json(indent=1).encode())
+    keep(places, sent)
     started = node.host.monotonic()
     changed = {each.server.weight_file for each in put(places, bundle)}
     seen = _wait(node, bundle, changed, started)

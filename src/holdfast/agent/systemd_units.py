@@ -12,6 +12,7 @@ from holdfast.bundle import CONFIG_DIR, LOG_DIR, OWNERSHIP_LINE, PROBE_DIR, RUN_
 
 NETWORK_UNIT = "holdfast-network.service"
 RECOVER_UNIT = "holdfast-recover.service"
+AGENT_UNIT = "holdfast-agent.service"
 
 # Every unit: nothing but its own folders can be written to, no device, no home, no way to more rights.
 _SANDBOX = """\
@@ -205,6 +206,43 @@ ReadWritePaths=-{config} -{probes} /etc/systemd/system
 [Install]
 WantedBy=multi-user.target
 """
+# Comes after what it watches, so that a boot is no drift. It goes on after any end but one that a person has to mend.
+_AGENT_UNIT = """\
+# {ownership}: written by `holdfast agent install`.
+[Unit]
+Description=Holdfast's agent
+Wants=network-online.target
+After=network-online.target {others} {recover}
+StartLimitIntervalSec=0
+ConditionPathExists={identity}
+
+[Service]
+Type=exec
+ExecStart={agent}
+Restart=always
+RestartSec=2
+RestartPreventExitStatus=2
+# The agent ends what it is at; programs that it runs are not told to end before it.
+KillMode=mixed
+TimeoutStopSec=120
+# Few memory pools for its few threads: idle, it stays small.
+Environment=MALLOC_ARENA_MAX=2
+OOMScoreAdjust=-500
+RuntimeDirectory=holdfast holdfast/agent
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+LogsDirectory=holdfast
+LogsDirectoryMode=0755
+StateDirectory=holdfast
+UMask=0022
+{sandbox}RestrictRealtime=yes
+CapabilityBoundingSet={capabilities}
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET
+ReadWritePaths=-{config} -{probes} /etc/systemd/system
+
+[Install]
+WantedBy=multi-user.target
+"""
 # Those of the programs that it has validate. CAP_FOWNER: staged files of other users. CAP_NET_ADMIN: sysctls, nftables.
 # CAP_SYS_MODULE: modules of IPVS and of tunnels.
 # CAP_SYS_PTRACE: whose sockets are open, which the kernel else tells nobody of processes of another user.
@@ -250,6 +288,21 @@ def unit_texts() -> Mapping[str, str]:
             log=LOG_DIR,
         )
     return texts
+
+
+def agent_unit(identity: str) -> str:
+    """The text of AGENT_UNIT; it is no unit of a bundle's services. It starts where the file `identity` is."""
+    return _AGENT_UNIT.format(
+        ownership=OWNERSHIP_LINE,
+        others=" ".join([NETWORK_UNIT, *(f"holdfast-{daemon.name}.service" for daemon in _DAEMONS)]),
+        recover=RECOVER_UNIT,
+        identity=identity,
+        agent=f"{_PYTHON} holdfast.agent.daemon",
+        sandbox=_loading(_python_sandbox()),
+        capabilities=_AGENT_CAPABILITIES,
+        config=CONFIG_DIR,
+        probes=PROBE_DIR,
+    )
 
 
 def _python_sandbox() -> str:

@@ -35,6 +35,7 @@ COMMANDS = (
     Command("overrides"),
     Command("import", module="import_", attribute="app"),
     Command("store", attribute="app"),
+    Command("agent", attribute="app"),
     Command("lab", attribute="app"),
 )
 

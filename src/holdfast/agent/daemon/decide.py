@@ -1,0 +1,148 @@
+"""What becomes of a message, given what is known: which desired state counts, what is due, what is refused. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from holdfast.protocol import (
+    ApplyReport,
+    Desired,
+    Failure,
+    Fence,
+    Order,
+    Outcome,
+    OverrideReport,
+    Overrides,
+    Progress,
+    Verb,
+)
+
+ENDS = frozenset({Progress.VERIFIED, Progress.REFUSED, Progress.PUT_BACK})  # nothing more is done about such a state
+_OF_OUTCOME = {
+    Outcome.COMMITTED: Progress.VERIFIED,
+    Outcome.UNCHANGED: Progress.VERIFIED,
+    Outcome.RECOVERED: Progress.VERIFIED,
+    Outcome.ROLLED_BACK: Progress.PUT_BACK,
+    Outcome.REFUSED: Progress.REFUSED,
+    Outcome.BROKEN: Progress.BROKEN,
+}
+_WITHOUT_GROUP = frozenset({Verb.STATUS})
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the agent goes by: the latest desired state (without its bundle), how far it is, and who is told of it.
+
+    `overridden` are the overrides that were carried out last (None: it is not known, so they are due).
+    """
+
+    cluster: str
+    node: str
+    desired: Desired | None = None
+    progress: Progress | None = None
+    applied: ApplyReport | None = None
+    overridden: Overrides | None = None
+    override_report: OverrideReport | None = None
+    paused: bool = False
+
+    @property
+    def fence(self) -> Fence | None:
+        """That of the desired state, None before the first one."""
+        return self.desired.fence if self.desired else None
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """The message has no say; `why` is for the log."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Another desired state than before: it goes to the disk, and then `known` is what the agent goes by."""
+
+    known: Known
+
+
+@dataclass(frozen=True)
+class Same:
+    """The desired state that is known already, with `known.desired.overrides` as they are now."""
+
+    known: Known
+
+
+def take(known: Known, desired: Desired) -> Ignored | Accepted | Same:
+    """What becomes of a desired state. Never backwards: a fence that is older than the known one has no say."""
+    if (desired.cluster, desired.node) != (known.cluster, known.node):
+        return Ignored(f"it is for {desired.node} of {desired.cluster}")
+    present = known.desired
+    if present is None:
+        return Accepted(_fresh(known, desired))
+    if desired.fence.store_id != present.fence.store_id:
+        return Ignored("it comes from another store than this node joined")
+    if desired.fence.is_older_than(present.fence):
+        return Ignored(f"it was replaced: {_text(desired.fence)} is older than {_text(present.fence)}")
+    if desired.fence != present.fence:
+        return Accepted(_fresh(known, desired))
+    if (desired.digest, desired.revision) != (present.digest, present.revision):
+        return Ignored(f"it contradicts what came before with the same fence {_text(desired.fence)}")
+    return Same(replace(known, desired=present.model_copy(update={"overrides": desired.overrides})))
+
+
+def _fresh(known: Known, desired: Desired) -> Known:
+    header = desired.model_copy(update={"bundle": None})
+    return replace(known, desired=header, progress=Progress.ACCEPTED, applied=None)
+
+
+def _text(fence: Fence) -> str:
+    return f"{fence.epoch}.{fence.number}"
+
+
+class Work(Enum):
+    """What is due."""
+
+    NOTHING = "nothing"
+    APPLY = "apply"
+    OVERRIDE = "override"
+
+
+def due(known: Known) -> Work:
+    """What to do next. Nothing while somebody works on the node by hand."""
+    if known.desired is None or known.paused:
+        return Work.NOTHING
+    if known.progress not in ENDS:
+        return Work.APPLY
+    return Work.OVERRIDE if known.desired.overrides != known.overridden else Work.NOTHING
+
+
+def ended(known: Known, attempt: Desired, report: ApplyReport) -> Known:
+    """After an attempt. Where a later state was accepted meanwhile, that one stays due."""
+    if known.desired is None or known.desired.fence != attempt.fence:
+        return known
+    return replace(known, progress=_OF_OUTCOME[report.outcome], applied=report)
+
+
+def shown(known: Known) -> Progress | None:
+    """The progress that controllers are told."""
+    return Progress.PAUSED if known.paused and known.progress not in (*ENDS, None) else known.progress
+
+
+def refusal(known: Known, order: Order, waited_s: float = 0.0) -> Failure | None:
+    """Why an order is not carried out; None if it is. `waited_s` is how long it has waited for its turn."""
+    fence = known.fence
+    if fence is not None and order.fence.is_older_than(fence):
+        return Failure(message="the order comes from a controller that was replaced", hint="give it again")
+    if order.group is None and order.verb not in _WITHOUT_GROUP:
+        return Failure(message=f"the order to {order.verb} names no VRRP group", hint="name one")
+    if waited_s > order.within_s:
+        return Failure(
+            message=f"the node was busy for {waited_s:.1f} s, longer than the order was good for", hint="give it again"
+        )
+    if known.paused and order.verb is not Verb.STATUS:
+        return Failure(
+            message="somebody works on this node by hand, so its agent does nothing",
+            hint="when that is over: holdfast agent resume, on the node",
+        )
+    return None

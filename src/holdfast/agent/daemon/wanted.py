@@ -1,0 +1,94 @@
+"""The latest desired state on the node's disk: what an agent goes on with after a crash, with nobody to ask."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from holdfast.agent.daemon.decide import ENDS, Known
+from holdfast.agent.files import create_folder, replace
+from holdfast.agent.generations import Generations
+from holdfast.agent.host.port import Places
+from holdfast.bundle import Bundle
+from holdfast.protocol import ApplyReport, Desired, Fence, Progress
+
+_LARGEST = 128_000_000  # bytes
+
+
+class Ending(BaseModel):
+    """How a desired state ended, so that it is not tried again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    fence: Fence
+    progress: Progress
+    applied: ApplyReport
+
+
+class Wanted:
+    """wanted.json holds the state with its bundle, ended.json how it ended. Methods raise OSError."""
+
+    def __init__(self, places: Places) -> None:
+        self._folder = places.state / "agent"
+        self._wanted = self._folder / "wanted.json"
+        self._ended = self._folder / "ended.json"
+        self._generations = Generations(places)
+
+    def read(self, cluster: str, node: str) -> Known:
+        """What is known of this node: nothing, where the files are damaged or of another node (it joined anew)."""
+        desired = self._desired()
+        if desired is None or (desired.cluster, desired.node) != (cluster, node):
+            return Known(cluster, node)
+        header = desired.model_copy(update={"bundle": None})
+        ending = self._ending()
+        if ending is None or ending.fence != header.fence or ending.progress not in ENDS:
+            return Known(cluster, node, header, Progress.ACCEPTED)
+        return Known(cluster, node, header, ending.progress, ending.applied)
+
+    def write(self, desired: Desired) -> None:
+        """Keep it, with its bundle; what it replaces is gone."""
+        create_folder(self._folder, 0o700)
+        replace(self._wanted, desired.model_dump_json().encode(), 0o600, os.geteuid(), os.getegid())
+
+    def end(self, known: Known) -> None:
+        """Keep how it ended."""
+        if known.desired is not None and known.progress in ENDS and known.applied is not None:
+            ending = Ending(fence=known.desired.fence, progress=known.progress, applied=known.applied)
+            replace(self._ended, ending.model_dump_json().encode(), 0o600, os.geteuid(), os.getegid())
+
+    def forget(self) -> None:
+        """As before the first one: this node joins another store."""
+        for path in (self._wanted, self._ended):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+    def bundle(self, digest: str) -> Bundle | None:
+        """The bundle of that digest, if it is anywhere on this node: as wanted, or as a generation."""
+        desired = self._desired()
+        if desired is not None and desired.bundle is not None and desired.bundle.digest == digest:
+            return desired.bundle
+        for name in reversed(self._generations.history()):
+            manifest = self._generations.manifest(name)
+            if manifest is not None and manifest.digest == digest and manifest.bundle.digest == digest:
+                return manifest.bundle
+        return None
+
+    def _desired(self) -> Desired | None:
+        try:
+            return Desired.model_validate_json(_read(self._wanted))
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def _ending(self) -> Ending | None:
+        try:
+            return Ending.model_validate_json(_read(self._ended))
+        except (FileNotFoundError, ValidationError):
+            return None
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LARGEST)
