@@ -132,7 +132,9 @@ def spawn(hardware: Hardware) -> tuple[subprocess.Popen[bytes], socket.socket]:
                 stderr=messages,
                 cwd="/",
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the owner to handle
+                # Ctrl-C is for the owner to handle. Not a session of its own: the kernel's autogroups (man sched) give
+                # each session an equal share, whatever its niceness, and a niced owner means its machine, too.
+                process_group=0,
             )
         except BaseException:
             ours.close()
