@@ -16,12 +16,16 @@ from ..identity.sealing import Sealer
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The store, the key of what is sealed in it, who asks (as the audit names them) and from which address."""
+    """The store, the key of what is sealed in it, who asks (as the audit names them) and from which address.
+
+    `process_events`: whether keepalived sees processes die on the nodes; not so in containers and namespaces.
+    """
 
     store: Store
     sealer: Sealer = field(repr=False)
     actor: str
     source: str = ""
+    process_events: bool = True
 
     def now(self) -> datetime:
         """The time, by the store's clock."""

@@ -25,6 +25,11 @@ class Told(BaseModel):
 SpecText = Annotated[
     str, StringConstraints(max_length=LONGEST_SPEC), Field(description="The spec's YAML, as its author wrote it.")
 ]
+FileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    Field(description="What findings call the spec; it is not opened."),
+]
 Number = Annotated[int, Field(ge=1, le=10**12)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Line = Annotated[str, StringConstraints(max_length=1000)]

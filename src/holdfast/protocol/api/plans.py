@@ -9,7 +9,7 @@ from pydantic import Field
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding
 
-from .base import Asked, Count, Digest, HazardClass, SpecText, Told
+from .base import Asked, Count, Digest, FileName, HazardClass, SpecText, Told
 
 
 class PlanRequest(Asked):
@@ -20,6 +20,7 @@ class PlanRequest(Asked):
 
     spec: SpecText
     base: Count | None = None
+    file: FileName = "spec"
 
 
 class ChangeView(Told):

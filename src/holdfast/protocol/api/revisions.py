@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from holdfast.bundle import Expectations, SafeName
 from holdfast.findings import Finding
 
-from .base import Asked, Count, Digest, Message, Number, SpecText, Told
+from .base import Asked, Count, Digest, FileName, Message, Number, SpecText, Told
 from .plans import FileDiff, PlanView
 from .rollouts import RolloutId, RolloutOptions
 
@@ -78,6 +78,7 @@ class RevisionRequest(Asked):
     message: Message = ""
     options: RolloutOptions = RolloutOptions()
     rollout: bool = True
+    file: FileName = "spec"
 
 
 class RollbackRequest(Asked):

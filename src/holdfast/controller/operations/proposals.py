@@ -1,0 +1,102 @@
+"""What would become of a spec: findings, a plan against what the nodes are to run, both diffs if it is outdated."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from holdfast.bundle import Bundle
+from holdfast.errors import Outdated
+from holdfast.plan import Plan, make_plan
+from holdfast.protocol.api.plans import ProposalView
+from holdfast.store.revisions import digest_of
+
+from .compiling import Choices, Compiled, assigned, choices_of, compiled, content_of, placeholder
+from .desk import Desk, known_cluster
+from .told import plan_view
+
+_LONGEST_DIFF = 400_000  # characters
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A spec that compiles, and what it would change. `newest` is the revision that is the newest now."""
+
+    newest: int
+    newest_spec: str
+    compiled: Compiled
+    running: Mapping[str, Bundle]
+    plan: Plan
+
+
+async def propose(desk: Desk, cluster: str, spec: str, base: int | None = None, file: str = "spec") -> ProposalView:
+    """Findings, plan and differences of a spec; nothing is written.
+
+    Outdated if `base` is given and not the newest revision; SpecError, CompileError.
+    """
+    await known_cluster(desk.store, cluster)
+    found = await prepared(desk, cluster, spec, base, file, placeholder)
+    return ProposalView(
+        cluster=cluster,
+        newest=found.newest,
+        digest=digest_of(spec),
+        findings=found.compiled.findings[:10_000],
+        plan=await asyncio.to_thread(plan_view, found.plan),
+        spec_diff=text_diff(found.newest_spec, spec, f"revision {found.newest}", "new"),
+    )
+
+
+async def prepared(
+    desk: Desk,
+    cluster: str,
+    spec: str,
+    base: int | None,
+    file: str,
+    new_secret: Callable[[], str] | None = None,
+    choices: Choices | None = None,
+) -> Proposal:
+    """A spec compiled, and planned against what the nodes are to run now."""
+    newest = await desk.store.cluster(cluster).revisions.newest_number()
+    if base is not None and base != newest:
+        raise await outdated(desk, cluster, spec, base, newest)
+    newest_spec = (await content_of(desk.store, cluster, newest)).spec if newest else ""
+    before = choices or await choices_of(desk, cluster)
+    running = await assigned(desk, cluster)
+
+    def work() -> tuple[Compiled, Plan]:
+        one = compiled(spec, file, cluster, before, new_secret=new_secret, process_events=desk.process_events)
+        return one, make_plan(running, one.bundles)
+
+    one, plan = await asyncio.to_thread(work)
+    return Proposal(newest, newest_spec, one, running, plan)
+
+
+async def outdated(desk: Desk, cluster: str, spec: str, base: int, newest: int) -> Outdated:
+    """The error of a change made on an old revision, with what both sides changed since."""
+    revisions = desk.store.cluster(cluster).revisions
+    old = await revisions.content(base)
+    new = await revisions.content(newest)
+    before = old.spec if old else ""
+    made = f"revision {base}" if base else "no revision"
+    present = f"revision {newest} is the newest" if newest else "there is none yet"
+    return Outdated(
+        f"this was made from {made}, but {present}",
+        f"look at what changed since (holdfast diff {base} {newest}), and make your change on revision {newest}"
+        if old and new
+        else f"make your change on revision {newest}",
+        base=base,
+        newest=newest,
+        theirs=text_diff(before, new.spec if new else "", f"revision {base}", f"revision {newest}"),
+        yours=text_diff(before, spec, f"revision {base}", "yours"),
+    )
+
+
+def text_diff(old: str, new: str, old_name: str, new_name: str) -> str:
+    """Two specs as a unified diff; a very long one ends with a word about that."""
+    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), old_name, new_name, n=3)
+    text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end\n" for line in lines)
+    if len(text) <= _LONGEST_DIFF:
+        return text
+    return f"{text[:_LONGEST_DIFF]}\n… ({len(text)} characters)\n"

@@ -1,0 +1,50 @@
+"""Rollouts looked at, continued and stopped."""
+
+from __future__ import annotations
+
+from holdfast.protocol.api.rollouts import RolloutList, RolloutView, StopRequest
+from holdfast.rollout.propose import find_rollout, list_rollouts, wish
+from holdfast.rollout.records import Wish
+from holdfast.store.store import Store
+
+from .desk import Desk, known_cluster
+from .told import rollout_view
+
+LARGEST_PAGE = 200
+
+
+async def rollouts(store: Store, cluster: str, before: int | None = None, limit: int = 50) -> RolloutList:
+    """At most `limit` rollouts below the number `before`, newest first."""
+    await known_cluster(store, cluster)
+    limit = max(1, min(limit, LARGEST_PAGE))
+    found = await list_rollouts(store, cluster, before, limit)
+    more = len(found) == limit and found[-1].id > 1
+    return RolloutList(rollouts=tuple(rollout_view(one) for one in found), before=found[-1].id if more else None)
+
+
+async def rollout(store: Store, cluster: str, number: int) -> RolloutView:
+    """One rollout; NotFound."""
+    await known_cluster(store, cluster)
+    return rollout_view((await find_rollout(store, cluster, number)).record)
+
+
+async def go_on(desk: Desk, cluster: str, number: int) -> RolloutView:
+    """Let a paused rollout go on; PlanRefused if it has ended or is being stopped."""
+    return await _wished(desk, cluster, number, Wish.GO_ON, "")
+
+
+async def stop(desk: Desk, cluster: str, number: int, request: StopRequest) -> RolloutView:
+    """End a rollout: it begins nothing new, and takes back what is done if `put_back`; PlanRefused if it has ended."""
+    return await _wished(desk, cluster, number, Wish.PUT_BACK if request.put_back else Wish.STOP, request.why)
+
+
+async def _wished(desk: Desk, cluster: str, number: int, wanted: Wish, why: str) -> RolloutView:
+    await known_cluster(desk.store, cluster)
+    after = await wish(desk.store, cluster, number, wanted)
+    action = "rollout.continue" if wanted is Wish.GO_ON else "rollout.stop"
+    told = desk.told(action, f"rollout {number}", cluster, after={"wish": wanted, "why": why})
+    reason = f" ({why})" if why else ""
+    event = desk.event(action, cluster, f"rollout {number}: {desk.actor} says {wanted}{reason}")
+    # The wish is a record of its own kind of writer: what it changed is compared there, and told here.
+    await desk.store.commit(audit=[told], events=[event])
+    return rollout_view(after)

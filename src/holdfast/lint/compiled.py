@@ -1,0 +1,75 @@
+"""Rules over keepalived.conf on what each node of a spec gets, told at the spec's lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from holdfast.findings import Location, Severity
+from holdfast.keepalived.tree import Node
+from holdfast.protocol import Bundle
+from holdfast.spec import LoadedSpec
+
+from . import engine
+from .engine import Remark, Subject
+
+_CONFIGURATION = "/keepalived.conf"
+
+
+def of_compiled(bundles: Mapping[str, Bundle], loaded: LoadedSpec) -> list[Remark]:
+    """All that is to be said of a spec that compiled to `bundles`: its own findings first."""
+    said = [Remark(finding) for finding in loaded.findings]
+    subjects = [subject for bundle in bundles.values() if (subject := _subject(bundle)) is not None]
+    found = engine.examine(subjects, peers=len(subjects) > 1)
+    return engine.merged([*said, *_told_of_the_spec(found, subjects, loaded)])
+
+
+def _subject(bundle: Bundle) -> Subject | None:
+    """keepalived.conf of one node, if it gets one."""
+    for file in bundle.files:
+        if file.path.endswith(_CONFIGURATION):
+            return engine.read_text(file.content, f"{bundle.node}{_CONFIGURATION}", bundle.node)
+    return None
+
+
+def _told_of_the_spec(found: list[Remark], subjects: list[Subject], loaded: LoadedSpec) -> Iterator[Remark]:
+    """Warnings and errors about what is compiled, each at the value of the spec that it came from."""
+    models = {subject.file: subject.model for subject in subjects}
+    for remark in found:
+        where = remark.finding.location
+        if remark.finding.severity is Severity.INFO or where is None or where.file not in models:
+            continue
+        path = _path(models[where.file].root, where, loaded)
+        node = where.file.removesuffix(_CONFIGURATION)
+        message = f"{remark.finding.message} (in keepalived.conf of {node})"
+        finding = remark.finding.model_copy(update={"message": message, "location": loaded.positions.at(path)})
+        yield replace(remark, finding=finding, end=0, related=(), fix=(), node=node)
+
+
+def _path(root: Node, where: Location, loaded: LoadedSpec) -> tuple[str | int, ...]:
+    """The path in the spec of what stands at a place of a compiled file; the nearest that is known."""
+    top = next((child for child in reversed(root.children) if child.line <= where.line), None)
+    if top is None:
+        return ("cluster",)
+    inner = next((child.name for child in top.children if child.line <= where.line <= max(child.end, child.line)), "")
+    spec = loaded.spec
+    if spec.origin is not None:
+        blocks = getattr(spec.origin, top.name, None)
+        if isinstance(blocks, dict) and top.arg() in blocks:
+            return ("origin", top.name, top.arg(), inner)
+        if isinstance(blocks, tuple):
+            named = [getattr(block, "address", "") or getattr(block, "name", "") for block in blocks]
+            if " ".join(top.args) in named:
+                return ("origin", top.name, named.index(" ".join(top.args)), inner)
+    if top.name == "vrrp_instance":
+        name = top.arg() if top.arg() in spec.vrrp else top.arg().rpartition(".")[0]
+        return ("vrrp", name)
+    if top.name == "virtual_server":
+        return ("virtual_servers", _virtual_server(top))
+    return ("vrrp",)
+
+
+def _virtual_server(top: Node) -> str:
+    """The spec's name of a virtual server: that of the files which drain its real servers, SERVER/HOST-PORT."""
+    names = (node.arg() for node in top.walk() if node.name == "track_file" and node.arg())
+    return next(names, "").partition("/")[0].partition(".")[0]
