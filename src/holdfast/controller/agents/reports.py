@@ -58,7 +58,7 @@ async def take_answer(store: Store, agent: NodeAgent, answer: Answer) -> None:
             return
         order = await records.orders.get(answer.order)
         if order is None or order.record.node != agent.node:
-            raise NotFound("no such order waits for an answer", "its time is over, or it was answered")
+            raise NotFound("no such order waits for an answer", "its time is over")
         record = AnswerRecord(node=agent.node, answer=answer, time=store.clock.now())
         lease = await store.engine.grant(ANSWER_TTL_S)
         try:

@@ -1,0 +1,144 @@
+"""`holdfast serve`: the controller."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import secrets
+import signal
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from holdfast.agent.host.netlink import local_addresses
+from holdfast.controller.logs import start_logging
+from holdfast.controller.serving import Options, Started
+from holdfast.controller.serving import serve as serve_controller
+from holdfast.controller.settings import Settings
+from holdfast.errors import UsageError
+from holdfast.store.adapters import open_engine
+from holdfast.store.address import parse_address, shown
+
+from .output import stderr, stdout
+from .store import DEFAULT, At
+
+DEFAULT_LISTEN = "[::]:8443"
+KEY_FILE = Path("/var/lib/holdfast/controller.key")
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)|\*?):(?P<port>[0-9]{1,5})")
+_MOST_ADDRESSES = 50  # of this machine, in its certificate
+
+
+def serve(
+    store: At = DEFAULT,
+    listen: Annotated[
+        str,
+        typer.Option("--listen", metavar="HOST:PORT", help="Where people and agents connect; *:8443 is everywhere."),
+    ] = DEFAULT_LISTEN,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="NAME", help="A name or address by which this controller is reached; repeat."),
+    ] = None,
+    key_file: Annotated[
+        Path, typer.Option("--key-file", metavar="FILE", help="Seals the keys in the store; made at the first start.")
+    ] = KEY_FILE,
+    passphrase_file: Annotated[
+        Path | None, typer.Option("--passphrase-file", metavar="FILE", help="Instead of a key file.")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="What people are shown, PEM, with its chain.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
+    agents: Annotated[
+        str,
+        typer.Option(
+            "--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given; else ignored."
+        ),
+    ] = "[::]:8444",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Run the controller: it keeps revisions, rolls them out, and tells the agents what their nodes should run.
+
+    Makes its own certificate authority at the first start, and prints the first login once.  Logs go to standard error,
+    a line of JSON each.  Example:  holdfast serve --store sqlite:/srv/holdfast.db
+    """
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError("--tls-cert and --tls-key belong together", "give both, or none")
+    host, port = host_and_port(listen)
+    options = Options(
+        listen=(host, port),
+        key_file=key_file,
+        settings=Settings(
+            holder=f"{socket.gethostname()}-{secrets.token_hex(4)}"[:200], names=_names(host, name or [])
+        ),
+        passphrase_file=passphrase_file,
+        certificate=tls_cert,
+        key=tls_key,
+        agents=host_and_port(agents) if tls_cert else None,
+    )
+    start_logging(verbose=verbose)
+    reason = asyncio.run(_serve(store, options))
+    stderr().print(Text(f"stopped: {reason}"))
+    if reason != _TOLD:
+        raise typer.Exit(1)
+
+
+_TOLD = "told to"
+
+
+async def _serve(store: str, options: Options) -> str:
+    address = parse_address(store)
+    engine = await open_engine(address)
+    try:
+        return await serve_controller(engine, options, lambda started: _started(started, options, shown(address)))
+    finally:
+        await engine.close()
+
+
+def _started(started: Started, options: Options, store: str) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, started.stop, _TOLD)
+    out = stdout()
+    out.print(Text(f"Holdfast serves at {_url(started.address, options)}", style="bold"))
+    out.print(Text(f"  store        {store}"))
+    if options.agents:
+        out.print(Text(f"  agents       {_url(started.agents, options)}"))
+    out.print(Text(f"  fingerprint  {started.fingerprint}"))
+    if started.first_password is not None:
+        out.print(Text("  first login  admin, with the password below: it is shown this once, and has to be changed"))
+        out.print(Text(f"  password     {started.first_password.get_secret_value()}", style="bold"))
+
+
+def _url(address: tuple[str, int], options: Options) -> str:
+    """How to reach it: by its own name where it listens everywhere."""
+    host, port = address
+    everywhere = ipaddress.ip_address(host).is_unspecified
+    host = options.settings.names[0] if everywhere else host
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[ADDRESS]:PORT`, `*:PORT` or `:PORT`; UsageError for anything else."""
+    found = _HOST_AND_PORT.fullmatch(text)
+    port = int(found["port"]) if found else 0
+    if found is None or not (0 < port <= 65535 or text.endswith(":0")):
+        raise UsageError(
+            f"{text[:80]!r} is no address to listen on", "write HOST:PORT, such as 10.0.0.5:8443 or *:8443"
+        )
+    return found["six"] or found["host"] or "::", port
+
+
+def _names(host: str, given: list[str]) -> tuple[str, ...]:
+    """What the controller's certificate is for: what was given, this machine's name, and its addresses."""
+    found = [*given, socket.gethostname().lower(), "localhost", "127.0.0.1", "::1"]
+    if host not in ("::", "0.0.0.0"):
+        found.append(host)
+    else:
+        with contextlib.suppress(OSError):  # without netlink, names have to be given
+            found += sorted({str(ipaddress.ip_interface(each.address).ip) for each in local_addresses()})
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]

@@ -1,0 +1,90 @@
+"""What the leader does besides rollouts: overrides whose time is over, secrets that expired, history of etcd."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from holdfast.errors import Conflict, HoldfastError
+from holdfast.store.holding import Held
+from holdfast.store.models import Event, Override, OverrideKind
+
+from .context import Context
+from .identity import audited
+from .identity.auditing import SYSTEM
+from .rollouts import run_rollouts
+
+EXPIRY_EVERY_S = 5.0
+SWEEP_EVERY_S = 3600.0
+COMPACT_EVERY_S = 1800.0  # etcd keeps between one and two times as long of its past: watchers resume in it
+_log = logging.getLogger(__name__)
+
+
+async def duties(context: Context, held: Held) -> None:
+    """All of them, until cancelled, or until one finds that somebody else leads."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_rollouts(context, held))
+        group.create_task(_every(EXPIRY_EVERY_S, lambda: end_overrides(context, held)))
+        group.create_task(_every(SWEEP_EVERY_S, lambda: _sweep(context)))
+        group.create_task(_compaction(context))
+
+
+async def _every(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+    """A duty that may fail this time: it comes round again."""
+    while True:
+        try:
+            await do()
+        except HoldfastError as error:
+            _log.warning("a duty of the leader failed, and is tried again: %s", error.message)
+        await asyncio.sleep(seconds)
+
+
+async def end_overrides(context: Context, held: Held) -> None:
+    """Remove the overrides whose time is over. Agents end those of servers by themselves; this is for everybody else.
+
+    Maintenance that is over gives a node nothing back: somebody said when it should be done, not that it is.
+    """
+    store = context.store
+    now = store.clock.now()
+    for cluster in await store.clusters.all():
+        overrides = store.cluster(cluster.name).overrides
+        for found in await overrides.all():
+            one = found.record
+            if one.until is None or now < one.until or one.kind is OverrideKind.MAINTENANCE:
+                continue
+            event = Event(time=now, kind="override.over", cluster=cluster.name, message=_said(one))
+            told = audited(now, SYSTEM, "override.over", one.target, before=one, cluster=cluster.name)
+            try:
+                await store.commit(
+                    overrides.deleting(found.name, found.version), audit=[told], events=[event], guard=held
+                )
+            except Conflict:
+                continue  # somebody has changed it at this moment, or leads by now
+
+
+def _said(one: Override) -> str:
+    return f"{one.target} is not {one.kind.value} any more: its time, set by {one.who}, is over"[:1000]
+
+
+async def _sweep(context: Context) -> None:
+    gone = await context.doors.enrolment.sweep()
+    if gone:
+        _log.info("%s tokens, sessions and certificates that expired were forgotten", gone)
+
+
+async def _compaction(context: Context) -> None:
+    """Only etcd has to be told to forget. What is forgotten is what was before the last round."""
+    engine = context.store.engine
+    past = 0
+    while True:
+        health = await engine.health()
+        if health.kind != "etcd":
+            return
+        if past:
+            try:
+                await engine.compact(past)
+            except HoldfastError as error:
+                _log.warning("etcd could not be compacted: %s", error.message)
+        past = health.revision
+        await asyncio.sleep(COMPACT_EVERY_S)

@@ -1,0 +1,167 @@
+"""A controller from its start to its end: doors, sockets, the leader's duties, and a stop that cuts nothing off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from holdfast.errors import HoldfastError, StoreError
+from holdfast.store.models import StoreIdentity
+from holdfast.store.port import Engine, Resync
+from holdfast.store.store import IDENTITY, Store
+
+from .agents.hub import Hub
+from .app import create_app
+from .context import Context
+from .duties import duties
+from .identity import open_doors
+from .identity.passwords import COST, Cost
+from .leader import Leader
+from .listening import OwnCertificate, Server, bound, given_certificate
+from .settings import Settings
+
+_CERTIFICATE_EVERY_S = 600.0  # it is looked at, not renewed
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a controller is started. `agents` is where they connect if people are shown a given certificate."""
+
+    listen: tuple[str, int]
+    key_file: Path
+    settings: Settings
+    passphrase_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    agents: tuple[str, int] | None = None
+    cost: Cost = COST  # of passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What to tell whoever started it. `first_password` is shown this once."""
+
+    address: tuple[str, int]
+    agents: tuple[str, int]
+    fingerprint: str
+    first_password: SecretStr | None
+    stop: Callable[[str], None]
+
+
+async def serve(engine: Engine, options: Options, started: Callable[[Started], None]) -> str:
+    """Serve until told to stop, or until the store has become another one; returns why.
+
+    What was begun goes on elsewhere: streams end, a rollout stays as it is written for whoever leads next.
+    """
+    store = await Store.open(engine)
+    doors = await open_doors(store, options.key_file, options.passphrase_file, cost=options.cost)
+    context = Context(store, doors, options.settings, Hub(store))
+    own = OwnCertificate(doors.authorities, options.settings.names, store.clock.now())
+    people, agents = _sockets(options)
+    server = _server(context, options, own, agents)
+    leader = Leader(context, lambda held: duties(context, held))
+    work: list[Coroutine[Any, Any, None]] = [
+        server.serve(sockets=[people]),
+        leader.run(),
+        _same_store(context),
+        _certificates(context, own),
+    ]
+    tasks = [asyncio.ensure_future(one) for one in work]
+    address: tuple[str, int] = people.getsockname()[:2]
+    told = Started(
+        address, agents.getsockname()[:2] if agents else address, doors.authorities.current.fingerprint,
+        doors.first_password, context.stopping.stop,
+    )  # fmt: skip
+    try:
+        await _until_listening(server, tasks)
+        started(told)
+        await _until_stopped(context, tasks)
+    finally:
+        await _stop(context, server, tasks)
+    return context.stopping.reason
+
+
+def _sockets(options: Options) -> tuple[socket.socket, socket.socket | None]:
+    people = bound(*options.listen)
+    try:
+        return people, bound(*options.agents) if options.agents else None
+    except HoldfastError:
+        people.close()
+        raise
+
+
+def _server(context: Context, options: Options, own: OwnCertificate, agents: socket.socket | None) -> Server:
+    shown: ssl.SSLContext = own.context
+    if options.certificate is not None and options.key is not None:
+        shown = given_certificate(options.certificate, options.key)
+    return Server(create_app(context), shown, (agents, own.context) if agents else None)
+
+
+async def _until_listening(server: Server, tasks: Sequence[asyncio.Future[None]]) -> None:
+    while not server.started and not any(task.done() for task in tasks):
+        await asyncio.sleep(0.01)
+
+
+async def _until_stopped(context: Context, tasks: Sequence[asyncio.Future[None]]) -> None:
+    stopping = asyncio.ensure_future(context.stopping.wait())
+    await asyncio.wait((stopping, *tasks), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    context.stopping.stop("a part of the controller ended")
+
+
+async def _stop(context: Context, server: Server, tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Streams end by themselves now; the server waits for what is under way, then everything else is let go."""
+    context.stopping.stop("the controller failed")
+    _log.info("the controller stops: %s", context.stopping.reason)
+    server.should_exit = True
+    serving, leading, *rest = tasks
+    await asyncio.gather(serving, leading, return_exceptions=True)
+    for task in rest:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    await context.hub.close()
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
+
+
+async def _same_store(context: Context) -> None:
+    """Until the store is another one, or in another life: this controller's fences would be those of the old one."""
+    mine = context.store.identity
+    while True:
+        try:
+            async with context.store.engine.watch(IDENTITY) as told:
+                async for one in told:
+                    entries = one.entries if isinstance(one, Resync) else [change.entry for change in one.changes]
+                    found = [StoreIdentity.model_validate_json(entry.value) for entry in entries if entry is not None]
+                    if not found or any((each.store_id, each.epoch) != (mine.store_id, mine.epoch) for each in found):
+                        context.stopping.stop("the store was replaced or restored: start the controller anew")
+                        return
+        except StoreError as error:
+            _log.warning("the store's identity is followed anew: %s", error.message)
+        await asyncio.sleep(1.0)
+
+
+async def _certificates(context: Context, own: OwnCertificate) -> None:
+    """Renew this controller's certificate in time, for good."""
+    while True:
+        await asyncio.sleep(_CERTIFICATE_EVERY_S)
+        try:
+            await context.doors.authorities.refresh()
+        except HoldfastError as error:
+            _log.warning("the certificate authorities cannot be read: %s", error.message)
+            continue
+        now: datetime = context.store.clock.now()
+        if own.due(now):
+            certificate = own.renew(now)
+            _log.info("a new certificate of this controller is in force until %s", certificate.not_valid_after_utc)
