@@ -20,6 +20,13 @@ TRACK = "track_script {\n    check_web\n}"
 UNICAST = "unicast_src_ip 10.0.0.{0}\nunicast_peer {{{2}\n    10.0.0.{1}\n}}"
 SYNC = "global_defs {\n    lvs_sync_daemon eth0 web id 5\n}\n"
 NOTIFY = 'notify_master "/etc/keepalived/up.sh"'
+BOTH = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n}\n"
+
+
+def inner(priority: int, mark: str = "") -> str:
+    """The second instance of the sync group, on eth1."""
+    found = instance(f"interface eth1\npriority {priority} {mark}", name="inner", vrid=52, address="10.1.0.100/24")
+    return found.replace(f"priority {priority} \n", f"priority {priority}\n")
 
 
 def models(*texts: str) -> tuple[Model, ...]:
@@ -197,6 +204,37 @@ BAD = {
             SCRIPTS + script("weight -60") + instance(f"priority 100\n{TRACK}"),
         ),
         also={"PEER125"},
+    ),
+    "an interface's weight in a sync group counts, whatever keepalived says": Bad(
+        "PEER111",
+        (
+            BOTH + instance(f"priority 150\ntrack_interface {{\n    eth9 weight -20 {MARK}\n}}") + inner(150),
+            BOTH + instance("priority 100") + inner(100),
+        ),
+        also={"PEER124"},
+    ),
+    "the weights prefer the lesser node": Bad(
+        "PEER119",
+        (
+            SCRIPTS + script("weight -90") + instance("priority 110"),
+            SCRIPTS + script(f"weight 30 {MARK}") + instance(f"priority 100\n{TRACK}"),
+        ),
+        W,
+        {"PEER124", "PEER111", "PEER125"},
+    ),
+    "members of a group that prefer different nodes": Bad(
+        "PEER130",
+        (BOTH + instance("priority 150") + inner(100), BOTH + instance("priority 100") + inner(150, MARK)),
+        W,
+    ),
+    "both end at 254": Bad(
+        "PEER112",
+        (
+            SCRIPTS + script("weight 30") + instance(f"priority 240\n{TRACK}"),
+            SCRIPTS + script("weight 30") + instance(f"priority 230 {MARK}\n{TRACK}"),
+        ),
+        W,
+        {"PEER111"},
     ),
     "equal priorities": Bad("PEER112", (instance("priority 100"), instance(f"priority 100 {MARK}")), W),
     "two owners": Bad("PEER112", (instance("priority 255"), instance(f"priority 255 {MARK}"))),

@@ -188,3 +188,28 @@ def test_keepalived_complains_on_that_line_too(name: str, tmp_path: Path) -> Non
         ["keepalived", "-t", "-f", str(path)], capture_output=True, text=True, timeout=20, check=False
     )
     assert line_of(text) in {int(one) for one in _LINE.findall(done.stderr)}, done.stderr
+
+
+def test_a_script_of_the_group_and_of_a_member_is_told_once() -> None:
+    group = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n"
+    group += "    track_script {\n        check_web\n    }\n}\n"
+    own = instance(f"track_script {{\n    check_web {HERE}\n}}")
+    inner = instance("interface eth1", name="inner", vrid=52, address="10.1.0.100/24")
+    text = SCRIPTS + script("weight 0") + group + own + inner
+    assert found(text) == [("SYNC108", line_of(text))]
+    weighted = text.replace("weight 0", "weight -60").replace(
+        "    group {", "    sync_group_tracking_weight\n    group {"
+    )
+    assert ("TRACK105", line_of(weighted)) in found(weighted)
+
+
+def test_a_process_without_a_weight_is_a_fault() -> None:
+    text = "vrrp_track_process web {\n    process nginx\n}\n" + instance("nopreempt\ntrack_process {\n    web\n}")
+    assert [code for code, _ in found(text)] == ["TRACK106"]  # PRIO102, nopreempt with a weight, it was
+
+
+def test_the_weight_of_an_interface_in_a_group_counts() -> None:
+    inner = instance("interface eth1", name="inner", vrid=52, address="10.1.0.100/24")
+    group = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n}\n"
+    text = group + instance("nopreempt\ntrack_interface {\n    eth9 weight -60\n}") + inner
+    assert {"PRIO102", "SYNC103"} <= {code for code, _ in found(text)}

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from .cluster_model import Member, Router, deviants, label, named, pair, routers, shared
 from .model import Model
 from .model_vrrp import OWNER, Tracker
-from .priorities import HIGHEST, TRACKED, weighted
+from .priorities import TRACKED
 from .rule import ERROR, INFO, WARNING, Hit, cluster_rule
 from .samples import SCRIPTS, instance, script
+from .standings import counted, healthy, without
 
+_BOTH = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n}\n"
 _RFC = "RFC 5798, 6.4: the protocol's states"
 
 
@@ -34,29 +36,29 @@ _RFC = "RFC 5798, 6.4: the protocol's states"
 )
 def weights_that_move_nothing(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
-        healthy = [(_healthy(member), member) for member in router.members]
-        for ours, member in healthy:
+        ranked = [(_rank(member), member) for member in router.members]
+        for ours, member in ranked:
             rivals = [
                 (theirs, other)
-                for theirs, other in healthy
+                for theirs, other in ranked
                 if other is not member and theirs <= ours and other.instance.nopreempt is None
             ]
             if not rivals or member.instance.priority.value == OWNER:
                 continue
             best = max(rivals, key=lambda one: one[0])
-            for tracker in weighted(member.model, member.instance):
-                if tracker.kind != "track_file":  # how far it moves depends on the number in the file
-                    yield from _moves(member, tracker, ours, best)
+            for tracker in counted(member.model, member.instance):
+                yield from _moves(member, tracker, ours, best)
 
 
-def _moves(member: Member, tracker: Tracker, healthy: int, best: tuple[int, Member]) -> Iterator[Hit]:
+def _moves(member: Member, tracker: Tracker, ours: int, best: tuple[int, Member]) -> Iterator[Hit]:
     theirs, other = best
-    failed = max(1, healthy - abs(tracker.weight.value))
-    if failed < theirs:
+    standing = without(member.model, member.instance, tracker)
+    failed = standing.priority
+    if failed < theirs or standing.faults:
         return
     tie = failed == theirs
     message = (
-        f"without {tracker.name} {member.instance.name} goes from {healthy} to {failed} on {member.node}, and"
+        f"without {tracker.name} {member.instance.name} goes from {ours} to {failed} on {member.node}, and"
         f" {other.node} in good health has {theirs}: "
     )
     message += "the higher address wins, not the healthy node" if tie else "the addresses stay"
@@ -66,17 +68,9 @@ def _moves(member: Member, tracker: Tracker, healthy: int, best: tuple[int, Memb
     yield Hit(place, message, word, severity=WARNING if tie else None, related=related)
 
 
-def _healthy(member: Member) -> int:
-    """The priority of a node on which everything works: positive weights count then, negative ones do not."""
-    base = member.instance.priority.value
-    if base == OWNER:
-        return OWNER
-    gains = [
-        max(tracker.weight.value, 0)
-        for tracker in weighted(member.model, member.instance)
-        if tracker.kind != "track_file"
-    ]
-    return min(base + sum(gains), HIGHEST)
+def _rank(member: Member) -> int:
+    """The priority of a node on which everything works."""
+    return healthy(member.model, member.instance)
 
 
 @cluster_rule(
@@ -96,8 +90,8 @@ def equal_priorities(models: tuple[Model, ...]) -> Iterator[Hit]:
         seen: dict[int, Member] = {}
         kept = all(one.instance.nopreempt is not None and not one.instance.is_master for one in router.members)
         for member in router.members:
-            found = member.instance.priority
-            first = seen.setdefault(found.value, member)
+            found, rank = member.instance.priority, _rank(member)
+            first = seen.setdefault(rank, member)
             if first is member:
                 continue
             severity = ERROR if found.value == OWNER else INFO if kept else None
@@ -105,6 +99,12 @@ def equal_priorities(models: tuple[Model, ...]) -> Iterator[Hit]:
                 f"{member.instance.name} has priority {found.value} on {member.node} as on {first.node}: the higher"
                 " address wins"
             )
+            if found.value != first.instance.priority.value:
+                message = (
+                    f"{member.instance.name} ranks at {rank} on {member.node} as on {first.node} while all is well"
+                    f" (priorities {found.value} and {first.instance.priority.value}, weights, and the limit of 254):"
+                    " the higher address wins"
+                )
             place = (found.node, 1) if found.given else (member.instance.node, 0)
             yield Hit(place[0], message, place[1], severity=severity, related=(first.instance.priority.node,))
 
@@ -125,7 +125,7 @@ def several_masters(models: tuple[Model, ...]) -> Iterator[Hit]:
         masters = [member for member in router.members if member.instance.state.value == "MASTER"]
         if len(masters) < 2:
             continue
-        best = max(masters, key=lambda member: member.instance.priority.value)
+        best = max(masters, key=_rank)
         for member in masters:
             if member is not best:
                 message = f"{member.instance.name} starts as MASTER on {member.node} and on {best.node}"
@@ -145,20 +145,16 @@ def several_masters(models: tuple[Model, ...]) -> Iterator[Hit]:
 )
 def lesser_master(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
-        best = max(router.members, key=lambda member: member.instance.priority.value)
+        best = max(router.members, key=_rank)
         if best.instance.state.value == "MASTER":
             continue
         for member in router.members:
-            if member.instance.state.value == "MASTER" and member.instance.priority.value < _priority(best):
+            if member.instance.state.value == "MASTER" and _rank(member) < _rank(best):
                 message = (
                     f"{member.instance.name} starts as MASTER on {member.node} with priority"
-                    f" {member.instance.priority.value}, but {best.node} has {_priority(best)}"
+                    f" {_rank(member)}, but {best.node} has {_rank(best)}"
                 )
                 yield Hit(member.instance.state.node, message, 1, related=(best.instance.priority.node,))
-
-
-def _priority(member: Member) -> int:
-    return member.instance.priority.value
 
 
 @cluster_rule(
@@ -174,12 +170,12 @@ def _priority(member: Member) -> int:
 )
 def idle_nopreempt(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
-        best = max(router.members, key=_priority)
+        best = max(router.members, key=_rank)
         if best.instance.nopreempt is not None:
             yield from _preempting(router, best)
             continue
         for member in router.members:
-            if member.instance.nopreempt is not None and _priority(member) < _priority(best):
+            if member.instance.nopreempt is not None and _rank(member) < _rank(best):
                 message = (
                     f"{best.instance.name} has the highest priority on {best.node}, but no nopreempt: it takes the"
                     f" addresses back from {member.node}"
@@ -190,9 +186,9 @@ def idle_nopreempt(models: tuple[Model, ...]) -> Iterator[Hit]:
 
 def _preempting(router: Router, best: Member) -> Iterator[Hit]:
     """A node in the middle that takes the addresses from the last one, though the first would leave them."""
-    last = min(_priority(member) for member in router.members)
+    last = min(_rank(member) for member in router.members)
     for member in router.members:
-        if member is not best and member.instance.nopreempt is None and _priority(member) > last:
+        if member is not best and member.instance.nopreempt is None and _rank(member) > last:
             message = f"{member.instance.name} has no nopreempt on {member.node}, as it has on {best.node}"
             related = (best.instance.nopreempt,) if best.instance.nopreempt is not None else ()
             yield Hit(member.instance.node, message, severity=INFO, related=related)
@@ -237,3 +233,74 @@ def strict_on_some(models: tuple[Model, ...]) -> Iterator[Hit]:
             if strict.instance.strict is not None:
                 message = f"{strict.instance.name} is in strict mode on {strict.node}, but not on {loose.node}"
                 yield Hit(strict.instance.strict, message, related=(loose.instance.node,))
+
+
+@cluster_rule(
+    "PEER119",
+    WARNING,
+    "weights that prefer another node than the priorities",
+    effect="While all is well the node with the lower priority holds the addresses: its trackers lift it above the "
+    "preferred one.",
+    hint="write the same weights, with the same sign, on all nodes",
+    bad=pair(
+        SCRIPTS + script("weight -60") + instance(f"priority 150\n{TRACKED}"),
+        SCRIPTS + script("weight 60") + instance(f"priority 100\n{TRACKED}"),
+    ),
+    good=pair(
+        SCRIPTS + script("weight -60") + instance(f"priority 150\n{TRACKED}"),
+        SCRIPTS + script("weight -60") + instance(f"priority 100\n{TRACKED}"),
+    ),
+    references=("man keepalived.conf: vrrp_script, weight",),
+)
+def lifted_by_weights(models: tuple[Model, ...]) -> Iterator[Hit]:
+    for router in shared(models):
+        preferred = max(router.members, key=lambda member: member.instance.priority.value)
+        for member in router.members:
+            base = member.instance.priority.value
+            if base >= preferred.instance.priority.value or _rank(member) <= _rank(preferred):
+                continue
+            lifts = next((t for t in counted(member.model, member.instance) if t.weight.value > 0), None)
+            place, word = (lifts.weight.node, lifts.weight.word) if lifts else (member.instance.priority.node, 1)
+            message = (
+                f"{member.instance.name} has priority {base} on {member.node}, but ranks at {_rank(member)} while all"
+                f" is well, above the {_rank(preferred)} of {preferred.node}, whose priority is"
+                f" {preferred.instance.priority.value}"
+            )
+            yield Hit(place, message, word, related=(preferred.instance.priority.node,))
+
+
+@cluster_rule(
+    "PEER130",
+    WARNING,
+    "members of one sync group that prefer different nodes",
+    effect="A member with a lower priority than its peer keeps its whole group from taking over: no preference counts, "
+    "and who holds the addresses hangs on which node started first.",
+    hint="give all members of the group the same order of nodes",
+    bad=pair(
+        _BOTH + instance("priority 150") + instance("priority 100", name="inner", vrid=52, address="10.1.0.100/24"),
+        _BOTH + instance("priority 100") + instance("priority 150", name="inner", vrid=52, address="10.1.0.100/24"),
+    ),
+    good=pair(
+        _BOTH + instance("priority 150") + instance("priority 150", name="inner", vrid=52, address="10.1.0.100/24"),
+        _BOTH + instance("priority 100") + instance("priority 100", name="inner", vrid=52, address="10.1.0.100/24"),
+    ),
+    references=("docs/decisions: keepalived as a model", "measured with keepalived 2.2.7"),
+)
+def preferred_apart(models: tuple[Model, ...]) -> Iterator[Hit]:
+    first: dict[tuple[str, str], Member] = {}  # node and sync group → the preferred member of its first router
+    for router in shared(models):
+        best = max(router.members, key=_rank)
+        if sum(_rank(member) == _rank(best) for member in router.members) > 1:
+            continue
+        for member in router.members:
+            group = member.model.group_of(member.instance)
+            if group is None:
+                continue
+            before = first.setdefault((member.node, group.name), best)
+            if before.node != best.node:
+                message = (
+                    f"{best.instance.name} prefers {best.node} ({_rank(best)}), but {before.instance.name} of the same"
+                    f" sync group prefers {before.node} ({_rank(before)})"
+                )
+                yield Hit(best.instance.priority.node, message, 1, related=(before.instance.priority.node,))
+                break

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from holdfast.failover.model import Node as VrrpNode
+from holdfast.keepalived.to_failover import cluster_of
 from holdfast.keepalived.tree import Configuration, Node
 
 from .model_lvs import RealServer, VirtualServer, VirtualServerGroup
@@ -59,6 +61,11 @@ class Model:
         for block in blocks:
             merged.children += block.children
         return Block(merged)
+
+    @cached_property
+    def vrrp(self) -> VrrpNode:
+        """This node to `failover`: with all that keepalived corrects by itself."""
+        return cluster_of({self.node: self.configuration}).nodes[self.node]
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .model import Model
-from .model_vrrp import DEFAULT_PRIORITY, OWNER, Instance, Tracker
+from .model_vrrp import DEFAULT_PRIORITY, OWNER
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
+from .standings import counted, healthy, without
 
 _MAN = "man keepalived.conf: vrrp_script, weight"
 _MEASURED = "measured with keepalived 2.2.7: 152 and 101 with weight 3, 120 and 100 with nopreempt and weight −60"
@@ -15,20 +16,6 @@ HIGHEST = 254
 SMALL = 10  # weights below it move nothing between peers that are set as most are, ten or more apart
 SLOW_S = 10.0  # until a failure is believed
 TRACKED = "track_script {\n    check_web\n}"
-
-
-def weighted(model: Model, one: Instance) -> Iterator[Tracker]:
-    """The trackers whose weights count for an instance: its own, unless a sync group drops them, and its group's.
-
-    Files are none of them: their weight multiplies what stands in the file, and -254 there is FAULT, whatever it is.
-    """
-    group = model.group_of(one)
-    counted = group is None or group.keeps_weights
-    own = [tracker for tracker in one.trackers if counted or tracker.kind == "track_process"]
-    for tracker in (*own, *(group.trackers if group is not None else ())):
-        known = tracker.definition is not None or tracker.kind == "track_interface"
-        if known and tracker.kind != "track_file" and tracker.weight.value:
-            yield tracker
 
 
 @rule(
@@ -49,12 +36,9 @@ def small_weight(model: Model) -> Iterator[Hit]:
         base = one.priority.value
         if base == OWNER or (one.nopreempt is not None and one.state.value != "MASTER"):
             continue
-        trackers = list(weighted(model, one))
-        gains = sum(max(tracker.weight.value, 0) for tracker in trackers)
-        for tracker in trackers:
+        for tracker in counted(model, one):
             weight = tracker.weight
-            healthy = base + gains
-            failed = max(1, healthy - abs(weight.value))
+            failed = without(model, one, tracker).priority
             above_usual = base > DEFAULT_PRIORITY and base - max(-weight.value, 0) >= DEFAULT_PRIORITY
             # 101 with weight 2 against 100: what the manual's own sample does.
             just_enough = base > DEFAULT_PRIORITY and base - abs(weight.value) < DEFAULT_PRIORITY
@@ -64,7 +48,7 @@ def small_weight(model: Model) -> Iterator[Hit]:
                 continue
             by_default = "" if weight.given else " by default"
             message = (
-                f"losing {tracker.name} takes {one.name} from {healthy} to {failed} (weight "
+                f"losing {tracker.name} takes {one.name} from {healthy(model, one)} to {failed} (weight "
                 f"{weight.value}{by_default}):"
                 " it keeps its addresses unless a healthy peer ranks above that"
             )
@@ -91,7 +75,7 @@ def weight_without_preemption(model: Model) -> Iterator[Hit]:
         mild = (
             WARNING if one.state.value == "MASTER" else None
         )  # there keepalived drops nopreempt, but its peers have it
-        for tracker in weighted(model, one):
+        for tracker in counted(model, one):
             if tracker.kind == "track_interface" and tracker.weight.value > 0:
                 continue
             message = (
@@ -117,7 +101,7 @@ def out_of_range(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.priority.value == OWNER:
             continue
-        weights = [tracker.weight.value for tracker in weighted(model, one)]
+        weights = [tracker.weight.value for tracker in counted(model, one)]
         highest = one.priority.value + sum(weight for weight in weights if weight > 0)
         lowest = one.priority.value + min((weight for weight in weights if weight < 0), default=0)
         if highest > HIGHEST:
@@ -143,7 +127,10 @@ def out_of_range(model: Model) -> Iterator[Hit]:
 def weights_of_an_owner(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.priority.value == OWNER:
-            for tracker in weighted(model, one):
+            for tracker in one.trackers:
+                known = tracker.definition is not None or tracker.kind == "track_interface"
+                if not known or tracker.kind == "track_file" or not tracker.weight.value:
+                    continue
                 message = f"{one.name} has priority 255: keepalived drops the tracker {tracker.name} with its weight"
                 yield Hit(tracker.node, message, related=(one.priority.node,))
 

@@ -9,11 +9,13 @@ from holdfast.keepalived.tree import Node
 from .model import Model
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
+from .standings import blocked
 
 _MAN = "man keepalived.conf: vrrp_sync_group"
 INNER = instance(name="inner", vrid=52, address="10.1.0.100/24").replace("eth0", "eth1")
 _GROUP = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n}\n"
 _TRACK = "track_script {\n    check_web\n}"
+_GROUP_TRACKS = _GROUP.removesuffix("}\n") + "    track_script {\n        check_web\n    }\n}\n"
 
 
 @rule(
@@ -59,9 +61,8 @@ def lonely(model: Model) -> Iterator[Hit]:
     "SYNC103",
     ERROR,
     "a weighted tracker of a member",
-    effect="keepalived drops it: no instance of a sync group may rank by itself, so the loss changes nothing. (A "
-    "tracked "
-    "interface loses only its weight: its loss is FAULT.",
+    effect="keepalived drops it: no instance of a sync group may rank by itself, so the loss changes nothing. Of a "
+    "tracked interface it says that it ignores the weight, and counts it all the same.",
     hint="track it in the group, or write `weight 0`, or add `sync_group_tracking_weight` to the group",
     bad=SCRIPTS + script("weight -20") + _GROUP + instance(_TRACK) + INNER,
     good=SCRIPTS + script("weight 0") + _GROUP + instance(_TRACK) + INNER,
@@ -83,13 +84,39 @@ def weights_of_members(model: Model) -> Iterator[Hit]:
                 yield Hit(tracker.node, message, severity=WARNING, related=(group.node,))
                 continue
             if tracker.kind == "track_interface":
-                message = f"{one.name} is in the sync group {group.name}: the weight of {tracker.name} does not count"
+                message = (
+                    f"{one.name} is in the sync group {group.name}: keepalived says that it ignores the weight of"
+                    f" {tracker.name}, but counts it (2.2.7)"
+                )
                 yield Hit(tracker.node, message, severity=WARNING, related=(group.node,))
             else:
                 message = (
                     f"{one.name} is in the sync group {group.name}: keepalived drops {tracker.name} (weight {weight})"
                 )
                 yield Hit(tracker.node, message, related=(group.node, tracker.weight.node))
+
+
+@rule(
+    "SYNC108",
+    ERROR,
+    "a script that an instance and its sync group both track",
+    effect="keepalived waits for the script's first answer twice, and is given it once: the group never leaves FAULT, "
+    "and nobody holds its addresses.",
+    hint="keep the group's line, and remove the instance's",
+    bad=SCRIPTS + script("weight 0") + _GROUP_TRACKS + instance(_TRACK) + INNER,
+    good=SCRIPTS + script("weight 0") + _GROUP_TRACKS + instance() + INNER,
+    references=("docs/decisions: keepalived as a model", "measured with keepalived 2.2.7"),
+)
+def never_up(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        group = model.group_of(one)
+        if group is None or not blocked(model, one):
+            continue
+        theirs = {tracker.name: tracker.node for tracker in group.trackers if tracker.kind == "track_script"}
+        for tracker in one.trackers:
+            if tracker.kind == "track_script" and tracker.name in theirs:
+                message = f"{group.name} tracks {tracker.name} too: {one.name}, and all of the group, stay in FAULT"
+                yield Hit(tracker.node, message, related=(theirs[tracker.name],))
 
 
 @rule(

@@ -12,6 +12,7 @@ from .model_values import Block, host_of
 from .model_vrrp import Definition
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
+from .standings import blocked
 
 _MAN = "man keepalived.conf: track_script, track_file, track_process, track_bfd"
 WORDS = {
@@ -159,6 +160,8 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
         group = model.group_of(one)
         of_group = {(tracker.kind, tracker.name): tracker.node for tracker in group.trackers} if group else {}
         for tracker in one.trackers:
+            if tracker.kind == "track_script" and blocked(model, one):
+                continue  # SYNC108 tells of it
             if (tracker.kind, tracker.name) in of_group and group is not None:
                 message = f"the sync group {group.name} tracks {tracker.name} already: its line counts, not this one"
                 yield Hit(tracker.node, message, related=(of_group[tracker.kind, tracker.name],))
