@@ -57,6 +57,11 @@ def begin(cluster: Cluster, world: World | None = None) -> tuple[Outcome, ...]:
     return _distinct(chain(together, apart), slowest=True)
 
 
+def likeliest(cluster: Cluster, world: World | None = None) -> Outcome:
+    """How it most likely comes up: all nodes together, none of them late."""
+    return _started(cluster, world or World(), {})
+
+
 def after(machine: Machine, world: World) -> tuple[Outcome, ...]:
     """Every way in which the cluster may end in a new world; the likeliest first. `machine` is left as it is."""
     if forgets(machine.cluster):

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from .changes import Change, made
+from .course import course, holders
 from .members import Member, State
 from .order import Wave
 
 Members = Mapping[str, Member]  # of one group: node → its part
 
 
-def holders(state: State) -> dict[str, str]:
-    """Who holds each group when nothing is wrong: the highest priority."""
-    return {group: _best(parts) for group, parts in state.groups.items() if parts}
-
-
 def held(state: State) -> dict[str, int]:
     """How many groups each node holds when nothing is wrong."""
-    count: dict[str, int] = {}
-    for holder in holders(state).values():
-        count[holder] = count.get(holder, 0) + 1
-    return count
-
-
-def _best(parts: Members) -> str:
-    return min(parts, key=lambda node: (-parts[node].instance.priority, node))
+    return dict(Counter(node for nodes in holders(state).values() for node in nodes))
 
 
 def joins_unicast(node: str, old: State, new: State) -> bool:
@@ -57,14 +47,35 @@ def is_alone(group: str, old: State, new: State) -> bool:
 
 def moves(old: State, new: State, order: Sequence[Wave]) -> Iterator[tuple[str, Change]]:
     """(node, change) for each time that a group changes hands, or ends, while the nodes change in this order."""
+    known: set[str] = set()
     for group in sorted(old.groups):
-        before, after = old.groups[group], new.groups.get(group, {})
-        if before == after:
-            continue
-        if not _all_known(group, old, new):
-            yield from _may_move(group, before, after)
-            continue
-        yield from _carried_out(group, before, after, order)
+        if _all_known(group, old, new):
+            known.add(group)
+        elif old.groups[group] != new.groups.get(group):
+            yield from _may_move(group, old.groups[group], new.groups.get(group, {}))
+    if old.cluster == new.cluster:
+        return
+    simultaneous = {group for wave in order if wave.at_once for group in wave.at_once.groups}
+    for moment in course(old, new, order):
+        for group in sorted(known):
+            was, now = moment.was.get(group, ()), moment.now.get(group, ())
+            if len(now) > 1 and group in simultaneous:
+                continue  # told already: it is why they change in one moment
+            if change := _told(group, was, now):
+                trigger = next((node for node in was if node in moment.nodes), moment.nodes[-1])
+                yield trigger, change
+
+
+def _told(group: str, was: Sequence[str], now: Sequence[str]) -> Change | None:
+    if not was:
+        return None
+    if not now:
+        return made("group.ends", f"group {group}", "nobody holds its addresses")
+    if len(now) > len(was):
+        return made("group.two", f"group {group}", f"{' and '.join(now)} hold it from this node's change on")
+    if not set(was) & set(now):
+        return made("group.moves", f"group {group}", f"moves from {was[0]} to {now[0]} with this node's change")
+    return None
 
 
 def _all_known(group: str, old: State, new: State) -> bool:
@@ -84,36 +95,3 @@ def _may_move(group: str, before: Members, after: Members) -> Iterator[tuple[str
             yield node, made("group.may-move", f"group {group}", what)
         elif was is None:
             yield node, made("group.may-move", f"group {group}", "this node joins it", "added")
-
-
-def _carried_out(
-    group: str, before: Members, after: Members, order: Sequence[Wave]
-) -> Iterator[tuple[str, Change]]:
-    now = dict(before)
-    holder: str | None = _best(now) if now else None
-    for wave in order:
-        step = wave.nodes
-        for node in step:
-            now.pop(node, None)
-            if node in after:
-                now[node] = after[node]
-        was, holder = holder, _holder(now, holder)
-        if was is not None and holder is None:
-            yield was if was in step else step[-1], made("group.ends", f"group {group}", "nobody holds its addresses")
-        elif was is not None and holder != was:
-            trigger = was if was in step else step[-1]
-            yield (
-                trigger,
-                made("group.moves", f"group {group}", f"moves from {was} to {holder} with this node's change"),
-            )
-
-
-def _holder(now: Mapping[str, Member], holder: str | None) -> str | None:
-    """Who holds after a step: the present holder unless it left or a better one preempts."""
-    if not now:
-        return None
-    best = _best(now)
-    if holder is None or holder not in now:
-        return best
-    better = now[best].instance.priority > now[holder].instance.priority
-    return best if better and now[best].instance.preempt else holder

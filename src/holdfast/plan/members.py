@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cached_property
 
 from holdfast.bundle import Bundle, VrrpExpectation
 from holdfast.failover.model import Cluster, Instance, Node, Place
@@ -38,7 +38,24 @@ class State:
     bundles: Mapping[str, Bundle]
     trees: Mapping[str, Configuration | None]
     called: Mapping[str, Mapping[str, str]]
-    groups: Mapping[str, Mapping[str, Member]]  # common name → node → its part
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """What keepalived.conf says of each node, or else what its bundle expects of its groups."""
+        read = {node: tree for node in self.bundles if (tree := self.trees.get(node)) is not None}
+        nodes = dict(cluster_of(read).nodes)
+        nodes.update({node: _expected(node, bundle) for node, bundle in self.bundles.items() if node not in read})
+        return Cluster({node: nodes[node] for node in sorted(nodes)})
+
+    @cached_property
+    def groups(self) -> Mapping[str, Mapping[str, Member]]:
+        """The members of each group: common name → node → its part."""
+        found: dict[str, dict[str, Member]] = {}
+        for place in self.cluster.places:
+            named = {group.group: frozenset(group.peers) for group in self.bundles[place[0]].expected.vrrp}
+            part = Member(self.cluster.instance(place), named.get(place[1]))
+            found.setdefault(self.group(place), {})[place[0]] = part
+        return found
 
     def of(self, node: str) -> frozenset[str]:
         """The groups that a node is in."""
@@ -48,30 +65,15 @@ class State:
         """The common name of the group of an instance."""
         return self.called.get(place[0], {}).get(place[1], place[1])
 
-
-def state(
-    bundles: Mapping[str, Bundle],
-    trees: Mapping[str, Configuration | None],
-    called: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
-) -> State:
-    """Every group of a state with its members."""
-    found: dict[str, dict[str, Member]] = {}
-    cluster = cluster_with(bundles, trees)
-    for node in cluster.nodes.values():
-        expected = bundles[node.name].expected.vrrp
-        peers = {group.group: frozenset(group.peers) for group in expected}
-        for instance in node.instances:
-            name = called.get(node.name, {}).get(instance.name, instance.name)
-            found.setdefault(name, {})[node.name] = Member(instance, peers.get(instance.name))
-    return State(bundles, trees, called, found)
-
-
-def cluster_with(bundles: Mapping[str, Bundle], trees: Mapping[str, Configuration | None]) -> Cluster:
-    """The cluster whose nodes have these: what keepalived.conf says, else what a bundle expects of its groups."""
-    read = {node: tree for node in bundles if (tree := trees.get(node)) is not None}
-    nodes = dict(cluster_of(read).nodes)
-    nodes.update({node: _expected(node, bundle) for node, bundle in bundles.items() if node not in read})
-    return Cluster({node: nodes[node] for node in sorted(nodes)})
+    def changed(self, nodes: Iterable[str], after: State) -> State:
+        """The state in which these nodes have what they have in `after`, and all others what they have here."""
+        bundles, trees, called = dict(self.bundles), dict(self.trees), dict(self.called)
+        for node in nodes:
+            bundles.pop(node, None)
+            if node in after.bundles:
+                bundles[node], trees[node] = after.bundles[node], after.trees[node]
+                called[node] = after.called.get(node, {})
+        return State(bundles, trees, called)
 
 
 def _expected(node: str, bundle: Bundle) -> Node:

@@ -13,7 +13,7 @@ from . import groups
 from .changes import Change, node_changes
 from .difference import FileChange, file_changes
 from .facts_keepalived import PATH, configuration
-from .members import State, patience_s, state
+from .members import State, patience_s
 from .note import Hazard, HazardNote
 from .order import Together, Turn, Wave, turn, waves
 from .renames import one_name, renames
@@ -121,7 +121,7 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
         node: {**common.get(node, {}), **_later(renames(tree, trees[1].get(node)), common.get(node, {}))}
         for node, tree in trees[0].items()
     }
-    before, after = state(old, trees[0], names), state(new, trees[1], common)
+    before, after = State(old, trees[0], names), State(new, trees[1], common)
     nodes = []
     for name in sorted(old.keys() | new.keys()):
         was, becomes = old.get(name), new.get(name)
