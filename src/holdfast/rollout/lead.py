@@ -27,7 +27,7 @@ from .decide import Apply, NodePhase, Pause, PutBack, Stop, Wait, decide
 from .judge import Verdict, after, badly_ended, groups_held, nothing
 from .news import News
 from .orders import Orders
-from .propose import find_rollout
+from .propose import rollout_in
 from .records import KEPT_ROLLOUTS, RolloutPhase, RolloutRecord, RolloutStore
 from .waves import batches, refuse_forbidden
 
@@ -56,12 +56,11 @@ async def run_rollout(
     again. NotFound if there is no such rollout.
     """
     kept = RolloutStore(store, cluster)
-    await find_rollout(store, cluster, rollout)
     async with News(kept, rollout) as news:
         leading = _Leading(kept, held, news, patience or Patience())
         while True:
             news.read()
-            found = await find_rollout(store, cluster, rollout)
+            found = await rollout_in(kept, rollout)
             if found.record.phase.ended:
                 await leading.tidy_up(found.record)
                 return found.record

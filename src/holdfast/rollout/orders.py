@@ -46,7 +46,8 @@ class Orders:
         record = OrderRecord(node=node, order=order, who=self._who, given=self._kept.store.clock.now())
         await self._kept.orders.create(order.id, record, lease)
         try:
-            answer = await asyncio.wait_for(self._answer(order.id), within_s + work_s)
+            async with asyncio.timeout(within_s + work_s):
+                answer = await self._answer(order.id)
         except TimeoutError:
             raise RolloutFailed(
                 f"{node}: its agent did not answer within {within_s + work_s:.0f} s",

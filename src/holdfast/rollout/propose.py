@@ -139,9 +139,14 @@ def _state(present: Assignment | None, new: Bundle, empty: Bundle, *, away: bool
 
 async def find_rollout(store: Store, cluster: str, number: int) -> Versioned[RolloutRecord]:
     """A rollout by its number; NotFound if there is none."""
-    found = await RolloutStore(store, cluster).rollout(number)
+    return await rollout_in(RolloutStore(store, cluster), number)
+
+
+async def rollout_in(kept: RolloutStore, number: int) -> Versioned[RolloutRecord]:
+    """The same, for whoever asks often."""
+    found = await kept.rollout(number)
     if found is None:
-        raise NotFound(f"there is no rollout {number} of {cluster}", "the last ones are kept; see: holdfast history")
+        raise NotFound(f"there is no rollout {number} of {kept.name}", "the last ones are kept; see: holdfast history")
     return found
 
 
@@ -164,7 +169,7 @@ async def wish(store: Store, cluster: str, number: int, wanted: Wish) -> Rollout
     """
     kept = RolloutStore(store, cluster)
     while True:
-        found = await find_rollout(store, cluster, number)
+        found = await rollout_in(kept, number)
         record = found.record
         if record.phase.ended:
             raise PlanRefused(f"rollout {number} has ended: {record.phase}", "begin a new one")

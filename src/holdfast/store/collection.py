@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -62,12 +63,19 @@ def key_of(*names: str) -> str:
     return "/".join(quote(name, safe="@:+,") for name in names)
 
 
+@cache
+def _adapters(model: type[BaseModel]) -> tuple[TypeAdapter[Any], TypeAdapter[Any]]:
+    """Made once for each model: it takes longer than most of what is done with them."""
+    return TypeAdapter(model), TypeAdapter(list[model])  # type: ignore[valid-type]  # a type made at run time
+
+
 class Reader(Generic[T]):
     """Turns entries into records of one model, many at once."""
 
     def __init__(self, model: type[T]) -> None:
-        self._one = TypeAdapter(model)
-        self._many = TypeAdapter(list[model])  # type: ignore[valid-type]  # a type made at run time
+        self._one: TypeAdapter[T]
+        self._many: TypeAdapter[list[T]]
+        self._one, self._many = _adapters(model)
 
     def one(self, entry: Entry) -> T:
         """The record of an entry; StoreDamaged if it is none."""

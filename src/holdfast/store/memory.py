@@ -149,7 +149,9 @@ class MemoryEngine:
         """Wait for something newer than `since`, or for a moment."""
         if self._revision <= since and not self._closed:
             try:
-                await asyncio.wait_for(self._changed.wait(), _LOOK_EVERY)
+                # wait_for would forget that it was cancelled if both happen at once.
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._changed.wait()
             except TimeoutError:
                 return not self._closed  # perhaps a lease has ended; the next question finds out
         return not self._closed
