@@ -16,7 +16,7 @@ from holdfast import __version__
 from holdfast.errors import HoldfastError
 
 from .agents import routes as agents
-from .api import health, people, sessions
+from .api import clusters, health, history, invitations, people, revisions, rollouts, sessions
 from .context import Context
 from .gate import Gate
 from .identity.sealing import Randomness
@@ -54,7 +54,7 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
         openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, telemetry=_SILENT,
     )  # fmt: skip
     app.state.context = context
-    for each in (sessions, people, agents, health):
+    for each in (sessions, people, clusters, revisions, rollouts, invitations, history, agents, health):
         app.include_router(each.router)
     app.add_exception_handler(HoldfastError, _told)
     app.add_exception_handler(RequestValidationError, _mistaken)

@@ -17,8 +17,10 @@ from holdfast.errors import HoldfastError, NotAuthenticated, NotPermitted
 from .connections import CONNECTION, Connection
 from .context import Context
 from .identity import Action, NodeAgent, Person, Principal, require
+from .identity.auditing import STRANGER
 from .identity.throttle import network_of
 from .identity.tokens import LONGEST_SECRET, same
+from .operations.desk import Desk
 from .settings import CSRF_HEADER, SESSION_COOKIE
 
 CALLER = "holdfast.caller"
@@ -108,8 +110,9 @@ def caller_of(request: Request) -> Caller:
 class Allowed:
     """What an operation demands of its caller. Every operation has one of these, or is named in app.OPEN."""
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, action: Action, *, anywhere: bool = False) -> None:
         self.action = action
+        self.anywhere = anywhere  # in one cluster at least: what is answered goes by which ones
 
     async def __call__(self, request: Request) -> Person:
         """The person or program who may do it; NotAuthenticated, NotPermitted."""
@@ -118,11 +121,12 @@ class Allowed:
             raise caller.refusal or NotAuthenticated("nobody is logged in", "log in, or send an API token")
         if caller.session is not None and request.method not in _SAFE:
             _same_site(request, caller.session)
-        cluster = request.path_params.get("cluster")
-        require(caller.principal, self.action, cluster)
-        if not isinstance(caller.principal, Person):
+        person = caller.principal
+        if not isinstance(person, Person):
             raise NotPermitted("this is for people", "a node's agent has operations of its own")
-        return caller.principal
+        cluster = next(iter(person.clusters or ("any",))) if self.anywhere else request.path_params.get("cluster")
+        require(person, self.action, cluster)
+        return person
 
 
 class AllowedNode:
@@ -148,5 +152,13 @@ def _same_site(request: Request, session: SecretStr) -> None:
         raise NotPermitted("the header against forged requests is missing or wrong", f"send {CSRF_HEADER}; see session")
 
 
+def desk_of(request: Request) -> Desk:
+    """Where an operation is done, for whoever was found to call."""
+    context, caller = context_of(request), caller_of(request)
+    actor = caller.principal.actor if caller.principal else STRANGER
+    return Desk(context.store, context.doors.sealer, actor, caller.source)
+
+
 Ctx = Annotated[Context, Depends(context_of)]
+AtDesk = Annotated[Desk, Depends(desk_of)]
 Calling = Annotated[Caller, Depends(caller_of)]

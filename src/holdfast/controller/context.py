@@ -36,6 +36,13 @@ class Stopping:
         await self._event.wait()
 
 
+class Followers:
+    """How many people follow events here."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One controller. Made by `serving`, or by a test; `hub` runs while it is entered."""
@@ -46,3 +53,4 @@ class Context:
     hub: Hub
     stopping: Stopping = field(default_factory=Stopping)
     rates: Rates = field(default_factory=Rates)
+    followers: Followers = field(default_factory=Followers)

@@ -42,4 +42,5 @@ class Settings:
     holder: str
     names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     limits: Limits = field(default_factory=Limits)
+    agents_url: str = ""  # where agents find this controller, for the command that is shown with a join token
     leader_ttl_s: int = 10  # a leader that is gone is followed after so long

@@ -42,7 +42,7 @@ async def session(caller: Calling, who: Me) -> SessionView:
 
 @router.delete("/session", operation_id="logout", status_code=204)
 async def logout(context: Ctx, caller: Calling, response: Response, who: LoggingOut, everywhere: bool = False) -> None:
-    """End this session, or all of one's own."""
+    """End the session, or all of one's own."""
     if everywhere:
         await context.doors.logins.logout_everywhere(who, caller.source)
     elif caller.session is not None:

@@ -9,11 +9,16 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
+from holdfast.errors import StoreUnavailable
 from holdfast.protocol import PING_EVERY_S
+
+from ..context import Context
 
 STREAM = "application/x-ndjson"
 EVENTS = "text/event-stream"
+LONGEST_S = 600.0  # people's streams end after that, and are opened again: who may do that is asked then
 _TAKEN_WITHIN_S = 3 * PING_EVERY_S  # a peer that takes nothing for so long is dead
+_KEEP_ALIVE = b": \n\n"
 
 
 class Lines(StreamingResponse):
@@ -42,10 +47,47 @@ class Events(Lines):
     media_type = EVENTS
 
 
+def events(context: Context, source: AsyncGenerator[bytes, None]) -> Events:
+    """What a source tells, with signs of life in between; StoreUnavailable if too many people follow already."""
+    if context.followers.count >= context.settings.limits.most_followers:
+        raise StoreUnavailable("too many event streams are open", "close one, or ask another controller")
+    return Events(_paced(context, source))
+
+
+async def _paced(context: Context, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    ends = context.store.clock.steady() + LONGEST_S
+    stopping = asyncio.ensure_future(context.stopping.wait())
+    following: asyncio.Task[bytes] | None = None
+    context.followers.count += 1
+    try:
+        yield _KEEP_ALIVE  # at once: whoever follows knows that it was let in
+        while not stopping.done() and context.store.clock.steady() < ends:
+            if following is None:
+                following = asyncio.create_task(_next(source))
+            waiting = {following, stopping}
+            await asyncio.wait(waiting, timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                yield _KEEP_ALIVE
+                continue
+            piece, following = following.result(), None
+            if not piece:
+                return
+            yield piece
+    finally:
+        context.followers.count -= 1
+        tasks = [stopping] if following is None else [stopping, following]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await source.aclose()
+
+
+async def _next(source: AsyncGenerator[bytes, None]) -> bytes:
+    """What comes next; nothing at the end."""
+    return await anext(source, b"")
+
+
 def sent_event(kind: str, data: str, number: int | None = None) -> bytes:
     """One event; `data` is JSON on one line."""
     name = f"id: {number}\n" if number is not None else ""
     return f"{name}event: {kind}\ndata: {data}\n\n".encode()
-
-
-KEEP_ALIVE = b": \n\n"
