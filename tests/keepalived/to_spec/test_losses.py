@@ -16,7 +16,7 @@ from holdfast.spec import parse_spec
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("include other.conf\nvrrp_instance a {\n}\n", 1, "no file matches"),
+        ("include other.conf\nvrrp_instance a {\n}\n", 1, "was not read"),
         ("vrrp_instance a {\n  priority ${_RANDOM 1 9}\n}\n", 2, "another value at each start"),
         ("vrrp_instance a {\n  interface\n}\n", 2, "ends here"),
         ("", 1, "nothing in this file"),
@@ -65,3 +65,26 @@ def test_too_large_a_file_has_an_answer_soon() -> None:
     found = imported(lb1=text)
     assert not found.complete
     assert time.process_time() - began < 30
+
+
+def test_of_lists_only_the_lines_that_keepalived_skips_are_left_out() -> None:
+    """As `keepalived -t` says of each: an address that is none, options that it does not know, weights too large."""
+    found = imported(
+        lb1=(
+            "vrrp_script chk {\n  script /bin/true\n}\n"
+            "vrrp_instance a {\n  virtual_ipaddress {\n    this is the address\n    10.0.0.1/24 dev eth0\n  }\n"
+            "  track_script {\n    chk weight=2\n  }\n"
+            "  track_interface {\n    eth0 weight 300\n    eth1 weight 254 other\n    eth2 weight\n    eth3 weight 5x\n"
+            "  }\n}\n"
+        )
+    )
+    assert found.complete
+    assert sorted({left.line for left in found.declared_differences}) == [6, 10, 13, 14, 15, 16]
+    instance = found.data["origin"]["vrrp_instance"]["a"]
+    assert instance["virtual_ipaddress"] == ["10.0.0.1/24 dev eth0"]
+    assert instance["track_script"] == []
+    assert instance["track_interface"] == [
+        {"name": "eth0", "weight": 0, "on_loss": "release"},
+        {"name": "eth1", "weight": 253},
+        {"name": "eth3", "weight": 5},
+    ]

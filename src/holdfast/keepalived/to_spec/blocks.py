@@ -14,7 +14,8 @@ from holdfast.spec.origin import Block, Form
 from holdfast.spec.origin.checks import Check, SmtpHost, Url
 from holdfast.spec.origin.instances import Authentication
 from holdfast.spec.origin.servers import RealServer
-from holdfast.spec.origin.values import FOLDER
+from holdfast.spec.origin.values import FOLDER, line_mistake
+from holdfast.spec.values import as_address
 
 from .losses import Losses, Vault
 
@@ -23,6 +24,8 @@ Values = dict[str, Any]
 # What `${_PWD}` is read as: the folder that the file has on its node, not the one that it is imported from.
 FOLDER_MARK = "/folder-of-this-file"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_LEADING = re.compile(r"[+-]?[0-9]{1,20}")
+_HEAVIEST = 253  # of a weight; 254 is taken for it
 _DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
 _SWITCHES = {"": True, "on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 _REVERSE = {"reverse": True, "noreverse": False, "no_reverse": False}
@@ -35,6 +38,7 @@ _FALLBACK = 100  # the priority that keepalived takes instead of one that it can
 _INNER: dict[str, type[Block]] = {"url": Url, "host": SmtpHost, "authentication": Authentication}
 _SEVERAL = frozenset({"url", "host"})
 _NOT_KEYWORDS = frozenset({"address", "lines"})
+_OF_ADDRESSES = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded", "static_ipaddress"})
 _UPPER = frozenset({"protocol"})  # keepalived takes it in any letter case
 
 
@@ -71,9 +75,10 @@ class Reading:
         assert found is not None
         try:
             if form is Form.LINES:
-                values[name] = _lines(tree, keyword)
+                values[name] = [text for line in _lines(tree, keyword) if (text := self._line(keyword, line))]
             elif form is Form.TRACKED:
-                values[name] = [self._tracked(line) for line in tree.listed(keyword) if self._is_defined(keyword, line)]
+                lines = [line for line in tree.listed(keyword) if self._is_defined(keyword, line)]
+                values[name] = [one for line in lines if (one := self._tracked(keyword, line)) is not None]
             elif form is Form.SECRET and not found.args:
                 raise _OddError("keepalived takes a password")
             elif form is Form.SECRET:
@@ -97,26 +102,54 @@ class Reading:
                 values[name] = _FALLBACK
             self.losses.ignored(found, str(odd))
 
+    def _line(self, keyword: str, line: Node) -> str:
+        """One line of a list; empty where keepalived skips it, or no spec can hold it."""
+        text = _text_of(line)
+        if keyword in _OF_ADDRESSES and as_address(line.name.partition("/")[0]) is None:
+            self.losses.skipped(line, "keepalived skips it: it does not begin with an IP address")
+            return ""
+        wrong = line_mistake(text.replace(FOLDER_MARK, FOLDER))
+        if wrong:
+            self.losses.lost(line, f"no spec can hold it: {wrong}")
+        return "" if wrong else text
+
     def _is_defined(self, keyword: str, line: Node) -> bool:
         """keepalived looks for what is tracked among the blocks above the line, and for interfaces anywhere."""
         if (_DEFINED_BY.get(keyword, ""), line.name) not in self.later:
             return True
-        self.losses.ignored(line, "it is defined further down, where keepalived does not look: nothing is tracked")
+        self.losses.skipped(line, "it is defined further down, where keepalived does not look: nothing is tracked")
         return False
 
-    def _tracked(self, line: Node) -> Values:
+    def _tracked(self, keyword: str, line: Node) -> Values | None:
+        """One line of a list of trackers; None where keepalived leaves the whole line out."""
+        if line.args and (line.arg() != "weight" or len(line.args) == 1):
+            self.losses.skipped(line, "keepalived knows `weight NUMBER` behind the name alone: nothing is tracked")
+            return None
         one: Values = {"name": line.name}
-        words = list(line.args)
-        while words:
-            word = words.pop(0)
-            if word == "weight" and words and _INTEGER.fullmatch(words[0]):
-                one["weight"] = int(words.pop(0))
-            elif word in _REVERSE and "weight" in one:
-                one["reverse"] = _REVERSE[word]
-            else:
-                self.losses.lost(line, "it is not known what keepalived makes of this line")
-                break
+        if line.args:
+            self._weigh(keyword, line, one)
+        more = line.args[2:]
+        if more and more[0] in _REVERSE:
+            one.setdefault("weight", 0)
+            one["reverse"] = _REVERSE[more[0]]
+        if more and (more[0] not in _REVERSE or len(more) > 1):
+            self.losses.ignored(line, "keepalived does not read what stands behind the weight")
         return one
+
+    def _weigh(self, keyword: str, line: Node, one: Values) -> None:
+        """keepalived takes the digits at the beginning, 0 where there are none; what is too large it does not take."""
+        text = line.arg(1)
+        digits = _LEADING.match(text)
+        weight = int(digits[0]) if digits else 0
+        if not _INTEGER.fullmatch(text):
+            self.losses.differs(line, f"keepalived takes {weight} for the weight")
+        if abs(weight) > _HEAVIEST + 1:
+            self.losses.ignored(line, f"the weight is out of range: -{_HEAVIEST} to {_HEAVIEST}")
+            if keyword != "track_interface":
+                return
+            weight = 0
+        most = _HEAVIEST + (keyword == "track_file")
+        one["weight"] = max(-most, min(weight, most))
 
     def _inner(self, tree: Node, name: str, values: Values) -> None:
         """Blocks within the block."""
@@ -141,22 +174,19 @@ class Reading:
                 model.model_validate(values)
                 return values
             except ValidationError as error:
-                for wrong in error.errors():
-                    self._refused(tree, model, values, wrong["loc"], wrong["msg"])
+                refused = {wrong["loc"][:2]: wrong["msg"] for wrong in error.errors()}
+                for where, why in reversed(refused.items()):  # from the last: places in a list stay
+                    self._refused(tree, model, values, where, why)
         return values
 
     def _refused(self, tree: Node, model: type[Block], values: Values, where: tuple[int | str, ...], why: str) -> None:
         name = next((n for n, info in model.model_fields.items() if where and where[0] in (n, info.alias)), "")
         if name not in values:
             return
-        keyword = model.model_fields[name].alias or name
-        found = tree.get(keyword) or tree
+        found = tree.get(model.model_fields[name].alias or name) or tree
         if isinstance(values[name], list) and len(where) > 1 and isinstance(where[1], int):
-            lines = (
-                tree.listed(keyword) if not found.children else [c for one in tree.all(keyword) for c in one.children]
-            )
-            self.losses.lost(lines[where[1]] if where[1] < len(lines) else found, _reason(why))
-            del values[name][where[1] :]
+            del values[name][where[1]]
+            self.losses.lost(found, _reason(why))
         else:
             del values[name]
             self._judge(found, why)
@@ -189,13 +219,19 @@ def _model_of(check: str) -> type[Block]:
     return model
 
 
-def _lines(tree: Node, keyword: str) -> list[str]:
+def _lines(tree: Node, keyword: str) -> list[Node]:
+    """The lines of a list in braces; of a keyword that is given several times, each statement."""
     found = tree.all(keyword)
     if found[0].keyword is not None and found[0].keyword.listed is None:
-        return [quoted(one.arg()) for one in found]
+        return found
     if found[0].keyword is not None and found[0].keyword.repeat == "first":
         found = found[:1]
-    return [" ".join(quoted(word) for word in line.words) for one in found for line in one.children]
+    return [line for one in found for line in one.children]
+
+
+def _text_of(line: Node) -> str:
+    """A line as it is written: the one word behind a keyword, or all words of a listed line."""
+    return quoted(line.arg()) if line.keyword is not None else " ".join(quoted(word) for word in line.words)
 
 
 def _value(found: Node, form: Form) -> bool | int | float | str:

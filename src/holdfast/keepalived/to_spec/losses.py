@@ -47,6 +47,12 @@ class Losses:
         """A statement that keepalived itself leaves out, so that nothing changes without it."""
         self._add(self.differences, self._left(at, reason))
 
+    def skipped(self, at: Node, reason: str) -> None:
+        """A line of a list that keepalived leaves out: what the reader said of its words does not matter."""
+        left = self._left(at, reason)
+        self.not_carried = [one for one in self.not_carried if (one.file, one.line) != (left.file, left.line)]
+        self._add(self.differences, left)
+
     def differs(self, at: Node, reason: str) -> None:
         """Something that is compiled otherwise than it stood."""
         self._add(self.differences, self._left(at, reason))
@@ -117,7 +123,6 @@ _UNREAD = frozenset(
         complaints.RANDOM,
         complaints.MORE,
         complaints.SEQUENCE,
-        complaints.NO_OPEN,
     )
 )
 

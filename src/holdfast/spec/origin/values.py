@@ -48,6 +48,13 @@ def _word(value: str | None) -> str | None:
     return value
 
 
+def line_mistake(line: str) -> str:
+    """Why a line cannot be an item of a list; empty where it can."""
+    if len(line) > LONGEST:
+        return f"it has {len(line)} characters, {LONGEST} are the most"
+    return "" if _WORDS.fullmatch(line) else f"{shown(line)} are no words of keepalived.conf"
+
+
 def _words(value: str | bool | None) -> str | bool | None:
     if isinstance(value, str) and not _WORDS.fullmatch(value):
         hint = 'one blank between words; put a word with #, !, {, }, $, @ or ~ in "quotes"'
