@@ -10,7 +10,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -21,6 +21,8 @@ POLICY_FILE = f"{CONFIG_DIR}/policy.toml"
 LARGEST_POLICY = 262_144  # bytes
 LONGEST_TIMEOUT_MS = 60_000
 _ENTRIES_AT_MOST = 256
+# Not the kernel's table: keepalived alone writes it, and only a restart, which moves addresses, would make it do so.
+Correctable = Literal["file", "service", "address", "sysctl"]
 
 
 def _within_bounds(text: str) -> str:
@@ -56,11 +58,18 @@ class PolicyCommand(_Strict):
     timeout: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,8}(ms|s)$"), AfterValidator(_within_bounds)] = "2s"
 
 
+class DriftPolicy(_Strict):
+    """What the agent puts right by itself; everything else that is not as it left it is only told."""
+
+    correct: Annotated[tuple[Correctable, ...], Field(max_length=10, strict=False)] = ()
+
+
 class Policy(_Strict):
-    """Scripts for trackers and hooks for changes of state, by the names that specs use."""
+    """Scripts for trackers and hooks for changes of state, by the names that specs use; what is corrected."""
 
     scripts: Annotated[dict[SafeName, PolicyCommand], Field(max_length=_ENTRIES_AT_MOST)] = {}
     hooks: Annotated[dict[SafeName, PolicyCommand], Field(max_length=_ENTRIES_AT_MOST)] = {}
+    drift: DriftPolicy = DriftPolicy()
 
 
 def load_policy(path: Path = Path(POLICY_FILE), root: Path = Path("/")) -> Policy:
@@ -95,7 +104,7 @@ def parse_policy(text: bytes, name: str) -> Policy:
         key = ".".join(str(part) for part in first["loc"])
         raise PolicyRefused(
             f"{name}: {key}: {first['msg']}",
-            "known are [scripts.NAME] and [hooks.NAME], each with command, user and timeout",
+            "known are [scripts.NAME] and [hooks.NAME], each with command, user and timeout, and [drift] with correct",
         ) from error
 
 

@@ -8,8 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+from holdfast.agent.daemon.enroller import HttpsEnrolment
 from holdfast.agent.daemon.log import LOG, begin_logging
 from holdfast.agent.daemon.loop import Agent
+from holdfast.agent.daemon.renewal import Renewal
 from holdfast.agent.daemon.rotation import Rotation, order_for
 from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.daemon.single import only_one
@@ -48,7 +50,8 @@ def _agent(places: Places, identity_file: Path, settings_file: Path) -> Agent:
         return Controller(url, client_context(_identity(identity_file)))  # read each time: it is renewed now and then
 
     rotation = Rotation(order_for(identity.node, settings.controllers))
-    return Agent(identity.cluster, identity.node, Work(node), rotation, connect)
+    renewal = Renewal(identity_file, HttpsEnrolment(rotation.controllers))
+    return Agent(identity.cluster, identity.node, Work(node), rotation, connect, renewal)
 
 
 def _identity(path: Path) -> Identity:

@@ -58,6 +58,14 @@ class Work:
         except HoldfastError as error:
             return _broken(desired, error)
 
+    def correct(self, adopt: bool) -> ApplyReport:
+        """Apply what is in use once more, moving aside what was changed by hand if `adopt`. Raises ApplyError."""
+        applier = self.applier()
+        bundle = applier.generations.bundle(applier.generations.current())
+        if bundle is None:
+            raise ApplyError("there is no generation in use on this node", "apply a bundle")
+        return applier.apply(bundle, adopt)
+
     def override(self, wanted: Overrides) -> OverrideReport | None:
         """Carry these out; None on a node that directs nothing. Raises ApplyError, TableUnreadable."""
         applier = self.applier()

@@ -121,6 +121,11 @@ def batches(orders: Iterable[NetworkOrder]) -> tuple[tuple[int, tuple[str, ...]]
     return tuple((family, tuple(_line(order) for order in several)) for family, several in groupby(orders, key=_family))
 
 
+def in_words(order: NetworkOrder) -> str:
+    """As `ip` is told it."""
+    return f"ip {_line(order)}"
+
+
 def _family(order: NetworkOrder) -> int:
     match order:
         case OpenPort(family) | ClosePort(family) | SetDefaultRoute(family) | RemoveDefaultRoute(family):

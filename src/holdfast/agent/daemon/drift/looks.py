@@ -1,0 +1,155 @@
+"""Looks at a node for what differs from what was applied: cheap things each time, dear ones now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from holdfast.agent import overrides
+from holdfast.agent.changes import KERNEL
+from holdfast.agent.daemon.drift import files
+from holdfast.agent.daemon.drift.ledger import Seen
+from holdfast.agent.generations import Generations
+from holdfast.agent.host.network import in_words
+from holdfast.agent.services import network, nftables, sysctl
+from holdfast.agent.services.base import Node, healthy
+from holdfast.agent.steps import translated
+from holdfast.agent.vrrp_state import groups_of
+from holdfast.bundle import Bundle, Service
+from holdfast.findings import Severity
+from holdfast.protocol import DriftKind
+
+DEAR_EVERY_S = 30.0
+_TOLD = frozenset({Severity.ERROR, Severity.WARNING})
+_STARTED_AT = 19  # in /proc/PID/stat, counted behind the program's name
+
+
+@dataclass
+class _Watched:
+    """What is compared. `bundle` is without its files: an idle agent is small."""
+
+    name: str
+    bundle: Bundle
+    sysctls: dict[str, str]
+    signature: files.Signature = ()
+    in_files: tuple[Seen, ...] = ()
+    processes: dict[Service, tuple[int, str]] = field(default_factory=dict)
+    dear_at: float = 0.0
+    dear: tuple[Seen, ...] = ()
+
+
+class Looks:
+    """At one node; keeps what it saw, to see the next time only what changed."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._generations = Generations(node.places)
+        self._watched: _Watched | None = None
+
+    def forget(self) -> None:
+        """Something was applied: everything is looked at afresh."""
+        self._watched = None
+
+    def look(self) -> tuple[Seen, ...]:
+        """Everything that differs; nothing on a node where nothing was applied. Raises ApplyError, TableUnreadable."""
+        with translated():
+            watched = self._current()
+            if watched is None:
+                return ()
+            now = self._node.host.monotonic()
+            dear = now >= watched.dear_at
+            if dear:
+                watched.dear_at = now + DEAR_EVERY_S
+                watched.dear = tuple(self._dear(watched))
+            return (
+                *self._files(watched),
+                *self._services(watched, dear),
+                *self._sysctls(watched),
+                *self._groups(watched),
+                *self._table(watched),
+                *watched.dear,
+            )
+
+    def _current(self) -> _Watched | None:
+        name = self._generations.current()
+        if name is None or self._watched is None or self._watched.name != name:
+            bundle = self._generations.bundle(name)
+            if name is None or bundle is None:
+                self._watched = None
+            else:
+                light = bundle.model_copy(update={"files": ()})
+                self._watched = _Watched(name, light, sysctl.wanted(bundle))
+        return self._watched
+
+    def _files(self, watched: _Watched) -> tuple[Seen, ...]:
+        folder = self._generations.folder(watched.name)
+        now = files.signature(self._node.places, folder, watched.bundle)
+        if now != watched.signature:
+            watched.in_files = files.differing(self._generations, watched.name)
+            watched.signature = now
+        return watched.in_files
+
+    def _services(self, watched: _Watched, thoroughly: bool) -> Iterator[Seen]:
+        for service in watched.bundle.services:
+            if service in KERNEL:
+                continue
+            known = watched.processes.get(service)
+            if known is not None and not thoroughly and _started(known[0]) == known[1]:
+                continue
+            watched.processes.pop(service, None)
+            why = healthy(self._node, watched.bundle, service)
+            if why:
+                yield Seen(DriftKind.SERVICE, service.value, why)
+                continue
+            pid = self._node.manager.status(service).pid
+            words = _stat(pid) if pid is not None else []
+            if words[:1] == ["T"]:
+                yield Seen(DriftKind.SERVICE, service.value, f"process {pid} was halted by a signal")
+            elif pid is not None and words:
+                watched.processes[service] = (pid, _started(pid))
+
+    def _sysctls(self, watched: _Watched) -> Iterator[Seen]:
+        host = self._node.host
+        for key, value in watched.sysctls.items():
+            if host.has_sysctl(key) and (now := host.read_sysctl(key)) != value:
+                yield Seen(DriftKind.SYSCTL, key, f"it is {now}, and should be {value}")
+
+    def _groups(self, watched: _Watched) -> Iterator[Seen]:
+        for group in groups_of(watched.bundle, self._node.host, self._node.places):
+            for address in group.missing if group.present else ():
+                where = f"{address.address} on {address.interface}"
+                yield Seen(DriftKind.ADDRESS, where, f"group {group.expected.group} is held here without it")
+
+    def _table(self, watched: _Watched) -> Iterator[Seen]:
+        for finding in overrides.differences(self._node, watched.bundle):
+            if finding.severity in _TOLD:
+                yield Seen(DriftKind.TABLE, f"{finding.code} {finding.message}"[:300], finding.hint)
+
+    def _dear(self, watched: _Watched) -> Iterator[Seen]:
+        """What programs have to be run for."""
+        host, places = self._node.host, self._node.places
+        bundle = self._generations.bundle(watched.name)
+        if bundle is None:
+            return
+        if Service.NFTABLES in bundle.services and not nftables.as_remembered(places, host, bundle):
+            yield Seen(DriftKind.SERVICE, "nftables", "its tables are not as they were loaded")
+        if Service.NETWORK in bundle.services:
+            orders = network.missing(host, network.target(bundle, places))
+            for order in (*orders.make, *orders.add, *orders.take, *orders.route, *orders.remove):
+                yield Seen(DriftKind.ADDRESS, in_words(order), "this node's network is not as it was told to be")
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's own words; empty for one that ended, or was halted."""
+    words = _stat(pid)
+    return words[_STARTED_AT] if words and words[0] not in ("Z", "X", "T") else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """/proc/PID/stat behind the program's name, its state first; empty for a process that ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read(4096).decode("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+    return words if len(words) > _STARTED_AT else []

@@ -1,0 +1,88 @@
+"""What controllers send is taken in: a desired state goes to the disk first, an order to whoever carries it out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from holdfast.agent.daemon import decide
+from holdfast.agent.daemon.decide import Accepted, Ignored, Known
+from holdfast.agent.daemon.log import LOG
+from holdfast.agent.daemon.state import State
+from holdfast.agent.daemon.wanted import Wanted
+from holdfast.agent.daemon.wire import Controller
+from holdfast.agent.steps import failure, translated
+from holdfast.bundle import Bundle
+from holdfast.errors import ApplyError, ControllerUnreachable, NotTaken
+from holdfast.protocol import ApplyReport, Desired, Order, Outcome, Progress
+
+_FETCH_S = 120.0
+
+
+class Inbox:
+    """`accepted` is called when there is another desired state, `ordered` with each order."""
+
+    def __init__(self, state: State, accepted: Callable[[], None], ordered: Callable[[Order], None]) -> None:
+        self._state = state
+        self._accepted = accepted
+        self._ordered = ordered
+
+    async def take(self, controller: Controller, message: Desired | Order) -> None:
+        """One message. ControllerUnreachable, NotAuthenticated where its bundle cannot be fetched: it comes again."""
+        state = self._state
+        if isinstance(message, Order):
+            self._ordered(message)
+            return
+        taken = decide.take(state.known, message)
+        match taken:
+            case Ignored(why):
+                LOG.warning("a desired state is ignored", extra={"why": why})
+                state.tell()
+            case Accepted(known):
+                await self._accept(controller, message, known)
+            case _:
+                state.known = taken.known
+                state.wake.set()
+
+    async def _accept(self, controller: Controller, desired: Desired, known: Known) -> None:
+        """On the disk first: what is accepted will be gone on with after a crash."""
+        state = self._state
+        try:
+            bundle = await self._bundle(controller, desired)
+            whole = desired.model_copy(update={"bundle": bundle})
+            await state.look(lambda: _write(state.wanted, whole))
+        except (ApplyError, NotTaken) as error:
+            report = ApplyReport(
+                node=desired.node, outcome=Outcome.REFUSED, digest=desired.digest, failure=failure(error)
+            )
+            known = replace(known, progress=Progress.REFUSED, applied=report)
+            LOG.error("a desired state is refused", extra={"revision": desired.revision, "why": error.message})
+        # What changed while the disk was written stays changed.
+        now = state.known
+        state.known = replace(known, paused=now.paused, overridden=now.overridden, override_report=now.override_report)
+        self._accepted()
+        state.tell()
+        state.wake.set()
+
+    async def _bundle(self, controller: Controller, desired: Desired) -> Bundle:
+        bundle = desired.bundle or await self._state.look(lambda: self._state.wanted.bundle(desired.digest))
+        if bundle is None:
+            try:
+                async with asyncio.timeout(_FETCH_S):
+                    bundle = await controller.bundle(desired.digest)
+            except TimeoutError:
+                raise ControllerUnreachable(
+                    f"{controller.url} did not send a bundle within {_FETCH_S:g} s", "is the network that slow?"
+                ) from None
+        if (bundle.cluster, bundle.node, bundle.digest) != (desired.cluster, desired.node, desired.digest):
+            raise ApplyError(
+                f"the controller sent a bundle that is not the one of revision {desired.revision} for this node",
+                "install the controller's version of Holdfast on this node",
+            )
+        return bundle
+
+
+def _write(wanted: Wanted, desired: Desired) -> None:
+    with translated():
+        wanted.write(desired)

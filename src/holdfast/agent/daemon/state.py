@@ -1,0 +1,101 @@
+"""What the agent's tasks share. It changes on the event loop alone; threads only work and look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from holdfast import __version__
+from holdfast.agent.daemon import decide
+from holdfast.agent.daemon.decide import Known
+from holdfast.agent.daemon.log import LOG
+from holdfast.agent.daemon.outbox import Outbox
+from holdfast.agent.daemon.thrift import give_memory_back
+from holdfast.agent.daemon.wanted import Wanted
+from holdfast.agent.daemon.work import Work
+from holdfast.errors import HoldfastError
+from holdfast.protocol import AgentReport, Drift, NodeStatus
+
+T = TypeVar("T")
+
+
+class State:
+    """`wake` is set when something may be due, `shown` when there is something new to show on the node itself."""
+
+    def __init__(self, cluster: str, node: str, work: Work) -> None:
+        self.work = work
+        self.wanted = Wanted(work.node.places)
+        self.known = Known(cluster, node)
+        self.status: NodeStatus | None = None
+        self.drift: tuple[Drift, ...] = ()
+        self.outbox = Outbox(self.present)
+        self.wake = asyncio.Event()
+        self.shown = asyncio.Event()
+        self.changes = 0  # begun so far: a look that overlaps one is not worth much
+        self.busy = 0
+        self._hands = ThreadPoolExecutor(1, "hands")  # what changes the node: one thing at a time
+        self._eyes = ThreadPoolExecutor(2, "eyes")
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def look(self, what: Callable[[], T]) -> T:
+        """Run what only looks (or writes the agent's own files), beside everything else."""
+        return await asyncio.get_running_loop().run_in_executor(self._eyes, what)
+
+    async def change(self, what: Callable[[], T]) -> T:
+        """Run what changes the node, after what changes it already."""
+        self.changes += 1
+        self.busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hands, what)
+        finally:
+            self.busy -= 1
+
+    def tell(self) -> None:
+        """Something changed: the controller hears of it, and so does who asks on the node."""
+        self.outbox.tell()
+        self.shown.set()
+
+    def in_background(self, what: Coroutine[Any, Any, None]) -> None:
+        """Beside everything else; it is cancelled with the agent."""
+        task = asyncio.create_task(what)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def end(self) -> None:
+        """What is under way ends first: half of a change is worse than a late end."""
+        for task in self._background:
+            task.cancel()
+        self._hands.shutdown(wait=True, cancel_futures=True)
+        self._eyes.shutdown(wait=True, cancel_futures=True)
+
+    async def refresh(self) -> None:
+        """Look at the whole node, and tell."""
+        try:
+            self.status = await self.look(self.work.status)
+            report = await self.look(self.work.overrides_now)
+            self.known = replace(self.known, override_report=report)
+        except HoldfastError as error:
+            LOG.warning("this node cannot be looked at", extra={"why": error.message})
+        give_memory_back()
+        self.tell()
+
+    def present(self) -> AgentReport:
+        """Everything as it is now."""
+        known = self.known
+        return AgentReport(
+            node=known.node,
+            time=datetime.now(UTC),
+            agent_version=__version__,
+            fence=known.fence,
+            revision=known.desired.revision if known.desired else 0,
+            progress=decide.shown(known),
+            applied=known.applied,
+            status=self.status,
+            overrides=known.override_report,
+            drift=self.drift,
+            paused=known.paused,
+        )
