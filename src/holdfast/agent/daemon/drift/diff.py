@@ -11,7 +11,7 @@ _LINES_AT_MOST = 20_000  # of a file that is compared line by line
 _HIDDEN = "********"
 # Words of keepalived, nginx and HAProxy behind which the rest of a line is a secret, or may be one.
 _SECRET = re.compile(
-    r"^(.*?(?:auth_pass|pass(?:word|wd|phrase)?|secret|token|authorization|api[_-]?key|credentials?)\b[\"']?)(.*\S.*)$",
+    r"^(.*?(?:auth_pass|pass(?:word|wd|phrase)|(?<!\w)pass|secret|token|authorization|api[_-]?key|credentials?)\b[\"']?)(.*\S.*)$",
     re.IGNORECASE,
 )
 
