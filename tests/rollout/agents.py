@@ -37,6 +37,7 @@ class Agents:
     holders: dict[str, str | None]
     cluster: str = "shop"
     refuses: set[tuple[str, int]] = field(default_factory=set)
+    breaks: set[tuple[str, int]] = field(default_factory=set)  # neither the new nor the old state runs then
     silent: set[str] = field(default_factory=set)  # they hear nothing, and say nothing
     mute: set[str] = field(default_factory=set)  # they do as they are told, and their reports get lost
     paused: set[str] = field(default_factory=set)
@@ -84,10 +85,12 @@ class Agents:
         if node in self.paused:
             await self._say(told, Progress.PAUSED)
             return
-        self.busy.add(node)
-        self.most_busy.add(frozenset(self.busy))
         wanted = await self.bundles.get(told.digest)
         assert wanted is not None, "what a node is told is in the store"
+        changed = node not in self.running or self.running[node].digest != told.digest
+        if changed:
+            self.busy.add(node)
+            self.most_busy.add(frozenset(self.busy))
         await self._say(told, Progress.WRITTEN)
         self.busy.discard(node)
         if (node, told.revision) in self.refuses:
@@ -95,7 +98,10 @@ class Agents:
             report = ApplyReport(node=node, outcome=Outcome.REFUSED, digest=told.digest, failure=failure)
             await self._say(told, Progress.REFUSED, report)
             return
-        changed = node not in self.running or self.running[node].digest != told.digest
+        if (node, told.revision) in self.breaks:
+            report = ApplyReport(node=node, outcome=Outcome.BROKEN, digest=told.digest)
+            await self._say(told, Progress.BROKEN, report)
+            return
         self.running[node] = wanted
         if changed:
             self.log.append(f"{node} {told.revision}")

@@ -100,6 +100,26 @@ def test_a_refusal_puts_everything_back_and_says_node_program_and_line() -> None
     run(scenario())
 
 
+def test_a_node_that_runs_neither_state_is_waited_for_before_others_go_back() -> None:
+    async def scenario() -> None:
+        agents = await cluster(breaks={("lb01", 2)})
+        record = await second(agents)
+        assert record.phase is RolloutPhase.PUT_BACK
+        assert phases(record) == {"lb01": NodePhase.PUT_BACK, "lb02": NodePhase.PUT_BACK}
+        assert record.reason == "lb01: the agent ended with broken"
+        assert record.nodes["lb01"].detail == record.reason
+        agents.breaks.add(("lb01", 1))
+        agents.breaks.add(("lb01", 3))
+        agents.running["lb01"] = revision_of("other", PAIR)["lb01"]
+        await agents.store.engine.revoke((await agents.store.holdings.present.all())[0].lease)
+        async with agents.there():
+            again = await roll(agents, await leader(agents.store), 3, revision_of("three", PAIR))
+        assert again.phase is RolloutPhase.FAILED
+        assert phases(again) == {"lb01": NodePhase.BROKEN, "lb02": NodePhase.PUT_BACK}
+
+    run(scenario())
+
+
 def test_who_does_not_put_back_leaves_what_is_done() -> None:
     async def scenario() -> None:
         agents = await cluster(refuses={("lb01", 2)})

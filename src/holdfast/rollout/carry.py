@@ -17,6 +17,7 @@ from .records import Assignment, BatchRecord, NodeState, RolloutPhase, RolloutRe
 from .waves import Batch
 
 _AS_BEFORE = frozenset({NodePhase.WAITING, NodePhase.FAILED, NodePhase.PUT_BACK, NodePhase.AWAY})
+_WITHDRAWN = frozenset({NodePhase.FAILED, NodePhase.LOST, NodePhase.BROKEN})
 _LONGEST_LINE = 1000
 OTHERWISE = frozenset({Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN, Progress.PAUSED})
 
@@ -109,29 +110,37 @@ def judged(
     """A node has reached an end.
 
     Where that is no good one, it is told its old state again: it must not find the new one when it comes back, or
-    tries again by itself.
+    tries again by itself. Where it runs neither, that is waited for: nobody else may change meanwhile.
     """
-    withdrawn = record.nodes[node].phase is NodePhase.APPLYING and verdict.phase in (
-        NodePhase.FAILED,
-        NodePhase.LOST,
-        NodePhase.BROKEN,
-    )
+    phase = verdict.phase
+    withdrawn = record.nodes[node].phase is NodePhase.APPLYING and phase in _WITHDRAWN
+    if withdrawn and phase is NodePhase.BROKEN:
+        phase = NodePhase.PUTTING_BACK
     after = _with(
         record,
         node,
-        phase=verdict.phase,
+        phase=phase,
         progress=progress or record.nodes[node].progress,
         ended=now,
         outcome=report.outcome if report else None,
         reloaded=report.reloaded if report else (),
-        detail=brief(verdict.reason),
-        hint=brief(verdict.hint),
-        program_line=brief(verdict.program_line),
+        **_why(verdict),
     )
     if verdict.reason and not record.reason:
         after = after.model_copy(update={"reason": _line(verdict.reason), "hint": _line(verdict.hint)})
     said = verdict.reason or f"{node}: {verdict.phase}"
     return Changed(after, ((node, True),) if withdrawn else (), (node_event(after, node, now, said),))
+
+
+def _why(verdict: Verdict) -> dict[str, str]:
+    """What is kept of a reason; a node that is well again in the end keeps the reason of before."""
+    if not verdict.reason:
+        return {}
+    return {
+        "detail": brief(verdict.reason),
+        "hint": brief(verdict.hint),
+        "program_line": brief(verdict.program_line),
+    }
 
 
 def paused(record: RolloutRecord, now: datetime) -> Changed:
