@@ -19,6 +19,9 @@ from pydantic import SecretStr
 
 from holdfast.agent.enrolment.identity import Identity, certificate_request, checked, make_key
 from holdfast.agent.enrolment.tls import client_context, joining_context
+from holdfast.controller.agents.hub import Hub
+from holdfast.controller.context import Context
+from holdfast.controller.identity import open_doors
 from holdfast.controller.identity.passwords import Cost
 from holdfast.controller.serving import Options, Started, serve
 from holdfast.controller.settings import Limits, Rate, Settings
@@ -145,6 +148,15 @@ async def _authority(started: Started) -> str:
     certificate = x509.load_pem_x509_certificate(answer.content)
     assert certificate.public_bytes(serialization.Encoding.PEM).decode() == answer.text
     return answer.text
+
+
+async def context_of_memory() -> Context:
+    """A context without a server around it."""
+    store = await Store.open(MemoryEngine())
+    with tempfile.TemporaryDirectory() as folder:
+        options = options_for(Path(folder))
+        doors = await open_doors(store, options.key_file, cost=CHEAP)
+    return Context(store, doors, options.settings, Hub(store))
 
 
 async def eventually(true: Callable[[], bool]) -> None:

@@ -23,6 +23,9 @@ from .identity.sealing import Randomness
 from .problems import answer, plain
 
 OPEN = frozenset({"login", "authority", "join", "healthz", "readyz", "openapi"})  # operations that ask for nobody
+ROUTERS = tuple(
+    each.router for each in (sessions, people, clusters, revisions, rollouts, invitations, history, agents, health)
+)
 _TAGS = [
     {"name": "session", "description": "Logging in and out."},
     {"name": "people", "description": "Users, and the API tokens of programs."},
@@ -54,8 +57,8 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
         openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, telemetry=_SILENT,
     )  # fmt: skip
     app.state.context = context
-    for each in (sessions, people, clusters, revisions, rollouts, invitations, history, agents, health):
-        app.include_router(each.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_exception_handler(HoldfastError, _told)
     app.add_exception_handler(RequestValidationError, _mistaken)
     app.add_exception_handler(HTTPException, _elsewhere)

@@ -26,8 +26,8 @@ class Lines(StreamingResponse):
 
     media_type = STREAM
 
-    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(content)
+    def __init__(self, content: AsyncGenerator[bytes, None], status_code: int = 200) -> None:
+        super().__init__(content, status_code)  # FastAPI reads the status for its document from this signature
         self._content = content
 
     async def stream_response(self, send: Send) -> None:
