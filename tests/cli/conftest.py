@@ -1,14 +1,14 @@
-"""The command as a user runs it: another process, its exit status and what it prints."""
+"""The command as a user runs it: a process of its own, its exit status and what it prints."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.cli import forked
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -25,10 +25,7 @@ def holdfast(tmp_path: Path) -> Command:
             "NO_COLOR": "1",
             "LC_ALL": "C.UTF-8",
         }
-        return subprocess.run(
-            [sys.executable, "-m", "holdfast.cli", *map(str, words)],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+        return forked.run([*map(str, words)], tmp_path, environment, timeout)
 
     return run
 
