@@ -16,7 +16,6 @@ from holdfast.cli import (
     drain,
     overrides_edit,
     overrides_place,
-    overrides_quorum,
     overrides_tell,
     resume,
     suspend,
@@ -25,6 +24,7 @@ from holdfast.cli import (
 from holdfast.cli import overrides as overrides_command
 from holdfast.cli.main import app
 from holdfast.cli.overrides_place import Place
+from holdfast.controller.operations import quorum, servers
 from holdfast.errors import ApplyError, HoldfastError, PlanRefused, RolloutFailed, UsageError
 from holdfast.protocol import OverrideKind, OverrideReport, Overrides, WeighedServer
 from holdfast.spec import load_spec
@@ -269,7 +269,7 @@ def test_what_is_said_of_a_quorum(spec: Path, more: str, drained: str, said: str
         text = text.replace("'rs01:80', 'rs02:80'", "{address: 'rs01:80', weight: 2}, {address: 'rs02:80', weight: 2}")
     spec.write_text(text)
     loaded = load_spec(spec).spec
-    found = overrides_quorum.emptied(loaded, [_drained(each) for each in drained.split()], ["rs02:80"], None, ())
+    found = quorum.emptied(loaded, [_drained(each) for each in drained.split()], ["rs02:80"], None, ())
     assert found == ((said,) if said else ())
 
 
@@ -286,8 +286,8 @@ def test_the_poorer_family_counts(spec: Path, directors: Directors) -> None:
     alone = next(row for row in report.servers if row.server == "rs01-80")
     other = alone.model_copy(update={"virtual_server": "shop.v6"})
     both = report.model_copy(update={"servers": (*report.servers, other)})
-    assert overrides_quorum.emptied(loaded, [_drained("rs01:80")], ["rs01:80"], None, [report]) == ()
-    found = overrides_quorum.emptied(loaded, [_drained("rs01:80")], ["rs01:80"], None, [both])
+    assert quorum.emptied(loaded, [_drained("rs01:80")], ["rs01:80"], None, [report]) == ()
+    found = quorum.emptied(loaded, [_drained("rs01:80")], ["rs01:80"], None, [both])
     assert found == ("rs01:80 is the last server that is up of 'shop': nobody would answer",)
 
 
@@ -329,7 +329,7 @@ def test_sessions_that_stay_are_waited_for(directors: Directors) -> None:
     directors.told = {"lb01": Overrides.model_validate({"servers": [{"server": "rs01:80", "kind": "drained"}]})}
     directors.sessions_end = False
     report = directors.override("lb01", None)
-    assert overrides_edit.left([report], ["rs01:80"], None) == 2
+    assert servers.left([report], ["rs01:80"], None) == 2
 
 
 def test_overrides_lists_and_pushes_again(run: Callable[..., Result], directors: Directors) -> None:

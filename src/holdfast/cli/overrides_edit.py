@@ -1,23 +1,19 @@
-"""What a command makes of an overrides file, and how many connections are left: pure."""
+"""What a command makes of an overrides file: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from holdfast.agent.weights import file_name
 from holdfast.errors import UsageError
-from holdfast.protocol import OverrideReport, Overrides, ServerOverride, WeighedServer
-from holdfast.spec.cluster import ClusterSpec
+from holdfast.protocol import Overrides, ServerOverride
 from holdfast.spec.overrides import (
     LoadedOverrides,
     Override,
     OverrideKind,
     message_of,
-    nearest_server,
     parse_moment,
-    servers_meant,
 )
 from holdfast.spec.overrides_text import with_override, without_override
 from holdfast.spec.values import WrongError, parse_duration
@@ -32,18 +28,6 @@ class Wish:
     who: str | None = None
     why: str | None = None
     until: datetime | None = None
-
-
-def meant(spec: ClusterSpec, server: str, virtual_server: str | None) -> tuple[str, ...]:
-    """Servers as the spec writes them; UsageError names what there is."""
-    if virtual_server is not None and virtual_server not in spec.virtual_servers:
-        known = ", ".join(sorted(spec.virtual_servers))
-        raise UsageError(f"there is no virtual server '{virtual_server}'", f"known: {known}")
-    found = servers_meant(spec, server, virtual_server)
-    if not found:
-        where = f"'{virtual_server}' has no server" if virtual_server else "no virtual server has a server"
-        raise UsageError(f"{where} '{server}'", nearest_server(spec, server))
-    return found
 
 
 def parse_until(text: str | None, now: datetime) -> datetime | None:
@@ -96,19 +80,3 @@ def _override(server: str, virtual_server: str | None, wish: Wish, now: datetime
 def as_message(overrides: Iterable[Override]) -> Overrides:
     """For the agents of directors."""
     return Overrides(servers=tuple(ServerOverride.model_validate(message_of(each)) for each in overrides))
-
-
-def rows(report: OverrideReport, servers: Iterable[str], virtual_server: str | None) -> Iterator[WeighedServer]:
-    """Of a director's report, those about these servers."""
-    names = {file_name(server) for server in servers}
-    return (row for row in report.servers if row.server in names and virtual_server in (None, row.source))
-
-
-def left(reports: Iterable[OverrideReport], servers: Collection[str], virtual_server: str | None) -> int:
-    """Connections that have not ended, as the holders of the addresses count them.
-
-    Where sessions of drained servers stay, the clients that are bound to one count as well: they will be back.
-    """
-    several = [(report, row) for report in reports for row in rows(report, servers, virtual_server)]
-    counting = [pair for pair in several if pair[1].holds] or several
-    return sum((row.open or 0) + (0 if report.sessions_end else row.persistent) for report, row in counting)

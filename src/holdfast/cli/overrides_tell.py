@@ -13,14 +13,15 @@ import typer
 from rich.table import Table
 
 from holdfast.agent.files import replace
+from holdfast.controller.operations.quorum import emptied
+from holdfast.controller.operations.servers import left, meant, rows
 from holdfast.errors import ApplyError, HoldfastError, PlanRefused
 from holdfast.protocol import OverrideReport
 from holdfast.spec.overrides import parse_overrides
 
 from .output import print_json, stderr, stdout
-from .overrides_edit import Wish, as_message, edited, left, meant, rows
+from .overrides_edit import Wish, as_message, edited
 from .overrides_place import Place
-from .overrides_quorum import emptied
 
 ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="As the spec writes it: web01:80, or web01.")]
 FromOption = Annotated[

@@ -14,7 +14,7 @@
     moving      move(desk, c, group, MoveRequest) → MovedGroup · begin_maintenance(desk, c, node, MaintenanceRequest)
                 end_maintenance(desk, c, node) → MaintenanceResult
     status      status(store, c) · nodes(store, c) · node(store, c, n) · configuration(store, c, n)
-    told        records of the store as the API tells them: wire_overrides, event_view, audit_view, user_view, …
+    told        records of the store as the API tells them: event_view, audit_view, user_view, token_view, …
 
 All are async (but those of `told`), answer with models of protocol.api, and raise what holdfast.errors has: NotFound,
 Outdated with both diffs, SpecError and CompileError with findings, PlanRefused. What costs CPU runs in threads.

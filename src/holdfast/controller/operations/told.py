@@ -10,8 +10,6 @@ from typing import Any
 from holdfast.bundle import Bundle, BundleFile
 from holdfast.plan import Change, Hazard, NodePlan, Plan, unified_diff
 from holdfast.plan.difference import FileChange
-from holdfast.protocol import OverrideKind as WireKind
-from holdfast.protocol import Overrides, ServerOverride
 from holdfast.protocol.api.base import HazardClass
 from holdfast.protocol.api.events import AuditView, EventView
 from holdfast.protocol.api.overrides import OverrideView, OverrideWord
@@ -20,9 +18,8 @@ from holdfast.protocol.api.plans import ChangeView, FileDiff, NodeChangeView, Pl
 from holdfast.protocol.api.revisions import FileView, RevisionView
 from holdfast.protocol.api.rollouts import RolloutNodeView, RolloutOptions, RolloutView
 from holdfast.rollout.records import RolloutRecord
-from holdfast.spec.overrides import format_moment
 from holdfast.store.log import Numbered
-from holdfast.store.models import AuditRecord, Event, Override, OverrideKind, Revision, Token, User
+from holdfast.store.models import AuditRecord, Event, Override, Revision, Token, User
 
 _CLASSES: dict[Hazard, HazardClass] = {
     Hazard.LIVE: "live",
@@ -157,25 +154,6 @@ def override_view(override: Override, now: datetime) -> OverrideView:
 def is_over(override: Override, now: datetime) -> bool:
     """Whether its time is over, so that it does nothing any more."""
     return override.until is not None and override.until <= now
-
-
-def wire_overrides(records: Iterable[Override], now: datetime) -> Overrides:
-    """What directors are told: every override of a server that is in force, in a stable order."""
-    servers = [
-        ServerOverride(
-            server=one.target,
-            virtual_server=one.virtual_server,
-            kind=WireKind(one.kind.value),
-            weight=one.weight,
-            who=one.who[:100],
-            why=one.why[:500],
-            since=format_moment(one.since),
-            until=format_moment(one.until) if one.until else None,
-        )
-        for one in records
-        if one.kind is not OverrideKind.MAINTENANCE and not is_over(one, now)
-    ]
-    return Overrides(servers=tuple(sorted(servers, key=lambda one: (one.server, one.virtual_server or ""))))
 
 
 def event_view(event: Numbered[Event]) -> EventView:

@@ -1,0 +1,309 @@
+"""VRRP groups moved on purpose, and nodes taken out for maintenance: by orders, never from the last who could hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast.bundle import Bundle, VrrpExpectation
+from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused, RolloutFailed, StoreError
+from holdfast.protocol import NodeStatus, Verb
+from holdfast.protocol.api.nodes import MaintenanceRequest, MaintenanceResult, MovedGroup, MoveRequest
+from holdfast.rollout.orders import Orders, StoreTransport
+from holdfast.rollout.records import RolloutStore
+from holdfast.rollout.switchover import Switch, Switchover
+from holdfast.store.models import Override, OverrideKind
+from holdfast.store.store import override_name
+
+from .compiling import assigned
+from .desk import Desk, known_cluster
+
+_LONGEST_S = 300  # of one move: a controller that dies in the middle keeps others out no longer
+_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The cluster that something is moved in: what its nodes run, and the way to their agents."""
+
+    desk: Desk
+    cluster: str
+    bundles: Mapping[str, Bundle]
+    orders: Orders
+
+    def switch(self, group: str) -> Switch:
+        """To be used in a thread of its own."""
+        return Switch(StoreTransport(self.orders, asyncio.get_running_loop()), self.bundles, group)
+
+    def members(self, group: str) -> dict[str, VrrpExpectation]:
+        """The nodes that may hold a group."""
+        return {
+            node: each for node, bundle in self.bundles.items() for each in bundle.expected.vrrp if each.group == group
+        }
+
+    def groups_of(self, node: str) -> tuple[str, ...]:
+        """The groups that a node may hold."""
+        bundle = self.bundles.get(node)
+        return tuple(each.group for each in bundle.expected.vrrp) if bundle else ()
+
+    async def statuses(self, nodes: Mapping[str, object]) -> dict[str, NodeStatus]:
+        """Those nodes that answer, as they are now."""
+
+        async def ask(node: str) -> NodeStatus | None:
+            try:
+                return await self.orders.status(node, within_s=5.0)
+            except HoldfastError:
+                return None
+
+        found = await asyncio.gather(*(ask(node) for node in nodes))
+        return {node: status for node, status in zip(nodes, found, strict=True) if status is not None}
+
+    async def order(self, node: str, verb: Verb, group: str) -> None:
+        """Let a node hold a group, or not; RolloutFailed."""
+        await self.orders.moved(node, verb, group, within_s=_WITHIN_S, work_s=_WITHIN_S)
+
+
+async def _place(desk: Desk, cluster: str) -> _Place:
+    await known_cluster(desk.store, cluster)
+    return _Place(desk, cluster, await assigned(desk, cluster), Orders(RolloutStore(desk.store, cluster), desk.actor))
+
+
+async def move(desk: Desk, cluster: str, group: str, request: MoveRequest) -> MovedGroup:
+    """Let another node hold a group (named, or one of its addresses), without a lost answer, and see it hold it.
+
+    PlanRefused where no other node could, or while the group is being moved; RolloutFailed if nobody took over.
+    """
+    place = await _place(desk, cluster)
+    name = _named(place, group)
+    async with _alone(desk, cluster):
+        try:
+            done = await _moved(place, name, request)
+        except HoldfastError as error:
+            await _audit(place, "group.move", name, request, error)
+            raise
+        await _audit(place, "group.move", name, request, None, f"{name} went from {done.before} to {done.after}")
+    return MovedGroup(group=name, before=done.before, after=done.after, report=done.report)
+
+
+def _named(place: _Place, text: str) -> str:
+    """The group that is meant by its name, or by an address that it floats."""
+    known = {each.group: each for bundle in place.bundles.values() for each in bundle.expected.vrrp}
+    if text in known:
+        return text
+    for group, each in known.items():
+        if text in {address.address.partition("/")[0] for address in each.addresses}:
+            return group
+    listed = ", ".join(sorted(known)[:20]) or "the cluster has none"
+    raise NotFound(f"there is no VRRP group '{text[:80]}', nor such an address of one", f"known: {listed}")
+
+
+async def _moved(place: _Place, group: str, request: MoveRequest) -> Switchover:
+    switch = place.switch(group)
+    if request.back:
+        return await asyncio.to_thread(switch.back)
+    if request.node is None:
+        return await asyncio.to_thread(switch.away)
+    target, members = request.node, place.members(group)
+    if target not in members:
+        raise PlanRefused(f"{target} is no member of '{group}'", f"its members: {', '.join(sorted(members))}")
+    if await _in_maintenance(place, target):
+        raise PlanRefused(f"{target} is in maintenance", f"end that first: holdfast maintenance {target} off")
+    statuses = await place.statuses(members)
+    if target not in statuses:
+        raise PlanRefused(f"the agent of {target} does not answer", "is the node up?")
+    holding = [node for node, status in statuses.items() if _facts(status, group) and _holds(status, group)]
+    if holding == [target]:
+        return Switchover(group, target, target, None)
+    return await _to(place, switch, group, target, statuses)
+
+
+async def _to(place: _Place, switch: Switch, group: str, target: str, statuses: Mapping[str, NodeStatus]) -> Switchover:
+    """Whoever would be preferred to the target steps back first; where the target was kept away, it may come again."""
+    members = place.members(group)
+    best = max(members, key=lambda node: members[node].priority)
+    if _held_back(statuses[target], group):
+        if target == best and members[target].preempts:
+            return _arrived(await asyncio.to_thread(switch.back), target)
+        await place.order(target, Verb.RELEASE, group)
+    holders = [node for node, status in statuses.items() if _holds(status, group)]
+    rivals = [
+        node
+        for node in statuses
+        if node not in (target, *holders) and members[node].priority > members[target].priority
+    ]
+    for node in rivals:
+        await place.order(node, Verb.HOLD, group)
+    try:
+        return _arrived(await asyncio.to_thread(switch.away), target)
+    except HoldfastError:
+        for node in rivals:
+            with suppress(HoldfastError):  # why it was not moved is what matters
+                await place.order(node, Verb.RELEASE, group)
+        raise
+
+
+def _arrived(done: Switchover, target: str) -> Switchover:
+    if done.after != target:
+        raise RolloutFailed(f"'{done.group}' went to {done.after}, not to {target}", "look at the events of both nodes")
+    return done
+
+
+def _facts(status: NodeStatus, group: str) -> bool:
+    return any(each.group == group for each in status.groups)
+
+
+def _holds(status: NodeStatus, group: str) -> bool:
+    return any(each.group == group and each.holds for each in status.groups)
+
+
+def _held_back(status: NodeStatus, group: str) -> bool:
+    return any(each.group == group and each.hold != 0 for each in status.groups)
+
+
+async def begin_maintenance(desk: Desk, cluster: str, node: str, request: MaintenanceRequest) -> MaintenanceResult:
+    """A node gives up every group, without a lost answer, and holds none until maintenance ends.
+
+    PlanRefused, and everything is as before, where it is the last that could hold one of them. Asked again, it finishes
+    what was cut off.
+    """
+    place = await _place(desk, cluster)
+    await _known_node(place, node)
+    async with _alone(desk, cluster):
+        began = await _note(place, node, request)
+        done: list[MovedGroup] = []
+        try:
+            for group in place.groups_of(node):
+                done.append(await _given_up(place, node, group))
+        except HoldfastError as error:
+            await _undone(place, node, began)
+            await _audit(place, "maintenance.on", node, request, error)
+            raise
+        moved = tuple(one for one in done if one.before == node)
+        said = ", ".join(f"{one.group} is with {one.after}" for one in moved) or "it held nothing"
+        await _audit(place, "maintenance.on", node, request, None, f"{node} is in maintenance: {said}", node)
+    return MaintenanceResult(node=node, on=True, moved=moved)
+
+
+async def _given_up(place: _Place, node: str, group: str) -> MovedGroup:
+    """One group: moved away if the node holds it, and kept away from it in any case."""
+    statuses = await place.statuses(place.members(group))
+    if node not in statuses:
+        raise PlanRefused(
+            f"the agent of {node} does not answer", "stop its keepalived on the node, or repair the agent"
+        )
+    others = [other for other in statuses if other != node]
+    if _holds(statuses[node], group):
+        done = await asyncio.to_thread(place.switch(group).away)
+        await place.order(node, Verb.HOLD, group)  # where nobody preempts, a move lets it go again
+        return MovedGroup(group=group, before=done.before, after=done.after, report=done.report)
+    holder = next((other for other in others if _holds(statuses[other], group)), None)
+    if holder is None:
+        raise PlanRefused(f"nobody else holds '{group}' now", "see what is wrong with its other members first")
+    await place.order(node, Verb.HOLD, group)
+    return MovedGroup(group=group, before=holder, after=holder)
+
+
+async def end_maintenance(desk: Desk, cluster: str, node: str) -> MaintenanceResult:
+    """The node may hold its groups again; what it takes back, it takes without a lost answer."""
+    place = await _place(desk, cluster)
+    await _known_node(place, node)
+    async with _alone(desk, cluster):
+        done: list[MovedGroup] = []
+        for group in place.groups_of(node):
+            others = [other for other in place.members(group) if other != node]
+            if any([await _in_maintenance(place, other) for other in others]):
+                await place.order(node, Verb.RELEASE, group)  # a hand-over would call the others back, too
+                continue
+            back = await asyncio.to_thread(place.switch(group).back)
+            if back.before != back.after:
+                done.append(MovedGroup(group=group, before=back.before, after=back.after, report=back.report))
+        await _undone(place, node, created=True, release=False)
+        await _audit(place, "maintenance.off", node, None, None, f"{node} is in service again", node)
+    return MaintenanceResult(node=node, on=False, moved=tuple(done))
+
+
+async def _known_node(place: _Place, node: str) -> None:
+    if node not in place.bundles and await place.desk.store.cluster(place.cluster).nodes.get(node) is None:
+        known = ", ".join(sorted(place.bundles)[:20])
+        raise NotFound(f"there is no node '{node[:80]}'", f"known: {known}" if known else "apply a spec first")
+
+
+async def _in_maintenance(place: _Place, node: str) -> bool:
+    kept = place.desk.store.cluster(place.cluster).overrides
+    return await kept.get(override_name(OverrideKind.MAINTENANCE, node)) is not None
+
+
+async def _note(place: _Place, node: str, request: MaintenanceRequest) -> bool:
+    """Write that the node is in maintenance, before anything is done; False if it was so already."""
+    desk = place.desk
+    kept = desk.store.cluster(place.cluster).overrides
+    record = Override(
+        kind=OverrideKind.MAINTENANCE,
+        target=node,
+        who=desk.actor.removeprefix("user:"),
+        why=request.why,
+        since=desk.now(),
+        until=request.until,
+    )
+    try:
+        await kept.create(override_name(OverrideKind.MAINTENANCE, node), record)
+    except Conflict:
+        return False
+    return True
+
+
+async def _undone(place: _Place, node: str, created: bool, release: bool = True) -> None:
+    """What maintenance has done so far is taken back; what it was before this call stays."""
+    if not created:
+        return
+    if release:
+        for group in place.groups_of(node):
+            with suppress(HoldfastError):  # the agent may be what is broken
+                await place.order(node, Verb.RELEASE, group)
+    kept = place.desk.store.cluster(place.cluster).overrides
+    found = await kept.get(override_name(OverrideKind.MAINTENANCE, node))
+    if found is not None:
+        with suppress(Conflict):  # somebody else has changed it, and says so
+            await kept.delete(found.name, found.version)
+
+
+async def _audit(
+    place: _Place,
+    action: str,
+    target: str,
+    request: object,
+    error: HoldfastError | None,
+    said: str = "",
+    node: str | None = None,
+) -> None:
+    desk = place.desk
+    after = {"asked": request, "error": error.message} if error else {"asked": request}
+    told = desk.told(action, target, place.cluster, after=after, outcome=_outcome(error))
+    kind = {"group.move": "vip.moved"}.get(action, action)
+    events = [desk.event(kind, place.cluster, said, node)] if error is None else []
+    await desk.store.commit(audit=[told], events=events)
+
+
+def _outcome(error: HoldfastError | None) -> Literal["done", "refused", "failed"]:
+    if error is None:
+        return "done"
+    return "refused" if isinstance(error, PlanRefused) else "failed"
+
+
+@asynccontextmanager
+async def _alone(desk: Desk, cluster: str) -> AsyncIterator[None]:
+    """One move at a time in a cluster: two at once could each rely on the node that the other takes out."""
+    holdings = desk.store.holdings
+    held = await holdings.acquire(f"moving-{cluster}"[:63], desk.actor, _LONGEST_S)
+    if held is None:
+        found = await holdings.holder(f"moving-{cluster}"[:63])
+        who = f" by {found.record.holder}" if found else ""
+        raise PlanRefused(f"something is being moved in {cluster} at this moment{who}", "try again in a moment")
+    try:
+        yield
+    finally:
+        with suppress(StoreError):  # it ends by itself
+            await holdings.release(held)

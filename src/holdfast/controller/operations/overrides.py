@@ -1,0 +1,276 @@
+"""Servers drained, suspended, weighed and resumed: written for all directors at once, and seen in their kernels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.agent.weights import file_name
+from holdfast.errors import Conflict, NotFound, PlanRefused, StoreUnavailable, UsageError
+from holdfast.protocol import OverrideReport
+from holdfast.protocol.api.overrides import OverrideList, OverrideRequest, OverrideResult, OverrideWord
+from holdfast.spec import LoadedSpec
+from holdfast.spec.load import parse_spec
+from holdfast.spec.overrides import Override as SpecOverride
+from holdfast.spec.resolve_lvs import all_directors
+from holdfast.store.collection import Step, Versioned
+from holdfast.store.models import Override, OverrideKind
+from holdfast.store.store import ClusterStore, Store, override_name
+
+from .compiling import content_of
+from .desk import Desk, known_cluster
+from .quorum import emptied
+from .reports import Heard, latest
+from .servers import left, meant, rows
+from .told import is_over, override_view
+
+_ATTEMPTS = 10
+_MOST_SERVERS = 25  # of one wish: each may take three records away, and all is one commit
+_POLL_S = 0.25
+_OF_SERVERS = (OverrideKind.DRAINED, OverrideKind.SUSPENDED, OverrideKind.WEIGHT)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be so of some servers, in one virtual server or in all; `kind` None ends what was."""
+
+    servers: tuple[str, ...]
+    virtual_server: str | None
+    kind: OverrideKind | None
+
+    def shown_by(self, report: OverrideReport) -> bool:
+        """Whether a director's kernel has it, as far as the director sends to these servers at all."""
+        wanted = self.kind.value if self.kind else None
+        mine = rows(report, self.servers, self.virtual_server)
+        return report.done and all((row.kind.value if row.kind else None) == wanted for row in mine)
+
+
+async def overrides(store: Store, cluster: str) -> OverrideList:
+    """All that is overridden, and what each director last said of it."""
+    known = await known_cluster(store, cluster)
+    now = store.clock.now()
+    records = sorted((one.record for one in await known.overrides.all()), key=lambda one: (one.target, one.kind))
+    heard = await latest(known)
+    directors = await _directors(store, known)
+    said = {node: heard[node].report.overrides for node in directors if node in heard}
+    reports = {node: report for node, report in said.items() if report is not None}
+    return OverrideList(
+        overrides=tuple(override_view(one, now) for one in records),
+        directors=reports,
+        silent=tuple(node for node in directors if node not in reports),
+    )
+
+
+async def set_override(
+    desk: Desk, cluster: str, kind: OverrideWord, target: str, request: OverrideRequest
+) -> OverrideResult:
+    """Drain, suspend or weigh a server (`web01:80`, or `web01`: all its ports), in place of what was said of it.
+
+    PlanRefused if nobody would be left to answer, unless it is forced; UsageError for what there is not.
+    """
+    if kind in (OverrideWord.ANY, OverrideWord.MAINTENANCE):
+        raise UsageError(f"a server cannot be '{kind}'", "drained, suspended, or weight")
+    if (kind is OverrideWord.WEIGHT) != (request.weight is not None):
+        raise UsageError(
+            "a weight belongs to an override of the kind 'weight', and to no other", "give it, or leave it"
+        )
+    if request.until is not None and request.until <= desk.now():
+        raise UsageError(f"{request.until.isoformat()} is over already", "name a moment to come")
+    known = await known_cluster(desk.store, cluster)
+    loaded = await _spec(desk.store, known)
+    wanted = _Wanted(_meant(loaded, target, request.virtual_server), request.virtual_server, OverrideKind(kind.value))
+    new = [_override(desk, server, wanted, request) for server in wanted.servers]
+    warnings = await _warnings(desk, known, loaded, wanted, new)
+    if warnings and not request.force:
+        raise PlanRefused("; ".join(warnings), "say --force if you mean it")
+    await _write(desk, known, wanted, new)
+    return await _shown(desk, known, loaded, wanted, warnings, request.wait_s)
+
+
+async def clear_override(
+    desk: Desk,
+    cluster: str,
+    kind: OverrideWord,
+    target: str,
+    virtual_server: str | None = None,
+    wait_s: float = 10.0,
+) -> OverrideResult:
+    """End what was decided about a server; `kind` says which it has to be, `any` takes whatever it is.
+
+    To end what there is not is no mistake. NotFound for a server that is neither in the spec nor overridden.
+    """
+    known = await known_cluster(desk.store, cluster)
+    loaded = await _spec(desk.store, known)
+    present = [one.record for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
+    stray = tuple({one.target for one in present if target in (one.target, one.target.rpartition(":")[0])})
+    try:
+        servers = _meant(loaded, target, virtual_server)
+    except UsageError as error:
+        if not stray:
+            raise NotFound(error.message, error.hint) from None
+        servers = stray  # the spec has forgotten it, the override has not
+    everywhere = [one for one in present if one.target in servers and one.virtual_server is None]
+    if virtual_server is not None and everywhere:
+        raise UsageError(f"'{everywhere[0].target}' is overridden in all its virtual servers", "leave --from out")
+    wanted = _Wanted(servers, virtual_server, None)
+    await _write(desk, known, wanted, [], None if kind is OverrideWord.ANY else OverrideKind(kind.value))
+    return await _shown(desk, known, loaded, wanted, (), wait_s)
+
+
+def _meant(loaded: LoadedSpec, target: str, virtual_server: str | None) -> tuple[str, ...]:
+    found = meant(loaded.spec, target, virtual_server)
+    if len(found) > _MOST_SERVERS:
+        raise UsageError(f"'{target}' means {len(found)} servers", "name one with its port")
+    return found
+
+
+def _override(desk: Desk, server: str, wanted: _Wanted, request: OverrideRequest) -> Override:
+    assert wanted.kind is not None, "asked for new ones only"
+    return Override(
+        kind=wanted.kind,
+        target=server,
+        virtual_server=wanted.virtual_server,
+        weight=request.weight,
+        who=desk.actor.removeprefix("user:"),
+        why=request.why,
+        since=desk.now(),
+        until=request.until,
+    )
+
+
+async def _spec(store: Store, known: ClusterStore) -> LoadedSpec:
+    newest = await known.revisions.newest_number()
+    if not newest:
+        raise PlanRefused(f"{known.name} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
+    content = await content_of(store, known.name, newest)
+    return await asyncio.to_thread(parse_spec, content.spec, f"revision {newest}")
+
+
+async def _directors(store: Store, known: ClusterStore) -> tuple[str, ...]:
+    if not await known.revisions.newest_number():
+        return ()
+    return all_directors((await _spec(store, known)).spec)
+
+
+async def _warnings(
+    desk: Desk, known: ClusterStore, loaded: LoadedSpec, wanted: _Wanted, new: Iterable[Override]
+) -> tuple[str, ...]:
+    present = [one.record for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
+    now = desk.now()
+    after = [one for one in present if not _replaced(one, wanted) and not is_over(one, now)]
+    heard = await latest(known)
+    reports = [one.report.overrides for one in heard.values() if one.report.overrides is not None]
+    told = [_of_spec(one) for one in (*after, *new)]
+    return emptied(loaded.spec, told, wanted.servers, wanted.virtual_server, reports)
+
+
+def _of_spec(one: Override) -> SpecOverride:
+    kind = one.kind.value
+    assert kind != "maintenance", "servers alone"
+    return SpecOverride(
+        server=one.target, virtual_server=one.virtual_server, kind=kind, weight=one.weight, since=one.since
+    )
+
+
+def _replaced(one: Override, wanted: _Wanted) -> bool:
+    return one.target in wanted.servers and wanted.virtual_server in (None, one.virtual_server)
+
+
+async def _write(
+    desk: Desk, known: ClusterStore, wanted: _Wanted, new: Collection[Override], only: OverrideKind | None = None
+) -> None:
+    """Whatever was said of the servers goes, what is new comes, in one commit; somebody else's write is no reason."""
+    for _ in range(_ATTEMPTS):
+        present = [one for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
+        gone = [one for one in present if _replaced(one.record, wanted) and only in (None, one.record.kind)]
+        steps = _steps(known, gone, new)
+        if not steps:
+            return
+        audit, events = [], []
+        for server in wanted.servers:
+            before = [one.record for one in gone if one.record.target == server]
+            after = [one for one in new if one.target == server]
+            if not before and not after:
+                continue
+            action = "override.set" if after else "override.end"
+            audit.append(desk.told(action, server, known.name, before=before or None, after=after or None))
+            events.append(desk.event(action, known.name, _sentence(desk, server, wanted, after)))
+        try:
+            await desk.store.commit(*steps, audit=audit, events=events)
+        except Conflict:
+            continue
+        return
+    raise StoreUnavailable("others kept changing the overrides of these servers", "try again in a moment")
+
+
+def _steps(known: ClusterStore, gone: Collection[Versioned[Override]], new: Iterable[Override]) -> list[Step]:
+    versions = {one.name: one.version for one in gone}
+    steps = []
+    for one in new:
+        name = name_of(one)
+        steps.append(known.overrides.replacing(name, one, versions.pop(name, 0)))
+    return steps + [known.overrides.deleting(name, version) for name, version in versions.items()]
+
+
+def name_of(one: Override) -> str:
+    """Under which name an override is kept: one of a kind for each server in each virtual server, and in all."""
+    return override_name(one.kind, f"{one.target}@{one.virtual_server}" if one.virtual_server else one.target)
+
+
+def _sentence(desk: Desk, server: str, wanted: _Wanted, after: Collection[Override]) -> str:
+    what = "in service again" if wanted.kind is None else wanted.kind.value
+    weight = next((f" {one.weight}" for one in after if one.weight is not None), "")
+    where = f" in {wanted.virtual_server}" if wanted.virtual_server else ""
+    why = next((f": {one.why}" for one in after if one.why), "")
+    return f"{server} is {what}{weight}{where}, says {desk.actor.removeprefix('user:')}{why}"
+
+
+async def _shown(
+    desk: Desk,
+    known: ClusterStore,
+    loaded: LoadedSpec,
+    wanted: _Wanted,
+    warnings: tuple[str, ...],
+    wait_s: float,
+) -> OverrideResult:
+    """Wait until every director says that its kernel has it, or until it is time to say which have not."""
+    directors = all_directors(loaded.spec)
+    began = desk.now()
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while True:  # ends: at the deadline
+        heard = await latest(known)
+        failed = {node: said for node in directors if (said := _missing(heard.get(node), wanted, began))}
+        if not failed or asyncio.get_running_loop().time() >= deadline:
+            break
+        await asyncio.sleep(_POLL_S)
+    reports = _reports(heard, directors)
+    return OverrideResult(
+        ok=not failed,
+        servers=wanted.servers,
+        virtual_server=wanted.virtual_server,
+        directors=reports,
+        failed=failed,
+        warnings=warnings,
+        open=left(reports.values(), wanted.servers, wanted.virtual_server),
+    )
+
+
+def _reports(heard: Mapping[str, Heard], directors: Iterable[str]) -> dict[str, OverrideReport]:
+    found = {node: heard[node].report.overrides for node in directors if node in heard}
+    return {node: report for node, report in found.items() if report is not None}
+
+
+def _missing(heard: Heard | None, wanted: _Wanted, began: datetime) -> str:
+    """Why a director does not count as told, or nothing."""
+    if heard is None:
+        return "its agent has never reported: it is told when it joins"
+    report = heard.report.overrides
+    if report is None or heard.time < began:
+        return f"its agent has not said since that it is so (last heard of at {heard.time:%H:%M:%S} UTC)"
+    if not wanted.shown_by(report):
+        names = {file_name(server) for server in wanted.servers}
+        shown = any(row.server in names for row in report.servers)
+        return report.detail or ("its kernel's table does not show it" if shown else "it does not know these servers")
+    return ""

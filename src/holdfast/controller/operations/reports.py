@@ -1,0 +1,41 @@
+"""What agents last said of their nodes, read back from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from holdfast.protocol import AgentReport
+from holdfast.store.models import NodeReport
+from holdfast.store.store import ClusterStore
+
+# Agents report every 60 s when nothing happens; twice that, and some, is silence.
+SILENT_AFTER = timedelta(seconds=150)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A node's last report, and when it came, by the controller's clock."""
+
+    time: datetime
+    report: AgentReport
+
+
+async def latest(known: ClusterStore) -> dict[str, Heard]:
+    """The last report of each node that has ever sent one this version understands."""
+    found: dict[str, Heard] = {}
+    for one in await known.reports.all():
+        heard = understood(one.record)
+        if heard is not None:
+            found[one.record.node] = heard
+    return found
+
+
+def understood(record: NodeReport) -> Heard | None:
+    """A report as it was sent; None if another version wrote it so that it is not understood."""
+    try:
+        return Heard(record.time, AgentReport.model_validate_json(record.content))
+    except ValidationError:
+        return None

@@ -1,0 +1,275 @@
+"""A cluster at one glance: who is there, who holds what, what is up, what is behind, what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.errors import NotFound
+from holdfast.protocol import NodeStatus, Progress
+from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
+from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
+from holdfast.rollout.bundles import Bundles
+from holdfast.rollout.propose import list_rollouts
+from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
+from holdfast.store.models import NodeRecord, Override, OverrideKind
+from holdfast.store.store import ClusterStore, Store
+
+from .desk import known_cluster
+from .reports import SILENT_AFTER, Heard, latest
+from .told import file_views, override_view, revision_view, rollout_view
+
+_ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the store has of a cluster's nodes at one moment."""
+
+    now: datetime
+    newest: int
+    records: Mapping[str, NodeRecord]
+    assignments: Mapping[str, Assignment]
+    heard: Mapping[str, Heard]
+    overrides: tuple[Override, ...]
+
+    @property
+    def nodes(self) -> list[str]:
+        """Every node that is known in any way."""
+        return sorted(self.records.keys() | self.assignments.keys())
+
+    def in_maintenance(self, node: str) -> bool:
+        """Whether somebody has taken it out."""
+        return any(one.kind is OverrideKind.MAINTENANCE and one.target == node for one in self.overrides)
+
+
+async def status(store: Store, cluster: str) -> ClusterStatus:
+    """All that matters now, from what agents last said."""
+    known = await known_cluster(store, cluster)
+    seen = await _see(store, known)
+    revision = await known.revisions.get(seen.newest) if seen.newest else None
+    rollouts = await list_rollouts(store, cluster, limit=1)
+    content = await known.revisions.content(seen.newest) if seen.newest else None
+    summaries = tuple(_summary(seen, node) for node in seen.nodes)
+    groups = tuple(_groups(seen))
+    trouble = [f"{one.node}: {said}" for one in summaries for said in one.trouble]
+    trouble += [said for group in groups for said in _trouble_of(group)]
+    if rollouts and rollouts[0].phase in _ENDED_BADLY:
+        trouble.append(f"rollout {rollouts[0].id} of revision {rollouts[0].revision} {_ended(rollouts[0].phase)}")
+    services = tuple(_services(seen))
+    trouble += [f"{one.kind.replace('_', ' ')} {one.name} has no server that is up" for one in services if _down(one)]
+    return ClusterStatus(
+        cluster=cluster,
+        time=seen.now,
+        ok=not trouble,
+        trouble=tuple(trouble),
+        revision=revision_view(revision) if revision else None,
+        rollout=rollout_view(rollouts[0]) if rollouts else None,
+        nodes=summaries,
+        groups=groups,
+        services=services,
+        overrides=tuple(override_view(one, seen.now) for one in seen.overrides),
+        findings=content.findings if content else (),
+        newest=seen.newest,
+    )
+
+
+async def nodes(store: Store, cluster: str) -> NodeList:
+    """Every node that was enrolled or is to run something."""
+    known = await known_cluster(store, cluster)
+    seen = await _see(store, known)
+    return NodeList(nodes=tuple(_summary(seen, node) for node in seen.nodes))
+
+
+async def node(store: Store, cluster: str, name: str) -> NodeDetail:
+    """One node with its agent's last report and what it is; NotFound."""
+    known = await known_cluster(store, cluster)
+    seen = await _see(store, known)
+    _refuse_unknown(seen, name)
+    heard, record = seen.heard.get(name), seen.records.get(name)
+    return NodeDetail(
+        node=_summary(seen, name),
+        report=heard.report if heard else None,
+        facts=_facts(record.facts) if record else {},
+    )
+
+
+async def configuration(store: Store, cluster: str, name: str) -> NodeConfiguration:
+    """What is live on a node: the files of the bundle that its agent says runs there, and what differs from them."""
+    known = await known_cluster(store, cluster)
+    seen = await _see(store, known)
+    _refuse_unknown(seen, name)
+    heard = seen.heard.get(name)
+    said = heard.report.status if heard else None
+    if heard is None or said is None or said.digest is None:
+        raise NotFound(
+            f"nobody knows what runs on {name}: its agent has not said",
+            f"what it is to run: holdfast show {seen.newest} --node {name}" if seen.newest else "apply a spec first",
+        )
+    bundle = await Bundles(store, cluster).get(said.digest)
+    if bundle is None:
+        raise NotFound(
+            f"{name} runs the bundle {said.digest[:12]}, which is not kept any more", "look at its files on the node"
+        )
+    return NodeConfiguration(
+        cluster=cluster,
+        node=name,
+        revision=heard.report.revision,
+        digest=said.digest,
+        as_of=heard.time,
+        files=file_views(bundle),
+        drift=tuple(one.diff or f"{one.kind.value} {one.what}: {one.detail}" for one in heard.report.drift),
+    )
+
+
+async def _see(store: Store, known: ClusterStore) -> _Seen:
+    return _Seen(
+        now=store.clock.now(),
+        newest=await known.revisions.newest_number(),
+        records={one.name: one.record for one in await known.nodes.all()},
+        assignments={one.name: one.record for one in await RolloutStore(store, known.name).assignments.all()},
+        heard=await latest(known),
+        overrides=tuple(one.record for one in await known.overrides.all()),
+    )
+
+
+def _refuse_unknown(seen: _Seen, name: str) -> None:
+    if name not in seen.nodes:
+        raise NotFound(f"there is no node '{name[:80]}'", f"known: {', '.join(seen.nodes[:20]) or 'none yet'}")
+
+
+def _summary(seen: _Seen, name: str) -> NodeSummary:
+    record, heard, wanted = seen.records.get(name), seen.heard.get(name), seen.assignments.get(name)
+    report = heard.report if heard else None
+    running = report.revision if report and report.progress is Progress.VERIFIED else 0
+    to_run = wanted.revision if wanted else 0
+    up_to_date = wanted is not None and report is not None and _runs(report.status, wanted)
+    status = report.status if report else None
+    summary = NodeSummary(
+        node=name,
+        enrolled=record.enrolled if record else None,
+        revoked=record.revoked if record else None,
+        agent_version=report.agent_version if report else "",
+        connected=heard is not None and seen.now - heard.time <= SILENT_AFTER,
+        seen=heard.time if heard else None,
+        wanted=to_run,
+        running=to_run if up_to_date else running,
+        behind=0 if up_to_date else max(0, to_run - running) or int(wanted is not None),
+        progress=report.progress if report else None,
+        paused=report.paused if report else False,
+        maintenance=seen.in_maintenance(name),
+        drift=len(report.drift) if report else 0,
+        holds=tuple(each.group for each in status.groups if each.holds) if status else (),
+    )
+    return summary.model_copy(update={"trouble": tuple(_trouble(summary, heard, seen.now))})
+
+
+def _runs(status: NodeStatus | None, wanted: Assignment) -> bool:
+    return status is not None and status.digest == wanted.digest
+
+
+def _trouble(node: NodeSummary, heard: Heard | None, now: datetime) -> Iterable[str]:
+    if node.revoked is not None:
+        yield "its certificate was revoked"
+        return
+    if node.enrolled is None:
+        yield "it has never joined"
+        return
+    if heard is None:
+        yield "its agent has never reported"
+        return
+    if not node.connected:
+        yield f"its agent has been silent for {_long((now - heard.time).total_seconds())}"
+    if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN):
+        failure = heard.report.applied.failure if heard.report.applied else None
+        yield f"revision {heard.report.revision} was {node.progress}" + (f": {failure.message}" if failure else "")
+    if node.paused:
+        yield "its agent is paused: somebody works there by hand"
+    for each in heard.report.drift[:5]:
+        yield f"{each.kind.value} {each.what} differs from what was applied"
+    status = heard.report.status
+    for service in status.services if status else ():
+        if not service.running:
+            yield f"{service.service} does not run"
+
+
+def _groups(seen: _Seen) -> Iterable[AddressView]:
+    """Groups as their members see them: each tells for itself what it carries."""
+    said: dict[str, dict[str, tuple[bool, int, tuple[str, ...]]]] = {}
+    for node, heard in seen.heard.items():
+        for each in heard.report.status.groups if heard.report.status else ():
+            addresses = tuple(one.address for one in (*each.present, *each.missing))
+            said.setdefault(each.group, {})[node] = (each.holds, each.hold, addresses)
+    for group, members in sorted(said.items()):
+        fresh = {n for n in members if seen.now - seen.heard[n].time <= SILENT_AFTER}
+        yield AddressView(
+            group=group,
+            addresses=tuple(dict.fromkeys(address for one in members.values() for address in one[2])),
+            members=tuple(sorted(members)),
+            holders=tuple(sorted(node for node, one in members.items() if one[0] and node in fresh)),
+            held_back=tuple(sorted(node for node, one in members.items() if one[1] != 0)),
+        )
+
+
+def _trouble_of(group: AddressView) -> Iterable[str]:
+    if not group.holders:
+        yield f"nobody holds {group.group}"
+    elif len(group.holders) > 1:
+        yield f"{group.group} is held by {' and '.join(group.holders)}"
+
+
+def _services(seen: _Seen) -> Iterable[ServiceHealth]:
+    servers: dict[tuple[str, str], dict[str, ServerHealth]] = {}
+    for node, heard in sorted(seen.heard.items()):
+        report = heard.report
+        for row in report.overrides.servers if report.overrides else ():
+            one = ServerHealth(
+                name=row.server,
+                up=row.weight is not None,
+                weight=row.weight,
+                override=row.kind.value if row.kind else None,
+                open=row.open,
+                seen_by=(node,),
+            )
+            _merge(servers.setdefault(("virtual_server", row.source), {}), one, believed=row.holds)
+        for pool in report.status.pools if report.status else ():
+            for server in pool.servers:
+                up = ServerHealth(name=server.name, up=server.up, seen_by=(node,))
+                _merge(servers.setdefault(("pool", pool.pool), {}), up, believed=True)
+    for (kind, name), found in sorted(servers.items()):
+        yield ServiceHealth(name=name, kind=kind, servers=tuple(found[one] for one in sorted(found)))
+
+
+def _merge(known: dict[str, ServerHealth], one: ServerHealth, *, believed: bool) -> None:
+    """Of several who see a server, who holds its addresses and sees it down is believed."""
+    before = known.get(one.name)
+    if before is None:
+        known[one.name] = one
+        return
+    seen_by = (*before.seen_by, *one.seen_by)
+    better = one if believed and (one.up is False or before.up is None) else before
+    known[one.name] = better.model_copy(update={"seen_by": seen_by})
+
+
+def _down(service: ServiceHealth) -> bool:
+    return bool(service.servers) and all(one.up is False and one.override is None for one in service.servers)
+
+
+def _ended(phase: RolloutPhase) -> str:
+    return "failed" if phase is RolloutPhase.FAILED else "was put back"
+
+
+def _facts(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _long(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,103 @@
+"""A cluster at one glance, from what agents last said."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.controller.operations.agents import Members, enrol, report, row, table
+from tests.controller.operations.world import MORE_WEIGHT, SPEC, Clock, end_rollout, new_desk, request, run
+
+from holdfast.controller.operations import revisions, status
+from holdfast.controller.operations.desk import Desk
+from holdfast.errors import NotFound
+from holdfast.protocol import Drift, DriftKind, Progress
+from holdfast.rollout.records import RolloutStore
+
+
+async def _applied(spec: str, base: int, desk: Desk) -> None:
+    await end_rollout(desk, await revisions.apply(desk, "shop", request(spec, base)))
+
+
+async def _all_well(desk: Desk) -> None:
+    members = Members(desk, "www", ["lb01", "lb02"])
+    assigned = {one.name: one.record for one in await RolloutStore(desk.store, "shop").assignments.all()}
+    for node, one in assigned.items():
+        said = members.status(node).model_copy(update={"digest": one.digest})
+        await report(
+            desk, node, status=said, revision=one.revision, progress=Progress.VERIFIED, agent_version="0.1",
+            overrides=table(node, row("web01-80"), holds=node == "lb01"),
+        )  # fmt: skip
+
+
+def test_all_is_well() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        found = await status.status(desk.store, "shop")
+        assert (found.ok, found.trouble, found.newest) == (True, (), 1)
+        assert {one.node: (one.wanted, one.running, one.behind) for one in found.nodes} == {
+            "lb01": (1, 1, 0),
+            "lb02": (1, 1, 0),
+        }
+        assert [(one.group, one.holders) for one in found.groups] == [("www", ("lb01",))]
+        assert [(one.kind, one.name, one.servers[0].up) for one in found.services] == [("virtual_server", "shop", True)]
+        assert found.rollout is not None
+        assert found.rollout.phase == "succeeded"
+
+    run(story())
+
+
+def test_what_is_wrong_is_said_with_its_node() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        await _applied(MORE_WEIGHT, 1, desk)
+        drift = Drift(kind=DriftKind.FILE, what="/etc/holdfast/nginx/nginx.conf", diff="-a\n+b\n", since=desk.now())
+        clock = desk.store.clock
+        assert isinstance(clock, Clock)
+        clock.wall += timedelta(minutes=10)
+        await report(desk, "lb01", progress=Progress.BROKEN, revision=2, drift=(drift,), paused=True)
+        found = await status.status(desk.store, "shop")
+        assert not found.ok
+        said = " | ".join(found.trouble)
+        assert "lb01: revision 2 was broken" in said
+        assert "lb01: its agent is paused" in said
+        assert "nginx.conf differs" in said
+        assert "lb02: it has never joined" in said
+        assert "nobody holds www" in said
+        node = await status.node(desk.store, "shop", "lb01")
+        assert (node.node.behind, node.node.drift, node.report is not None) == (2, 1, True)
+
+    run(story())
+
+
+def test_what_is_live_on_a_node() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01")
+        await _applied(SPEC, 0, desk)
+        with pytest.raises(NotFound, match="nobody knows what runs on lb01") as unknown:
+            await status.configuration(desk.store, "shop", "lb01")
+        assert "holdfast show 1 --node lb01" in unknown.value.hint
+        await _all_well(desk)
+        found = await status.configuration(desk.store, "shop", "lb01")
+        assert any(file.path.endswith("nginx.conf") for file in found.files)
+        with pytest.raises(NotFound, match="no node 'lb77'"):
+            await status.node(desk.store, "shop", "lb77")
+
+    run(story())
+
+
+def test_a_cluster_without_anything() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        found = await status.status(desk.store, "shop")
+        assert (found.ok, found.nodes, found.revision) == (True, (), None)
+        assert (await status.nodes(desk.store, "shop")).nodes == ()
+
+    run(story())
