@@ -154,6 +154,9 @@ def test_a_rule_is_explained(holdfast: Command) -> None:
     assert "nopreempt with a weighted tracker" in done.stdout
     assert "Bad:" in done.stdout
     assert "Good:" in done.stdout
+    of_spec = holdfast("lint", "--explain", "lvs016")
+    assert of_spec.returncode == 0
+    assert "clients in the servers' own network" in of_spec.stdout
     wrong = holdfast("lint", "--explain", "PRIO999")
     assert wrong.returncode == 2
     assert "did you mean" in wrong.stderr
@@ -173,6 +176,7 @@ def test_a_rule_is_explained(holdfast: Command) -> None:
         ["--format", "xml", "clean.conf"],
         ["--facts", "none.json", "clean.conf"],
         ["--here", "--facts", "a=b", "clean.conf"],
+        ["--fix", "-"],
     ],
 )
 def test_a_wrong_call_ends_with_2(files: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +207,14 @@ def test_fix_shows_what_it_changes_and_keeps_the_rest(holdfast: Command, files: 
     assert "VRRP101" in done.stdout
     again = holdfast("lint", "--fix", link)
     assert again.stderr == ""
+
+
+def test_what_a_byte_order_mark_hid_is_told_once_it_is_gone(holdfast: Command, files: Path) -> None:
+    path = files / "bom.conf"
+    path.write_text("\ufeff" + ODD.replace("BACKUP", "backup"), encoding="utf-8")
+    done = holdfast("lint", "--fix", "--format", "json", path)
+    assert [one["rule"] for one in told(done)] == ["VRRP101"]
+    assert path.read_text(encoding="utf-8") == ODD
 
 
 def test_specs_are_told_by_what_they_hold(holdfast: Command, files: Path) -> None:

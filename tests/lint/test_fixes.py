@@ -16,7 +16,7 @@ def fixed(text: str) -> tuple[str, bool]:
     subject = engine.read_text(text, "a.conf")
     made = fixes.edits(engine.examine([subject]), subject.sources)
     new = fixes.changed(Source("a.conf", text), made)
-    return new, fixes.is_safe(Source("a.conf", text), new)
+    return new, fixes.is_safe(Source("a.conf", text), new, made=made)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,24 @@ def fixed(text: str) -> tuple[str, bool]:
             instance("authentication {\n    auth_type PASS\n    auth_pass VeryLong\n}"),
         ),
         ("global_defs {\n    lvs_flush_onstop\n}\n", "global_defs {\n    lvs_flush_on_stop\n}\n"),
+        ("\ufeff" + instance(), instance()),
+        (instance("priority\u00a0150 # a\u00a0b"), instance("priority 150 # a\u00a0b")),
+        (instance("state backup"), instance("state BACKUP")),
+        (virtual("lb_kind nat"), virtual("lb_kind NAT")),
     ],
-    ids=["blank", "blank and comment", "renamed", "gone", "ignored words", "password", "renamed flag"],
+    ids=[
+        "blank",
+        "blank and comment",
+        "renamed",
+        "gone",
+        "ignored words",
+        "password",
+        "renamed flag",
+        "byte order mark",
+        "no-break space",
+        "BACKUP",
+        "NAT",
+    ],
 )
 def test_what_is_mechanical_and_safe(old: str, new: str) -> None:
     assert fixed(old) == (new, True)
@@ -46,14 +62,16 @@ def test_what_is_mechanical_and_safe(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\ufeff" + instance(),
         instance("state master"),
+        virtual("lb_kind dr"),
+        "$S=backup\n" + instance("state $S"),
+        instance('notify_master "/usr/bin/echo\u00a0x"'),
         instance("authentication { auth_type PASS auth_pass s3cret }"),
         "$A=VeryLongPassword\n" + instance("authentication {\n    auth_type PASS\n    auth_pass $A\n}"),
         instance("authentication {\n    auth_type PASS\n    auth_pass ab#cd\n}"),
         instance("raise 3"),
     ],
-    ids=["byte order mark", "letter case", "one line", "variable", "comment", "unknown"],
+    ids=["letter case", "another method", "by variable", "quoted", "one line", "variable", "comment", "unknown"],
 )
 def test_what_would_change_the_meaning_is_left(text: str) -> None:
     assert fixed(text) == (text, True)

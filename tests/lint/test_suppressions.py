@@ -56,9 +56,10 @@ def test_of_another_file_it_says_nothing() -> None:
     assert codes(text, {"b.conf": BAD}) == ["LINT002:1", "VRRP101:6"]
 
 
-def test_without_a_reason_it_counts_and_is_a_finding() -> None:
-    assert codes(BAD.replace("nopreempt", "nopreempt # holdfast: ignore[VRRP101]")) == ["LINT001:6"]
-    assert codes(BAD.replace("nopreempt", "nopreempt # holdfast: ignore[VRRP101] --")) == ["LINT001:6"]
+@pytest.mark.parametrize("nothing", ["", " ", " --", " :"])
+def test_without_a_reason_it_silences_nothing_and_is_a_finding(nothing: str) -> None:
+    text = BAD.replace("nopreempt", f"nopreempt # holdfast: ignore[VRRP101]{nothing}")
+    assert codes(text) == ["VRRP101:6", "LINT001:6"]
 
 
 def test_of_no_rule() -> None:

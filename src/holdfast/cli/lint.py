@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +15,10 @@ from rich.text import Text
 from holdfast import __version__
 from holdfast.errors import UsageError
 from holdfast.keepalived.files import OnDisk
-from holdfast.keepalived.source import Source, encode
+from holdfast.keepalived.source import encode
 from holdfast.lint import engine, fixes, formats, registry, suppressions
 from holdfast.lint.engine import Remark, Subject
+from holdfast.lint.spec_findings import SPEC_FINDINGS
 
 from . import lint_inputs, lint_view
 from .lint_inputs import Named
@@ -27,7 +27,6 @@ from .replacing import replace
 
 _RANK = {"info": 0, "warning": 1, "error": 2}
 _LOOKED_UP = 200_000  # bytes of a file whose names are looked up here though nobody asked: it shall not take long
-_SPEC_ID = re.compile(r"(?:VRRP|LVS|SITE|POOL|PROXY|NET|NODE|NOTIFY|OVERRIDE|FAILOVER|SPEC|YAML)[0-9]{0,3}")  # of specs
 
 
 class Format(StrEnum):
@@ -81,12 +80,15 @@ def lint(
         raise UsageError("there is no file to look at", "holdfast lint FILE…, or holdfast lint --explain ID")
     if here and facts:
         raise UsageError("--here and --facts are two ways to say the same", "use one of them")
+    if fix and lint_inputs.STANDARD_INPUT in files:
+        raise UsageError("--fix changes files, and standard input is none", "name the file")
     wanted, unwanted = _ids(select, "--select"), _ids(ignore, "--ignore")
     named = lint_inputs.named(files, cluster=cluster)
     subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
     remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
-    if fix:
-        remarks = _fixed(subjects, remarks)
+    if fix and _fixed(subjects, remarks):
+        subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
+        remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
     _tell(remarks, subjects, output, len(named))
     least = _RANK.get(fail_on.value, len(_RANK))
     if any(_RANK[one.finding.severity.value] >= least for one in remarks):
@@ -117,7 +119,7 @@ def _ids(given: str, option: str) -> tuple[str, ...]:
     """Ids and beginnings of ids; one that means no rule is a mistake."""
     ids = tuple(one.strip().upper() for one in given.split(",") if one.strip())
     for one in ids:
-        if not any(registry.chosen(known, (one,)) for known in registry.rules()) and not _SPEC_ID.fullmatch(one):
+        if not any(registry.chosen(known, (one,)) for known in (*registry.rules(), *SPEC_FINDINGS)):
             raise UsageError(f"{option}: no rule has an id that begins with {one}", "see docs/reference/lint")
     return ids
 
@@ -127,34 +129,35 @@ def _is_wanted(code: str, wanted: tuple[str, ...], unwanted: tuple[str, ...]) ->
 
 
 def _explain(id: str) -> None:
-    rule = registry.rules().get(id.strip().upper())
+    wanted = id.strip().upper()
+    if wanted in SPEC_FINDINGS:
+        lint_view.explained_of_spec(wanted, SPEC_FINDINGS[wanted], stdout())
+        return
+    rule = registry.rules().get(wanted)
     if rule is None:
-        near = difflib.get_close_matches(id.strip().upper(), registry.rules(), 3, 0.5)
+        near = difflib.get_close_matches(wanted, [*registry.rules(), *SPEC_FINDINGS], 3, 0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "see docs/reference/lint"
         raise UsageError(f"there is no rule {id}", hint)
     lint_view.explained(rule, stdout())
 
 
-def _fixed(subjects: Sequence[Subject], remarks: list[Remark]) -> list[Remark]:
-    """Change the files, show how, and return what is left to say of them."""
+def _fixed(subjects: Sequence[Subject], remarks: list[Remark]) -> bool:
+    """Change the files and show how; whether there was anything to change."""
     sources = lint_inputs.sources(subjects)
     made = fixes.edits(remarks, sources)
-    done: set[tuple[str, int]] = set()
+    done = False
     for name in sorted({edit.file for edit in made}):
         source = sources[name]
         new = fixes.changed(source, made)
-        if not Path(name).is_file() or not fixes.is_safe(source, new, OnDisk()):
+        if not Path(name).is_file() or not fixes.is_safe(
+            source, new, OnDisk(), [edit for edit in made if edit.file == name]
+        ):
             stderr().print(Text(f"{name}: left as it is, because its meaning might change", style="yellow"))
             continue
         _show_change(name, source.text, new)
         replace(Path(name), encode(new))
-        done |= {(edit.file, edit.line) for edit in made if edit.file == name}
-    return [one for one in remarks if not _is_done(one, done, sources)]
-
-
-def _is_done(remark: Remark, done: set[tuple[str, int]], sources: Mapping[str, Source]) -> bool:
-    where = remark.finding.location
-    return where is not None and (where.file, where.line) in done and bool(fixes.edits([remark], sources))
+        done = True
+    return done
 
 
 def _show_change(name: str, old: str, new: str) -> None:

@@ -103,6 +103,12 @@ def explained(rule: Rule, console: Console) -> None:
         console.print(Text(f"see {one}", style="dim"))
 
 
+def explained_of_spec(id: str, title: str, console: Console) -> None:
+    """A finding of specs: what it is about; the finding itself names the values, and the way out."""
+    console.print(Text.assemble((id, "bold"), f"  {title}"))
+    console.print(Text("a finding of specs: its message names the values, its hint the way out", style="dim"))
+
+
 def _example(example: Example) -> str:
     parts = []
     for node, text in example.files.items():

@@ -1,24 +1,30 @@
-"""Mechanical and safe changes: what keepalived does stays the same, what is wrong with the text goes.
+"""Mechanical and safe changes: what is wrong with the text goes, and what keepalived does stays the same.
 
-Only that: a blank before a brace, a keyword's new name, words that keepalived ignores, the part of a password that it
-ignores. What would change the meaning (a byte order mark, say, which hides a whole instance) is for the author to do.
+A blank before a brace, a keyword's new name, words that keepalived ignores, the part of a password that it ignores, a
+word in small letters that keepalived replaces by the same word in capitals. Two more are plainly meant, though they
+change what keepalived reads: a byte order mark goes, and a no-break space becomes a plain one. All else that would
+change the meaning is for the author to do.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
-from holdfast.findings import Finding
+from holdfast.findings import Finding, Severity
 from holdfast.keepalived.files import Files
 from holdfast.keepalived.keywords import tables
 from holdfast.keepalived.parse import parse
-from holdfast.keepalived.source import Source
+from holdfast.keepalived.source import BOM, Source
 from holdfast.keepalived.tree import Node
 
 from .engine import Remark
 from .rule import Edit
 
 _GONE = frozenset({"nat_mask"})  # keywords that were taken out of keepalived: a line with one does nothing
+_CAPITALS = {"state": "BACKUP", "lb_kind": "NAT"}  # what keepalived takes instead of a word that it does not know
+# Outside of quotes and comments, where it may be meant.
+_NO_BREAK = re.compile(r'"[^"]*(?:"|$)|[#!].*|([\u00a0\u2007\u202f])')
 _STOPS = frozenset('#!"{}')
 
 
@@ -43,6 +49,11 @@ def _of_language(finding: Finding, sources: Mapping[str, Source]) -> tuple[Edit,
     if where is None or source is None:
         return ()
     text = source.line(where.line)
+    if finding.code == "KA035" and text.startswith(BOM):
+        return (Edit(where.file, where.line, 1, len(BOM), "", meant=True),)
+    if finding.code == "KA036":
+        found = (one.start(1) + 1 for one in _NO_BREAK.finditer(text) if one[1])
+        return tuple(Edit(where.file, where.line, column, column, " ", meant=True) for column in found)
     word = text[where.column - 1 :].split(maxsplit=1)[0] if text[where.column - 1 :].split() else ""
     if "$" in text or "~" in text or "@" in text:
         return ()  # what stands there is not what keepalived reads
@@ -50,6 +61,8 @@ def _of_language(finding: Finding, sources: Mapping[str, Source]) -> tuple[Edit,
         return _renamed(where.file, where.line, where.column, word, finding.hint)
     if finding.code == "KA001" and word in _GONE and not set(text) & _STOPS:
         return (Edit(where.file, where.line, where.column, len(text), "", whole=True),)
+    if finding.code == "KA006" and word.upper() == _CAPITALS.get(text.split()[0]):
+        return (Edit(where.file, where.line, where.column, where.column + len(word) - 1, word.upper()),)
     if finding.code == "KA004" and finding.hint.startswith("remove '"):
         return _without(where.file, where.line, where.column, text)
     return ()
@@ -89,15 +102,28 @@ def changed(source: Source, made: Iterable[Edit]) -> str:
     return "\n".join(line for line in lines if line != "\0")
 
 
-def is_safe(source: Source, new: str, files: Files | None = None) -> bool:
-    """Whether keepalived reads the same statements as before, but for new names and for words that it ignored."""
-    before, after = (parse(text, source.name, files=files) for text in (source.text, new))
+def is_safe(source: Source, new: str, files: Files | None = None, made: Iterable[Edit] = ()) -> bool:
+    """Whether keepalived reads the same statements as before, but for new names and for words that it ignored.
+
+    Of the edits `made`, what is `meant` is done first: fewer errors must be left then.
+    """
+    meant = [edit for edit in made if edit.meant]
+    base = changed(source, meant)
+    before, after = (parse(text, source.name, files=files) for text in (base, new))
+    if meant and _errors(before.findings) >= _errors(parse(source.text, source.name, files=files).findings):
+        return False
     old, now = list(before.root.walk()), list(after.root.walk())
     return len(old) == len(now) and all(_alike(one, other) for one, other in zip(old, now, strict=True))
 
 
+def _errors(findings: Iterable[Finding]) -> int:
+    return sum(finding.severity is Severity.ERROR for finding in findings)
+
+
 def _alike(one: Node, other: Node) -> bool:
     if one.words == other.words:
+        return True
+    if one.name == other.name and one.arg().upper() == other.arg() == _CAPITALS.get(one.name):
         return True
     if len(one.words) < len(other.words):
         return False

@@ -13,8 +13,9 @@ from . import engine, suppressions
 from .engine import Remark
 from .registry import TOPICS, of
 from .rule import Example, Needs, Rule
+from .spec_findings import SPEC_FINDINGS
 
-INDEX = "README.md"
+INDEX, SPECS = "README.md", "findings-of-specs.md"
 _HEAD = """# What `holdfast lint` finds
 
 Every rule has an id that stays, and a severity. `holdfast lint --explain ID` tells the same in a terminal; see
@@ -31,6 +32,7 @@ _NEEDS = {
 def pages() -> dict[str, str]:
     """Name of a page → its text."""
     found = {f"{slug(topic)}.md": _page(topic) for topic in TOPICS}
+    found[SPECS] = _specs()
     found[INDEX] = _index()
     return found
 
@@ -48,7 +50,16 @@ def _index() -> str:
             link = f"{slug(topic)}.md#{rule.id.lower()}"
             parts.append(f"| [{rule.id}]({link}) | {rule.severity} | {_cell(rule.title)} |\n")
         parts.append("\n")
+    parts.append(f"## Findings of specs\n\nRules of specs alone are listed on [a page of their own]({SPECS}).\n")
     return "".join(parts).rstrip() + "\n"
+
+
+def _specs() -> str:
+    rows = "".join(f"| {id} | {_cell(title)} |\n" for id, title in SPEC_FINDINGS.items())
+    intro = "Their messages name the values, and their hints the way out; [rules over keepalived.conf](README.md) are "
+    return (
+        f"# Findings of specs\n\n{intro}asked of what a spec compiles to as well.\n\n| id | what |\n|---|---|\n{rows}"
+    )
 
 
 def _cell(text: str) -> str:

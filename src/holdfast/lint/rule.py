@@ -44,7 +44,8 @@ class Needs(StrEnum):
 class Edit:
     """Replaces columns `begin` to `end` (from 1, `end` included; begin − 1 inserts) of a line by `text`.
 
-    With `whole`, the line goes if nothing but blanks is left of it.
+    With `whole`, the line goes if nothing but blanks is left of it. `meant`: what keepalived refuses or passes over
+    becomes what the text plainly says; every other edit leaves all that keepalived reads as it is.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Edit:
     end: int
     text: str
     whole: bool = False
+    meant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

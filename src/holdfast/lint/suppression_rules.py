@@ -13,7 +13,7 @@ LINT001 = language_rule(
     "LINT001",
     Severity.WARNING,
     "a suppression without a reason",
-    effect="Nobody will know later whether the finding may be ignored still.",
+    effect="It silences nothing: nobody would know later whether the finding may be ignored still.",
     hint="write the reason behind the bracket: `# holdfast: ignore[ID] why it is right here`",
     bad=instance("nopreempt  # holdfast: ignore[VRRP101]", state="MASTER"),
     good=instance("nopreempt  # holdfast: ignore[VRRP101] both nodes are moved together by hand", state="MASTER"),

@@ -2,7 +2,8 @@
 
 At the end of a line it is for that line; on a line of its own, for the next line that is no comment. `ignore-file` is
 for the whole file. Several ids are separated by commas; the beginning of an id (`VRRP`) stands for all that begin so.
-The reason is required: a suppression without one counts, but is a finding itself. So is one that silences nothing.
+The reason is required: a suppression without one silences nothing, and is a finding itself, as is one that has nothing
+to silence.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from holdfast.keepalived.source import Source
 
 from .engine import Remark
 from .registry import chosen, rules
+from .spec_findings import SPEC_FINDINGS
 from .suppression_rules import LINT001, LINT002, LINT003
 
 _COMMENT = re.compile(r"[#!].*?\bholdfast:[ \t]*ignore(-file)?\b[ \t]*(\[[^\]\n]*\])?[ \t]*([^\n]*)")
@@ -38,7 +40,7 @@ class Suppression:
     def covers(self, finding: Finding) -> bool:
         """Whether a finding lies where this comment is for, and is one of those meant."""
         where = finding.location
-        if where is None or where.file != self.source.name or finding.code in _OWN:
+        if not self.reason or where is None or where.file != self.source.name or finding.code in _OWN:
             return False
         return (self.lines is None or where.line in self.lines) and chosen(finding.code, self.ids)
 
@@ -95,11 +97,12 @@ def _judged(found: Iterable[Suppression]) -> Iterable[Remark]:
             yield _remark(LINT003.id, one, "this suppression names no rule: it silences nothing")
             continue
         if not one.reason:
-            yield _remark(LINT001.id, one, f"this suppression of {', '.join(one.ids)} says no reason")
+            message = f"this suppression of {', '.join(one.ids)} says no reason, so it silences nothing"
+            yield _remark(LINT001.id, one, message)
         for id in one.ids:
-            if not any(chosen(known, (id,)) for known in rules()):
+            if not any(chosen(known, (id,)) for known in (*rules(), *SPEC_FINDINGS)):
                 yield _remark(LINT003.id, one, f"there is no rule {id}")
-            elif not any(chosen(code, (id,)) for code in one.used):
+            elif one.reason and not any(chosen(code, (id,)) for code in one.used):
                 yield _remark(LINT002.id, one, f"{id} is not found here: this suppression silences nothing")
 
 
