@@ -149,8 +149,22 @@ def _other_protocol(virtual: VirtualServer, check: Check, path: Path) -> Iterato
     )  # fmt: skip
 
 
+def who_is_drained_refuses_nobody(spec: ClusterSpec) -> Iterator[Mistake]:
+    """A drained server keeps its part of mh's table (Linux 4.18+, `last_weight`); measured: its clients are refused."""
+    for name, virtual in spec.virtual_servers.items():
+        if virtual.scheduler.name == "mh" and "fallback" not in virtual.scheduler.flags:
+            flags = ", ".join(["fallback", *virtual.scheduler.flags])
+            yield Mistake(
+                "LVS036", ("virtual_servers", name, "scheduler"),
+                "while one of the servers is drained, the kernel refuses new connections of the clients whose hash "
+                "leads to it, instead of sending them elsewhere",
+                f"write `scheduler: {{name: mh, flags: [{flags}]}}`", Severity.WARNING,
+            )  # fmt: skip
+
+
 RULES = (
     schedulers_do_what_is_asked,
+    who_is_drained_refuses_nobody,
     numbers_can_be_reached,
     clients_leave_a_dead_server,
     somebody_asks_the_real_servers,

@@ -76,6 +76,7 @@ class GlobalDefs(Block):
     vrrp_higher_prio_send_advert: Switch = None
     vrrp_owner_ignore_adverts: Switch = None
     vrrp_version: Annotated[Number, Field(ge=2, le=3)] = None
+    vrrp_iptables: WordsOrNone = None  # above the others: it sets the priority of nftables' chains back
     nftables: WordsOrNone = None
     nftables_priority: Annotated[Number, Field(ge=-2147483648, le=2147483647)] = None
     nftables_counters: Flag = False
@@ -83,7 +84,6 @@ class GlobalDefs(Block):
     nftables_ipvs: WordsOrNone = None
     nftables_ipvs_priority: Annotated[Number, Field(ge=-2147483648, le=2147483647)] = None
     nftables_ipvs_start_fwmark: Annotated[Number, Field(ge=1, le=4294967295)] = None
-    vrrp_iptables: WordsOrNone = None
     vrrp_ipsets: WordsOrNone = None
     disable_local_igmp: Flag = False
     vrrp_check_unicast_src: Flag = False

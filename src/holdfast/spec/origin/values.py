@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from ..values import Frozen, ShortForm, WrongError, as_address, shown
 
@@ -25,7 +25,7 @@ class Form(Enum):
     NUMBER = "a number behind it"
     WORD = "one word behind it"
     WORDS = "some words behind it"
-    COMMAND = "a command, quoted as it was"
+    COMMAND = "a command, written in quotes unless it brings its own"
     SECRET = "a word that no spec holds"
     LINES = "a list in braces, or the keyword several times"
     TRACKED = "a list of what is tracked, with weights"
@@ -33,12 +33,13 @@ class Form(Enum):
 
 # The one variable that is kept: the folder of the file, which only its node knows.
 FOLDER = "${_PWD}"
-_PLAIN = r"(?:[^\s\"!#{}$@~\x00-\x1f\x7f]|\$\{_PWD\})+"
+_PLAIN = r"(?:(?:[^\s\"!#{}$@~\x00-\x1f\x7f]|\$\{_PWD\})(?:[^\s\"!#{}$~\x00-\x1f\x7f]|\$\{_PWD\})*)"
 _QUOTED = r"\"[^\"\x00-\x1f\x7f]*\""
 _WORDS = re.compile(rf"(?:{_PLAIN}|{_QUOTED})(?: (?:{_PLAIN}|{_QUOTED}))*")
 _COMMAND = re.compile(
     r"(?:\$\{_PWD\}|\$(?!\{?_|\{)|[^\"{}#!$@~\x00-\x1f\x7f]|\\[#!]|\"[^\"\x00-\x1f\x7f]*\"|(?<=[^\s{}])[@~])*"
 )
+_WHOLE = re.compile(r"[A-Za-z0-9_./:=,+@%-]+(?: +[A-Za-z0-9_./:=,+@%-]+)*")
 _WORD = re.compile(r"[^\"\x00-\x1f\x7f]*")
 
 
@@ -46,6 +47,22 @@ def _word(value: str | None) -> str | None:
     if value is not None and not _WORD.fullmatch(value):
         raise WrongError(f"{shown(value)} has quotes or control characters", "write it without")
     return value
+
+
+def in_quotes(command: str) -> str:
+    """A command as keepalived reads it: as a whole, unless it brings quotes, or signs that mean something there."""
+    return f'"{command}"' if _WHOLE.fullmatch(command) else command
+
+
+def from_quotes(text: str) -> str:
+    """The command for which `in_quotes` writes what means the same as `text` behind its keyword.
+
+    Without quotes keepalived takes the first word for the command, and what follows for a user.
+    """
+    if len(text) > 1 and text[0] == text[-1] == '"' and _WHOLE.fullmatch(text[1:-1]):
+        return text[1:-1]
+    first, blank, rest = text.partition(" ")
+    return f'"{first}" {rest}' if blank and _WHOLE.fullmatch(text) else text
 
 
 def line_mistake(line: str) -> str:
@@ -57,7 +74,7 @@ def line_mistake(line: str) -> str:
 
 def _words(value: str | bool | None) -> str | bool | None:
     if isinstance(value, str) and not _WORDS.fullmatch(value):
-        hint = 'one blank between words; put a word with #, !, {, }, $, @ or ~ in "quotes"'
+        hint = 'one blank between words; put a word with #, !, {, }, $ or ~, or with @ before it, in "quotes"'
         raise WrongError(f"{shown(value)} are no words of keepalived.conf", hint)
     return value
 
@@ -115,7 +132,13 @@ class Tracked(ShortForm):
         return self
 
 
-_Text = Annotated[str, StringConstraints(max_length=LONGEST)]
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_Text = Annotated[
+    str, StringConstraints(max_length=LONGEST), BeforeValidator(_number_as_text, json_schema_input_type=str | int)
+]
 Flag = Annotated[bool, Form.FLAG]
 Switch = Annotated[bool | None, Form.SWITCH]
 Number = Annotated[int | None, Field(strict=True), Form.NUMBER]
