@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "vrrp": frozenset(),
     "failover": frozenset({"spec"}),
     "protocol": frozenset({"bundle"}),
+    "client": frozenset({"protocol"}),
     "keepalived.to_failover": frozenset({"failover", "keepalived"}),
     "lint": frozenset({"spec", "failover", "keepalived", "keepalived.to_failover", "protocol"}),
     "keepalived.to_spec": frozenset({"spec", "failover", "keepalived", "keepalived.to_failover", "protocol"}),
