@@ -217,6 +217,27 @@ def test_what_a_byte_order_mark_hid_is_told_once_it_is_gone(holdfast: Command, f
     assert path.read_text(encoding="utf-8") == ODD
 
 
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
+def test_bytes_that_are_no_text_are_no_trouble(holdfast: Command, files: Path, form: str) -> None:
+    odd = (
+        b"vrrp_script x\xff {\n    script /bin/\xfe\n}\nvrrp_instance w\xfd {\n    state m\xe9\n    pri\xfcrity 5\n}\n"
+    )
+    path = files / "odd\udcff.conf"
+    path.write_bytes(odd)
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast.cli", "lint", "--format", form, os.fsencode(path)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == b""
+    said = done.stdout.decode("utf-8")  # strictly: no terminal and no parser chokes on it
+    assert "\\udc" not in said
+    assert "xdc" not in said
+    assert "KA001" in said
+
+
 def test_specs_are_told_by_what_they_hold(holdfast: Command, files: Path) -> None:
     path = files / "anything"
     path.write_text("holdfast: 1\ncluster: shop\nnodes: {}\nnonsense: 1\n")

@@ -18,7 +18,8 @@ from holdfast.keepalived.parse import parse
 from holdfast.keepalived.source import decode, encode
 from holdfast.keepalived.writer import write
 
-SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "4"))
+SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "2"))
+IN_A_SOAK = pytest.param(120.0, marks=pytest.mark.soak)
 SLOWEST_S = 5.0  # of one small input
 _SIGNS = [b"{", b"}", b'"', b"'", b"#", b"!", b"\\", b"$", b"@", b"~", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xa0", b" "]
 _WORDS = [b"$A=", b"${A}", b"~SEQ(A,1,9) ", b"~LST(A,1,2)", b"include *", b"@x ", b"vrrp_instance a {", b"\\\n"]
@@ -65,10 +66,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_mutated_samples() -> None:
+@pytest.mark.parametrize("seconds", [SECONDS, IN_A_SOAK])
+def test_mutated_samples(seconds: float) -> None:
     seeds = [path.read_bytes() for path in samples()]
     seed = int.from_bytes(os.urandom(4), "big")
-    chance, count, end = random.Random(seed), 0, time.monotonic() + SECONDS
+    chance, count, end = random.Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < end or count < 20:
         data = mutated(chance.choice(seeds), chance)
         try:
@@ -85,6 +87,7 @@ def test_what_was_found_before(path: Path) -> None:
     check(path.read_bytes())
 
 
+@pytest.mark.parametrize("share", [4, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     "data",
     [
@@ -107,8 +110,12 @@ def test_what_was_found_before(path: Path) -> None:
     ],
     ids=lambda data: repr(data[:12]),
 )
-def test_no_heap_of_one_sign_takes_long(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statements, "MOST_EXPANDED", 20_000)
+def test_no_heap_of_one_sign_takes_long(data: bytes, share: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of each heap, which would still take minutes if time grew with its square; all of it in a soak."""
+    monkeypatch.setattr(statements, "MOST_EXPANDED", 20_000 // share)
+    monkeypatch.setattr(parse_module, "MOST_STATEMENTS", parse_module.MOST_STATEMENTS // share)
+    monkeypatch.setattr(statements, "MOST_LINES", statements.MOST_LINES // share)
+    data = data[: len(data) // share]
     began = time.process_time()  # not the clock's: other tests run beside this one
     parse(data)
     lay_out(decode(data))

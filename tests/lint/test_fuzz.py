@@ -20,7 +20,8 @@ from holdfast.lint import engine, fixes, formats, suppressions
 from holdfast.lint.registry import rules
 from holdfast.protocol import HostFacts, InterfaceFacts
 
-SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "4"))
+SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "2"))
+IN_A_SOAK = pytest.param(120.0, marks=pytest.mark.soak)
 SLOWEST_S = 5.0
 FOUND = Path(__file__).parent / "found"
 HERE = HostFacts(
@@ -77,9 +78,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_changed_examples() -> None:
+@pytest.mark.parametrize("seconds", [SECONDS, IN_A_SOAK])
+def test_changed_examples(seconds: float) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
-    chance, count, end = random.Random(seed), 0, time.monotonic() + SECONDS
+    chance, count, end = random.Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < end or count < 20:
         data, other = changed(chance.choice(SEEDS), chance), chance.choice(SEEDS)
         try:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from tests.keepalived.corpus import needs_keepalived
 
+from holdfast.keepalived.files import OnDisk
+from holdfast.keepalived.parse import parse
 from holdfast.lint import engine
+from holdfast.lint.registry import rules
 from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 
 HERE = "# here"  # stands on the line that a finding is expected at
@@ -213,3 +216,36 @@ def test_the_weight_of_an_interface_in_a_group_counts() -> None:
     group = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n}\n"
     text = group + instance("nopreempt\ntrack_interface {\n    eth9 weight -60\n}") + inner
     assert {"PRIO102", "SYNC103"} <= {code for code, _ in found(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "id", "hint"),
+    [
+        (instance("state backup"), "KA006", "write BACKUP"),
+        (instance("state BACUP"), "KA006", "write BACKUP"),
+        (virtual("lb_kind nat"), "KA006", "write NAT"),
+        (instance("unicast_src_ip lb1"), "KA006", rules()["KA006"].hint),
+        (check("nb_get_retry 3"), "KA002", "write retry instead"),
+        (check("nb_get_retri 3"), "KA001", "write retry instead"),
+        (check("delay_lop 3"), "KA001", "did you mean delay_loop?"),
+        (check("virtual_ipaddres 3"), "KA001", "did you mean virtual_ipaddress? it belongs in vrrp_instance"),
+        ("include /\n", "KA042", rules()["KA042"].hint),
+    ],
+)
+def test_every_hint_can_be_followed(text: str, id: str, hint: str) -> None:
+    files = OnDisk() if id == "KA042" else None
+    remarks = engine.examine([engine.read_text(text, files=files)])
+    assert hint in [one.finding.hint for one in remarks if one.finding.code == id]
+    assert all(one.finding.hint for one in remarks)
+
+
+def test_no_password_is_repeated() -> None:
+    for password in ("s3cretword", "my s3cr"):
+        text = instance(f"authentication {{\n    auth_type PASS\n    auth_pass {password}\n}}")
+        said = parse(text).findings
+        assert said
+        assert not any(word in f"{one.message} {one.hint}" for one in said for word in password.split())
+
+
+def test_an_include_that_is_not_followed_is_not_told_to_be_missing() -> None:
+    assert found("include other.conf\n" + instance()) == [("KA044", 1)]

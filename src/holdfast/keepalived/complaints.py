@@ -96,5 +96,11 @@ class Complaints:
 
 def shown(word: str, most: int = 60) -> str:
     """A word as it may stand in a sentence: quoted, no longer than `most`, without control signs."""
-    clean = "".join(sign if sign.isprintable() else f"\\x{ord(sign) & 0xFFFF:02x}" for sign in word[: most + 1])
+    clean = "".join(sign if sign.isprintable() else _escaped(sign) for sign in word[: most + 1])
     return f"'{clean[:most]}…'" if len(word) > most else f"'{clean}'"
+
+
+def _escaped(sign: str) -> str:
+    """A control sign by its number; a byte that is no UTF-8 stands as a lone surrogate, and is shown as that byte."""
+    number = ord(sign)
+    return f"\\x{number & 0xFF if 0xDC80 <= number <= 0xDCFF else number:02x}"

@@ -216,10 +216,10 @@ class Statements:
             if "$" in text and text[0] != "~" and not settled:
                 replaced = self._variables.replace(text, self._folder or folder_of(source.name))
                 self._check_replaced(replaced.grew, replaced.random, number, at, source)
-                if replaced.text != text or replaced.rest is not None:
+                if replaced.text != text or replaced.rest:
                     text, _, _ = uncommented(replaced.text.strip(" \t"))
                     text, origin = text.rstrip(" \t"), origin or replaced.origin
-                    if replaced.rest is not None:
+                    if replaced.rest:
                         yield from self._body(text, replaced.rest, number, at, source)
                         return
                     if text[:1] in ("@", "~") or DEFINITION.match(text):
@@ -258,10 +258,13 @@ class Statements:
             message = "${_RANDOM} has another value at each start; the lowest is assumed here"
             self._note(complaints.RANDOM, source, number, message, at=at)
 
-    def _body(self, first: str, variable: Variable, number: int, at: int, source: Source) -> Iterator[Statement]:
-        """The lines of a variable of several; its first one may stand behind other words."""
-        lines: list[tuple[str, Origin | None]] = [(first, variable.origin())]
-        lines += [(text, variable.origin(index)) for index, (text, _) in enumerate(variable.body) if index]
+    def _body(
+        self, first: str, variables: tuple[Variable, ...], number: int, at: int, source: Source
+    ) -> Iterator[Statement]:
+        """The lines of a variable of several; its first one may stand behind other words, or be such a variable."""
+        lines: list[tuple[str, Origin | None]] = [(first, variables[0].origin())]
+        for variable in variables:
+            lines += [(text, variable.origin(index)) for index, (text, _) in enumerate(variable.body) if index]
         yield from self._repeat(lines, number, at, source)
 
     def _repeat(

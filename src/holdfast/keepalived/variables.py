@@ -33,11 +33,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A line with its variables replaced; `rest` is the variable of many lines whose first one ends it."""
+    """A line with its variables replaced; `rest` are those of many lines whose first one ends it, the inner first."""
 
     text: str
     origin: Origin | None
-    rest: Variable | None
+    rest: tuple[Variable, ...]
     random: bool
     grew: bool  # whether a limit ended the replacing
 
@@ -74,7 +74,8 @@ class Variables:
 
     def replace(self, text: str, folder: str) -> Replaced:
         """`text` with every variable in it replaced, and those in the values too, from the left."""
-        position, rest, origin, random = 0, None, None, False
+        position, origin, random = 0, None, False
+        rest: tuple[Variable, ...] = ()
         for _ in range(MOST_REPLACEMENTS):
             found = _USE.search(text, position)
             if found is None:
@@ -92,7 +93,7 @@ class Variables:
             elif variable.random:
                 random, value = True, (found[2] or " 0").split()[0]
             origin = variable.origin() if variable.line else origin
-            rest = variable if variable.multiline else rest
+            rest = (variable, *rest) if variable.multiline else rest
             text = text[: found.start()] + value + text[found.end() :]
             position = found.start()
             if len(text) > LONGEST:

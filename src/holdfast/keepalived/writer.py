@@ -7,7 +7,7 @@ import re
 from .layout import INDENT
 from .tree import Node, Quoted
 
-_PLAIN = re.compile(r"[^ \t\r\n\v\f\"!#{}$@~]+")
+_PLAIN = re.compile(r"[^ \t\r\n\v\f\"!#{}$@~][^ \t\r\n\v\f\"!#{}$~]*")
 
 
 def write(node: Node) -> str:

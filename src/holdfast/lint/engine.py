@@ -217,7 +217,7 @@ def _of_model(model: Model, chosen: tuple[Rule, ...], facts: HostFacts | None) -
     for finding in model.configuration.findings:
         where = finding.location
         if finding.code in known and not (where and (finding.code, where.file, where.line) in replaced):
-            yield _of_language(finding, model)
+            yield _of_language(finding, model, known[finding.code])
 
 
 def _at_most_a_warning(remark: Remark) -> Remark:
@@ -226,11 +226,13 @@ def _at_most_a_warning(remark: Remark) -> Remark:
     return replace(remark, finding=finding)
 
 
-def _of_language(finding: Finding, model: Model) -> Remark:
+def _of_language(finding: Finding, model: Model, rule: Rule) -> Remark:
     """A finding of the reader, up to the end of the word that it is about, and within the line as it stands.
 
-    Where a variable was replaced, the reader counts columns of what it became.
+    Where a variable was replaced, the reader counts columns of what it became. One without a hint has the rule's.
     """
+    if not finding.hint:
+        finding = finding.model_copy(update={"hint": rule.hint})
     where = finding.location
     source = model.configuration.sources.get(where.file) if where is not None else None
     if where is None or source is None:

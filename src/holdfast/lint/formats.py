@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from holdfast.findings import Severity
 
 from .engine import Remark
 from .registry import rules
+from .spec_findings import SPEC_FINDINGS
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -70,7 +72,7 @@ def as_sarif(remarks: Sequence[Remark], version: str) -> str:
 def _described(code: str) -> dict[str, Any]:
     rule = rules().get(code)
     if rule is None:
-        return {"id": code}
+        return {"id": code, "shortDescription": {"text": SPEC_FINDINGS.get(code, code)}}
     return {
         "id": code,
         "shortDescription": {"text": rule.title},
@@ -102,7 +104,7 @@ def _result(remark: Remark, index: int) -> dict[str, Any]:
 
 
 def _location(file: str, region: dict[str, int]) -> dict[str, Any]:
-    return {"physicalLocation": {"artifactLocation": {"uri": file}, "region": region}}
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(file)}, "region": region}}
 
 
 def as_github(remarks: Iterable[Remark]) -> str:

@@ -52,6 +52,7 @@ SPEC_FINDINGS: dict[str, str] = {
     "LVS033": "directors that do not hear each other tell of connections",
     "LVS034": "persistent clients that go on being sent to a failed server",
     "LVS035": "a director that takes over before it has heard of all connections",
+    "LVS036": "a scheduler that refuses clients of a drained server",
     "NET001": "networks that overlap",
     "NET002": "a gateway outside of its network",
     "NET003": "an address of a node that is in none of the networks",

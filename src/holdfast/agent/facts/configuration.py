@@ -40,7 +40,12 @@ def named(configuration: Configuration) -> Named:
         for word in words:
             if word.startswith("/") and len(word) <= 4096:
                 files[word] = None
-    return Named(*(tuple(found)[:_MOST] for found in (commands, files, users, modules)))
+    return Named(*(tuple(filter(_is_text, found))[:_MOST] for found in (commands, files, users, modules)))
+
+
+def _is_text(name: str) -> bool:
+    """Facts travel as UTF-8: a name that is none cannot be told of."""
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def _command(node: Node) -> tuple[str, ...]:

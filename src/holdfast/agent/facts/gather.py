@@ -49,6 +49,11 @@ def host_facts(
     return _Gathering(host, machine or LinuxMachine()).facts(isinstance(manager, SystemdManager), config, listen_s)
 
 
+def _text(name: str) -> str:
+    """Facts travel as UTF-8: bytes of a name that are none are marked."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class _Gathering:
     def __init__(self, host: Host, machine: Machine) -> None:
         self._host = host
@@ -88,7 +93,7 @@ class _Gathering:
             clock=self._or("clock", None, lambda: kernel.clock(self._machine)),
             platform=kernel.platform(self._machine),
             confinement=kernel.confinement(self._machine),
-            configuration=path,
+            configuration=_text(path),
             unread=tuple(self._unread[:1000]),
         )
 
@@ -103,7 +108,7 @@ class _Gathering:
         return default
 
     def _note(self, what: str, why: str) -> None:
-        self._unread.append(UnreadFacts(what=what[:1000], why=why[:1000]))
+        self._unread.append(UnreadFacts(what=_text(what)[:1000], why=_text(why)[:1000]))
 
     def _interfaces(self) -> dict[int, InterfaceFacts]:
         links = self._machine.dump(LINKS, _MOST_INTERFACES)
