@@ -1,4 +1,4 @@
-"""The agent's command line: `python -m holdfast.agent apply|rollback|recover|status|facts|override|hold|release|…`."""
+"""The agent's command line: `python -m holdfast.agent apply|rollback|recover|status|bundle|facts|override|hold|…`."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--adopt", action="store_true", help="move files aside that are not Holdfast's")
     commands.add_parser("recover", parents=[common], help="end an interrupted attempt; bring up what should run")
     commands.add_parser("status", parents=[common], help="this node as it is")
+    commands.add_parser("bundle", parents=[common], help="what this node was last brought to, as JSON")
     commands.add_parser("facts", parents=[common], help="what this node can do")
     watch = commands.add_parser("ipvs", parents=[common], help="the kernel's table, as a line of JSON for each look")
     table_watch.add_options(watch)
@@ -109,6 +110,10 @@ def _command(arguments: argparse.Namespace) -> int:
             return _say_report(applier.recover(), arguments.json)
         case "status":
             return _say_status(status.node_status(node), arguments.json)
+        case "bundle":
+            present = applier.generations.bundle(applier.generations.current())
+            _write(f'{{"bundle": {present.to_json() if present else "null"}}}')
+            return 0
         case "facts":
             _write(_json(host_facts(node.host, node.manager)))
             return 0

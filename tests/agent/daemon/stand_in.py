@@ -15,12 +15,13 @@ from tests.agent.services.fakes import FakeManager
 from tests.controller.identity.test_enrolment import World
 from tests.controller.identity.world import WallClock
 
+from holdfast.agent.credentials import context_from
 from holdfast.agent.daemon.enroller import HttpsEnrolment
 from holdfast.agent.daemon.loop import Agent
 from holdfast.agent.daemon.rotation import Rotation
 from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.daemon.work import Work
-from holdfast.agent.enrolment import client_context, join, read_identity
+from holdfast.agent.enrolment import join
 from holdfast.agent.host.fake import FakeHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.services.base import Node
@@ -184,9 +185,7 @@ class Site:
         """A new agent, as after a restart."""
 
         def connect(url: str) -> Controller:
-            identity = read_identity(self.identity_file)
-            assert identity is not None
-            return Controller(url, client_context(identity))
+            return Controller(url, context_from(self.identity_file))
 
         rotation = Rotation(tuple(each.url for each in self.controllers))
         self.agent = Agent("shop", "lb01", self.work, rotation, connect)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.controller.identity.world import NOW
 
+from holdfast.agent.credentials import retry_after
 from holdfast.agent.enrolment.identity import (
     Identity,
     certificate_request,
@@ -20,7 +21,6 @@ from holdfast.agent.enrolment.identity import (
     make_key,
     pinned,
     renewal_time,
-    retry_after,
 )
 from holdfast.agent.enrolment.keeping import read_identity, write_identity
 from holdfast.controller.identity.authority import AGENT_LIFE, make_authority, pem, requested_key

@@ -8,16 +8,15 @@ import signal
 import sys
 from pathlib import Path
 
-from holdfast.agent.daemon.enroller import HttpsEnrolment
+from holdfast.agent.credentials import IDENTITY_FILE, context_from
 from holdfast.agent.daemon.log import LOG, begin_logging
 from holdfast.agent.daemon.loop import Agent
-from holdfast.agent.daemon.renewal import Renewal
+from holdfast.agent.daemon.renewal import CertificateProcess, Renewal
 from holdfast.agent.daemon.rotation import Rotation, order_for
 from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.daemon.single import only_one
 from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.daemon.work import Work
-from holdfast.agent.enrolment import IDENTITY_FILE, Identity, client_context, read_identity
 from holdfast.agent.host.linux import LinuxHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.service_manager import detect
@@ -42,25 +41,20 @@ def main() -> int:
 
 
 def _agent(places: Places, identity_file: Path, settings_file: Path) -> Agent:
-    identity = _identity(identity_file)
+    standing = CertificateProcess(identity_file).look()
+    if standing is None:
+        raise UsageError(
+            "this node has not joined a cluster", "holdfast agent join TOKEN --controller https://HOST:PORT"
+        )
     settings = read_settings(settings_file)
     node = Node(LinuxHost(), places, detect(), detect_units(places))
 
     def connect(url: str) -> Controller:
-        return Controller(url, client_context(_identity(identity_file)))  # read each time: it is renewed now and then
+        return Controller(url, context_from(identity_file))  # read each time: it is renewed now and then
 
-    rotation = Rotation(order_for(identity.node, settings.controllers))
-    renewal = Renewal(identity_file, HttpsEnrolment(rotation.controllers))
-    return Agent(identity.cluster, identity.node, Work(node), rotation, connect, renewal)
-
-
-def _identity(path: Path) -> Identity:
-    identity = read_identity(path)
-    if identity is None:
-        raise UsageError(
-            "this node has not joined a cluster", "holdfast agent join TOKEN --controller https://HOST:PORT"
-        )
-    return identity
+    rotation = Rotation(order_for(standing.node, settings.controllers))
+    renewal = Renewal(CertificateProcess(identity_file, rotation.controllers), standing)
+    return Agent(standing.cluster, standing.node, Work(node), rotation, connect, renewal)
 
 
 async def _until_told(agent: Agent) -> None:

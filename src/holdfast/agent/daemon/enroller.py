@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from holdfast.agent.daemon.wire import get, http_client, post
+from holdfast.agent.daemon.wire import Http
 from holdfast.agent.enrolment import Identity, client_context, joining_context
 from holdfast.errors import ControllerUnreachable, EnrolmentRefused, NotAuthenticated, NotTaken
 from holdfast.protocol import JoinAnswer, JoinRequest, RenewAnswer, RenewRequest
@@ -29,8 +29,8 @@ class HttpsEnrolment:
         context.verify_mode = ssl.CERT_NONE
 
         async def ask(url: str) -> str:
-            async with http_client(url, context) as http:
-                return (await get(http, url, "/agent/v1/authority")).decode("ascii", "replace")
+            async with Http(url, context) as http:
+                return (await http.ask("GET", "/agent/v1/authority")).decode("ascii", "replace")
 
         return await self._first(ask)
 
@@ -39,8 +39,8 @@ class HttpsEnrolment:
         context = joining_context(authority)
 
         async def ask(url: str) -> JoinAnswer:
-            async with http_client(url, context) as http:
-                return _join_answer(url, await post(http, url, "/agent/v1/join", request.wire()))
+            async with Http(url, context) as http:
+                return _join_answer(url, await http.ask("POST", "/agent/v1/join", request.wire()))
 
         return await self._first(ask)
 
@@ -49,8 +49,8 @@ class HttpsEnrolment:
         context = client_context(identity)
 
         async def ask(url: str) -> RenewAnswer:
-            async with http_client(url, context) as http:
-                body = await post(http, url, "/agent/v1/renew", request.model_dump_json().encode())
+            async with Http(url, context) as http:
+                body = await http.ask("POST", "/agent/v1/renew", request.model_dump_json().encode())
                 return _renew_answer(url, body)
 
         return await self._first(ask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.agent.credentials import IDENTITY_FILE
 from holdfast.agent.files import replace
 from holdfast.agent.generations import Generations
 from holdfast.agent.host.port import Places
@@ -13,10 +14,8 @@ from holdfast.agent.steps import translated
 from holdfast.agent.systemctl import Systemctl
 from holdfast.agent.systemd_units import AGENT_UNIT, agent_unit
 from holdfast.agent.units import UNIT_DIR, Units
-from holdfast.bundle import OWNERSHIP_LINE, STATE_DIR
+from holdfast.bundle import OWNERSHIP_LINE
 from holdfast.errors import NotOurs, UsageError
-
-_IDENTITY = f"{STATE_DIR}/identity/node.pem"
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def install(places: Places, systemctl: Systemctl | None = None, mark: Path = SYS
         )
     ctl = systemctl or Systemctl()
     path = places.at(UNIT_DIR) / AGENT_UNIT
-    text = agent_unit(_IDENTITY)
+    text = agent_unit(IDENTITY_FILE)
     with translated():
         present = path.read_text(errors="replace") if path.is_file() else ""
         if present and OWNERSHIP_LINE not in present.split("\n", 1)[0]:
@@ -53,7 +52,7 @@ def install(places: Places, systemctl: Systemctl | None = None, mark: Path = SYS
             units.settle(bundle.services)
     ctl.order("daemon-reload")
     ctl.order("enable", "--quiet", AGENT_UNIT)
-    joined = places.at(_IDENTITY).is_file()
+    joined = places.at(IDENTITY_FILE).is_file()
     if joined:
         ctl.order("restart" if written else "start", AGENT_UNIT)
     return Installed(AGENT_UNIT, written, joined)

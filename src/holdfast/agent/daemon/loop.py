@@ -116,6 +116,7 @@ class Agent:
                 pid=os.getpid(),
                 controller=self._connection.controller,
                 since=self._connection.since,
+                certificate_expires=self._renewal.standing.expires if self._renewal is not None else None,
                 report=state.present().model_copy(update={"status": None}),
             )
             try:

@@ -1,20 +1,23 @@
-"""One controller over HTTPS: joining, renewing, the stream, reports. What goes wrong is an error of Holdfast's own."""
+"""One controller over HTTPS: the stream, bundles, reports. What goes wrong is an error of Holdfast's own.
+
+By httpcore, which httpx is built on: what httpx adds, an agent does not use, and would have in its memory all the time.
+"""
 
 from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpcore
 from pydantic import ValidationError
 
 from holdfast import __version__
 from holdfast.bundle import Bundle
-from holdfast.errors import ApplyError, ControllerUnreachable, NotAuthenticated, NotTaken
+from holdfast.errors import ApplyError, ControllerUnreachable, HoldfastError, NotAuthenticated, NotTaken
 from holdfast.protocol import PING_EVERY_S, AgentReport, Answer
 
 SILENCE_S = 3 * PING_EVERY_S
@@ -23,8 +26,8 @@ LARGEST_BUNDLE = 64_000_000  # bytes
 _LARGEST_ANSWER = 100_000  # bytes of everything else
 _CONNECT_S = 5.0
 _ANSWER_S = 15.0
-_STREAM = "/agent/v1/stream"
 _TOO_MANY = 429
+_HEADERS = [(b"user-agent", f"holdfast-agent/{__version__}".encode())]
 
 
 def stream_lines(buffer: bytearray, chunk: bytes) -> Iterator[bytes]:
@@ -41,17 +44,46 @@ def stream_lines(buffer: bytearray, chunk: bytes) -> Iterator[bytes]:
         )
 
 
-def http_client(url: str, context: ssl.SSLContext) -> httpx.AsyncClient:
-    """Of one controller. No proxy out of the environment, no redirect: it goes where the node was told."""
-    return httpx.AsyncClient(
-        base_url=url,
-        verify=context,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
-        limits=httpx.Limits(max_connections=4, max_keepalive_connections=2, keepalive_expiry=120.0),
-        headers={"user-agent": f"holdfast-agent/{__version__}"},
-    )
+class Http:
+    """Requests to one controller, proved by `context`. It goes where the node was told: no proxy, no redirect."""
+
+    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+        self.url = url
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context, max_connections=4, max_keepalive_connections=2, keepalive_expiry=120.0
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self._pool.aclose()
+
+    @asynccontextmanager
+    async def asking(
+        self, method: str, path: str, body: bytes | None = None, silence_s: float = _ANSWER_S
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The parts of a good answer. ControllerUnreachable, NotAuthenticated, NotTaken for every other one."""
+        timeout = {"connect": _CONNECT_S, "read": silence_s, "write": _ANSWER_S, "pool": _ANSWER_S}
+        headers = _HEADERS if body is None else [*_HEADERS, (b"content-type", b"application/json")]
+        with _translated(self.url):
+            async with self._pool.stream(
+                method, f"{self.url}{path}", headers=headers, content=body, extensions={"timeout": timeout}
+            ) as response:
+                if response.status >= 300:
+                    said = await _whole(self.url, response.aiter_stream(), _LARGEST_ANSWER)
+                    raise _refused(self.url, response.status, said)
+                yield self._parts(response)
+
+    async def _parts(self, response: httpcore.Response) -> AsyncIterator[bytes]:
+        with _translated(self.url):
+            async for part in response.aiter_stream():
+                yield part
+
+    async def ask(self, method: str, path: str, body: bytes | None = None, most: int = _LARGEST_ANSWER) -> bytes:
+        """A whole good answer of at most so many bytes; errors as above."""
+        async with self.asking(method, path, body) as parts:
+            return await _whole(self.url, parts, most)
 
 
 class Controller:
@@ -62,36 +94,23 @@ class Controller:
 
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         self.url = url
-        self._http = http_client(url, context)
+        self._http = Http(url, context)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        await self._http.aclose()
+        await self._http.__aexit__(kind, error, trace)
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[AsyncIterator[bytes]]:
         """Each message as a line of JSON. Entering succeeds once the controller knows who asks; silence ends it."""
-        timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S, read=SILENCE_S)
-        with _translated(self.url):
-            async with self._http.stream("GET", _STREAM, timeout=timeout) as response:
-                await _refuse_unless_ok(self.url, response)
-                yield self._lines(response)
-
-    async def _lines(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        buffer = bytearray()
-        with _translated(self.url):
-            async for chunk in response.aiter_bytes():
-                for line in stream_lines(buffer, chunk):
-                    yield line
+        async with self._http.asking("GET", "/agent/v1/stream", silence_s=SILENCE_S) as parts:
+            yield _lines(parts)
 
     async def bundle(self, digest: str) -> Bundle:
         """The bundle of that digest. ApplyError where what is sent is something else."""
-        with _translated(self.url):
-            async with self._http.stream("GET", f"/agent/v1/bundles/{digest}") as response:
-                await _refuse_unless_ok(self.url, response)
-                data = await _body(self.url, response, LARGEST_BUNDLE)
+        data = await self._http.ask("GET", f"/agent/v1/bundles/{digest}", most=LARGEST_BUNDLE)
         try:
             bundle = Bundle.model_validate_json(data)
         except ValidationError as error:
@@ -106,64 +125,48 @@ class Controller:
 
     async def report(self, report: AgentReport) -> None:
         """Tell how the node is."""
-        await self._post("/agent/v1/reports", report.model_dump_json().encode())
+        await self._http.ask("POST", "/agent/v1/reports", report.model_dump_json().encode())
 
     async def answer(self, answer: Answer) -> None:
         """Tell what became of an order."""
-        await self._post("/agent/v1/answers", answer.model_dump_json().encode())
-
-    async def _post(self, path: str, body: bytes) -> None:
-        await post(self._http, self.url, path, body)
+        await self._http.ask("POST", "/agent/v1/answers", answer.model_dump_json().encode())
 
 
-async def post(http: httpx.AsyncClient, url: str, path: str, body: bytes) -> bytes:
-    """What a controller answers to a message; errors as of Controller."""
-    with _translated(url):
-        async with http.stream("POST", path, content=body, headers={"content-type": "application/json"}) as response:
-            await _refuse_unless_ok(url, response)
-            return await _body(url, response, _LARGEST_ANSWER)
-
-
-async def get(http: httpx.AsyncClient, url: str, path: str) -> bytes:
-    """A small document of a controller; errors as of Controller."""
-    with _translated(url):
-        async with http.stream("GET", path) as response:
-            await _refuse_unless_ok(url, response)
-            return await _body(url, response, _LARGEST_ANSWER)
+async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    buffer = bytearray()
+    async for part in parts:
+        for line in stream_lines(buffer, part):
+            yield line
 
 
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except httpx.TimeoutException:
+    except httpcore.TimeoutException:
         raise ControllerUnreachable(f"{url} does not answer", "is the controller running?") from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise ControllerUnreachable(
-            f"{url} cannot be reached: {str(error) or type(error).__name__}", "is the controller running?"
-        ) from None
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as error:
+        why = str(error) or type(error).__name__
+        raise ControllerUnreachable(f"{url} cannot be reached: {why}", "is the controller running?") from None
 
 
-async def _body(url: str, response: httpx.Response, most: int) -> bytes:
+async def _whole(url: str, parts: AsyncIterable[bytes], most: int) -> bytes:
     data = bytearray()
-    async for chunk in response.aiter_bytes():
-        data += chunk
+    async for part in parts:
+        data += part
         if len(data) > most:
             raise ControllerUnreachable(f"{url} sent more than {most} bytes", "is it a controller?")
     return bytes(data)
 
 
-async def _refuse_unless_ok(url: str, response: httpx.Response) -> None:
-    status = response.status_code
-    if status < 300:
-        return
-    message, hint = _problem(await _body(url, response, _LARGEST_ANSWER))
+def _refused(url: str, status: int, body: bytes) -> HoldfastError:
+    message, hint = _problem(body)
     said = f"{url} answers {status}" + (f": {message}" if message else "")
     if status in (401, 403):
-        raise NotAuthenticated(said, hint or "was this node revoked? join anew: holdfast agent join --again")
+        return NotAuthenticated(said, hint or "was this node revoked? join anew: holdfast agent join --again")
     if 400 <= status < 500 and status != _TOO_MANY:
-        raise NotTaken(said, hint or "are agent and controller of one version?")
-    raise ControllerUnreachable(said, hint or "look at the controller's log")
+        return NotTaken(said, hint or "are agent and controller of one version?")
+    return ControllerUnreachable(said, hint or "look at the controller's log")
 
 
 def _problem(body: bytes) -> tuple[str, str]:

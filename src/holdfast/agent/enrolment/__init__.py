@@ -1,8 +1,10 @@
 """How a node becomes known to its controllers: a key that never leaves it, a certificate, a pinned authority."""
 
+from holdfast.agent.credentials import IDENTITY_FILE
+
 from .identity import Identity, renewal_time
 from .joining import join, renew
-from .keeping import IDENTITY_FILE, read_identity, write_identity
+from .keeping import read_identity, write_identity
 from .port import EnrolmentTransport
 from .tls import client_context, joining_context
 

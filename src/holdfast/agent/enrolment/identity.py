@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
 
+from holdfast.agent.credentials import renewal_moment
 from holdfast.errors import AuthorityChanged, EnrolmentRefused
 from holdfast.protocol import node_name_in_certificate
 
@@ -111,17 +112,5 @@ def checked(
 
 
 def renewal_time(identity: Identity, jitter: float) -> datetime:
-    """When to renew: after two thirds of the certificate's life, and up to a twentieth later.
-
-    `jitter` (0 to 1) is drawn once for each certificate, so that a thousand nodes that joined together do not come
-    back together.
-    """
-    begins = identity.certificate.not_valid_before_utc
-    life = identity.expires - begins
-    return begins + life * 2 / 3 + life / 20 * min(max(jitter, 0.0), 1.0)
-
-
-def retry_after(failures: int, jitter: float) -> timedelta:
-    """How long to wait after the how manyth failed renewal: a minute, doubled up to an hour, half of it at random."""
-    longest = min(60.0 * 2.0 ** min(max(failures - 1, 0), 10), 3600.0)
-    return timedelta(seconds=longest * (0.5 + 0.5 * min(max(jitter, 0.0), 1.0)))
+    """When to renew it; `jitter` (0 to 1) is drawn once for each certificate."""
+    return renewal_moment(identity.certificate.not_valid_before_utc, identity.expires, jitter)

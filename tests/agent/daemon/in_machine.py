@@ -1,0 +1,197 @@
+"""Runs inside a test's machine: a controller and the agent as a process of its own. Prints what it found as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from tests.agent import bundles
+from tests.agent.daemon.stand_in import StandIn, desired, order
+from tests.controller.identity.test_enrolment import World
+from tests.controller.identity.world import WallClock
+
+from holdfast.agent.daemon.enroller import HttpsEnrolment
+from holdfast.agent.daemon.settings import SETTINGS_FILE, Settings, write_settings
+from holdfast.agent.enrolment import IDENTITY_FILE, join
+from holdfast.agent.supervisor.client import ask
+from holdfast.controller.identity.tls import server_context
+from holdfast.protocol import Drift, DriftKind, Progress, Verb
+
+WITHIN_S = 90.0
+POLICY = Path("/etc/holdfast/policy.toml")
+NGINX = Path("/etc/holdfast/nginx/nginx.conf")
+
+
+class Inside:
+    """A controller, and the agent that is started, killed and started again."""
+
+    def __init__(self, controller: StandIn) -> None:
+        self.controller = controller
+        self.agent: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with Path("/var/log/agent.log").open("ab") as log:
+            self.agent = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "holdfast.agent.daemon", stderr=log, env={"MALLOC_ARENA_MAX": "2"}
+            )
+
+    async def kill(self, number: int = signal.SIGKILL) -> int:
+        assert self.agent is not None
+        self.agent.send_signal(number)
+        return await asyncio.wait_for(self.agent.wait(), 60)
+
+    async def until(self, condition: Callable[[], bool], what: str) -> float:
+        """How long it took, in seconds."""
+        started = time.monotonic()
+        while not condition():
+            if time.monotonic() - started > WITHIN_S:
+                log = Path("/var/log/agent.log").read_text()[-3000:]
+                last = self.controller.reports[-1].model_dump_json() if self.controller.reports else "no report"
+                raise AssertionError(f"never: {what}\n{log}\n{last[:3000]}")
+            await asyncio.sleep(0.01)
+        return time.monotonic() - started
+
+    def ended(self, number: int, progress: Progress = Progress.VERIFIED) -> bool:
+        return any(
+            each.fence is not None and each.fence.number == number and each.progress is progress
+            for each in self.controller.reports
+        )
+
+    def drift(self, kind: DriftKind, corrected: bool = False) -> Drift | None:
+        last = self.controller.reports[-1] if self.controller.reports else None
+        found = (each for each in (last.drift if last else ()) if each.kind is kind and each.corrected is corrected)
+        return next(found, None)
+
+
+async def follow(inside: Inside) -> dict[str, Any]:
+    """Applies with the real programs, follows orders, and tells what was changed by hand."""
+    found: dict[str, Any] = {}
+    controller = inside.controller
+    await controller.push(desired(1, bundles.pair()))
+    await inside.until(lambda: inside.ended(1), "applied")
+    await controller.push(order(1, Verb.HOLD, group="www"), order(2, Verb.RELEASE, group="www"))
+    await inside.until(lambda: len(controller.answers) == 2, "both answers")
+    found["answers"] = [each.moved.moved if each.moved else str(each.failure) for each in controller.answers]
+    NGINX.write_text(NGINX.read_text().replace('"one', '"by hand'))
+    found["file_s"] = await inside.until(lambda: inside.drift(DriftKind.FILE) is not None, "a file")
+    drift = inside.drift(DriftKind.FILE)
+    found["diff"] = drift.diff if drift else ""
+    Path("/proc/sys/net/ipv4/ip_nonlocal_bind").write_text("0")
+    found["sysctl_s"] = await inside.until(lambda: inside.drift(DriftKind.SYSCTL) is not None, "a sysctl")
+    ask("stop", "nginx")
+    found["service_s"] = await inside.until(lambda: inside.drift(DriftKind.SERVICE) is not None, "a service")
+    await asyncio.sleep(4)
+    found["left_alone"] = NGINX.read_text().count("by hand")
+    POLICY.write_text('[drift]\ncorrect = ["file", "service", "sysctl"]\n')
+    await inside.until(lambda: inside.drift(DriftKind.SERVICE, corrected=True) is not None, "corrected")
+    found["corrected"] = sorted(each.kind.value for each in controller.reports[-1].drift if each.corrected)
+    found["text"] = NGINX.read_text().count('"one')
+    found["kept_aside"] = len(list(Path("/var/lib/holdfast/adopted").rglob("nginx.conf")))
+    process = await asyncio.create_subprocess_exec(
+        "ip", "address", "delete", "10.9.0.3/24", "dev", "eth0", stderr=asyncio.subprocess.DEVNULL
+    )
+    await process.wait()
+    found["address_s"] = await inside.until(
+        lambda: inside.drift(DriftKind.ADDRESS) is not None or "10.9.0.3" in _addresses(), "an address"
+    )
+    found["status"] = await inside.kill(signal.SIGTERM)
+    return found
+
+
+def _addresses() -> str:
+    return os.popen("ip -4 address show dev eth0").read()
+
+
+async def idle(inside: Inside) -> dict[str, Any]:
+    """What an agent costs that has nothing to do, after it applied a large bundle."""
+    large = bundles.bundle(
+        *bundles.pair().files, bundles.nftables(rules=1500), listeners=((bundles.Service.NGINX, "10.9.0.3", 8080),)
+    )
+    files = {file.path: file for file in large.files}
+    large = large.model_copy(update={"files": tuple(sorted(files.values(), key=lambda file: file.path))})
+    await inside.controller.push(desired(1, large))
+    await inside.until(lambda: inside.ended(1), "applied")
+    assert inside.agent is not None
+    await asyncio.sleep(8)
+    before, started = _ticks(inside.agent.pid), time.monotonic()
+    await asyncio.sleep(float(os.environ.get("IDLE_S", "20")))
+    spent = (_ticks(inside.agent.pid) - before) / os.sysconf("SC_CLK_TCK")
+    rollup = Path(f"/proc/{inside.agent.pid}/smaps_rollup").read_text()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
+    return {
+        "rss_mb": kilobytes["Rss"] / 1024,
+        "pss_mb": kilobytes["Pss"] / 1024,
+        "private_mb": (kilobytes["Private_Dirty"] + kilobytes["Private_Clean"]) / 1024,
+        "cpu_percent": 100 * spent / (time.monotonic() - started),
+        "status": await inside.kill(signal.SIGTERM),
+    }
+
+
+def _ticks(pid: int) -> int:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, words[11:15]))  # its own, and of the programs that it ran
+
+
+async def kills(inside: Inside) -> dict[str, Any]:
+    """kill -9 at random moments while desired states come; the last one is what the node has in the end."""
+    rng = random.Random(int(os.environ.get("SEED", "1")))
+    turns = int(os.environ.get("TURNS", "5"))
+    for number in range(1, turns + 1):
+        state = desired(number, bundles.pair(f"text{number}"))
+        inside.controller.lines = [state.model_dump_json().encode()]
+        await inside.controller.push(state)
+        await asyncio.sleep(rng.uniform(0.0, 1.2))
+        await inside.kill()
+        inside.controller.streams.clear()
+        await inside.start()
+        if number % 2:  # every other attempt gets the time to end
+            await inside.until(lambda number=number: inside.ended(number), f"state {number}")  # type: ignore[misc]
+    await inside.until(lambda: inside.ended(turns), "the last state")
+    orders = [each.fence.number for each in inside.controller.reports if each.fence is not None]
+    found = {
+        "never_back": orders == sorted(orders),
+        "text": Path("/etc/holdfast/nginx/nginx.conf").read_text().count(f'"text{turns}'),
+        "journal": Path("/var/lib/holdfast/journal.jsonl").exists(),
+    }
+    await inside.kill(signal.SIGTERM)
+    return found
+
+
+SCENARIOS: dict[str, Callable[[Inside], Awaitable[dict[str, Any]]]] = {
+    "follow": follow,
+    "idle": idle,
+    "kills": kills,
+}
+
+
+async def main(name: str) -> dict[str, Any]:
+    world = await World.make(clock=WallClock(datetime.now(UTC).replace(microsecond=0)))
+    context = server_context(world.authorities, ["127.0.0.1"], world.clock.now())[0]
+    controller = StandIn(world, context)
+    await controller.start()
+    token = SecretStr(await world.token("lb01"))
+    await join(token, HttpsEnrolment([controller.url]), Path(IDENTITY_FILE), datetime.now(UTC))
+    write_settings(Path(SETTINGS_FILE), Settings(controllers=(controller.url,)))
+    inside = Inside(controller)
+    await inside.start()
+    try:
+        await inside.until(lambda: bool(controller.streams), "a stream")
+        return await SCENARIOS[name](inside)
+    finally:
+        if inside.agent is not None and inside.agent.returncode is None:
+            await inside.kill()
+        await controller.stop()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1]))) + "\n")
