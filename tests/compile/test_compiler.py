@@ -39,12 +39,14 @@ def shuffled(tree: Any, chance: random.Random, key: str = "") -> Any:
     return {name: shuffled(value, chance, name) for name, value in items}
 
 
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 6), marks=pytest.mark.soak)])
 @pytest.mark.parametrize("case", SOUND, ids=lambda case: case.name)
-def test_the_order_of_names_and_the_style_of_writing_mean_nothing(case: Case) -> None:
+def test_the_order_of_names_and_the_style_of_writing_mean_nothing(case: Case, seeds: range) -> None:
+    """One order of names for each case; more of them in a soak."""
     text = (case.folder / "cluster.yaml").read_text(encoding="utf-8")
     before = digests(case.bundles())
     tree, _ = read_yaml(text, "cluster.yaml")
-    for seed in range(3):
+    for seed in seeds:
         other = json.dumps(shuffled(tree, random.Random(seed)), indent=seed)  # JSON is YAML, all quoted, in flow style
         assert digests(compile_cluster(case.source(other))) == before
 
@@ -163,8 +165,7 @@ def whole(engine: str, routes: Any, trackers: Any, more: dict[str, Any]) -> dict
     }
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(
+SPECS = st.tuples(
     st.sampled_from(["nginx", "haproxy"]),
     ROUTES,
     TRACKERS,
@@ -179,12 +180,31 @@ def whole(engine: str, routes: Any, trackers: Any, more: dict[str, Any]) -> dict
     ),
     st.booleans(),
 )
-def test_every_sound_spec_is_compiled_or_refused_by_name(
-    engine: str, routes: Any, trackers: Any, more: dict[str, Any], process_events: bool
-) -> None:
-    """Nothing that the loader accepts may surprise a renderer: its filters are the last line, not the first."""
+
+
+@pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.soak)])
+def test_every_sound_spec_is_compiled_or_refused_by_name(examples: int) -> None:
+    """Nothing that the loader accepts may surprise a renderer: its filters are the last line, not the first.
+
+    Forty specs; ten times as many in a soak.
+    """
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    @given(SPECS)
+    def holds(drawn: tuple[str, Any, Any, dict[str, Any], bool]) -> None:
+        *spec, process_events = drawn
+        compiled_or_refused(whole(*spec), process_events)
+
+    holds()
+
+
+def compiled_or_refused(spec: dict[str, Any], process_events: bool) -> None:
     try:
-        loaded = parse_spec(json.dumps(whole(engine, routes, trackers, more)), "any.yaml")
+        loaded = parse_spec(json.dumps(spec), "any.yaml")
     except SpecError:
         return
     lock = complete_lock(loaded.spec, Lock(cluster="any"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from holdfast.bundle import Bundle
@@ -51,7 +52,8 @@ class Case:
         return CompileInput(loaded, lock, secrets, process_events=not self.name.endswith("-in-namespaces"))
 
     def bundles(self) -> dict[str, Bundle]:
-        return compile_cluster(self.source())
+        """What it compiles to; compiled once, since bundles never change."""
+        return dict(_compiled(self))
 
     def outputs(self) -> dict[str, str]:
         """What belongs into the folder, by path below it."""
@@ -71,6 +73,11 @@ class Case:
         inputs = {"cluster.yaml", "lock.yaml", "secrets.yaml"}
         files = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
         return {name: path.read_text(encoding="utf-8") for name, path in files.items() if name not in inputs}
+
+
+@cache
+def _compiled(case: Case) -> dict[str, Bundle]:
+    return compile_cluster(case.source())
 
 
 def all_cases() -> list[Case]:

@@ -12,7 +12,7 @@ import pytest
 from tests.golden.cases import GOLDEN, Case, all_cases, all_examples
 
 from holdfast.bundle import OWNERSHIP_LINE
-from holdfast.compile.compiler import RENDERERS
+from holdfast.compile.compiler import RENDERERS, compile_cluster
 
 CASES = all_cases()
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -102,4 +102,4 @@ def test_it_compiles_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", "/nowhere")
     monkeypatch.setenv("LANG", "zh_CN.GB18030")
     monkeypatch.setenv("TZ", "Asia/Shanghai")
-    assert {node: bundle.digest for node, bundle in case.bundles().items()} == before
+    assert {node: bundle.digest for node, bundle in compile_cluster(case.source()).items()} == before
