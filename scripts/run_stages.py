@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,15 +21,22 @@ MAKES_ROOM = ("nice", "-n", "19")
 
 @dataclass(frozen=True)
 class Stage:
-    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS.
-
-    `beside` runs at the same time, and makes room for it; it may take longer.
-    """
+    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS."""
 
     name: str
     argv: tuple[str, ...]
     junit: bool = False
-    beside: Stage | None = None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """`other` runs while `stages` do, one after the other, and makes room for them; it may take longer."""
+
+    other: Stage
+    stages: tuple[Stage, ...]
+
+
+Steps = tuple[Stage | Beside, ...]
 
 
 def tests(name: str, marks: str, *more: str) -> Stage:
@@ -45,17 +52,17 @@ UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
 LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
-# An emulated machine has one processor, so two fit on two cores.
+# One at a time, and in real time.
+REHEARSALS = tests("rehearsals", "rehearsal and not (vm or soak)")
+# An emulated machine has one processor, so two fit on two cores. They take what the stages of waiting tests leave.
 VM = tests("vm", "vm and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
-# One at a time, and in real time: it leaves most of two cores idle, and the virtual machines take what it leaves.
-REHEARSALS = replace(tests("rehearsals", "rehearsal and not (vm or soak)"), beside=VM)
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak")
 SOAK = tests("soak", "soak", "--timeout=14400")
 
-TARGETS = {
+TARGETS: dict[str, Steps] = {
     "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM_MEASURES, BROWSER),
+    "test": (STYLE, TYPES, UNIT, MEASURES, Beside(VM, (LAB, REHEARSALS)), VM_MEASURES, BROWSER),
     "soak": (SOAK,),
 }
 
@@ -87,11 +94,8 @@ def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> st
 
 
 @contextmanager
-def beside(stage: Stage | None, failed: list[str]) -> Iterator[None]:
+def beside(stage: Stage, failed: list[str]) -> Iterator[None]:
     """While it runs it says nothing; afterwards all."""
-    if stage is None:
-        yield
-        return
     log = RESULTS / f"{stage.name}.log"
     with log.open("wb") as said:
         child = subprocess.Popen((*MAKES_ROOM, *stage.argv), cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
@@ -108,28 +112,38 @@ def beside(stage: Stage | None, failed: list[str]) -> Iterator[None]:
         failed.append(stage.name)
 
 
-def each(stages: tuple[Stage, ...]) -> Iterator[Stage]:
-    """Those beside others among them."""
-    for stage in stages:
-        yield stage
-        if stage.beside is not None:
-            yield stage.beside
+def each(steps: Steps) -> Iterator[Stage]:
+    """All stages, those beside others among them."""
+    for step in steps:
+        if isinstance(step, Beside):
+            yield from step.stages
+            yield step.other
+        else:
+            yield step
 
 
-def run(stages: tuple[Stage, ...]) -> int:
-    """Run `stages` one after the other; 0 if all went well, else 1."""
+def carry_out(steps: Steps, failed: list[str]) -> None:
+    """One after the other, whatever becomes of each."""
+    for step in steps:
+        if isinstance(step, Beside):
+            with beside(step.other, failed):
+                carry_out(step.stages, failed)
+            continue
+        say(f"\n───── {step.name}: {' '.join(step.argv[2:])}")
+        if subprocess.run(step.argv, cwd=ROOT, check=False).returncode != 0:
+            failed.append(step.name)
+
+
+def run(steps: Steps) -> int:
+    """Run `steps`; 0 if all went well, else 1."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for old in RESULTS.glob("*"):
         old.unlink()
     began = time.monotonic()
     found: Counter[str] = Counter()
     failed: list[str] = []
-    for stage in stages:
-        say(f"\n───── {stage.name}: {' '.join(stage.argv[2:])}")
-        with beside(stage.beside, failed):
-            if subprocess.run(stage.argv, cwd=ROOT, check=False).returncode != 0:
-                failed.append(stage.name)
-    for stage in each(stages):
+    carry_out(steps, failed)
+    for stage in each(steps):
         if stage.junit:
             found += counts(stage)
     line = summary(found, failed, time.monotonic() - began)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -69,10 +68,11 @@ def test_a():
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
     other = pytest_stage(runner, tmp_path, "other", body.format(mine=two, other=one) + "def test_b(): assert 0\n")
     stage = pytest_stage(runner, tmp_path, "stage", body.format(mine=one, other=two))
-    assert runner.run((replace(stage, beside=other),)) == 1  # type: ignore[type-var]
+    last = pytest_stage(runner, tmp_path, "last", "def test_c(): pass\n")
+    assert runner.run((runner.Beside(other, (stage, last)),)) == 1
     said = capfd.readouterr().out
     assert "assert 0" in said
-    assert said.splitlines()[-1].startswith("===== 1 failed, 2 passed in ")
+    assert said.splitlines()[-1].startswith("===== 1 failed, 3 passed in ")
     assert "(failed: other)" in said.splitlines()[-1]
 
 
