@@ -16,15 +16,16 @@ from holdfast import __version__
 from holdfast.errors import HoldfastError
 
 from .agents import routes as agents
-from .api import clusters, health, history, invitations, people, revisions, rollouts, sessions
+from .api import clusters, health, history, invitations, operating, people, revisions, rollouts, sessions
 from .context import Context
 from .gate import Gate
 from .identity.sealing import Randomness
 from .problems import answer, plain
 
-OPEN = frozenset({"login", "authority", "join", "healthz", "readyz", "openapi"})  # operations that ask for nobody
+OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operations that ask for nobody
 ROUTERS = tuple(
-    each.router for each in (sessions, people, clusters, revisions, rollouts, invitations, history, agents, health)
+    each.router
+    for each in (sessions, people, clusters, revisions, rollouts, operating, invitations, history, agents, health)
 )
 _TAGS = [
     {"name": "session", "description": "Logging in and out."},
@@ -41,6 +42,7 @@ _TAGS = [
 _WHAT = """Every error has the same shape. Log in and send the session's cookie with the header `X-CSRF-Token`, or send
 an API token as a bearer."""
 _MOST_MISTAKES = 20
+_CODES = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -80,6 +82,6 @@ async def _mistaken(request: Request, error: Exception) -> Response:
 
 async def _elsewhere(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = {404: ("there is nothing here", "not_found"), 405: ("this cannot be done here", "method_not_allowed")}
-    message, code = told.get(error.status_code, (str(error.detail)[:200], "invalid_request"))
+    code = _CODES.get(error.status_code, "invalid_request")
+    message = "there is nothing here" if error.status_code == 404 else str(error.detail)[:200]
     return plain(error.status_code, message, "see /api/openapi.json", code, error.headers)

@@ -43,9 +43,14 @@ class ControllerProtocol(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request: its head has to be whole in time, its body is the application's business."""
+        """A part of a request: its head has to be whole in time, its body is the application's business.
+
+        What is left of a body whose request was answered is read and dropped, for as long as a head may take: to
+        close at once would reset the connection, and the client would not see the answer.
+        """
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        answered = self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+        if self.conn.their_state is h11.IDLE or answered:
             self._await_head()
         else:
             self._no_deadline()

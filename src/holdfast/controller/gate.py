@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any
 
+from fastapi import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,15 +30,8 @@ _HEADERS = (
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
+_CLOSE = {"connection": "close"}  # what is left of the body is not waited for
 _LENGTH = re.compile(rb"[0-9]{1,15}")
-
-
-class _TooLarge(Exception):
-    """A body went on beyond what its sender may send."""
-
-
-class _TooSlow(Exception):
-    """A body took longer than anybody waits for."""
 
 
 class Gate:
@@ -80,10 +74,6 @@ class _Request:
                 await app(self._scope, self._body, self._told)
             else:
                 await refused(self._scope, self._receive, self._told)
-        except _TooLarge:
-            await self._instead(_too_large(_limits(caller, self._context.settings.limits)[0]))
-        except _TooSlow:
-            await self._instead(plain(408, "the request's body did not come in time", "send it again", "too_slow"))
         except HoldfastError as error:  # raised beyond the application's own handlers
             await self._instead(answer(error))
         except Exception:  # noqa: BLE001  # the loop's edge: whatever it is, it ends this request alone
@@ -114,11 +104,11 @@ class _Request:
             async with asyncio.timeout(max(0.1, waiting)):
                 message = await self._receive()
         except TimeoutError:
-            raise _TooSlow from None
+            raise HTTPException(408, "the request's body did not come in time", _CLOSE) from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
-                raise _TooLarge
+                raise HTTPException(413, "the request is larger than it may be")
             if not message.get("more_body", False):
                 self._left = -1  # what comes now is only ever the end of the connection, for which nobody hurries
         return message
@@ -135,7 +125,6 @@ class _Request:
 
     async def _instead(self, response: JSONResponse) -> None:
         if not self._status:
-            response.headers["connection"] = "close"  # what is left of the body is not read
             await response(self._scope, self._receive, self._told)
             return
         raise ConnectionAbortedError("a response broke off")  # uvicorn closes the connection: it must not look whole
