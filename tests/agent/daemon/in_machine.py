@@ -97,19 +97,8 @@ async def follow(inside: Inside) -> dict[str, Any]:
     found["corrected"] = sorted(each.kind.value for each in controller.reports[-1].drift if each.corrected)
     found["text"] = NGINX.read_text().count('"one')
     found["kept_aside"] = len(list(Path("/var/lib/holdfast/adopted").rglob("nginx.conf")))
-    process = await asyncio.create_subprocess_exec(
-        "ip", "address", "delete", "10.9.0.3/24", "dev", "eth0", stderr=asyncio.subprocess.DEVNULL
-    )
-    await process.wait()
-    found["address_s"] = await inside.until(
-        lambda: inside.drift(DriftKind.ADDRESS) is not None or "10.9.0.3" in _addresses(), "an address"
-    )
     found["status"] = await inside.kill(signal.SIGTERM)
     return found
-
-
-def _addresses() -> str:
-    return os.popen("ip -4 address show dev eth0").read()
 
 
 async def idle(inside: Inside) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class Agent:
         """What it goes by."""
         return self.state.known
 
+    def connect_again(self) -> None:
+        """With the certificate that is on the disk now."""
+        self._connection.again()
+
     async def run(self) -> None:
         """Until cancelled; an attempt that is under way then ends first."""
         try:
@@ -74,7 +78,7 @@ class Agent:
             self._keep_pause(),
             self._keep_telling(),
         ]
-        return tasks if self._renewal is None else [*tasks, self._renewal.keep(self._connection.again)]
+        return tasks if self._renewal is None else [*tasks, self._renewal.keep(self.connect_again)]
 
     async def _begin(self) -> None:
         state = self.state

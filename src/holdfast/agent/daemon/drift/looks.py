@@ -115,6 +115,8 @@ class Looks:
                 yield Seen(DriftKind.SYSCTL, key, f"it is {now}, and should be {value}")
 
     def _groups(self, watched: _Watched) -> Iterator[Seen]:
+        # keepalived 2.2.7 that loses an address to a hand steps back and takes all of them anew within 0.1 s (asked of
+        # it): what stays is one that has stopped to follow its interfaces.
         for group in groups_of(watched.bundle, self._node.host, self._node.places):
             for address in group.missing if group.present else ():
                 where = f"{address.address} on {address.interface}"
