@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -202,9 +202,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, controllers: int = 1) -> AsyncIterator[Site]:
+async def site(folder: Path, controllers: int = 1, joined_days_ago: int = 0) -> AsyncIterator[Site]:
     """A node that has joined, and its controllers, up and running; no agent yet."""
-    world = await World.make(clock=WallClock(datetime.now(UTC).replace(microsecond=0)))
+    now = datetime.now(UTC).replace(microsecond=0)
+    world = await World.make(clock=WallClock(now - timedelta(days=joined_days_ago)))
     made = [
         StandIn(world, server_context(world.authorities, ["127.0.0.1"], world.clock.now())[0])
         for _ in range(controllers)
@@ -217,6 +218,7 @@ async def site(folder: Path, controllers: int = 1) -> AsyncIterator[Site]:
     found = Site(world, made, folder, work, host)
     try:
         await found.join()
+        world.clock.wall = now
         yield found
     finally:
         await found.stop()

@@ -11,6 +11,7 @@ from tests.agent.daemon.stand_in import bundle, desired, site, until
 from tests.agent.daemon.test_agent import ended, run
 
 from holdfast.agent.credentials import Standing, context_from
+from holdfast.agent.daemon import certificate
 from holdfast.agent.daemon.renewal import CertificateProcess, Renewal
 from holdfast.agent.enrolment import read_identity
 from holdfast.errors import ControllerUnreachable, EnrolmentRefused
@@ -46,8 +47,8 @@ class Wall:
 
 def test_it_is_renewed_after_two_thirds_and_again_after_failures() -> None:
     async def scenario() -> None:
-        wall, certificate = Wall(BEGINS + timedelta(days=10)), Sometimes(fails=2)
-        renewal = Renewal(certificate, STANDING, lambda: wall.now)
+        wall, asked = Wall(BEGINS + timedelta(days=10)), Sometimes(fails=2)
+        renewal = Renewal(asked, STANDING, lambda: wall.now)
         assert timedelta(days=10) <= renewal.due_in() <= timedelta(days=12)
         wall.now = BEGINS + timedelta(days=23)
         for _ in range(2):
@@ -66,18 +67,16 @@ def test_it_is_renewed_after_two_thirds_and_again_after_failures() -> None:
 
 def test_a_renewed_certificate_is_used_at_once_and_by_a_process_of_its_own(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with site(tmp_path) as one:
+        async with site(tmp_path, joined_days_ago=25) as one:
             before = read_identity(one.identity_file)
             process = CertificateProcess(one.identity_file, [one.first.url])
-            found = await asyncio.to_thread(process.look)
             assert before is not None
-            assert found is not None
-            assert (found.cluster, found.node, found.expires) == ("shop", "lb01", before.expires)
             agent = one.start()
             await until(lambda: bool(one.first.streams))
-            await asyncio.to_thread(process.renew)
+            found = await asyncio.to_thread(process.renew)
             after = read_identity(one.identity_file)
             assert after is not None
+            assert (found.cluster, found.node, found.expires) == ("shop", "lb01", after.expires)
             assert after.certificate.serial_number != before.certificate.serial_number
             agent.connect_again()
             await until(lambda: one.first.asked.count("GET /agent/v1/stream") == 2)
@@ -89,17 +88,23 @@ def test_a_renewed_certificate_is_used_at_once_and_by_a_process_of_its_own(tmp_p
     run(scenario())
 
 
-def test_what_cannot_be_renewed_says_why(tmp_path: Path) -> None:
-    nobody = CertificateProcess(tmp_path / "node.pem", ["https://127.0.0.1:1"])
-    assert nobody.look() is None
+def test_what_cannot_be_renewed_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "node.pem"
+
+    def said(*words: str) -> str:
+        status = certificate.main(words)
+        text = capsys.readouterr().out
+        assert (status == 1) is ("error" in text)
+        return text
+
+    assert said("look", str(file)) == "null"
+    assert "has not joined" in said("renew", str(file), "https://127.0.0.1:1")
+    assert "say what" in said("renew", str(file))
     with pytest.raises(EnrolmentRefused, match="has not joined"):
-        nobody.renew()
-    with pytest.raises(EnrolmentRefused, match="has not joined"):
-        context_from(tmp_path / "node.pem")
-    (tmp_path / "node.pem").write_text("nonsense")
-    (tmp_path / "node.pem").chmod(0o600)
-    with pytest.raises(EnrolmentRefused, match="is damaged"):
-        nobody.look()
-    (tmp_path / "node.pem").chmod(0o644)
+        context_from(file)
+    file.write_text("nonsense")
+    file.chmod(0o600)
+    assert "is damaged" in said("look", str(file))
+    file.chmod(0o644)
     with pytest.raises(EnrolmentRefused, match="not secret any more"):
-        context_from(tmp_path / "node.pem")
+        CertificateProcess(file).look()
