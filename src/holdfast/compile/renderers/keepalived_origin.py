@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from holdfast.keepalived.writer import quoted
 from holdfast.spec.origin import Block, Form, SecretName, Tracked
+from holdfast.spec.origin.values import in_quotes
 
 from ..origin_views import OriginView, written
 
@@ -93,6 +94,8 @@ def _statement(keyword: str, form: Form, value: object) -> str:
         return f"{keyword} {'true' if value else 'false'}"
     if form is Form.NUMBER:
         return f"{keyword} {number(value)}"
+    if form is Form.COMMAND:
+        return f"{keyword} {in_quotes(str(value))}".rstrip(" ")
     return f"{keyword} {quoted(str(value)) if form is Form.WORD else value}".rstrip(" ")
 
 

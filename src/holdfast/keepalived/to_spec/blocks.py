@@ -14,7 +14,7 @@ from holdfast.spec.origin import Block, Form
 from holdfast.spec.origin.checks import Check, SmtpHost, Url
 from holdfast.spec.origin.instances import Authentication
 from holdfast.spec.origin.servers import RealServer
-from holdfast.spec.origin.values import FOLDER, line_mistake
+from holdfast.spec.origin.values import FOLDER, from_quotes, line_mistake
 from holdfast.spec.values import as_address
 
 from .losses import Losses, Vault
@@ -248,7 +248,7 @@ def _value(found: Node, form: Form) -> bool | int | float | str:
     if form is Form.WORD:
         return first.upper() if found.name in _UPPER else first
     if form is Form.COMMAND:
-        return found.text.strip()[len(found.name) :].strip()
+        return from_quotes(found.text.strip()[len(found.name) :].strip())
     return " ".join(quoted(word) for word in found.args) or True
 
 

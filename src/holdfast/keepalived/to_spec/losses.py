@@ -63,7 +63,7 @@ class Losses:
         if where is None or finding.code in _SILENT:
             return
         left = Left(node=self.node, file=where.file, line=where.line, what=_shown(text), reason=_message(finding, text))
-        self._add(self.not_carried if finding.code in _UNREAD else self.differences, left)
+        self._add(self.not_carried if _is_unread(finding) else self.differences, left)
 
     def _left(self, at: Node, reason: str) -> Left:
         where = at.location()
@@ -79,6 +79,12 @@ def _message(finding: Finding, text: str) -> str:
     return finding.message if _shown(text) == shown(text) else f"{finding.code}, as `holdfast lint --explain` tells"
 
 
+def _is_unread(finding: Finding) -> bool:
+    if finding.code == complaints.NO_OPEN.code:  # keepalived reads a list from the next line on, as the reader does
+        return not any(f" {name} " in finding.message for name in _LISTS)
+    return finding.code in _UNREAD
+
+
 def _shown(text: str) -> str:
     """A statement as a report quotes it: never a password."""
     keyword = text.split(maxsplit=1)[0] if text.strip() else ""
@@ -86,6 +92,7 @@ def _shown(text: str) -> str:
     return f"{shown(keyword)} (a password is not shown)" if secret else shown(text)
 
 
+_LISTS = ("track_interface", "track_script", "track_file", "track_process", "virtual_ipaddress", "unicast_peer")
 _SECRET_WORDS = ("auth_pass", "password")
 # What the reader finds odd but the tree holds all the same.
 _SILENT = frozenset(

@@ -24,6 +24,7 @@ NAMED: dict[str, type[Block]] = {
     "vrrp_instance": Instance,
     "virtual_server_group": ServerGroup,
 }
+_OF_HOST = ("${_INSTANCE}", "$_INSTANCE")
 _OLD_NAMES = {"vrrp_track_file": "track_file"}
 
 
@@ -50,6 +51,7 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
     for tree in read.root.walk():
         if FOLDER_MARK in tree.text:
             losses.differs(tree, "${_PWD} is /etc/holdfast/keepalived once compiled: write the folder that is meant")
+    _name_of_host(read, losses)
     reading = Reading(losses, vault)
     found = NodeBlocks(node)
     found.single["outside"] = reading.block(read.root, TopLevel)
@@ -63,11 +65,33 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
         reading.later.discard((kind, tree.arg()))
         if kind in NAMED:
             _named(tree, kind, reading, found)
+            if kind == "vrrp_instance":
+                _refused_by_keepalived(tree, read, losses, found.named[kind].get(tree.arg(), {}))
         elif kind == "garp_group":
             found.garp_groups.append(reading.block(tree, GarpGroup))
         elif kind == "virtual_server":
             found.virtual_servers.append({"address": head(tree), **reading.block(tree, VirtualServer)})
     return found
+
+
+def _name_of_host(read: Configuration, losses: Losses) -> None:
+    """`${_INSTANCE}` is the host's name, or what `-i` says: it was read as the node's, which may be another."""
+    for source in read.sources.values():
+        for number, line in enumerate(source.each_line() if "_INSTANCE" in source.text else (), start=1):
+            if any(use in line.partition("#")[0] for use in _OF_HOST):
+                at = Node((line.strip(),), source, number)
+                losses.lost(
+                    at, f"it is taken for '{losses.node}'; write what keepalived is told by -i, or the host's name"
+                )
+
+
+def _refused_by_keepalived(tree: Node, read: Configuration, losses: Losses, values: Values) -> None:
+    """An instance with which keepalived does not run at all: its file is no example to follow."""
+    asked = [one for block in read.root.all("global_defs") for one in block.children]
+    version = values.get("version") or next((one.arg() for one in reversed(asked) if one.name == "vrrp_version"), "2")
+    strict = values.get("strict_mode", any(one.name == "vrrp_strict" for one in asked))
+    if not values.get("virtual_ipaddress") and (str(version) == "3" or strict):
+        losses.lost(tree, "keepalived refuses to run with this file: the instance has no virtual_ipaddress")
 
 
 def _joined(blocks: list[Node]) -> Node:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./]*(?:[ -]+[A-Za-z0-9_./-]*[A-Za-z0-9_./])*")
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@]*(?:[ -]+[A-Za-z0-9_./@-]*[A-Za-z0-9_./])*")
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?(?: [A-Za-z0-9_./ -]*[A-Za-z0-9_./])?")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})  # readers of YAML 1.1 take them so
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,8}|0")
+_NUMBERS = frozenset({"weight", "persistence_timeout"})  # fields of words that are numbers mostly
 _WIDEST = 110
 _INDENT = 2
 
@@ -38,7 +40,7 @@ def scalar(value: object) -> str:
 def _mapping(data: dict[str, Any], depth: int) -> Iterator[str]:
     indent = " " * (_INDENT * depth)
     for key, value in data.items():
-        name = f"{indent}{scalar(key)}:"
+        name, value = f"{indent}{scalar(key)}:", _as_number(key, value)
         short = _short(value)
         if short is not None and len(name) + 1 + len(short) <= _WIDEST and depth:
             yield f"{name} {short}"
@@ -55,6 +57,8 @@ def _mapping(data: dict[str, Any], depth: int) -> Iterator[str]:
 def _sequence(data: Sequence[Any], depth: int) -> Iterator[str]:
     indent = " " * (_INDENT * depth)
     for item in data:
+        if isinstance(item, dict) and list(item) == ["name"]:
+            item = item["name"]  # a tracker of which no more is said
         short = _short(item)
         if short is not None and len(indent) + 2 + len(short) <= _WIDEST:
             yield f"{indent}- {short}"
@@ -73,12 +77,20 @@ def _short(value: Any, *, always: bool = False) -> str | None:
             small = len(value) == 1 and _small(next(iter(value.values())))
             if not small:
                 return None
-        return "{" + ", ".join(f"{scalar(key)}: {_short(one, always=True)}" for key, one in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{scalar(key)}: {_short(_as_number(key, one), always=True)}" for key, one in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         if not always and (len(value) > 3 or any(isinstance(one, dict | list) for one in value)):
             return None
         return "[" + ", ".join(_short(one, always=True) or "" for one in value) + "]"
     return scalar(value)
+
+
+def _as_number(key: str, value: Any) -> Any:
+    return int(value) if key in _NUMBERS and isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
 def _small(value: Any) -> bool:
