@@ -36,6 +36,8 @@ class GlobalDefs(Block):
     checker_process_name: Word = None
     lvs_process_name: Word = None
     bfd_process_name: Word = None
+    script_user: Words = None  # above the scripts of this block, which run as this user
+    enable_script_security: Flag = False
     startup_script: Command = None
     startup_script_timeout: Annotated[Number, Field(ge=1, le=1000)] = None
     shutdown_script: Command = None
@@ -121,8 +123,6 @@ class GlobalDefs(Block):
     enable_dbus: Flag = False
     dbus_service_name: Word = None
     dbus_no_interface_name: Word = None
-    script_user: Words = None
-    enable_script_security: Flag = False
     notify_fifo: Words = None
     notify_fifo_script: Command = None
     vrrp_notify_fifo: Words = None

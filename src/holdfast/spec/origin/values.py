@@ -146,7 +146,13 @@ Unsigned = Annotated[int | None, Field(ge=0, le=4294967295, strict=True), Form.N
 Decimal = Annotated[int | float | None, Form.NUMBER]
 Word = Annotated[_Text | None, AfterValidator(_word), Form.WORD]
 Words = Annotated[_Text | None, AfterValidator(_words), Form.WORDS]
-WordsOrNone = Annotated[Literal[True] | _Text | None, AfterValidator(_words), Form.WORDS]
+# Numbers become text before the choice: 1 would be taken for `true`.
+WordsOrNone = Annotated[
+    Literal[True] | _Text | None,
+    BeforeValidator(_number_as_text, json_schema_input_type=Literal[True] | str | int | None),
+    AfterValidator(_words),
+    Form.WORDS,
+]
 Command = Annotated[_Text | None, AfterValidator(_command), Form.COMMAND]
 Secret = Annotated[SecretName | None, Form.SECRET]
 Lines = Annotated[tuple[_Text, ...] | None, Field(max_length=MOST_LINES), AfterValidator(_lines), Form.LINES]
