@@ -1,4 +1,4 @@
-"""`holdfast diff OLD NEW`."""
+"""`holdfast diff OLD NEW`: files, or revisions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from rich.text import Text
 
 from holdfast.plan import Hazard, NodePlan, Plan, make_plan, unified_diff
 
+from .diff_lines import line_style
 from .inputs import compile_file
 from .output import print_json, stdout
+from .remote import ClusterOption, ControllerOption
+from .revision_diff import compared, document, numbers, show
 from .validate import AsJson
 
 _HAZARD_STYLE = {
@@ -25,15 +28,26 @@ _HAZARD_STYLE = {
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="The spec as it is.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="The spec as it shall be.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The spec as it is, or the number of a revision.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The spec as it shall be, or the number of a revision.")],
+    cluster: ClusterOption = None,
+    controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a change of the spec does to every node: files as a unified diff, and what may happen to traffic.
 
+    Two numbers are revisions that a controller keeps.
+
     Example:  holdfast diff cluster.yaml cluster.new.yaml
     """
-    plan = make_plan(compile_file(old, choose=True), compile_file(new, choose=True))
+    if (both := numbers(old, new)) is not None:
+        found = compared(*both, cluster, controller)
+        if as_json:
+            print_json(document(found))
+        else:
+            show(found, stdout())
+        return
+    plan = make_plan(compile_file(Path(old), choose=True), compile_file(Path(new), choose=True))
     if as_json:
         print_json(plan_document(plan))
     else:
@@ -75,12 +89,6 @@ def _print_node(node: NodePlan, console: Console) -> None:
         console.print(Text(f": {note.reason}"))
     for change in node.files:
         for line in unified_diff(change, node.node).splitlines():
-            console.print(Text(line, style=_line_style(line)))
+            console.print(Text(line, style=line_style(line)))
     if not node.files:
         console.print(Text("  no file changes: only what is expected of the node does", style="dim"))
-
-
-def _line_style(line: str) -> str:
-    if line.startswith(("+++", "---")):
-        return "bold"
-    return {"+": "green", "-": "red", "@": "cyan", "#": "yellow"}.get(line[:1], "")

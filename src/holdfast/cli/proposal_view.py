@@ -1,0 +1,85 @@
+"""A plan as a controller tells it: for people, as tables."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.protocol.api.plans import ChangeView, NodeChangeView, PlanView
+
+from .diff_lines import line_style
+
+STYLE = {
+    "live": "green",
+    "reload": "cyan",
+    "simultaneous-reload": "bold red",
+    "moves-a-vip": "bold yellow",
+    "drops-connections": "bold red",
+}
+_NARROWEST = 100
+
+
+def print_plan_view(plan: PlanView, console: Console) -> None:
+    """Each node with its changes, the worst first; the order; and a line that sums it up."""
+    if not plan.changed:
+        console.print("no node changes")
+        return
+    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False)
+    for alike in _alike(plan.nodes):
+        _print_nodes(alike, wide)
+    console.print(Text("in this order:", style="bold"))
+    for number, step in enumerate(plan.steps, 1):
+        names = " + ".join(step.nodes)
+        console.print(Text.assemble(f"  {number}. ", (names, "bold red" if step.at_once else "bold"), f"  {step.why}"))
+    parts = [Text(f"{_words(name)} {count}", style=STYLE[name]) for name, count in plan.counts.items()]
+    nodes, changes = len(plan.nodes), sum(plan.counts.values())
+    head = f"{nodes} node{'s' * (nodes != 1)}, {changes} change{'s' * (changes != 1)}: "
+    console.print(Text.assemble(head, Text(", ").join(parts)))
+
+
+def _words(name: str) -> str:
+    return name.replace("-a-vip", " a VIP").replace("-", " ")
+
+
+def _alike(nodes: tuple[NodeChangeView, ...]) -> list[list[NodeChangeView]]:
+    """Nodes of which the same is to be said, together."""
+    found: dict[tuple[object, ...], list[NodeChangeView]] = {}
+    for node in nodes:
+        found.setdefault((node.kind, node.changes), []).append(node)
+    return list(found.values())
+
+
+def _print_nodes(nodes: list[NodeChangeView], wide: Console) -> None:
+    first = nodes[0]
+    kind = {"changes": "", "new": " (new)", "leaves": " (leaves the cluster)"}[first.kind]
+    names = ", ".join(node.node for node in nodes)
+    title = Text.assemble(f"{names}{kind}: ", (_words(first.hazard), STYLE[first.hazard]))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class", no_wrap=True)
+    table.add_column("change", ratio=2, overflow="fold")
+    table.add_column("why, and what would be safer", ratio=3, overflow="fold")
+    worst_first = sorted(first.changes, key=lambda change: -list(STYLE).index(change.hazard))
+    said: set[str] = set()
+    for change in worst_first:
+        what = f"{change.where}: {change.what}" if change.what else change.where
+        table.add_row(Text(_words(change.hazard), style=STYLE[change.hazard]), Text(what), _why(change, said))
+    wide.print(table)
+
+
+def _why(change: ChangeView, said: set[str]) -> Text:
+    """In full the first time, and not again for the same reason."""
+    if change.why in said:
+        return Text("as above", style="dim")
+    said.add(change.why)
+    text = Text(change.why)
+    if change.safer:
+        text.append(f"\n→ {change.safer}", style="green")
+    return text
+
+
+def print_diff(text: str, console: Console) -> None:
+    """A unified diff, coloured."""
+    for line in text.splitlines():
+        console.print(Text(line, style=line_style(line)))

@@ -1,0 +1,59 @@
+"""`holdfast rollback REVISION`: a new revision with the content of an old one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.protocol.api.revisions import RollbackRequest
+
+from .apply import (
+    AtATimeOption,
+    ForbidOption,
+    MessageOption,
+    PauseOption,
+    PutBackOption,
+    WaitOption,
+    WithoutOption,
+    YesOption,
+    confirm,
+    finish,
+    options_of,
+    told_outdated,
+)
+from .output import stdout
+from .proposal_view import print_diff, print_plan_view
+from .remote import ClusterOption, ControllerOption, connect
+from .validate import AsJson
+
+
+def rollback(
+    revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="The revision to go back to.")],
+    message: MessageOption = "",
+    yes: YesOption = False,
+    wait: WaitOption = True,
+    forbid: ForbidOption = [],  # noqa: B006  (Typer reads it, nobody writes to it)
+    put_back: PutBackOption = True,
+    at_a_time: AtATimeOption = 1,
+    pause_after_first: PauseOption = False,
+    without: WithoutOption = [],  # noqa: B006
+    cluster: ClusterOption = None,
+    controller: ControllerOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new revision with the content of an old one, and roll it out as any other: planned, in waves, verified.
+
+    Example:  holdfast rollback 7 -m 'the new pool answers nonsense'
+    """
+    of = connect(controller).cluster(cluster)
+    newest = of.view().newest
+    if not as_json:
+        found = of.diff(newest, revision)
+        print_diff(found.spec_diff, stdout())
+        print_plan_view(found.plan, stdout())
+    if not yes:
+        confirm(f"bring revision {revision} of {of.name} back, as revision {newest + 1}?")
+    options = options_of(forbid, put_back, at_a_time, pause_after_first, without)
+    asked = RollbackRequest(revision=revision, base=newest, message=message, options=options)
+    finish(of, told_outdated(lambda: of.rollback(asked), quiet=as_json), wait=wait, as_json=as_json)
