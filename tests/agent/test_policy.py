@@ -39,6 +39,11 @@ WRONG = [
     ('[scripts.a]\ncommand = ["/bin/true"]\ntimeout = "61s"', "scripts.a.timeout"),
     ('[scripts.a]\ncommand = ["/bin/true"]\ntimeout = "-1s"', "scripts.a.timeout"),
 ]
+WRONG_DRIFT = [
+    ('[drift]\ncorrect = "file"', "drift.correct"),
+    ('[drift]\ncorrect = ["table"]', "drift.correct.0"),
+    ("[drift]\nevery = 3", "drift.every"),
+]
 
 
 @pytest.fixture
@@ -57,13 +62,15 @@ def test_a_policy_is_read() -> None:
     assert timeout_ms(policy.scripts["queue"].timeout) == 1500
     assert policy.hooks["announce"].user == "nobody"
     assert timeout_ms(policy.hooks["announce"].timeout) == 2000
+    assert policy.drift.correct == ()
+    assert parse_policy(b'[drift]\ncorrect = ["file", "service"]', "policy").drift.correct == ("file", "service")
 
 
 def test_no_file_allows_nothing(tmp_path: Path) -> None:
     assert load_policy(tmp_path / "policy.toml", tmp_path) == Policy()
 
 
-@pytest.mark.parametrize(("text", "key"), [*WRONG, ("[other]\n", "other"), ('[scripts."a b"]\n', "scripts.a b")])
+@pytest.mark.parametrize(("text", "key"), [*WRONG, *WRONG_DRIFT, ("[other]\n", "other"), ('[scripts."a b"]\n', "scripts.a b")])
 def test_mistakes_name_file_and_key(text: str, key: str) -> None:
     with pytest.raises(PolicyRefused, match=r"^policy\.toml: " + key.replace(".", r"\.")):
         parse_policy(text.encode(), "policy.toml")

@@ -21,6 +21,7 @@ from holdfast.agent.daemon.telling import Told, read_told
 from holdfast.agent.daemon.wanted import Wanted
 from holdfast.agent.enrolment import IDENTITY_FILE, join, read_identity
 from holdfast.agent.host.port import Places
+from holdfast.agent.policy import load_policy
 from holdfast.agent.steps import translated
 from holdfast.errors import HoldfastError, UsageError
 
@@ -126,6 +127,22 @@ def resume(as_json: AsJson = False) -> None:
         print_json({"ok": True, "was_paused": was})
     else:
         stdout().print("the agent goes on" if was else "the agent was not paused")
+
+
+@app.command()
+def policy(as_json: AsJson = False) -> None:
+    """What this node allows, whatever a controller says: its own file, checked and shown.
+
+    Example:  holdfast agent policy
+    """
+    found = load_policy()
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    lines = [f"script {name}: {' '.join(each.command)} as {each.user}" for name, each in found.scripts.items()]
+    lines += [f"hook {name}: {' '.join(each.command)} as {each.user}" for name, each in found.hooks.items()]
+    lines.append(f"drift that is corrected: {', '.join(found.drift.correct) or 'none, it is only told'}")
+    stdout().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

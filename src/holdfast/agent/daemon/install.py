@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.agent.credentials import IDENTITY_FILE
-from holdfast.agent.files import replace
+from holdfast.agent.files import create_folder, replace
 from holdfast.agent.generations import Generations
 from holdfast.agent.host.port import Places
 from holdfast.agent.service_manager import SYSTEMD_MARK
@@ -14,7 +14,7 @@ from holdfast.agent.steps import translated
 from holdfast.agent.systemctl import Systemctl
 from holdfast.agent.systemd_units import AGENT_UNIT, agent_unit
 from holdfast.agent.units import UNIT_DIR, Units
-from holdfast.bundle import OWNERSHIP_LINE
+from holdfast.bundle import CONFIG_DIR, OWNERSHIP_LINE, PROBE_DIR
 from holdfast.errors import NotOurs, UsageError
 
 
@@ -41,6 +41,8 @@ def install(places: Places, systemctl: Systemctl | None = None, mark: Path = SYS
         present = path.read_text(errors="replace") if path.is_file() else ""
         if present and OWNERSHIP_LINE not in present.split("\n", 1)[0]:
             raise NotOurs(f"{path} was not written by Holdfast", "move it away, then install again")
+        for folder in (CONFIG_DIR, PROBE_DIR):  # in its sandbox the agent writes there, but cannot make them
+            create_folder(places.at(folder))
         written = present != text
         if written:
             replace(path, text.encode())

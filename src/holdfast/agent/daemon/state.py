@@ -18,7 +18,7 @@ from holdfast.agent.daemon.thrift import give_memory_back
 from holdfast.agent.daemon.wanted import Wanted
 from holdfast.agent.daemon.work import Work
 from holdfast.errors import HoldfastError
-from holdfast.protocol import AgentReport, Drift, NodeStatus
+from holdfast.protocol import AgentReport, Drift, NodeStatus, ServerOverride
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ class State:
         self.shown = asyncio.Event()
         self.changes = 0  # begun so far: a look that overlaps one is not worth much
         self.busy = 0
+        self._over: frozenset[ServerOverride] = frozenset()
         self._hands = ThreadPoolExecutor(1, "hands")  # what changes the node: one thing at a time
         self._eyes = ThreadPoolExecutor(2, "eyes")
         self._background: set[asyncio.Task[None]] = set()
@@ -77,6 +78,12 @@ class State:
         try:
             self.status = await self.look(self.work.status)
             report = await self.look(self.work.overrides_now)
+            # Where the time of one is over, the files that keepalived follows are written anew, with nobody to say so.
+            over = frozenset(report.expired) if report is not None else frozenset[ServerOverride]()
+            if over - self._over:
+                self.known = replace(self.known, overridden=None)
+                self.wake.set()
+            self._over = over
             self.known = replace(self.known, override_report=report)
         except HoldfastError as error:
             LOG.warning("this node cannot be looked at", extra={"why": error.message})

@@ -306,7 +306,7 @@ def entry(kind: str, name: str) -> tuple[list[str], str, float]:
     timeout = milliseconds(wanted.get("timeout", "2s"))
     fine = isinstance(words, list) and all(isinstance(word, str) and "\0" not in word for word in words)
     if not fine or not words[0].startswith("/") or not isinstance(user, str) or timeout is None:
-        raise MisuseError(f"[{kind}.{name}] of {POLICY} is wrong: see `holdfast agent policy`")
+        raise MisuseError(f"[{kind}.{name}] of {POLICY} is wrong: `holdfast agent policy` names the line")
     return words, user, timeout / 1000
 
 
