@@ -54,6 +54,8 @@ class FakeTransport:
 
     def status(self, node: str) -> NodeStatus:
         self._reach(node)
+        if not self.running.get(node):
+            return NodeStatus(node=node)
         groups = tuple(
             GroupFacts(
                 group=e.group,

@@ -34,6 +34,7 @@ COMMANDS = (
     Command("weight"),
     Command("overrides"),
     Command("import", module="import_", attribute="app"),
+    Command("push"),
     Command("serve"),
     Command("store", attribute="app"),
     Command("agent", attribute="app"),

@@ -13,7 +13,7 @@ from holdfast.plan import Hazard, NodePlan, Plan
 from holdfast.protocol import ApplyReport
 
 from .decide import Apply, NodePhase, PutBack, Stop, begin, decide
-from .judge import Verdict, after, groups_held, may_not_lose, unwell, wanted
+from .judge import Verdict, after, groups_held, may_not_lose, nothing, unwell, wanted
 from .transport import Transport
 from .waves import batches, refuse_forbidden
 
@@ -123,8 +123,13 @@ class _Run:
     def put_back(self, node: str) -> NodePhase:
         """Take a node back; the phase that it reached."""
         self._say(RolloutEvent(node, "putting back"))
+        planned = self._planned(node)
         try:
-            report = self._transport.roll_back(node)
+            if planned.old is None:  # there is no generation before this one: what was there is nothing
+                empty = nothing(wanted(planned).cluster, node)
+                report = self._transport.apply(node, empty, adopt=self._adopt)
+            else:
+                report = self._transport.roll_back(node)
         except HoldfastError as error:
             return self._ended(node, Verdict(NodePhase.LOST, error.message, error.hint), None)
         return self._ended(node, unwell(node, report) or Verdict(NodePhase.PUT_BACK), report)

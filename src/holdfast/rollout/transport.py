@@ -81,12 +81,20 @@ def _refusal(text: str) -> _Said | None:
         return None
 
 
-class CommandTransport:
-    """Runs `python -m holdfast.agent …` on the node through `run`, and reads its JSON."""
+class _Present(BaseModel):
+    bundle: Bundle | None
 
-    def __init__(self, run: RunOnNode, python: str = sys.executable) -> None:
+
+class CommandTransport:
+    """Runs the agent's command on the node through `run`, and reads its JSON."""
+
+    def __init__(self, run: RunOnNode, agent: Sequence[str] = (sys.executable, "-m", "holdfast.agent")) -> None:
         self._run = run
-        self._agent = (python, "-m", "holdfast.agent")
+        self._agent = tuple(agent)
+
+    def bundle(self, node: str) -> Bundle | None:
+        """What the node was last brought to, or None. RolloutFailed as of Transport."""
+        return self._ask(node, ["bundle", "--json"], _Present, None, STATUS_TIMEOUT_S).bundle
 
     def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
         words = ["apply", "--bundle", "-", "--json", *(["--adopt"] if adopt else [])]

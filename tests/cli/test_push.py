@@ -1,0 +1,100 @@
+"""`holdfast push` as a user runs it, against a real SSH server on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import SPEC, Command
+from tests.rollout.fake import FakeTransport
+from tests.rollout.far_side import FarSide, answered_by, far_side
+
+
+@pytest.fixture
+def nodes() -> FakeTransport:
+    return FakeTransport({}, {"www": "lb01"})
+
+
+@pytest.fixture
+def there(tmp_path: Path, nodes: FakeTransport) -> Iterator[FarSide]:
+    with far_side(tmp_path / "far", answered_by(nodes)) as running:
+        yield running
+
+
+@pytest.fixture
+def words(holdfast: Command, spec: Path, there: FarSide) -> list[str]:
+    """The command, but for what is asked of it."""
+    assert holdfast("lock", spec).returncode == 0
+    hosts = [f"--host={node}={node}@127.0.0.1:{there.port}" for node in ("lb01", "lb02")]
+    files = [f"--identity={there.identity}", f"--known-hosts={there.known_hosts}"]
+    return ["push", str(spec), "--ssh", "--no-sudo", *hosts, *files]
+
+
+def test_a_spec_is_brought_to_the_nodes_and_then_there_is_nothing_to_do(
+    holdfast: Command, words: list[str], spec: Path, nodes: FakeTransport
+) -> None:
+    looked = holdfast(*words, "--dry-run")
+    assert looked.returncode == 0, looked.stderr
+    assert "lb01, lb02" in looked.stdout
+    assert nodes.order == []
+    done = holdfast(*words, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "2 nodes as the spec says" in done.stdout
+    assert nodes.order == ["apply lb01", "apply lb02"]
+    again = holdfast(*words, "--yes")
+    assert (again.returncode, nodes.order) == (0, ["apply lb01", "apply lb02"])
+    assert "no node changes" in again.stdout
+    # The holder comes last from now on, and a failure puts back what is done.
+    spec.write_text(SPEC.replace("addresses: [10.0.0.3/24]", "addresses: [10.0.0.3/24, 10.0.0.33/24]"))
+    nodes.refuses = {"lb01"}
+    failed = holdfast(*words, "--yes", "--json")
+    assert failed.returncode == 1
+    told = json.loads(failed.stdout)
+    assert told["rollout"]["nodes"] == {"lb01": "failed", "lb02": "put back"}
+    assert told["rollout"]["reason"] == "lb01: nginx refused line 7"
+    assert nodes.order[2:] == ["apply lb02", "apply lb01", "put back lb02"]
+
+
+def test_nobody_there_to_confirm(holdfast: Command, words: list[str], nodes: FakeTransport) -> None:
+    done = holdfast(*words)
+    assert done.returncode == 2
+    assert "nobody is there to confirm the plan" in done.stderr
+    assert nodes.order == []
+
+
+def test_a_forbidden_class_ends_it(holdfast: Command, words: list[str], nodes: FakeTransport) -> None:
+    done = holdfast(*words, "--yes", "--forbid", "live,reload,moves-a-vip")
+    assert done.returncode == 1
+    assert "hazards that are not allowed" in done.stderr
+    assert nodes.order == []
+
+
+def test_a_node_that_is_not_reached_is_named_before_anything_is_touched(
+    holdfast: Command, words: list[str], nodes: FakeTransport
+) -> None:
+    done = holdfast(*words, "--yes", "--host=lb02=lb02@127.0.0.1:1")
+    assert done.returncode == 1
+    assert "no node was touched: lb02: 127.0.0.1 cannot be reached" in done.stderr
+    assert nodes.order == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--host=lb09=10.0.0.9"], "the spec configures no node 'lb09'"),
+        (["--host=lb01"], "names no node"),
+        (["--forbid=everything"], "there is no class 'everything'"),
+    ],
+)
+def test_called_wrongly(holdfast: Command, words: list[str], more: list[str], said: str) -> None:
+    done = holdfast(*words, *more)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_without_a_way_to_reach_the_nodes(holdfast: Command, spec: Path) -> None:
+    done = holdfast("push", spec)
+    assert done.returncode == 2
+    assert "holdfast push SPEC --ssh" in done.stderr
