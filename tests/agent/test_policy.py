@@ -70,7 +70,9 @@ def test_no_file_allows_nothing(tmp_path: Path) -> None:
     assert load_policy(tmp_path / "policy.toml", tmp_path) == Policy()
 
 
-@pytest.mark.parametrize(("text", "key"), [*WRONG, *WRONG_DRIFT, ("[other]\n", "other"), ('[scripts."a b"]\n', "scripts.a b")])
+@pytest.mark.parametrize(
+    ("text", "key"), [*WRONG, *WRONG_DRIFT, ("[other]\n", "other"), ('[scripts."a b"]\n', "scripts.a b")]
+)
 def test_mistakes_name_file_and_key(text: str, key: str) -> None:
     with pytest.raises(PolicyRefused, match=r"^policy\.toml: " + key.replace(".", r"\.")):
         parse_policy(text.encode(), "policy.toml")
