@@ -1,0 +1,199 @@
+"""The commands over a real controller, TLS and all, with agents that carry out what they are told in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.controlled import Controlled, controlled, token_profile
+from tests.controller.operations.world import MORE_WEIGHT, SPEC
+
+from holdfast.errors import (
+    AuthorityChanged,
+    HoldfastError,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    Outdated,
+    UsageError,
+)
+from holdfast.store.models import NodeRecord
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
+    """A controller with a cluster that was applied once: revision 1, on lb01 and lb02."""
+    folder = tmp_path_factory.mktemp("controlled")
+    with controlled(folder) as world:
+        world.log_in()
+        (folder / "cluster.yaml").write_text(SPEC)
+        world.well("apply", str(folder / "cluster.yaml"), "--yes", "-m", "the beginning", "--no-wait")
+        for node in ("lb01", "lb02"):
+            now = world.world.store.clock.now()
+            world.there(world.world.store.cluster("shop").nodes.create(node, NodeRecord(node=node, enrolled=now)))
+        world.run("rollout", "show", "--follow")
+        world.well("set", "pools.app.tries=2", "--yes")  # by now they have joined: both get it
+        yield world
+
+
+def fails(world: Controlled, kind: type[HoldfastError], *words: str) -> str:
+    """What a command is refused with."""
+    done = world.run(*words)
+    assert isinstance(done.exception, kind), (done.output, done.exception)
+    return f"{done.exception.message} {done.exception.hint}\n{done.stderr}"
+
+
+def test_what_login_keeps_only_its_owner_can_read(applied: Controlled) -> None:
+    profile = applied.folder / "profile.json"
+    assert stat.S_IMODE(profile.stat().st_mode) == 0o600
+    profile.chmod(0o644)
+    try:
+        assert "can be read by others" in fails(applied, UsageError, "history")
+    finally:
+        profile.chmod(0o600)
+
+
+def test_a_controller_that_nobody_vouches_for_gets_no_password(applied: Controlled) -> None:
+    words = ("login", applied.world.url, "--name", "admin", "--password-stdin")
+    wrong = applied.run(*words, "--fingerprint", "ab" * 32, stdin="secret\n")
+    assert isinstance(wrong.exception, AuthorityChanged)
+    elsewhere = applied.world.url.replace("127.0.0.1", "localhost")
+    unknown = applied.run("login", elsewhere, "--name", "admin", "--password-stdin", stdin="secret\n")
+    assert isinstance(unknown.exception, UsageError)
+    assert "--fingerprint" in unknown.exception.hint
+
+
+def test_history_show_and_diff(applied: Controlled) -> None:
+    assert "the beginning" in applied.well("history")
+    told = json.loads(applied.well("history", "--json"))
+    assert [one["number"] for one in told["revisions"]][-1] == 1
+    assert applied.well("show", "1") == SPEC
+    assert "keepalived.conf" in applied.well("show", "1", "--node", "lb01")
+    found = applied.well("diff", "1", "2")
+    assert "+    tries: 2" in found
+    assert "━━ lb01" in found
+    document = json.loads(applied.well("diff", "1", "2", "--json"))
+    assert set(document["nodes"]) == {"lb01", "lb02"}
+    assert json.loads(applied.well("plan", "1", "2", "--json"))["class"] == "reload"
+    assert "no revision 99" in fails(applied, NotFound, "show", "99")
+    assert "holdfast show REVISION -o" in fails(applied, UsageError, "diff", "1", "other.yaml")
+
+
+def test_apply_is_planned_confirmed_followed_and_comments_stay(applied: Controlled, tmp_path: Path) -> None:
+    spec = tmp_path / "cluster.yaml"
+    applied.well("show", "-o", str(spec))
+    before = spec.read_text()
+    assert "nobody is there to be asked" in fails(applied, UsageError, "apply", str(spec))
+    spec.write_text(before.replace("weight: 2", "weight: 5"))
+    planned = json.loads(applied.well("plan", "live", str(spec), "--json"))
+    assert (planned["class"], set(planned["nodes"])) == ("reload", {"lb01", "lb02"})
+    assert applied.run("plan", "live", str(spec), "--forbid", "reload").exit_code == 1
+    done = applied.run("apply", str(spec), "--yes", "-m", "more for the new one")
+    assert done.exit_code == 0, done.output
+    assert "lb02: verified" in done.stderr
+    assert re.search(r"✓ rollout \d+, revision \d+: succeeded", done.stdout)
+    changed = applied.well("set", "pool.app.servers[web02].weight=7", "--yes")
+    assert "weight: 7" in changed
+    now = applied.well("show")
+    assert now == before.replace("weight: 2", "weight: 7")
+    assert "# the old one" in now
+
+
+def test_a_file_that_others_have_overtaken_is_refused_with_both_diffs(applied: Controlled, tmp_path: Path) -> None:
+    spec = tmp_path / "mine.yaml"
+    applied.well("show", "-o", str(spec))
+    applied.well("set", "pools.app.tries=4", "--yes", "-m", "theirs")
+    spec.write_text(spec.read_text().replace("www.example.com", "shop.example.com"))
+    said = fails(applied, Outdated, "apply", str(spec), "--yes")
+    assert "what others changed since:" in said
+    assert "+    tries: 4" in said
+    assert "what you changed:" in said
+    assert "shop.example.com" in said
+
+
+def test_back_to_the_beginning(applied: Controlled) -> None:
+    assert "as revision 1" not in applied.well("history", "-n", "1")
+    done = applied.well("rollback", "1", "--yes")
+    assert "succeeded" in done
+    assert "back to revision 1" in applied.well("history", "-n", "1")
+    assert applied.well("show") == SPEC
+
+
+def test_a_rollout_that_fails_says_which_node_which_program_which_line(applied: Controlled, tmp_path: Path) -> None:
+    newest = json.loads(applied.well("history", "--json"))["newest"]
+    applied.agents.refuses.add(("lb02", newest + 1))
+    spec = tmp_path / "cluster.yaml"
+    spec.write_text(MORE_WEIGHT)
+    done = applied.run("apply", str(spec), "--yes")
+    assert done.exit_code == 1
+    assert "lb02" in done.stderr
+    assert "nginx refused line 7" in done.stderr
+    assert "unknown directive" in done.stderr
+    told = applied.run("rollout", "show", "--json")
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["reason"]
+    assert applied.run("status").exit_code == 1
+    applied.well("rollback", "1", "--yes", "--no-wait")
+
+
+def test_mistakes_in_a_spec_are_told_before_anything_is_sent(applied: Controlled, tmp_path: Path) -> None:
+    spec = tmp_path / "cluster.yaml"
+    spec.write_text(SPEC.replace("to: app", "to: nowhere"))
+    assert "mistake" in fails(applied, UsageError, "apply", str(spec), "--yes")
+
+
+def test_users_and_tokens(applied: Controlled, tmp_path: Path) -> None:
+    assert "hfa_" not in applied.well("tokens", "list")
+    added = applied.well("users", "add", "ada", "--role", "operator", "--only", "shop")
+    assert len(added.splitlines()[-1].strip()) >= 16
+    assert "ada" in applied.well("users", "list")
+    applied.well("users", "change", "ada", "--role", "viewer", "--disable")
+    told = json.loads(applied.well("users", "list", "--json"))["users"]
+    assert [(one["role"], one["disabled"]) for one in told if one["name"] == "ada"] == [("viewer", True)]
+    applied.well("users", "remove", "ada")
+    secret = applied.well("tokens", "add", "ci", "--role", "viewer", "--days", "1").splitlines()[-1].strip()
+    token_profile(tmp_path, applied, secret)
+    program = Controlled(applied.world, applied.agents, applied.loop, tmp_path)
+    assert program.well("history", "-n", "1")
+    assert "it takes the role operator" in fails(program, NotPermitted, "rollback", "1", "--yes")
+    applied.well("tokens", "revoke", secret[:12])
+    fails(program, NotAuthenticated, "history")
+
+
+def test_nodes_are_invited_events_and_audit_are_told(applied: Controlled) -> None:
+    assert "holdfast agent join" in applied.well("nodes", "invite", "web01")
+    assert "lb01" in applied.well("nodes", "list")
+    assert "revision.made" in applied.well("events")
+    assert json.loads(applied.well("events", "--json", "-n", "1"))["number"] > 1
+    assert "node.invite" in applied.well("audit")
+    assert "login" in applied.well("audit", "--all", "-n", "1000")
+
+
+def test_what_is_live_and_moves(applied: Controlled) -> None:
+    assert "nginx.conf" in applied.well("config", "lb01")
+    assert "is with lb01" in applied.well("move", "www", "lb01")
+    assert "there is no VRRP group" in fails(applied, NotFound, "move", "mail")
+    assert "no group has the address" in fails(applied, NotFound, "move", "10.0.0.77")
+
+
+def test_without_a_controller_it_is_said_what_to_do(applied: Controlled, tmp_path: Path) -> None:
+    nobody = Controlled(applied.world, applied.agents, applied.loop, tmp_path)
+    assert "holdfast login" in fails(nobody, UsageError, "history")
+    assert "no address of a controller" in fails(nobody, UsageError, "history", "--controller", "http://ctl:1")
+
+
+def test_a_session_is_never_sent_to_another_controller(applied: Controlled) -> None:
+    """The pinned authority does not count there, either: nothing is said to a stranger."""
+    other = applied.world.url.replace("127.0.0.1", "localhost")
+    assert "CERTIFICATE_VERIFY_FAILED" in fails(applied, HoldfastError, "history", "--controller", other)
+
+
+def test_logged_out_is_logged_out(applied: Controlled) -> None:
+    applied.well("logout")
+    assert "nobody is logged in" in fails(applied, NotAuthenticated, "history")
+    applied.log_in()
+    assert applied.well("history", "-n", "1")
