@@ -299,6 +299,49 @@ def test_nodes_that_share_no_group_change_at_a_time_as_far_as_the_operator_allow
     run(scenario())
 
 
+def test_many_nodes_at_a_time_take_several_commits_and_the_record_tells_all() -> None:
+    groups = {f"n{number:02d}": ((f"g{number:02d}", 250),) for number in range(40)}
+
+    async def scenario() -> None:
+        agents = await cluster(groups)
+        record = await second(agents, groups, at_a_time=40)
+        assert record.phase is RolloutPhase.SUCCEEDED, record.reason
+        assert [len(batch.nodes) for batch in record.batches] == [40]
+        assert {state.progress for state in record.nodes.values()} == {Progress.VERIFIED}
+        assert len(agents.log) == 40
+
+    run(scenario())
+
+
+def test_one_that_was_stopped_before_it_began_touches_nothing() -> None:
+    async def scenario() -> None:
+        agents = await cluster()
+        made = await propose_rollout(agents.store, "shop", revision=2, bundles=revision_of("two", PAIR), author="ann")
+        await wish(agents.store, "shop", made.id, Wish.STOP)
+        async with agents.there():
+            record = await run_rollout(agents.store, "shop", made.id, await leader(agents.store))
+        assert (record.phase, record.reason) == (RolloutPhase.REFUSED, "it was stopped before it began")
+        assert agents.log == []
+
+    run(scenario())
+
+
+def test_a_bundle_that_is_gone_refuses_the_rollout() -> None:
+    async def scenario() -> None:
+        agents = await cluster()
+        made = await propose_rollout(agents.store, "shop", revision=2, bundles=revision_of("two", PAIR), author="ann")
+        heads = agents.bundles._heads
+        found = await heads.get(made.nodes["lb01"].new)
+        assert found is not None
+        await heads.delete(found.name, found.version)
+        async with agents.there():
+            record = await run_rollout(agents.store, "shop", made.id, await leader(agents.store))
+        assert record.phase is RolloutPhase.REFUSED
+        assert "is not in the store" in record.reason
+
+    run(scenario())
+
+
 def test_a_new_node_that_has_not_joined_is_not_waited_for_and_one_that_leaves_is_emptied() -> None:
     async def scenario() -> None:
         agents = await cluster()

@@ -93,10 +93,10 @@ def told_to_go_back(record: RolloutRecord, nodes: Iterable[str], now: datetime) 
     return Changed(after, tuple((node, True) for node in nodes), said)
 
 
-def progressed(record: RolloutRecord, node: str, progress: Progress, now: datetime) -> Changed:
-    """The agent came further, and has not ended."""
+def progressed(record: RolloutRecord, node: str, progress: Progress, now: datetime, *, quiet: bool = False) -> Changed:
+    """The agent came further, and has not ended; `quiet`: without an event."""
     after = _with(record, node, progress=progress)
-    return Changed(after, events=(node_event(after, node, now, f"{node}: {progress}"),))
+    return Changed(after, events=() if quiet else (node_event(after, node, now, f"{node}: {progress}"),))
 
 
 def judged(

@@ -28,10 +28,12 @@ from .judge import Verdict, after, badly_ended, groups_held, nothing
 from .news import News
 from .orders import Orders
 from .propose import rollout_in
-from .records import KEPT_ROLLOUTS, RolloutPhase, RolloutRecord, RolloutStore
+from .records import KEPT_ROLLOUTS, RolloutPhase, RolloutRecord, RolloutStore, Wish
 from .waves import batches, refuse_forbidden
 
 _MOST_TOLD = 30  # nodes in one commit: each takes an assignment and an event
+_MOST_ASKED = 16  # at a time: each waits at a watch of its own
+_GATHER_S = 0.1
 _AGAIN_S = 0.05
 
 
@@ -92,6 +94,7 @@ class _Leading:
         self._store = kept.store
         self._orders = Orders(kept, f"controller {held.holding.holder}")
         self._bundles = Bundles(kept.store, kept.name)
+        self._asking = asyncio.Semaphore(_MOST_ASKED)
         self._deadlines: dict[str, _Deadline] = {}
 
     async def go_on(self, found: Versioned[RolloutRecord]) -> None:
@@ -130,6 +133,8 @@ class _Leading:
         """Nothing is touched yet, so anything that stands in the way refuses the whole rollout."""
         away = [node for node, state in record.nodes.items() if state.phase is NodePhase.AWAY]
         try:
+            if record.wish is not Wish.GO_ON:
+                raise PlanRefused("it was stopped before it began")
             plan = await self._plan(record)
             refuse_forbidden(plan, frozenset(record.options.forbidden))
             statuses = await self._statuses([node for node in record.nodes if node not in away])
@@ -144,7 +149,7 @@ class _Leading:
                 first_alone=record.options.pause_after_first,
                 away=away,
             )
-        except PlanRefused as error:
+        except (PlanRefused, StoreDamaged) as error:
             return carry.refused(record, error.message, error.hint, self._now())
         return carry.begun(record, plan, drawn, self._now())
 
@@ -170,7 +175,8 @@ class _Leading:
 
     async def _status(self, node: str) -> NodeStatus | HoldfastError:
         try:
-            return await self._orders.status(node, self._patience.ask_s)
+            async with self._asking:
+                return await self._orders.status(node, self._patience.ask_s)
         except StoreError:
             raise  # that is not the node's fault
         except HoldfastError as error:
@@ -192,20 +198,26 @@ class _Leading:
         return carry.told(record, nodes, held, self._now())
 
     async def _wait(self, found: Versioned[RolloutRecord], nodes: tuple[str, ...]) -> None:
-        """Until one of the nodes came further, somebody changed the record, or the time of one is over."""
+        """Until one of the nodes came further, somebody changed the record, or the time of one is over.
+
+        Where many change at a time, what they say is gathered for a moment, and on their way only the record tells.
+        """
+        many = len(nodes) > _MOST_TOLD
+        if many:
+            await asyncio.sleep(_GATHER_S)
         changed = Changed(found.record)
         for node in nodes:
             if len(changed.events) < _MOST_TOLD:
-                news = await self._news_of(changed.record, node)
+                news = await self._news_of(changed.record, node, quiet=many)
                 changed = carry.both(changed, news) if news else changed
-        if changed.events:
+        if changed.record is not found.record:
             await self._write(found, changed)
             return
         now = asyncio.get_running_loop().time()
         first = min(self._deadlines[node].at for node in nodes)
         await self._news.wait(max(first - now, _AGAIN_S))
 
-    async def _news_of(self, record: RolloutRecord, node: str) -> Changed | None:
+    async def _news_of(self, record: RolloutRecord, node: str, *, quiet: bool) -> Changed | None:
         state = record.nodes[node]
         report = self._news.report(node)
         identity = self._store.identity
@@ -221,7 +233,7 @@ class _Leading:
             verdict = badly_ended(node, progress, report.applied, going_back=back)
             return carry.judged(record, node, verdict, self._now(), progress, report.applied)
         if progress is not state.progress:
-            return carry.progressed(record, node, progress, self._now())
+            return carry.progressed(record, node, progress, self._now(), quiet=quiet)
         return await self._overdue(record, node, self._patience.apply_s, heard=True)
 
     async def _verified(self, record: RolloutRecord, node: str, report: AgentReport) -> Changed:

@@ -20,6 +20,7 @@ class News:
         self._kept = kept
         self._rollout = rollout
         self._reports: dict[str, NodeReport] = {}
+        self._understood: dict[str, AgentReport | None] = {}  # of these, once somebody has asked
         self._event = asyncio.Event()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
@@ -52,13 +53,9 @@ class News:
 
     def report(self, node: str) -> AgentReport | None:
         """The latest report of a node, or None; also where it is not understood: agents may be of another version."""
-        kept = self._reports.get(node)
-        if kept is None:
-            return None
-        try:
-            return AgentReport.model_validate_json(kept.content)
-        except ValidationError:
-            return None
+        if node not in self._understood:
+            self._understood[node] = _understood(self._reports.get(node))
+        return self._understood[node]
 
     async def _watch_reports(self) -> None:
         async with self._kept.cluster.reports.watch() as updates:
@@ -66,6 +63,7 @@ class News:
                 for node, found in update.items:
                     if found is not None:
                         self._reports[node] = found.record
+                        self._understood.pop(node, None)
                 self._event.set()
 
     async def _watch_record(self) -> None:
@@ -73,3 +71,12 @@ class News:
         async with self._kept.store.engine.watch(key) as told:
             async for _ in told:
                 self._event.set()
+
+
+def _understood(kept: NodeReport | None) -> AgentReport | None:
+    if kept is None:
+        return None
+    try:
+        return AgentReport.model_validate_json(kept.content)
+    except ValidationError:
+        return None

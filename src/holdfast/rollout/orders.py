@@ -18,6 +18,7 @@ from .records import OrderRecord, RolloutStore
 T = TypeVar("T")
 
 WITHIN_S = 15.0  # how long an order is good for, unless told otherwise: an agent may have to reconnect first
+MOVE_WITHIN_S = 10.0  # of a move, too: for how long new connections may be held back
 MOVE_S = 90.0  # how long a move may take, once it has begun
 
 
@@ -98,7 +99,7 @@ class StoreTransport:
 
     def move(self, node: str, group: str) -> MoveReport:
         """As of Mover."""
-        return self._wait(self._orders.moved(node, Verb.MOVE, group, within_s=WITHIN_S, work_s=MOVE_S))
+        return self._wait(self._orders.moved(node, Verb.MOVE, group, within_s=MOVE_WITHIN_S, work_s=MOVE_S))
 
     def release(self, node: str, group: str) -> None:
         """As of Mover."""
