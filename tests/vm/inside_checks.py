@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.agent.machine import Machine, machine
 from tests.vm.responders import ANSWERED, ASKED, GOOD_BODY, PORTS
-from tests.waiting import wait_until
+from tests.waiting import comes_true
 
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets
@@ -31,7 +31,7 @@ CHECKS = {
 TIMES = "every: 1s, timeout: 3s, fall: 2, rise: 1"
 POLICY = f"""
 [scripts.shop-is-well]
-command = ["/usr/bin/test", "!", "-e", "{BAD}/script"]
+command = ["/bin/sh", "-c", "test ! -e {BAD}/script -a $0 = 10.9.0.21 -a $1 = 8017"]
 user = "nobody"
 timeout = "5s"
 """
@@ -101,13 +101,19 @@ def served(node: Machine) -> set[str]:
 def test_every_kind_takes_out_a_server_that_fails_and_brings_it_back(node: Machine) -> None:
     """One after the other: no failing check touches another virtual server."""
     everything = set(CHECKS)
-    wait_until(lambda: served(node) == everything, SLOW_S)
+    assert comes_true(lambda: served(node) == everything, SLOW_S), told(node)
     for kind in CHECKS:
         turn(node, kind, well=False)
-        wait_until(lambda: served(node) != everything, SLOW_S)
+        assert comes_true(lambda: served(node) != everything, SLOW_S), (kind, told(node))
         assert served(node) == everything - {kind}
         turn(node, kind, well=True)
-        wait_until(lambda: served(node) == everything, SLOW_S)
+        assert comes_true(lambda: served(node) == everything, SLOW_S), (kind, told(node))
+
+
+def told(node: Machine) -> str:
+    """For who looks for the reason: which are served, and what keepalived said last."""
+    said = node.run("sh", "-c", "tail -qn 40 /var/log/holdfast/*/*.log", check=False).stdout
+    return f"only {sorted(served(node))}: {said}"
 
 
 def turn(node: Machine, kind: str, *, well: bool) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 PORTS = {"tcp": 8001, "http": 8002, "https": 8003, "smtp": 8004, "dns": 8005, "udp": 8006}
 GOOD_BODY, BAD_BODY = b"all is well", b"all is lost"
@@ -24,8 +25,7 @@ class Answering(asyncio.DatagramProtocol):
         self._answer = answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # of another class until Python 3.12
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         said = self._answer(data)
