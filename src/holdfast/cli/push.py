@@ -49,6 +49,7 @@ Forbid = Annotated[list[str] | None, typer.Option("--forbid", metavar="CLASS", h
 AtATime = Annotated[
     int, typer.Option("--at-a-time", min=1, max=100, help="Nodes that change together, if the plan allows it.")
 ]
+ProcessEvents = Annotated[bool, typer.Option(help="Whether keepalived sees processes die there; not in containers.")]
 ToPutBack = Annotated[
     bool, typer.Option("--put-back/--leave", help="After a failure, take back what is done, or leave it.")
 ]
@@ -80,6 +81,7 @@ def push(
     forbid: Forbid = None,
     at_a_time: AtATime = 1,
     put_back: ToPutBack = True,
+    process_events: ProcessEvents = True,
     adopt: Annotated[bool, typer.Option("--adopt", help="Move files aside that are in the way.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -100,7 +102,7 @@ def push(
         raise UsageError("how the nodes are reached is not said", "holdfast push SPEC --ssh")
     forbidden = frozenset(hazard(word) for words in forbid or () for word in words.split(","))
     wishes = _Wishes(forbidden, at_a_time, put_back, adopt, dry_run, yes, as_json)
-    source = compile_input(spec)
+    source = compile_input(spec, process_events=process_events)
     bundles = compile_cluster(source)
     print_findings(source.loaded.findings, stderr())
     logins = _logins([*bundles, *(leaves or ())], hosts or ())
