@@ -18,6 +18,7 @@ from holdfast.errors import HoldfastError
 from .agents import routes as agents
 from .api import clusters, health, history, invitations, operating, people, revisions, rollouts, sessions
 from .context import Context
+from .document import document
 from .gate import Gate
 from .identity.sealing import Randomness
 from .problems import answer, plain
@@ -59,6 +60,7 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
         openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, telemetry=_SILENT,
     )  # fmt: skip
     app.state.context = context
+    app.openapi = lambda: document(app, OPEN)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HoldfastError, _told)

@@ -34,11 +34,17 @@ Renewing = Annotated[NodeAgent, Depends(AllowedNode(Action.CERTIFICATE_RENEW))]
 BundleDigest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
 
-@router.get("/authority", operation_id="authority", response_class=PlainTextResponse)
-async def authority(context: Ctx) -> PlainTextResponse:
+class Pem(PlainTextResponse):
+    """A certificate as text."""
+
+    media_type = "application/x-pem-file"
+
+
+@router.get("/authority", operation_id="authority", response_class=Pem)
+async def authority(context: Ctx) -> Pem:
     """The certificate authority's certificate (PEM): to be compared with the fingerprint that a join token carries."""
     await context.doors.authorities.refresh()
-    return PlainTextResponse(pem(context.doors.authorities.current.certificate), media_type="application/x-pem-file")
+    return Pem(pem(context.doors.authorities.current.certificate))
 
 
 @router.post("/join", operation_id="join")

@@ -26,7 +26,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 ClusterName = Annotated[str, Path(pattern=_NAME, examples=["shop"])]
 NodeName = Annotated[str, Path(pattern=_NAME, examples=["lb01"])]
-UserName = Annotated[str, Path(pattern=_NAME, examples=["admin"])]
+UserName = Annotated[str, Path(pattern=_NAME, examples=["alice"])]
 GroupName = Annotated[str, Path(pattern=_NAME, examples=["www"])]
 RevisionNumber = Annotated[int, Path(ge=1, le=10**12, examples=[1])]
 Before = Annotated[int | None, Query(ge=1, le=10**12, description="Only those with a lower number.")]

@@ -1,0 +1,122 @@
+"""The API against its own document: schemathesis sends what the document allows, and what it forbids."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from tests.controller.world import WITHIN_S, context_of_memory, running
+
+from holdfast.controller.app import create_app
+
+if TYPE_CHECKING:
+    import schemathesis  # takes a second to import, which nobody should have to who runs other tests
+
+pytestmark = pytest.mark.lab  # a thousand requests: beside those that wait, not among the quick ones
+EXAMPLES = 200 if "HOLDFAST_SOAK" in os.environ else 5
+ENDS_THE_SESSION = {"logout", "change_password"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A controller in a thread of its own, and an administrator who is logged in there."""
+
+    url: str
+    authority: Path
+    headers: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    ready, over = threading.Event(), threading.Event()
+    found: list[Served] = []
+
+    async def serve() -> None:
+        async with running() as world:
+            admin = await world.admin()
+            assert (await admin.post("/api/v1/clusters", json={"name": "shop"})).status_code == 201
+            (folder / "ca.pem").write_text(world.authority)
+            cookies = "; ".join(f"{one.name}={one.value}" for one in admin.cookies.jar)
+            headers = {"Cookie": cookies, "X-CSRF-Token": admin.headers["X-CSRF-Token"]}
+            found.append(Served(world.url, folder / "ca.pem", headers))
+            ready.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(WITHIN_S)
+        yield found[0]
+    finally:
+        over.set()
+        thread.join(WITHIN_S)
+
+
+def operations() -> dict[str, schemathesis.APIOperation]:
+    """Every operation of the document, but those that end the session of whoever calls them."""
+    import schemathesis
+
+    async def made() -> dict[str, object]:
+        return create_app(await context_of_memory()).openapi()
+
+    schema = schemathesis.openapi.from_dict(asyncio.run(made()))
+    found = {one.ok().definition.raw["operationId"]: one.ok() for one in schema.get_all_operations()}
+    return {name: one for name, one in found.items() if name not in ENDS_THE_SESSION}
+
+
+def hold(served: Served, operation: schemathesis.APIOperation, mode: schemathesis.GenerationMode) -> None:
+    """Send some requests and compare what comes back with the document."""
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    wanted = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+        checks.negative_data_rejection,
+    ]
+
+    @seed(1)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def held(case: schemathesis.Case) -> None:
+        answer = case.call(base_url=served.url, headers=served.headers, verify=str(served.authority), timeout=WITHIN_S)
+        case.validate_response(answer, checks=wanted)
+
+    held()
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+def test_it_answers_as_the_document_says(served: Served, mode: str) -> None:
+    """With what may be sent, and with what may not."""
+    from schemathesis import GenerationMode
+    from schemathesis.core.failures import FailureGroup
+
+    found = operations()
+    failed = []
+    for name, operation in found.items():
+        if mode == "negative" and not {"parameters", "requestBody"} & operation.definition.raw.keys():
+            continue  # nothing about it could be wrong
+        try:
+            hold(served, operation, GenerationMode(mode))
+        except FailureGroup as failure:
+            failed.append(f"{name}: {failure}")
+    assert not failed, "\n\n".join(failed)
+    assert len(found) > 40
