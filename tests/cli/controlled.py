@@ -76,7 +76,8 @@ def controlled(folder: Path) -> Iterator[Controlled]:
 
     with ThreadPoolExecutor(max_workers=1) as threads:
         living = threads.submit(asyncio.run, live())
-        wait((made, living), WITHIN_S, FIRST_COMPLETED)
+        either: list[Future[Any]] = [made, living]
+        wait(either, WITHIN_S, FIRST_COMPLETED)
         if living.done():
             living.result()
         there, end = made.result(timeout=0)

@@ -13,6 +13,7 @@ from holdfast.spec.values import WrongError, parse_duration
 from .output import stderr, stdout
 from .overrides_edit import Wish, parse_until
 from .overrides_place import LabOption, SpecOption, find
+from .overrides_remote import at_controller, remote_place
 from .overrides_tell import (
     ForceOption,
     FromOption,
@@ -25,6 +26,7 @@ from .overrides_tell import (
     wait,
     who,
 )
+from .remote import ClusterOption, ControllerOption
 from .validate import AsJson
 
 
@@ -33,6 +35,8 @@ def drain(
     virtual_server: FromOption = None,
     spec: SpecOption = None,
     lab: LabOption = None,
+    cluster: ClusterOption = None,
+    controller: ControllerOption = None,
     waits: Annotated[bool, typer.Option("--wait", help="Return when its last connection has ended.")] = False,
     deadline: Annotated[str, typer.Option("--deadline", metavar="TIME", help="Wait no longer.")] = "5m",
     why: WhyOption = None,
@@ -45,7 +49,7 @@ def drain(
     Example:  holdfast drain web01:80 --spec cluster.yaml --wait --why 'new disk'
     """
     deadline_s = _seconds(deadline)
-    place = find(spec, lab)
+    place = remote_place(cluster, controller) if at_controller(spec, lab, controller) else find(spec, lab)
     told = tell(
         place,
         server,

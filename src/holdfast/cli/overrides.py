@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,17 +11,22 @@ from rich.table import Table
 
 from holdfast.errors import HoldfastError
 from holdfast.protocol import OverrideReport
+from holdfast.protocol.api.overrides import OverrideList, OverrideWord
 from holdfast.spec.overrides import Override, format_moment, message_of
 
 from .output import print_json, stderr, stdout
 from .overrides_edit import as_message
 from .overrides_place import LabOption, Place, SpecOption, find
+from .overrides_remote import RemotePlace, at_controller, remote_place
+from .remote import ClusterOption, ControllerOption
 from .validate import AsJson
 
 
 def overrides(
     spec: SpecOption = None,
     lab: LabOption = None,
+    cluster: ClusterOption = None,
+    controller: ControllerOption = None,
     push: Annotated[bool, typer.Option("--push", help="Tell the directors again, ending what is over.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -28,6 +34,9 @@ def overrides(
 
     Example:  holdfast overrides --spec cluster.yaml --push
     """
+    if at_controller(spec, lab, controller):
+        _show_remote(remote_place(cluster, controller), as_json=as_json)
+        return
     place = find(spec, lab)
     known, now = place.overrides(), datetime.now(UTC)
     reports: dict[str, OverrideReport] = {}
@@ -44,6 +53,32 @@ def overrides(
         _show(known.overrides, now, reports, failed)
     if not ok:
         raise typer.Exit(1)
+
+
+def _show_remote(place: RemotePlace, *, as_json: bool) -> None:
+    """What a controller keeps; it tells its directors again by itself."""
+    found = place.cluster.overrides()
+    ok = not found.silent and all(report.done for report in found.directors.values())
+    if as_json:
+        print_json({"ok": ok, "cluster": place.cluster.name, **found.model_dump(mode="json")})
+    else:
+        _show_kept(found)
+        _show_directors(found.directors, dict.fromkeys(found.silent, "its agent has not said anything"))
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _show_kept(found: OverrideList) -> None:
+    if not found.overrides:
+        stdout().print("nothing is overridden")
+        return
+    table = Table("what for", "in", "what", "who", "why", "since", "until")
+    for each in found.overrides:
+        what = f"weight {each.weight}" if each.weight is not None else each.kind.value
+        until = (format_moment(each.until) if each.until else "") + (" (over)" if each.over else "")
+        where = each.virtual_server or ("all" if each.kind is not OverrideWord.MAINTENANCE else "")
+        table.add_row(each.target, where, what, each.who, each.why, format_moment(each.since), until)
+    stdout().print(table)
 
 
 def _document(
@@ -77,6 +112,10 @@ def _show(
             since = format_moment(each.since) if each.since else ""
             table.add_row(each.server, each.virtual_server or "all", what, each.who or "", each.why or "", since, until)
         stdout().print(table)
+    _show_directors(reports, failed)
+
+
+def _show_directors(reports: Mapping[str, OverrideReport], failed: Mapping[str, str]) -> None:
     for node, report in reports.items():
         style = "green" if report.done else "bold red"
         stdout().print(f"{node}: {report.detail or 'as wanted'}", style=style, markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
@@ -14,6 +14,7 @@ import typer
 from holdfast.errors import PlanRefused, UsageError
 from holdfast.lab import state
 from holdfast.lab.cluster import LabCluster
+from holdfast.protocol import OverrideReport
 from holdfast.rollout import CommandTransport, Transport
 from holdfast.spec import LoadedSpec, load_spec
 from holdfast.spec.overrides import LoadedOverrides, load_overrides, overrides_path
@@ -48,6 +49,10 @@ class Place:
         """What is in it now; raises SpecError, UsageError."""
         return load_overrides(self.beside, self.loaded)
 
+    def again(self, nodes: Collection[str]) -> dict[str, OverrideReport]:
+        """What these directors' kernels have now; RolloutFailed where one is not reached."""
+        return {node: self.transport.override(node, None) for node in nodes}
+
 
 def find(spec: Path | None, lab: str | None) -> Place:
     """The directors and the file that are meant.
@@ -62,7 +67,8 @@ def find(spec: Path | None, lab: str | None) -> Place:
         beside = spec or state.folder(lab) / "cluster.yaml"
         return Place(loaded, beside, cluster.transport, _directors(loaded))
     if spec is None:
-        raise UsageError("which cluster?", "name its spec (--spec cluster.yaml) or a lab (--lab NAME)")
+        hint = "name its spec (--spec cluster.yaml) or a lab (--lab NAME), or log in to a controller: holdfast login"
+        raise UsageError("which cluster?", hint)
     loaded = load_spec(spec)
     directors = _directors(loaded)
     transport = CommandTransport(_run_here)

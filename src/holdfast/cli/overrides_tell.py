@@ -22,6 +22,7 @@ from holdfast.spec.overrides import parse_overrides
 from .output import print_json, stderr, stdout
 from .overrides_edit import Wish, as_message, edited
 from .overrides_place import Place
+from .overrides_remote import RemotePlace
 
 ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="As the spec writes it: web01:80, or web01.")]
 FromOption = Annotated[
@@ -38,7 +39,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Even if nobody is le
 class Told:
     """What became of it: a report of each director that was reached, a sentence of each that was not."""
 
-    place: Place
+    place: Place | RemotePlace
     servers: tuple[str, ...]
     virtual_server: str | None
     reports: dict[str, OverrideReport] = field(default_factory=dict)
@@ -56,13 +57,15 @@ class Told:
 
 
 def tell(
-    place: Place,
+    place: Place | RemotePlace,
     server: str,
     virtual_server: str | None,
     wish: Callable[[datetime], Wish],
     force: bool,
 ) -> Told:
     """Change the overrides of a server; raises UsageError, PlanRefused, SpecError, and ApplyError of the file."""
+    if isinstance(place, RemotePlace):
+        return _tell_remote(place, server, virtual_server, wish, force)
     spec, known, now = place.loaded.spec, place.overrides(), datetime.now(UTC)
     servers = meant(spec, server, virtual_server)
     wanted = wish(now)
@@ -90,6 +93,16 @@ def tell(
     return told
 
 
+def _tell_remote(
+    place: RemotePlace, server: str, virtual_server: str | None, wish: Callable[[datetime], Wish], force: bool
+) -> Told:
+    done = place.wish(server, virtual_server, wish, force)
+    for warning in done.warnings:
+        stderr().print(warning, style="yellow", markup=False)
+    failed = {node: f"{node}: {reason}" for node, reason in done.failed.items()}
+    return Told(place, done.servers, virtual_server, dict(done.directors), failed, done.warnings)
+
+
 def _before(place: Place, force: bool) -> tuple[OverrideReport, ...]:
     """What the directors' kernels have. With `force` one that is not reached is left out: it is named afterwards."""
     reports = []
@@ -104,7 +117,7 @@ def _before(place: Place, force: bool) -> tuple[OverrideReport, ...]:
 
 def look(told: Told) -> None:
     """Ask the directors again; raises RolloutFailed where one is not reached."""
-    told.reports = {node: told.place.transport.override(node, None) for node in told.reports}
+    told.reports = told.place.again(told.reports)
 
 
 def who() -> str | None:

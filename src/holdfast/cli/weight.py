@@ -8,7 +8,9 @@ import typer
 
 from .overrides_edit import Wish, parse_until
 from .overrides_place import LabOption, SpecOption, find
+from .overrides_remote import at_controller, remote_place
 from .overrides_tell import FromOption, ServerName, UntilOption, WhyOption, finish, tell, who
+from .remote import ClusterOption, ControllerOption
 from .validate import AsJson
 
 
@@ -18,6 +20,8 @@ def weight(
     virtual_server: FromOption = None,
     spec: SpecOption = None,
     lab: LabOption = None,
+    cluster: ClusterOption = None,
+    controller: ControllerOption = None,
     why: WhyOption = None,
     until: UntilOption = None,
     as_json: AsJson = False,
@@ -26,8 +30,9 @@ def weight(
 
     Example:  holdfast weight web01:80 10 --spec cluster.yaml --until 2h
     """
+    place = remote_place(cluster, controller) if at_controller(spec, lab, controller) else find(spec, lab)
     told = tell(
-        find(spec, lab),
+        place,
         server,
         virtual_server,
         lambda now: Wish("weight", number, who=who(), why=why, until=parse_until(until, now)),

@@ -14,7 +14,9 @@ from holdfast.protocol.api.overrides import OverrideList, OverrideRequest, Overr
 from holdfast.spec import LoadedSpec
 from holdfast.spec.load import parse_spec
 from holdfast.spec.overrides import Override as SpecOverride
+from holdfast.spec.overrides import known_servers
 from holdfast.spec.resolve_lvs import all_directors
+from holdfast.spec.resolve_lvs import directors as directors_of
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import Override, OverrideKind
 from holdfast.store.store import ClusterStore, Store, override_name
@@ -41,10 +43,10 @@ class _Wanted:
     kind: OverrideKind | None
 
     def shown_by(self, report: OverrideReport) -> bool:
-        """Whether a director's kernel has it, as far as the director sends to these servers at all."""
+        """Whether a director's kernel has it, of each server that it sends to."""
         wanted = self.kind.value if self.kind else None
-        mine = rows(report, self.servers, self.virtual_server)
-        return report.done and all((row.kind.value if row.kind else None) == wanted for row in mine)
+        mine = list(rows(report, self.servers, self.virtual_server))
+        return report.done and bool(mine) and all((row.kind.value if row.kind else None) == wanted for row in mine)
 
 
 async def overrides(store: Store, cluster: str) -> OverrideList:
@@ -85,8 +87,9 @@ async def set_override(
     warnings = await _warnings(desk, known, loaded, wanted, new)
     if warnings and not request.force:
         raise PlanRefused("; ".join(warnings), "say --force if you mean it")
+    began = desk.now()
     await _write(desk, known, wanted, new)
-    return await _shown(desk, known, loaded, wanted, warnings, request.wait_s)
+    return await _shown(desk, known, loaded, wanted, began, warnings, request.wait_s)
 
 
 async def clear_override(
@@ -115,8 +118,9 @@ async def clear_override(
     if virtual_server is not None and everywhere:
         raise UsageError(f"'{everywhere[0].target}' is overridden in all its virtual servers", "leave --from out")
     wanted = _Wanted(servers, virtual_server, None)
+    began = desk.now()
     await _write(desk, known, wanted, [], None if kind is OverrideWord.ANY else OverrideKind(kind.value))
-    return await _shown(desk, known, loaded, wanted, (), wait_s)
+    return await _shown(desk, known, loaded, wanted, began, (), wait_s)
 
 
 def _meant(loaded: LoadedSpec, target: str, virtual_server: str | None) -> tuple[str, ...]:
@@ -232,12 +236,12 @@ async def _shown(
     known: ClusterStore,
     loaded: LoadedSpec,
     wanted: _Wanted,
+    began: datetime,
     warnings: tuple[str, ...],
     wait_s: float,
 ) -> OverrideResult:
     """Wait until every director says that its kernel has it, or until it is time to say which have not."""
-    directors = all_directors(loaded.spec)
-    began = desk.now()
+    directors = _sending(loaded, wanted)
     deadline = asyncio.get_running_loop().time() + wait_s
     while True:  # ends: at the deadline
         heard = await latest(known)
@@ -255,6 +259,16 @@ async def _shown(
         warnings=warnings,
         open=left(reports.values(), wanted.servers, wanted.virtual_server),
     )
+
+
+def _sending(loaded: LoadedSpec, wanted: _Wanted) -> tuple[str, ...]:
+    """The directors that send to any of the servers."""
+    known = known_servers(loaded.spec)
+    names = {name for server in wanted.servers for name in known.get(server, ())}
+    if wanted.virtual_server is not None:
+        names &= {wanted.virtual_server}
+    found = {node for name in names for node in directors_of(loaded.spec, name)}
+    return tuple(node for node in loaded.spec.nodes if node in found)
 
 
 def _reports(heard: Mapping[str, Heard], directors: Iterable[str]) -> dict[str, OverrideReport]:
