@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from holdfast.compile.lock import Secrets, write_yaml
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import UsageError
 from holdfast.keepalived.parse import load
-from holdfast.keepalived.to_spec import FOLDER_MARK, Imported, Left, import_nodes
+from holdfast.keepalived.to_spec import FOLDER_MARK, Imported, Left, import_nodes, policies_of
 from holdfast.spec.values import NAME_PATTERN
 
+from .import_steps import PROBE, import_steps, print_policies
 from .inputs import secrets_path
 from .output import print_json, stderr, stdout
+from .replacing import write_new
 from .validate import AsJson
 
 app = typer.Typer(help="Make a spec from what runs already.", no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("steps")(import_steps)
 _MOST_SHOWN = 100
 
 
@@ -59,9 +61,9 @@ def import_keepalived(
     read = {node: load(path, config_id=node, folder=FOLDER_MARK) for node, path in named.items()}
     imported = import_nodes(read, cluster)
     if output and secrets:
-        _write(output, imported.text, 0o644)
+        write_new(output, imported.text, 0o644)
         if imported.secrets:
-            _write(secrets, write_yaml(Secrets(cluster=cluster, origin=dict(imported.secrets))), 0o600)
+            write_new(secrets, write_yaml(Secrets(cluster=cluster, origin=dict(imported.secrets))), 0o600)
     _tell(imported, output, secrets if imported.secrets else None, as_json)
     raise typer.Exit(0 if imported.complete else 1)
 
@@ -94,6 +96,7 @@ def _tell(imported: Imported, output: Path | None, secrets: Path | None, as_json
                 "complete": imported.complete,
                 "not_carried": [left.model_dump() for left in imported.not_carried],
                 "declared_differences": [left.model_dump() for left in imported.declared_differences],
+                "policies": policies_of(imported.data, PROBE),
                 "spec": imported.text,
             }
         )
@@ -107,6 +110,12 @@ def _tell(imported: Imported, output: Path | None, secrets: Path | None, as_json
             stdout().print(f"[green]✓[/] {path}")
     _list("compiled otherwise, or left out as keepalived does", imported.declared_differences, "dim")
     _list("NOT carried over", imported.not_carried, "bold red")
+    if policies := policies_of(imported.data, PROBE):
+        stderr().print(
+            "an agent runs no command that its node's own policy does not name: the first of `holdfast import steps` "
+            "names them"
+        )
+        print_policies(policies)
     if not imported.complete:
         stderr().print("[bold red]incomplete:[/] do by hand what is listed, or keep running what runs")
 
@@ -117,22 +126,3 @@ def _list(title: str, found: tuple[Left, ...], style: str) -> None:
         console.print(f"{title}: {left}", style=style, markup=False)
     if len(found) > _MOST_SHOWN:
         console.print(f"… and {len(found) - _MOST_SHOWN} more", style=style)
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write beside and rename over: a reader sees the old file or the new one."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-        ) as file:
-            try:
-                os.fchmod(file.fileno(), mode)
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise HoldfastError(f"{path} cannot be written: {error.strerror}", "nothing was changed") from None

@@ -30,3 +30,22 @@ def replace(path: Path, content: bytes) -> None:
         raise HoldfastError(
             f"{path} cannot be written: {error.strerror}", "what was there before is unchanged"
         ) from None
+
+
+def write_new(path: Path, text: str, mode: int) -> None:
+    """Beside the place and then into it, with this mode, whatever stood there."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+        ) as file:
+            try:
+                os.fchmod(file.fileno(), mode)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise HoldfastError(f"{path} cannot be written: {error.strerror}", "nothing was changed") from None

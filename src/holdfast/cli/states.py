@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from holdfast.keepalived.parse import load, parse
 from holdfast.keepalived.tree import Configuration
 from holdfast.keepalived.writer import write
 from holdfast.spec import load_spec
+from holdfast.spec.values import NAME_PATTERN
 
 from .compile import BUNDLE_FILE
 from .inputs import read_lock, read_secrets
@@ -78,7 +80,8 @@ def _passwords(state: State) -> dict[str, str]:
         for instance in parse(file.content).root.all("vrrp_instance") if file else ():
             block = instance.get("authentication")
             password = block.value("auth_pass") if block else ""
-            if len(password) == len(_PLACEHOLDER) and password.isalnum() and password.isascii():
+            usable = len(password) == len(_PLACEHOLDER) and password.isalnum() and password.isascii()
+            if usable and re.fullmatch(NAME_PATTERN, instance.arg()):  # an imported instance may be called anything
                 found[instance.arg()] = password
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@]*(?:[ -]+[A-Za-z0-9_./@-]*[A-Za-z0-9_./])*")
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?(?: [A-Za-z0-9_./ -]*[A-Za-z0-9_./])?")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})  # readers of YAML 1.1 take them so
+_DURATION = re.compile(r"[0-9]{1,9}m?s")
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,8}|0")
 _NUMBERS = frozenset({"weight", "persistence_timeout"})  # fields of words that are numbers mostly
 _WIDEST = 110
@@ -32,7 +33,7 @@ def scalar(value: object) -> str:
     if isinstance(value, int | float):
         return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     text = str(value)
-    if (_PLAIN.fullmatch(text) and text.lower() not in _WORDS) or _ADDRESS.fullmatch(text):
+    if (_PLAIN.fullmatch(text) and text.lower() not in _WORDS) or _ADDRESS.fullmatch(text) or _DURATION.fullmatch(text):
         return text
     return "'" + text.replace("'", "''") + "'"
 
