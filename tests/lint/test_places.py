@@ -86,6 +86,28 @@ FLOOR = {
         "TRACK111",
         bfd("neighbor_ip 10.0.0.2", f"bfd_instance other {{\nneighbor_ip 10.0.0.2\n}} {HERE}\n"),
     ),
+    "addresses behind peers of another family": (
+        "UNICAST105",
+        instance(f"unicast_peer {{\n    fd00::2\n}}\nvirtual_ipaddress {{\n    10.0.0.100/24 {HERE}\n}}"),
+    ),
+    "addresses behind a source of another family": (
+        "UNICAST105",
+        instance(f"unicast_src_ip fd00::1\nvirtual_ipaddress {{\n    10.0.0.100/24 {HERE}\n}}"),
+    ),
+    "a peer behind addresses of another family": (
+        "UNICAST105",
+        instance(f"virtual_ipaddress {{\n    10.0.0.100/24\n}}\nunicast_peer {{\n    fd00::2 {HERE}\n}}"),
+    ),
+    "a method twice": ("KA004", virtual(f"lb_kind DR DR {HERE}") + instance()),
+    "a tunnel of no kind": ("KA003", virtual(f"lb_kind TUN type {HERE}") + instance()),
+    "a part of a millisecond": ("KA007", route("192.168.5.0/24 via 10.1.0.1 dev eth0 rtt 1.0001s")),
+    "a fraction of milliseconds": ("KA006", route("192.168.5.0/24 via 10.1.0.1 dev eth0 rtt 1.5")),
+    "an inner brace that is missing": (
+        "KA002",
+        SCRIPTS
+        + script()
+        + instance(f"track_script\n    check_web\n}}\nvirtual_ipaddress {{ {HERE}\n    10.0.0.100/24\n}}"),
+    ),
     "quorum_max below": ("TRACK108", process(f"quorum 3\nquorum_max 2 {HERE}")),
     "quorum above": ("TRACK108", process(f"quorum_max 2\nquorum 3 {HERE}")),
     "rule of two families": ("ADDR113", rule_of("from 2001:db8::/64 to 10.0.0.0/8 table 100")),

@@ -95,13 +95,14 @@ class _Frame:
 class _Bystander:
     """The processes of keepalived that leave a kind of block to another: they skip it by its braces.
 
-    Where its opening brace is missing, they read what should stand inside as if it stood outside, and complain.
+    Where an opening brace is missing, they leave the block too early, read the rest of it as if it stood outside, and
+    complain.
     """
 
-    def __init__(self, checker: Checker) -> None:
+    def __init__(self, checker: Checker, depth: int) -> None:
         self._checker = checker
         self._root = tables()["root"]
-        self._skip = 0
+        self._skip = depth  # braces that are open around the one that is missing
 
     def take(self, statement: Statement) -> None:
         words, line, start, source, origin = statement
@@ -154,8 +155,8 @@ class _Builder:
             frame.waiting = False
             node = Node(words, statement[3], statement[1], statement[2], statement[4])
             self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
-            if len(self._frames) == 2 and self._bystander is None and frame.name not in _READ_BY_ALL:
-                self._bystander = _Bystander(self._checker)
+            if self._bystander is None and (len(self._frames) > 2 or frame.name not in _READ_BY_ALL):
+                self._bystander = _Bystander(self._checker, len(self._frames) - 2)
                 self._bystander.take(statement)
         if frame.listed is not None:
             node = Node(words, statement[3], statement[1], statement[2], statement[4])

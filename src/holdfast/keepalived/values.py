@@ -267,9 +267,12 @@ def gateway(word: str) -> str:
 
 
 def round_trip(word: str) -> str:
-    """A time in milliseconds, or with `s` or `ms` behind it."""
-    number = word.removesuffix("ms") if word.endswith("ms") else word.removesuffix("s")
-    return decimal(0, 960_000 if number == word or word.endswith("ms") else 960)(number)
+    """A whole number of milliseconds, or of seconds, with a fraction of them, where `s` stands behind it."""
+    if word.endswith("s") and not word.endswith("ms"):
+        number = word.removesuffix("s")
+        wrong = decimal(0, 960)(number)
+        return wrong or ("is out of range: it counts milliseconds" if len(number.partition(".")[2]) > 3 else "")
+    return integer(0, 960_000, signed=False)(word.removesuffix("ms"))
 
 
 def digest(word: str) -> str:

@@ -54,7 +54,7 @@ def _named_interfaces(model: Model) -> Iterator[tuple[Node, int, str]]:
     lines = [address.node for one in model.instances for address in one.all_addresses]
     lines += [line for one in model.instances for line in one.node.listed("virtual_routes", "virtual_rules")]
     lines += model.root.listed("static_ipaddress", "static_routes", "static_rules")
-    for line in model.root.listed("linkbeat_interfaces"):
+    for line in model.root.listed("linkbeat_interfaces", "interface_up_down_delays"):
         yield line, 0, line.name
     for delayed in model.root.all("garp_group"):
         for line in (*delayed.listed("interfaces"), *delayed.all("interface")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from holdfast.keepalived.tree import Node
@@ -137,11 +137,12 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
 def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
     said: set[tuple[str, int]] = set()
     secure = model.global_defs.get("enable_script_security") is not None
+    users = _users_of_checks(model)
     for one in commands(model):
         name = one.user or _DEFAULT_USER
         if name not in facts.users or facts.users[name] is not None:
             continue
-        node, word = _names(model, one, name)
+        node, word = _names(model, one, name, users)
         if (name, id(node)) in said or (not one.user and (name, 0) in said):
             continue
         said |= {(name, id(node)), (name, 0)}
@@ -150,9 +151,22 @@ def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
         else:
             message = f"{facts.hostname} has no user {name}, and no script_user is given: scripts run as root"
             yield Hit(node, message, word, severity=WARNING)
+    everybody = model.global_defs.get("script_user")
+    if everybody is None or (everybody.arg(), id(everybody)) in said:
+        return
+    if everybody.arg() in facts.users and facts.users[everybody.arg()] is None:
+        message = f"{facts.hostname} has no user {everybody.arg()}: no script could run as it"
+        yield Hit(everybody, message, 1, severity=WARNING)
 
 
-def _names(model: Model, command: Command, name: str) -> tuple[Node, int]:
+def _users_of_checks(model: Model) -> dict[int, Node]:
+    """The user of each MISC_CHECK that names one, by its misc_path."""
+    checks = (check for _, real in model.real_servers() for check in real.checks if check.kind == "MISC_CHECK")
+    named = ((check.get("misc_path"), check.get("user")) for check in checks)
+    return {id(path): user for path, user in named if path is not None and user is not None}
+
+
+def _names(model: Model, command: Command, name: str, users: Mapping[int, Node]) -> tuple[Node, int]:
     """Where the user is named; the command where nobody names it."""
     if name in command.node.words[2:]:
         return command.node, command.node.words.index(name, 2)
@@ -160,6 +174,9 @@ def _names(model: Model, command: Command, name: str) -> tuple[Node, int]:
         own = definition.block.get("user")
         if own is not None and definition.block.get("script") is command.node and own.arg() == name:
             return own, 1
+    own = users.get(id(command.node))
+    if own is not None and own.arg() == name:
+        return own, 1
     everybody = model.global_defs.get("script_user")
     if everybody is not None and everybody.arg() == name:
         return everybody, 1

@@ -103,7 +103,8 @@ def virtual_peer(model: Model) -> Iterator[Hit]:
     "UNICAST105",
     ERROR,
     "peers of the other address family",
-    effect="keepalived skips a peer or source whose family is not that of the virtual addresses: no adverts reach it.",
+    effect="What stands first, a peer, a source or a virtual address, says of which family the instance is: keepalived "
+    "skips all others of them that are of another one.",
     hint="use peers of the same family as virtual_ipaddress; the other family goes into virtual_ipaddress_excluded",
     bad=instance("unicast_peer {\n    fd00::2\n}"),
     good=instance(PEERS),
@@ -111,20 +112,27 @@ def virtual_peer(model: Model) -> Iterator[Hit]:
 )
 def peer_of_other_family(model: Model) -> Iterator[Hit]:
     for one in model.instances:
-        family = next((address.family for address in one.addresses if address.family), 0)
-        for node, word in _addresses_of_peers(one):
+        first: tuple[int, Node, str] | None = None
+        for node, word, block in _addresses(one):
             found = address_of(node.words[word])
-            if family and found is not None and found.version != family:
-                message = f"{found} is not of the family of {one.name}'s addresses (IPv{family}): keepalived skips it"
-                yield Hit(node, message, word)
+            if found is None:
+                continue
+            first = first or (found.version, node, block)
+            family, place, of = first
+            if found.version == family or (of == block == "virtual_ipaddress"):
+                continue  # what is wrong with the virtual addresses among themselves is told by ADDR101
+            whose = f"{one.name}'s addresses" if of == "virtual_ipaddress" else f"the {of} above"
+            message = f"{found} is not of the family of {whose} (IPv{family}): keepalived skips it"
+            yield Hit(node, message, word, related=(place,))
 
 
-def _addresses_of_peers(one: Instance) -> Iterator[tuple[Node, int]]:
-    yield from ((peer, 0) for peer in one.peers)
-    for name in ("unicast_src_ip", "mcast_src_ip"):
-        found = one.block.get(name)
-        if found is not None and len(found.words) > 1:
-            yield found, 1
+def _addresses(one: Instance) -> Iterator[tuple[Node, int, str]]:
+    """In the order of the file: the first of them says of which family the instance is."""
+    for child in one.node.children:
+        if child.name in ("unicast_peer", "virtual_ipaddress"):
+            yield from ((line, 0, child.name) for line in child.children)
+        elif child.name in ("unicast_src_ip", "mcast_src_ip") and len(child.words) > 1:
+            yield child, 1, child.name
 
 
 @rule(
