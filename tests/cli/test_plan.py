@@ -110,7 +110,7 @@ def test_files_of_keepalived_are_compared_as_they_stand(holdfast: Command, tmp_p
     assert 2 < wave["within_seconds"] < 3, "three adverts and a bit, less the one that was just sent"
     shown = holdfast("plan", old, new)
     assert "lb2 + lb1" in shown.stdout
-    assert "a roll-out changes one node after the other, so it refuses this plan" in shown.stdout
+    assert "a rollout tells these nodes in one moment, but each takes its own time" in shown.stdout
     alone = holdfast("plan", old / "lb1/keepalived.conf", new / "lb1/keepalived.conf", "--json")
     assert json.loads(alone.stdout)["class"] == "simultaneous reload"
 

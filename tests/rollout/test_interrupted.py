@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from tests.rollout.agents import PAIR, Agents, revision_of
 from tests.rollout.test_lead import cluster, leader
 from tests.rollout.virtual import run
 
-from holdfast.errors import StoreUnsure
+from holdfast.errors import LeaseLost, StoreUnavailable, StoreUnsure
 from holdfast.rollout.lead import run_rollout
 from holdfast.rollout.propose import propose_rollout
 from holdfast.rollout.records import RolloutPhase, RolloutRecord
@@ -26,11 +27,11 @@ class Died(BaseException):
 class Mortal:
     """An engine whose process dies at its nth commit, before it or after: then the commit happened, unknown to it.
 
-    With `unsure`, it lives on and is told that nobody knows.
+    With another `error`, it lives on and is told that.
     """
 
-    def __init__(self, engine: MemoryEngine, dies_at: int, after: bool, unsure: bool = False) -> None:
-        self._engine, self._dies_at, self._after, self._unsure = engine, dies_at, after, unsure
+    def __init__(self, engine: MemoryEngine, dies_at: int, after: bool, error: BaseException) -> None:
+        self._engine, self._dies_at, self._after, self._error = engine, dies_at, after, error
         self.commits = 0
 
     def __getattr__(self, name: str) -> object:
@@ -47,23 +48,25 @@ class Mortal:
         return version
 
     def _end(self) -> None:
-        if self._unsure:
-            raise StoreUnsure("the connection broke in the middle of a write")
-        raise Died
+        raise self._error
 
 
-async def interrupted(dies_at: int, *, after: bool, refuses: bool, unsure: bool = False) -> tuple[Agents, bool]:
+async def interrupted(
+    dies_at: int, *, after: bool, refuses: bool, error: BaseException | None = None
+) -> tuple[Agents, bool]:
     """A rollout whose leader dies at a commit, and its successor; whether it died at all."""
     agents = await cluster(refuses={("lb01", 2)} if refuses else set())
     engine = agents.store.engine
     assert isinstance(engine, MemoryEngine)
     made = await propose_rollout(agents.store, "shop", revision=2, bundles=revision_of("two", PAIR), author="ann")
     held = await leader(agents.store)
-    mortal = Mortal(engine, dies_at, after, unsure)
+    mortal = Mortal(engine, dies_at, after, error or Died())
     store = Store(mortal, agents.store.clock, agents.store.identity)  # type: ignore[arg-type]  # passes everything on
     record: RolloutRecord | None = None
     async with agents.there():
         try:
+            record = await run_rollout(store, "shop", made.id, held)
+        except StoreUnavailable:  # whoever leads tries again when the store is there again
             record = await run_rollout(store, "shop", made.id, held)
         except Died:
             await agents.store.holdings.release(held)
@@ -101,5 +104,33 @@ def test_a_successor_goes_on_from_every_step(after: bool, refuses: bool) -> None
 @pytest.mark.parametrize("after", [False, True], ids=["it did not happen", "it happened"])
 def test_nobody_knows_whether_a_write_happened(after: bool) -> None:
     for dies_at in range(1, 20, 3):
-        agents, _ = run(interrupted(dies_at, after=after, refuses=False, unsure=True))
+        unsure = StoreUnsure("the connection broke in the middle of a write")
+        agents, _ = run(interrupted(dies_at, after=after, refuses=False, error=unsure))
         assert agents.log == ["lb02 2", "lb01 2"], f"at commit {dies_at}"
+
+
+def test_a_store_that_is_away_for_a_moment() -> None:
+    for dies_at in range(1, 20, 3):
+        away = StoreUnavailable("no quorum")
+        agents, _ = run(interrupted(dies_at, after=False, refuses=False, error=away))
+        assert agents.log == ["lb02 2", "lb01 2"], f"at commit {dies_at}"
+
+
+def test_a_leader_that_was_paused_and_does_not_know_of_its_successor() -> None:
+    async def scenario() -> None:
+        agents = await cluster()
+        made = await propose_rollout(agents.store, "shop", revision=2, bundles=revision_of("two", PAIR), author="ann")
+        held = await leader(agents.store)
+        async with agents.there():
+            first = asyncio.create_task(run_rollout(agents.store, "shop", made.id, held))
+            while "lb02 2" not in agents.log:
+                await asyncio.sleep(0.01)
+            await agents.store.holdings.release(held)
+            record = await run_rollout(agents.store, "shop", made.id, await leader(agents.store, "two"))
+            # Unless the first one saw its end, as any reader may, it has found out that it leads no more.
+            (ended,) = await asyncio.gather(first, return_exceptions=True)
+        assert isinstance(ended, LeaseLost) or ended == record
+        assert record.phase is RolloutPhase.SUCCEEDED
+        assert agents.log == ["lb02 2", "lb01 2"]
+
+    run(scenario())

@@ -35,7 +35,7 @@ def print_changes(plan: Plan, console: Console) -> None:
     for number, wave in enumerate(plan.waves, 1):
         _print_wave(number, wave, console)
     if Hazard.SIMULTANEOUS in plan.hazards:
-        told = "   a roll-out changes one node after the other, so it refuses this plan: see what would be safer"
+        told = "   a rollout tells these nodes in one moment, but each takes its own time: see what would be safer"
         console.print(Text(told, style="yellow"))
     _print_summary(plan, console)
 

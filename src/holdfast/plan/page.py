@@ -13,7 +13,7 @@ _CLASSES = {
     ),
     Hazard.SIMULTANEOUS: (
         "All members of a group have to reload in one moment (within three adverts). One by one, two of them hold the"
-        " addresses meanwhile. A roll-out changes one node after the other, so it refuses such a plan."
+        " addresses meanwhile. A rollout tells them in one moment, but each takes its own time; a rehearsal refuses it."
     ),
     Hazard.MOVES_VIP: (
         "Addresses change hands. Connections through the old holder are cut, unless the group is moved on purpose"

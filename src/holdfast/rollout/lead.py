@@ -138,9 +138,10 @@ class _Leading:
             plan = await self._plan(record)
             refuse_forbidden(plan, frozenset(record.options.forbidden))
             statuses = await self._statuses([node for node in record.nodes if node not in away])
-            for status in statuses.values():
+            for node, status in statuses.items():
                 if isinstance(status, HoldfastError):
-                    raise PlanRefused(f"{status.message}; no node was touched", status.hint)
+                    hint = f"{status.hint}; or do not wait for it: --without {node}"
+                    raise PlanRefused(f"{status.message}; no node was touched", hint)
             held = {node: len(groups_held(s)) for node, s in statuses.items() if isinstance(s, NodeStatus)}
             drawn = batches(
                 plan,
