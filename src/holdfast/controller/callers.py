@@ -60,12 +60,14 @@ async def find_caller(context: Context, scope: Scope) -> Caller:
 
 
 async def _node(context: Context, scope: Scope) -> NodeAgent | None:
-    """The certificate is proved once for each connection; that it is still good, at each request."""
+    """Proved for each connection and each set of authorities; that it is still good is asked at each request."""
     connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
     if connection is None or connection.certificate is None:
         return None
-    if connection.agent is None or not await context.doors.enrolment.still_good(connection.agent):
+    proved = connection.trusted is context.doors.authorities.trusted
+    if connection.agent is None or not proved or not await context.doors.enrolment.still_good(connection.agent):
         connection.agent = await context.doors.enrolment.identify(connection.certificate)
+        connection.trusted = context.doors.authorities.trusted
     return connection.agent
 
 

@@ -24,10 +24,11 @@ LARGEST_HEAD = 32_768  # bytes
 
 @dataclass(slots=True)
 class Connection:
-    """One TLS connection: the certificate (DER) that the client showed, and whose it was found to be."""
+    """One TLS connection: the certificate (DER) that the client showed, whose it is, and by whose word (`trusted`)."""
 
     certificate: bytes | None
     agent: NodeAgent | None = None
+    trusted: object = None
 
 
 class ControllerProtocol(H11Protocol):

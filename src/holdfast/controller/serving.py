@@ -29,7 +29,7 @@ from .leader import Leader
 from .listening import OwnCertificate, Server, bound, given_certificate
 from .settings import Settings
 
-_CERTIFICATE_EVERY_S = 600.0  # it is looked at, not renewed
+_CERTIFICATE_EVERY_S = 60.0  # it is looked at, not renewed
 _log = logging.getLogger(__name__)
 
 
@@ -75,6 +75,7 @@ async def serve(engine: Engine, options: Options, started: Callable[[Started], N
         leader.run(),
         _same_store(context),
         _certificates(context, own),
+        _authorities(context, own),
     ]
     tasks = [asyncio.ensure_future(one) for one in work]
     address: tuple[str, int] = people.getsockname()[:2]
@@ -156,12 +157,24 @@ async def _certificates(context: Context, own: OwnCertificate) -> None:
     """Renew this controller's certificate in time, for good."""
     while True:
         await asyncio.sleep(_CERTIFICATE_EVERY_S)
+        _renew(context, own)
+
+
+async def _authorities(context: Context, own: OwnCertificate) -> None:
+    """Learn at once of an authority that was added or withdrawn, at whichever controller."""
+    while True:
         try:
-            await context.doors.authorities.refresh()
+            async with context.doors.authorities.watch() as updates:
+                async for _ in updates:
+                    await context.doors.authorities.refresh()
+                    _renew(context, own)
         except HoldfastError as error:
-            _log.warning("the certificate authorities cannot be read: %s", error.message)
-            continue
-        now: datetime = context.store.clock.now()
-        if own.due(now):
-            certificate = own.renew(now)
-            _log.info("a new certificate of this controller is in force until %s", certificate.not_valid_after_utc)
+            _log.warning("the certificate authorities are followed anew: %s", error.message)
+        await asyncio.sleep(1.0)
+
+
+def _renew(context: Context, own: OwnCertificate) -> None:
+    now: datetime = context.store.clock.now()
+    if own.due(now):
+        certificate = own.renew(now)
+        _log.info("a new certificate of this controller is in force until %s", certificate.not_valid_after_utc)

@@ -7,12 +7,16 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.controller.world import WITHIN_S, Agent, World, running
+import pytest
+from tests.controller.world import CHEAP, WITHIN_S, Agent, World, running
 
 from holdfast.bundle import Bundle, BundleFile, Service
+from holdfast.controller.agents import stream as agents_stream
+from holdfast.controller.identity import Person, open_doors
 from holdfast.protocol import (
     TO_AGENT,
     AgentReport,
@@ -28,7 +32,7 @@ from holdfast.protocol import (
 )
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.records import Assignment, OrderRecord, RolloutStore
-from holdfast.store.models import Override, OverrideKind
+from holdfast.store.models import Override, OverrideKind, Role
 from holdfast.store.store import Store, override_name
 
 
@@ -206,6 +210,30 @@ def test_a_revoked_node_is_shown_out_at_once() -> None:
             assert "revoked" in refused.json()["error"]["message"]
             report = AgentReport(node="lb1", time=world.store.clock.now()).model_dump(mode="json")
             assert (await agent.client.post("/agent/v1/reports", json=report)).status_code == 401
+
+    asyncio.run(story())
+
+
+def test_a_withdrawn_authority_ends_streams_and_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation makes every node come again, and it is let in; a withdrawal keeps out who did not join anew.
+
+    Both are done at another controller.
+    """
+    monkeypatch.setattr(agents_stream, "PING_EVERY_S", 0.1)
+
+    async def story() -> None:
+        async with running(folder=tmp_path) as world:
+            agent = await world.joined(await world.admin(), "lb1")
+            doors = await open_doors(world.store, tmp_path / "controller.key", cost=CHEAP)
+            person, old = Person("admin", Role.ADMIN), doors.authorities.current.fingerprint
+            async with stream(agent) as opened:
+                await doors.authorities.rotate(person)
+                assert isinstance((await opened.rest())[-1], Ping)
+            async with stream(agent) as opened:
+                await doors.authorities.withdraw(person, old)
+                assert isinstance((await opened.rest())[-1], Ping)
+            report = await agent.client.post("/agent/v1/reports", json=report_of(world))
+            assert report.status_code == 401
 
     asyncio.run(story())
 

@@ -29,8 +29,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Told:
-    """What went over this stream already."""
+    """What went over this stream already; `trusted` are the authorities by whose word it was opened."""
 
+    trusted: object
     desired: tuple[int, str, Overrides] | None = None
     orders: set[str] = field(default_factory=set)
 
@@ -41,11 +42,11 @@ async def lines(context: Context, agent: NodeAgent) -> AsyncGenerator[bytes, Non
     The last line is a ping, so that an agent can tell an end that was meant from a connection that broke.
     """
     with context.hub.subscribed(agent.cluster, agent.node) as (feed, subscription):
-        told = _Told()
+        told = _Told(context.doors.authorities.trusted)
         yield _ping(context)  # at once: the agent knows that it was let in
         while True:
             await _something(context, subscription)
-            end = _end(context, agent, feed, subscription)
+            end = _end(context, agent, feed, subscription, told)
             if end:
                 _log.info("the stream of %s ended: %s", agent.actor, end)
                 break
@@ -70,7 +71,7 @@ async def _something(context: Context, subscription: Subscription) -> None:
     subscription.changed.clear()
 
 
-def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscription) -> str:
+def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscription, told: _Told) -> str:
     """Why this stream has to end; empty: it goes on."""
     if context.stopping.begun:
         return "the controller stops"
@@ -78,6 +79,8 @@ def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscript
         return "the node has opened another one"
     if context.store.clock.now() > agent.expires:
         return "its certificate has expired"
+    if told.trusted is not context.doors.authorities.trusted:
+        return "the certificate authorities have changed: it is let in anew, or not"
     if not feed.complete:
         return ""
     record = feed.nodes.get(agent.node)
