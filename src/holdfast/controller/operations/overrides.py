@@ -24,7 +24,7 @@ from holdfast.store.store import ClusterStore, Store, override_name
 from .compiling import content_of
 from .desk import Desk, known_cluster
 from .quorum import emptied
-from .reports import Heard, latest
+from .reports import Heard, latest_of
 from .servers import left, meant, rows
 from .told import is_over, override_view
 
@@ -54,8 +54,8 @@ async def overrides(store: Store, cluster: str) -> OverrideList:
     known = await known_cluster(store, cluster)
     now = store.clock.now()
     records = sorted((one.record for one in await known.overrides.all()), key=lambda one: (one.target, one.kind))
-    heard = await latest(known)
     directors = await _directors(store, known)
+    heard = await latest_of(known, directors)
     said = {node: heard[node].report.overrides for node in directors if node in heard}
     reports = {node: report for node, report in said.items() if report is not None}
     return OverrideList(
@@ -164,7 +164,7 @@ async def _warnings(
     present = [one.record for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
     now = desk.now()
     after = [one for one in present if not _replaced(one, wanted) and not is_over(one, now)]
-    heard = await latest(known)
+    heard = await latest_of(known, _sending(loaded, wanted))
     reports = [one.report.overrides for one in heard.values() if one.report.overrides is not None]
     told = [_of_spec(one) for one in (*after, *new)]
     return emptied(loaded.spec, told, wanted.servers, wanted.virtual_server, reports)
@@ -244,7 +244,7 @@ async def _shown(
     directors = _sending(loaded, wanted)
     deadline = asyncio.get_running_loop().time() + wait_s
     while True:  # ends: at the deadline
-        heard = await latest(known)
+        heard = await latest_of(known, directors)
         failed = {node: said for node in directors if (said := _missing(heard.get(node), wanted, began))}
         if not failed or asyncio.get_running_loop().time() >= deadline:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +31,17 @@ async def latest(known: ClusterStore) -> dict[str, Heard]:
         heard = understood(one.record)
         if heard is not None:
             found[one.record.node] = heard
+    return found
+
+
+async def latest_of(known: ClusterStore, nodes: Iterable[str]) -> dict[str, Heard]:
+    """The same of some nodes alone."""
+    found: dict[str, Heard] = {}
+    for node in nodes:
+        one = await known.reports.get(node)
+        heard = understood(one.record) if one else None
+        if heard is not None:
+            found[node] = heard
     return found
 
 
