@@ -24,7 +24,7 @@ from holdfast.store.store import Store
 
 
 async def leader(store: Store, name: str = "one") -> Held:
-    held = await store.holdings.acquire("leader", name, 30)
+    held = await store.holdings.acquire("leader", name, 3600)
     assert held is not None
     return held
 
