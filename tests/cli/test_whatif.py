@@ -63,6 +63,7 @@ def test_what_is_asked_for_is_explained(holdfast: Command, spec: Path) -> None:
     assert done.returncode == 1
     assert "lb02 takes over: its master fell silent (lb01)" in done.stdout
     assert "lb02 lost nginx: fault" in done.stdout
+    assert "lb01 down, lb02 245" in done.stdout
     assert "in the end: nobody serves" in done.stdout
 
 
@@ -73,6 +74,9 @@ def test_json_has_all_of_it(holdfast: Command, spec: Path) -> None:
     lost = next(one for one in document["singles"] if one["title"] == "nginx@lb01")
     assert (lost["verdict"], lost["ways"][0]["groups"][0]["holders"]) == ("moves", ["lb02"])
     assert lost["mended"]["groups"][0]["holders"] == ["lb01"]
+    assert [(one["node"], one["state"], one["priority"]) for one in lost["ways"][0]["groups"][0]["members"]] == [
+        ("lb01", "fault", None), ("lb02", "active", 245),
+    ]  # fmt: skip
     assert document["harmful"] is True
 
 

@@ -197,3 +197,46 @@ def test_a_big_cluster_is_bounded_and_says_what_was_not_looked_at() -> None:
     report = what_if(cluster(**files))
     assert 0 < report.unplayed < 200
     assert len(report.normal.ways[0].held) == 200 - report.unplayed
+
+
+def test_effective_priorities_are_told_after_every_failure() -> None:
+    more = "    track_interface {\n        eth1 weight -40\n    }\n"
+    report = what_if(pair(-10, more))
+
+    def parts(title: str) -> list[tuple[str, str, int | None, tuple[str, ...]]]:
+        held = next(one for one in (*report.singles, *report.combined) if one.title == title).ways[0].held[0]
+        return [(part.node, part.state.value, part.priority, part.lost) for part in held.parts]
+
+    assert parts("chk@lb1") == [("lb1", "active", 110, ("script chk",)), ("lb2", "standby", 100, ())]
+    assert parts("lb2") == [("lb1", "active", 120, ()), ("lb2", "down", None, ())]
+    assert parts("eth0@lb1") == [("lb1", "fault", None, ("interface eth0",)), ("lb2", "active", 100, ())]
+    both = ("lb1", "standby", 70, ("script chk", "interface eth1"))
+    assert parts("eth1@lb1 + chk@lb1") == [both, ("lb2", "active", 100, ())]
+
+
+def test_promises_are_kept_or_not_by_the_worst_failure_that_they_are_about() -> None:
+    made = replace(pair(), promises=Promises(node_lost_s=0.5, service_lost_s=4.0, link_lost_s=None))
+    kept = {one.objective: one for one in what_if(made).promises}
+    assert set(kept) == {"node_lost", "service_lost"}
+    assert kept["node_lost"].kept
+    assert kept["node_lost"].takes_s == pytest.approx(0.3 + 0.1 * 156 / 256, abs=0.001)
+    assert not kept["service_lost"].kept, "three bad answers of a check every two seconds"
+
+
+def test_a_program_that_hangs_fails_its_check_alone() -> None:
+    """Its process is there, so only the check tells: later than a death, and that is what a promise must bear."""
+    loaded = load_spec(EXAMPLES / "dual-master-nginx" / "cluster.yaml")
+    report = what_if(cluster_from_spec(loaded.spec))
+    died, hangs = (single(report, f"{what}@lb01") for what in ("nginx", "127.0.0.1:8080/healthz"))
+    assert died.within_s is not None
+    assert hangs.within_s is not None
+    assert died.within_s < 0.1 < 2 < hangs.within_s
+    service = next(one for one in report.promises if one.objective == "service_lost")
+    assert service.takes_s == hangs.within_s
+    assert service.kept
+
+
+def test_a_network_that_is_whole_again_has_one_holder() -> None:
+    (cut,) = what_if(pair()).partitions
+    assert cut.mended is not None
+    assert [held.holders for held in cut.mended.held] == [("lb1",)]

@@ -161,9 +161,10 @@ class Pair:
             self._keepalived[node] = subprocess.Popen(argv, stdout=log, stderr=log)
 
     def stop(self, *nodes: str) -> None:
-        for node in nodes or tuple(self._keepalived):
-            process = self._keepalived.pop(node)
+        ending = [self._keepalived.pop(node) for node in nodes or tuple(self._keepalived)]
+        for process in ending:
             process.send_signal(signal.SIGTERM)
+        for process in ending:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.failover.failures import FailureKind
-from holdfast.failover.result import HARM, Held, Report, Scenario, Verdict, Way
+from holdfast.failover.result import HARM, Held, Part, Report, Scenario, Verdict, Way
 
 STYLE = {
     Verdict.STAYS: "green",
@@ -71,11 +71,18 @@ def _print_end(scenario: Scenario, console: Console) -> None:
 def _print_held(held: Held, console: Console) -> None:
     head = Text.assemble(f"  {held.group} ({', '.join(held.addresses)}): ", (_moved(held), STYLE[held.verdict]))
     if held.within_s is not None:
-        head.append(f" within {held.within_s:.2f} s")
+        head.append(f" {_within(held.within_s)}")
     head.append(f", {held.left:g} of {held.total:g} may hold it", style="dim")
     console.print(head)
     for reason in held.why:
         console.print(Text(f"      {reason}", style="dim"))
+    console.print(Text(f"      {', '.join(_part(part) for part in held.parts)}", style="dim"))
+
+
+def _part(part: Part) -> str:
+    """`lb1 fault (nginx), lb2 245`: what each node advertises now, or why it does not."""
+    lost = f" ({', '.join(part.lost)})" if part.lost else ""
+    return f"{part.node} {part.state if part.priority is None else part.priority}{lost}"
 
 
 def _print_left(scenario: Scenario, console: Console) -> None:
@@ -106,7 +113,7 @@ def _print_table(title: str, scenarios: Iterable[Scenario], console: Console) ->
 
 def _row(scenario: Scenario) -> tuple[str | Text, ...]:
     verdict = Text(scenario.verdict.value, style=STYLE[scenario.verdict])
-    within = "" if scenario.within_s is None else f"{scenario.within_s:.2f} s"
+    within = "" if scenario.within_s is None else _within(scenario.within_s).removeprefix("within ")
     late = Text(within, style="bold red" if scenario.missed else "")
     if scenario.missed:
         late.append(f" > {scenario.missed[0].promised_s:g} s")
@@ -134,8 +141,8 @@ def _nodes(names: tuple[str, ...]) -> str:
 
 
 def _left(scenario: Scenario) -> str:
-    shares = {f"{held.left:g}/{held.total:g}" for held in scenario.ways[0].held}
-    return min(shares, default="")
+    held = min(scenario.ways[0].held, key=lambda held: held.left / held.total if held.total else 1.0, default=None)
+    return f"{held.left:g}/{held.total:g}" if held is not None else ""
 
 
 def _mended(way: Way | None) -> str:
@@ -146,7 +153,12 @@ def _mended(way: Way | None) -> str:
         return "stays so"
     within = max((held.within_s for held in back if held.within_s is not None), default=None)
     names = ", ".join(dict.fromkeys(_nodes(held.holders) for held in back))
-    return f"{names} within {within:.2f} s" if within is not None else names
+    return f"{names} {_within(within)}" if within is not None else names
+
+
+def _within(seconds: float) -> str:
+    """`within 0.30 s`; what takes less than a hundredth is at once."""
+    return f"within {seconds:.2f} s" if seconds >= 0.005 else "at once"
 
 
 def _missed(scenario: Scenario) -> str:
@@ -164,6 +176,10 @@ def _print_summary(report: Report, console: Console) -> None:
     if missed:
         titles = ", ".join(scenario.title for scenario in missed[:_MOST_GROUPS])
         console.print(Text(f"promised times that cannot be kept: {titles}", style="bold red"))
+    for promise in report.promises:
+        if promise.kept:
+            takes = "nothing moves" if promise.takes_s is None else f"{promise.takes_s:.2f} s at most"
+            console.print(Text(f"{promise.objective} within {promise.promised_s:g} s is kept: {takes}", style="green"))
     if report.split:
         titles = ", ".join(scenario.title for scenario in report.split[:_MOST_GROUPS])
         console.print(Text(f"two holders while a network is in two: {titles}", style="yellow"))
@@ -188,6 +204,10 @@ def document(report: Report) -> dict[str, Any]:
         "outages": [one.title for one in report.outages],
         "two_holders": [one.title for one in report.split],
         "missed": [one.title for one in report.singles if one.missed],
+        "promises": [
+            {"objective": p.objective, "promised_s": p.promised_s, "takes_s": _rounded(p.takes_s), "kept": p.kept}
+            for p in report.promises
+        ],
         "depth": report.depth,
         "left_out": report.left_out,
         "unplayed": report.unplayed,
@@ -231,6 +251,10 @@ def _way(way: Way) -> dict[str, Any]:
                 "why": list(held.why),
                 "left": held.left,
                 "total": held.total,
+                "members": [
+                    {"node": p.node, "state": p.state.value, "priority": p.priority, "lost": list(p.lost)}
+                    for p in held.parts
+                ],
             }
             for held in way.held
         ],

@@ -10,7 +10,7 @@ from itertools import combinations
 
 from holdfast.errors import UsageError
 
-from .model import Cluster, Cut, Node, Watched, World
+from .model import Cluster, Cut, Node, Watch, Watched, World
 
 _MOST_SPLIT = 6  # nodes of a network whose every division into two is tried; of more, only one node against the rest
 
@@ -87,11 +87,15 @@ def every_failure(cluster: Cluster) -> tuple[Failure, ...]:
         found.append(Failure(FailureKind.NODE, node.name))
         found += [Failure(FailureKind.SERVICE, node.name, name) for name in node.services]
         found += [Failure(FailureKind.LINK, node.name, name) for name in used_links(node)]
-        services = set(node.services)
-        for watch in node.watches:
-            if watch.service not in services and not watch.by_hand:
-                found.append(Failure(FailureKind.WATCH, node.name, watch.name))
+        found += [Failure(FailureKind.WATCH, node.name, watch.name) for watch in node.watches if _alone(node, watch)]
     return (*found, *(Failure(FailureKind.SERVER, name) for name in servers(cluster)))
+
+
+def _alone(node: Node, watch: Watch) -> bool:
+    """Whether it may fail by itself: a program that hangs fails its check, and the process is there all the same."""
+    if watch.by_hand or watch.service not in node.services:
+        return not watch.by_hand
+    return watch.kind is Watched.SCRIPT and sum(other.service == watch.service for other in node.watches) > 1
 
 
 def servers(cluster: Cluster) -> tuple[str, ...]:

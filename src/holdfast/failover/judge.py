@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from .machine import Machine
 from .model import Cluster, Place
 from .play import Outcome
-from .result import Held, Verdict, Way
+from .result import Held, Part, Verdict, Way
 from .router import Cause, Change, State
 
 
@@ -62,7 +62,18 @@ def _held(
         why=_why(outcome, places, addresses, now),
         left=sum(cluster.nodes[name].capacity for name in nodes if name in able),
         total=sum(cluster.nodes[name].capacity for name in nodes),
+        parts=tuple(_part(machine, place) for place in places),
     )
+
+
+def _part(machine: Machine, place: Place) -> Part:
+    state = machine.state(place)
+    if state is State.DOWN:
+        return Part(place[0], state, None)
+    now = machine.standing(place)
+    if now.faults or state is State.FAULT:
+        return Part(place[0], state, None, now.faults or ("its sync group",))
+    return Part(place[0], state, machine.priority(place), now.losses)
 
 
 def _dead_services(machine: Machine, node: str, addresses: Iterable[str]) -> tuple[str, ...]:

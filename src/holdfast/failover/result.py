@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from .failures import Failure, FailureKind
 from .model import Place
-from .router import Change
+from .router import Change, State
 
 
 class Verdict(StrEnum):
@@ -30,6 +30,19 @@ HARM = frozenset({Verdict.STUCK, Verdict.TWO, Verdict.RESTLESS, Verdict.NOBODY})
 
 
 @dataclass(frozen=True)
+class Part:
+    """A node's part in a group at the end: what it is, and its effective priority, None where it takes no part.
+
+    `lost` is what keeps it in FAULT, or changes its priority.
+    """
+
+    node: str
+    state: State
+    priority: int | None
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Held:
     """The addresses of one group that the same nodes may hold. `within_s` is when they have moved, at the latest.
 
@@ -45,6 +58,7 @@ class Held:
     why: tuple[str, ...]
     left: float
     total: float
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,23 @@ class Missed:
     objective: str
     promised_s: float
     takes_s: float
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promised time, and the longest that any single failure it is about may take. Seconds.
+
+    `takes_s` is None where no such failure moves anything.
+    """
+
+    objective: str
+    promised_s: float
+    takes_s: float | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it can be kept whatever fails by itself; an outage, which no time ends, is told elsewhere."""
+        return self.takes_s is None or self.takes_s <= self.promised_s
 
 
 @dataclass(frozen=True)
@@ -133,6 +164,7 @@ class Report:
     partitions: tuple[Scenario, ...] = ()
     asked: Scenario | None = None
     steps: tuple[Scenario, ...] = ()  # of what was asked for: what each failure does after those before it
+    promises: tuple[Promise, ...] = ()
     depth: int = 0
     left_out: int = 0
     unplayed: int = 0  # groups that were not looked at, for the same reason

@@ -12,7 +12,7 @@ from .machine import Machine
 from .model import Cluster, World
 from .parts import parts_of, touches
 from .play import Outcome, after, begin, forgets
-from .result import Left, Missed, Report, Scenario, Way
+from .result import Left, Missed, Promise, Report, Scenario, Way
 
 DEPTH = 2
 MOST_SCENARIOS = 4_000
@@ -36,7 +36,7 @@ def what_if(
         return Report(normal, asked=end, steps=steps, depth=len(entire), unplayed=playing.unplayed)
     atoms = every_failure(cluster)
     singles = tuple(playing.scenario((atom,), always=True, mend=True) for atom in atoms)
-    partitions = tuple(playing.scenario((cut,), always=True) for cut in every_partition(cluster))
+    partitions = tuple(playing.scenario((cut,), always=True, mend=True) for cut in every_partition(cluster))
     combined: list[Scenario] = []
     left_out = 0
     for size in range(2, min(depth, _MOST_DEPTH) + 1):
@@ -46,7 +46,14 @@ def what_if(
             else:
                 combined += playing.orders(chosen)
     return Report(
-        normal, singles, tuple(combined), partitions, depth=depth, left_out=left_out, unplayed=playing.unplayed
+        normal,
+        singles,
+        tuple(combined),
+        partitions,
+        promises=_promises(cluster, singles),
+        depth=depth,
+        left_out=left_out,
+        unplayed=playing.unplayed,
     )
 
 
@@ -210,17 +217,39 @@ def _backends(cluster: Cluster, failures: tuple[Failure, ...]) -> tuple[Left, ..
     return tuple(found)
 
 
+_PROMISED = {
+    FailureKind.NODE: "node_lost",
+    FailureKind.SERVICE: "service_lost",
+    FailureKind.WATCH: "service_lost",
+    FailureKind.LINK: "link_lost",
+}
+
+
+def _promised(cluster: Cluster) -> dict[str, float]:
+    """What is promised, in seconds, by the name of the objective."""
+    promises = cluster.promises
+    named = {
+        "node_lost": promises.node_lost_s,
+        "service_lost": promises.service_lost_s,
+        "link_lost": promises.link_lost_s,
+    }
+    return {name: seconds for name, seconds in named.items() if seconds is not None}
+
+
 def _missed(cluster: Cluster, scenario: Scenario) -> tuple[Missed, ...]:
     """The promise for a single failure, where it cannot be kept."""
-    if len(scenario.failures) != 1:
+    objective = _PROMISED.get(scenario.failures[0].kind, "") if len(scenario.failures) == 1 else ""
+    promised, takes = _promised(cluster).get(objective), scenario.within_s
+    if promised is None or takes is None or takes <= promised:
         return ()
-    promised = {
-        FailureKind.NODE: ("node_lost", cluster.promises.node_lost_s),
-        FailureKind.SERVICE: ("service_lost", cluster.promises.service_lost_s),
-        FailureKind.WATCH: ("service_lost", cluster.promises.service_lost_s),
-        FailureKind.LINK: ("link_lost", cluster.promises.link_lost_s),
-    }.get(scenario.failures[0].kind)
-    takes = scenario.within_s
-    if promised is None or promised[1] is None or takes is None or takes <= promised[1]:
-        return ()
-    return (Missed(promised[0], promised[1], takes),)
+    return (Missed(objective, promised, takes),)
+
+
+def _promises(cluster: Cluster, singles: Iterable[Scenario]) -> tuple[Promise, ...]:
+    """Each promise with the longest that a failure it is about may take."""
+    longest: dict[str, float] = {}
+    for scenario in singles:
+        objective = _PROMISED.get(scenario.failures[0].kind)
+        if objective is not None and scenario.within_s is not None:
+            longest[objective] = max(longest.get(objective, 0.0), scenario.within_s)
+    return tuple(Promise(name, seconds, longest.get(name)) for name, seconds in _promised(cluster).items())
