@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.agent.hold import read_hold
 from holdfast.agent.host.port import Host, LocalAddress, Places
-from holdfast.bundle import Bundle, HeldAddress, VrrpExpectation
+from holdfast.bundle import HOLD_DIR, Bundle, HeldAddress, ImportedGroupExpectation, VrrpExpectation
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,32 @@ class Group:
 def groups_of(bundle: Bundle, host: Host, places: Places) -> tuple[Group, ...]:
     """Each group that the bundle expects."""
     here = host.addresses()
-    return tuple(_group(expected, here, places) for expected in bundle.expected.vrrp)
+    own = tuple(_group(expected, here, places) for expected in bundle.expected.vrrp)
+    return (*own, *(_imported(expected, here) for expected in bundle.expected.imported))
 
 
 def group_now(expected: VrrpExpectation, host: Host, places: Places) -> Group:
     """This one group."""
     return _group(expected, host.addresses(), places)
+
+
+def _imported(expected: ImportedGroupExpectation, here: frozenset[LocalAddress]) -> Group:
+    """A group without anchor and hold file: it cannot be held back, but what it holds is seen."""
+    first, *others = expected.addresses
+    like = VrrpExpectation(
+        group=expected.group,
+        vrid=expected.vrid,
+        interface=expected.interface,
+        priority=expected.priority,
+        anchor=first,
+        addresses=tuple(others),
+        peers=(),
+        hold_file=f"{HOLD_DIR}/{expected.group}",
+        advert_interval_ms=expected.advert_interval_ms,
+    )
+    present = tuple(held for held in expected.addresses if _local(held) in here)
+    missing = tuple(held for held in expected.addresses if _local(held) not in here)
+    return Group(like, present, missing, hold=0)
 
 
 def _group(expected: VrrpExpectation, here: frozenset[LocalAddress], places: Places) -> Group:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import threading
+import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.agent.daemon.stand_in import KEY, STORE, Site, bundle, desired, order, site, until
 
 from holdfast.agent.daemon import pause as pausing
 from holdfast.agent.daemon.telling import read_told
-from holdfast.protocol import Outcome, Progress, Verb
+from holdfast.agent.daemon.wanted import Wanted
+from holdfast.protocol import Desired, Outcome, Progress, Verb
 
 
 def run(what: Coroutine[Any, Any, None]) -> None:
@@ -218,5 +224,59 @@ def test_the_pause_ends_by_itself_and_a_damaged_file_pauses(tmp_path: Path) -> N
             pausing.pause_file(places).write_text("?")
             assert pausing.paused(places, datetime.now(UTC)) is not None
             assert STORE
+
+    run(scenario())
+
+
+def test_a_full_disk_refuses_a_desired_state_and_keeps_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with site(tmp_path) as one:
+            one.first.lines = [desired(1, bundle("1")).model_dump_json().encode()]
+            one.start()
+            await until(lambda: ended(one, 1))
+            with monkeypatch.context() as patch:
+                patch.setattr(Wanted, "write", full)
+                await one.first.push(desired(2, bundle("0")))
+                await until(lambda: ended(one, 2, Progress.REFUSED))
+            applied = one.first.last.applied
+            assert applied is not None
+            assert applied.failure is not None
+            assert "disk is full" in applied.failure.message
+            assert one.host.sysctls[KEY] == "1"
+            await one.first.push(desired(3, bundle("0")))
+            await until(lambda: ended(one, 3))
+
+    def full(self: Wanted, desired: Desired) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/holdfast/agent/wanted.json")
+
+    run(scenario())
+
+
+def test_an_attempt_under_way_ends_before_the_agent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with site(tmp_path) as one:
+            begun, done = threading.Event(), threading.Event()
+            apply = one.work.apply
+
+            def slowly(*arguments: Any) -> Any:
+                begun.set()
+                time.sleep(0.3)
+                report = apply(*arguments)
+                done.set()
+                return report
+
+            monkeypatch.setattr(one.work, "apply", slowly)
+            one.first.lines = [desired(1, bundle("1")).model_dump_json().encode()]
+            one.start()
+            await until(begun.is_set)
+            await one.stop()
+            assert done.is_set()
+            assert one.host.sysctls[KEY] == "1"
+            monkeypatch.undo()
+            one.first.reports.clear()
+            one.start()
+            await until(lambda: ended(one, 1), "it is found done")
 
     run(scenario())

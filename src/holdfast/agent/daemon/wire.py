@@ -26,6 +26,7 @@ LARGEST_BUNDLE = 64_000_000  # bytes
 _LARGEST_ANSWER = 100_000  # bytes of everything else
 _CONNECT_S = 5.0
 _ANSWER_S = 15.0
+_KEPT_S = 20.0  # a controller closes what is idle after 30 s
 _TOO_MANY = 429
 _HEADERS = [(b"user-agent", f"holdfast-agent/{__version__}".encode())]
 
@@ -50,7 +51,7 @@ class Http:
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         self.url = url
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, max_connections=4, max_keepalive_connections=2, keepalive_expiry=120.0
+            ssl_context=context, max_connections=4, max_keepalive_connections=2, keepalive_expiry=_KEPT_S
         )
 
     async def __aenter__(self) -> Self:
@@ -125,11 +126,17 @@ class Controller:
 
     async def report(self, report: AgentReport) -> None:
         """Tell how the node is."""
-        await self._http.ask("POST", "/agent/v1/reports", report.model_dump_json().encode())
+        await self._post("/agent/v1/reports", report.model_dump_json().encode())
 
     async def answer(self, answer: Answer) -> None:
         """Tell what became of an order."""
-        await self._http.ask("POST", "/agent/v1/answers", answer.model_dump_json().encode())
+        await self._post("/agent/v1/answers", answer.model_dump_json().encode())
+
+    async def _post(self, path: str, body: bytes) -> None:
+        try:
+            await self._http.ask("POST", path, body)
+        except ControllerUnreachable:  # a kept connection that was closed meanwhile; what is posted may come twice
+            await self._http.ask("POST", path, body)
 
 
 async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

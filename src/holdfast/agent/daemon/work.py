@@ -28,6 +28,8 @@ from holdfast.protocol import (
     Verb,
 )
 
+_PATIENCE_S = 60.0
+
 
 def _judge(bundle: Bundle) -> tuple[Finding, ...]:
     return admit(bundle, load_policy())
@@ -52,6 +54,7 @@ class Work:
     def apply(self, bundle: Bundle, desired: Desired, tell: Tell) -> ApplyReport:
         """Bring the node to `bundle`, with the overrides that came with it. What goes wrong is in the report."""
         try:
+            self._wait_for_turn()
             with translated():
                 overrides.keep(self.node.places, desired.overrides)
             return self.applier(tell).apply(bundle, desired.adopt)
@@ -60,6 +63,7 @@ class Work:
 
     def correct(self, adopt: bool) -> ApplyReport:
         """Apply what is in use once more, moving aside what was changed by hand if `adopt`. Raises ApplyError."""
+        self._wait_for_turn()
         applier = self.applier()
         bundle = applier.generations.bundle(applier.generations.current())
         if bundle is None:
@@ -68,6 +72,7 @@ class Work:
 
     def override(self, wanted: Overrides) -> OverrideReport | None:
         """Carry these out; None on a node that directs nothing. Raises ApplyError, TableUnreadable."""
+        self._wait_for_turn()
         applier = self.applier()
         interrupted = applier.end_interrupted()
         if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
@@ -86,6 +91,11 @@ class Work:
         generations = self.applier().generations
         bundle = generations.bundle(generations.current())
         return overrides.report(self.node, bundle) if bundle is not None and bundle.expected.virtual_servers else None
+
+    def _wait_for_turn(self, patience_s: float = _PATIENCE_S) -> None:
+        """A command that somebody runs on the node by hand may take its time: that is no failure. Raises ApplyError."""
+        with translated(), exclusive(self.node.places, patience_s):
+            return
 
     def status(self) -> NodeStatus:
         """The node as it is. Raises ApplyError."""
@@ -106,6 +116,7 @@ class Work:
             return Answer(order=order.id, node=name, failure=failure(error))
 
     def _on_group(self, order: Order) -> MoveReport:
+        self._wait_for_turn(min(order.within_s, _PATIENCE_S))
         applier = self.applier()
         applier.end_interrupted()
         with translated(), exclusive(self.node.places):

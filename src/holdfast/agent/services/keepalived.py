@@ -71,7 +71,8 @@ class Keepalived:
 
     def verify(self, node: Node, bundle: Bundle, before: Before) -> str:
         """See Daemon."""
-        slowest = max((e.advert_interval_ms for e in bundle.expected.vrrp), default=0) / 1000
+        intervals = [group.expected.advert_interval_ms for group in groups_of(bundle, node.host, node.places)]
+        slowest = max(intervals, default=0) / 1000
         deadline = node.host.monotonic() + VERIFY_TIMEOUT_S + _MASTER_AFTER * slowest
         earliest = node.host.monotonic() + (0 if before.running else _MASTER_AFTER * slowest)
         tail = LogTail(node.places, self.service, before.logs)

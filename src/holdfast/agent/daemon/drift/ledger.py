@@ -12,6 +12,7 @@ from holdfast.protocol import Drift, DriftKind
 _PASSING = frozenset({DriftKind.SERVICE, DriftKind.ADDRESS, DriftKind.TABLE})
 _SURE_AFTER = 2  # looks in a row
 _AT_MOST = 500
+_DIFFS_AT_MOST = 60_000  # characters of all diffs together
 _TOLD_FOR = timedelta(minutes=2)  # after it was put right
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 
@@ -83,7 +84,7 @@ class Ledger:
     def drifts(self) -> tuple[Drift, ...]:
         """What is told: what stands for certain, and what was put right just now."""
         standing = [entry.drift() for entry in self.entries.values() if entry.sure]
-        return (*standing, *(entry.drift(corrected=True) for entry, _ in self.mended.values()))
+        return _bounded((*standing, *(entry.drift(corrected=True) for entry, _ in self.mended.values())))
 
     def to_correct(self, allowed: Collection[str], now: datetime) -> frozenset[DriftKind]:
         """The kinds to put right now; empty: nothing, or not all that stands may be.
@@ -102,3 +103,13 @@ class Ledger:
             return Ledger(mended={key: (entry, now) for key, entry in self.entries.items()})
         wait = min(_FIRST_WAIT * 2 ** min(self.attempts, 10), _LONGEST_WAIT)
         return replace(self, attempts=self.attempts + 1, not_before=now + wait)
+
+
+def _bounded(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
+    """A report is read by people: a hundred files that all changed are named, and the first of them shown."""
+    left = _DIFFS_AT_MOST
+    found = []
+    for each in drifts:
+        left -= len(each.diff)
+        found.append(each if left >= 0 or not each.diff else each.model_copy(update={"diff": "# not shown here\n"}))
+    return tuple(found)

@@ -34,7 +34,8 @@ class DriftWatch:
         self._allowed = allowed
         self._ledger = Ledger()
         self._changes = 0
-        self._unable = ""
+        self._unable = ""  # what was said last of why …
+        self._no_policy = ""
 
     async def keep(self) -> None:
         """Until cancelled."""
@@ -86,8 +87,11 @@ class DriftWatch:
         try:
             allowed = self._allowed()
         except HoldfastError as error:
-            LOG.warning("nothing is corrected", extra={"why": error.message})
+            if error.message != self._no_policy:
+                LOG.warning("nothing is corrected", extra={"why": error.message, "hint": error.hint})
+            self._no_policy = error.message
             return frozenset()
+        self._no_policy = ""
         return self._ledger.to_correct(allowed, datetime.now(UTC))
 
     async def _correct(self, kinds: frozenset[DriftKind]) -> None:

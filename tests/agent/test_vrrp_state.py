@@ -1,0 +1,57 @@
+"""Which groups a node holds: its own by anchor and hold file, imported ones by all that they carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.agent.host.port import LocalAddress, Places
+from holdfast.agent.vrrp_state import groups_of
+from holdfast.bundle import Bundle, Expectations, HeldAddress, ImportedGroupExpectation
+
+
+class _Host:
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = frozenset(LocalAddress("eth0", address) for address in addresses)
+
+    def addresses(self) -> frozenset[LocalAddress]:
+        return self._addresses
+
+
+BUNDLE = Bundle(
+    cluster="shop",
+    node="lb1",
+    services=(),
+    files=(),
+    expected=Expectations(
+        imported=(
+            ImportedGroupExpectation(
+                group="VI_1",
+                vrid=51,
+                interface="eth0",
+                priority=150,
+                addresses=tuple(HeldAddress(address=f"10.0.0.{n}/24", interface="eth0") for n in (3, 4)),
+                advert_interval_ms=1000,
+            ),
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("here", "holds", "in_part"),
+    [
+        (("10.0.0.3/24", "10.0.0.4/24", "10.0.0.1/24"), True, False),
+        (("10.0.0.3/24",), False, True),
+        (("10.0.0.1/24",), False, False),
+    ],
+)
+def test_an_imported_group_is_held_with_all_its_addresses(
+    tmp_path: Path, here: tuple[str, ...], holds: bool, in_part: bool
+) -> None:
+    (group,) = groups_of(BUNDLE, _Host(*here), Places(tmp_path))  # type: ignore[arg-type]
+    assert group.expected.group == "VI_1"
+    assert group.holds is holds
+    assert bool(group.present and group.missing) is in_part
+    assert not group.given_up
