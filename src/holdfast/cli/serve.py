@@ -59,6 +59,10 @@ def serve(
             "--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given; else ignored."
         ),
     ] = "[::]:8444",
+    containers: Annotated[
+        bool,
+        typer.Option("--containers", help="Nodes are containers: the kernel tells keepalived of no process's end."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run the controller: it keeps revisions, rolls them out, and tells the agents what their nodes should run.
@@ -73,7 +77,9 @@ def serve(
         listen=(host, port),
         key_file=key_file,
         settings=Settings(
-            holder=f"{socket.gethostname()}-{secrets.token_hex(4)}"[:200], names=_names(host, name or [])
+            holder=f"{socket.gethostname()}-{secrets.token_hex(4)}"[:200],
+            names=_names(host, name or []),
+            process_events=not containers,
         ),
         passphrase_file=passphrase_file,
         certificate=tls_cert,

@@ -158,7 +158,7 @@ def desk_of(request: Request) -> Desk:
     """Where an operation is done, for whoever was found to call."""
     context, caller = context_of(request), caller_of(request)
     actor = caller.principal.actor if caller.principal else STRANGER
-    return Desk(context.store, context.doors.sealer, actor, caller.source)
+    return Desk(context.store, context.doors.sealer, actor, caller.source, context.settings.process_events)
 
 
 Ctx = Annotated[Context, Depends(context_of)]

@@ -44,3 +44,4 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     agents_url: str = ""  # where agents find this controller, for the command that is shown with a join token
     leader_ttl_s: int = 10  # a leader that is gone is followed after so long
+    process_events: bool = True  # whether keepalived sees processes die on the nodes; not so in containers

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
 from cryptography import x509
 from pydantic import AwareDatetime, Field
 
 from holdfast.errors import Conflict, NotPermitted, StoreDamaged
+from holdfast.store.collection import Update
 from holdfast.store.models import Digest, Record
 from holdfast.store.store import Store
 
@@ -92,6 +95,10 @@ class Authorities:
         if found.version != self._version:
             self._take(found.record.authorities, found.version)
         return True
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Update[AuthorityRecords]]]:
+        """Says whenever the store holds other ones; `refresh` then."""
+        return self._records.watch()
 
     async def rotate(self, who: Person, source: str = "") -> str:
         """A new authority signs from now on, and the old ones stay trusted; returns the new fingerprint.
