@@ -30,6 +30,8 @@ from .store import DEFAULT, At
 DEFAULT_LISTEN = "[::]:8443"
 KEY_FILE = Path("/var/lib/holdfast/controller.key")
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)|\*?):(?P<port>[0-9]{1,5})")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_EVERYWHERE = ("::", "0.0.0.0")
 _MOST_ADDRESSES = 50  # of this machine, in its certificate
 
 
@@ -73,18 +75,21 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together", "give both, or none")
     host, port = host_and_port(listen)
+    for_agents = host_and_port(agents) if tls_cert else None
+    names = _names(host, name or [])
     options = Options(
         listen=(host, port),
         key_file=key_file,
         settings=Settings(
             holder=f"{socket.gethostname()}-{secrets.token_hex(4)}"[:200],
-            names=_names(host, name or []),
+            names=names,
+            agents_url=_url(for_agents or (host, port), names),
             process_events=not containers,
         ),
         passphrase_file=passphrase_file,
         certificate=tls_cert,
         key=tls_key,
-        agents=host_and_port(agents) if tls_cert else None,
+        agents=for_agents,
     )
     start_logging(verbose=verbose)
     reason = asyncio.run(_serve(store, options))
@@ -110,21 +115,20 @@ def _started(started: Started, options: Options, store: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, started.stop, _TOLD)
     out = stdout()
-    out.print(Text(f"Holdfast serves at {_url(started.address, options)}", style="bold"))
+    out.print(Text(f"Holdfast serves at {_url(started.address, options.settings.names)}", style="bold"))
     out.print(Text(f"  store        {store}"))
     if options.agents:
-        out.print(Text(f"  agents       {_url(started.agents, options)}"))
+        out.print(Text(f"  agents       {_url(started.agents, options.settings.names)}"))
     out.print(Text(f"  fingerprint  {started.fingerprint}"))
     if started.first_password is not None:
         out.print(Text("  first login  admin, with the password below: it is shown this once, and has to be changed"))
         out.print(Text(f"  password     {started.first_password.get_secret_value()}", style="bold"))
 
 
-def _url(address: tuple[str, int], options: Options) -> str:
+def _url(address: tuple[str, int], names: tuple[str, ...]) -> str:
     """How to reach it: by its own name where it listens everywhere."""
     host, port = address
-    everywhere = ipaddress.ip_address(host).is_unspecified
-    host = options.settings.names[0] if everywhere else host
+    host = names[0] if host in _EVERYWHERE else host
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
@@ -141,8 +145,10 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 def _names(host: str, given: list[str]) -> tuple[str, ...]:
     """What the controller's certificate is for: what was given, this machine's name, and its addresses."""
-    found = [*given, socket.gethostname().lower(), "localhost", "127.0.0.1", "::1"]
-    if host not in ("::", "0.0.0.0"):
+    machine = socket.gethostname().lower()
+    own = [machine] if _HOST_NAME.fullmatch(machine) else []  # some machines have names that no certificate may say
+    found = [*given, *own, "localhost", "127.0.0.1", "::1"]
+    if host not in _EVERYWHERE:
         found.append(host)
     else:
         with contextlib.suppress(OSError):  # without netlink, names have to be given
