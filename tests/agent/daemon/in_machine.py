@@ -55,7 +55,8 @@ class Inside:
         started = time.monotonic()
         while not condition():
             if time.monotonic() - started > WITHIN_S:
-                log = Path("/var/log/agent.log").read_text()[-3000:]
+                file = Path("/var/log/agent.log")
+                log = file.read_text()[-3000:] if file.exists() else ""
                 last = self.controller.reports[-1].model_dump_json() if self.controller.reports else "no report"
                 raise AssertionError(f"never: {what}\n{log}\n{last[:3000]}")
             await asyncio.sleep(0.01)
@@ -156,10 +157,47 @@ async def kills(inside: Inside) -> dict[str, Any]:
     return found
 
 
+async def systemd(inside: Inside) -> dict[str, Any]:
+    """The unit that `holdfast agent install` writes: applies in its sandbox, comes back after a kill, drops nothing."""
+    await _said(sys.executable, "-m", "holdfast.cli", "agent", "install")
+    await inside.until(lambda: bool(inside.controller.streams), "a stream")
+    await inside.controller.push(desired(1, bundles.pair()))
+    await inside.until(lambda: inside.ended(1) or inside.ended(1, Progress.PUT_BACK), "applied")
+    applied = inside.controller.last.applied
+    first = await _said("systemctl", "show", "--value", "--property=MainPID", "holdfast-agent")
+    inside.controller.lines = [desired(2, bundles.pair("two")).model_dump_json().encode()]
+    inside.controller.streams.clear()
+    os.kill(int(first), signal.SIGKILL)
+    await inside.until(lambda: inside.ended(2), "the next one, by the next process")
+    await _said("systemctl", "stop", "holdfast-nginx")
+    await inside.until(lambda: inside.drift(DriftKind.SERVICE) is not None, "a stopped service")
+    nginx = await _said("systemctl", "show", "--value", "--property=ActiveState", "holdfast-nginx")
+    await _said("systemctl", "stop", "holdfast-agent")
+    return {
+        "outcome": applied.outcome.value if applied else None,
+        "failure": applied.failure.message if applied and applied.failure else None,
+        "enabled": await _said("systemctl", "is-enabled", "holdfast-agent"),
+        "nginx": nginx,
+        "agent": await _said("systemctl", "show", "--value", "--property=ActiveState", "holdfast-agent"),
+        "keepalived": await _said("systemctl", "show", "--value", "--property=ActiveState", "holdfast-keepalived"),
+        "status": await _said("systemctl", "show", "--value", "--property=ExecMainStatus", "holdfast-agent"),
+    }
+
+
+async def _said(*words: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, f"{words}: {said.decode()}{errors.decode()}"
+    return said.decode().strip()
+
+
 SCENARIOS: dict[str, Callable[[Inside], Awaitable[dict[str, Any]]]] = {
     "follow": follow,
     "idle": idle,
     "kills": kills,
+    "systemd": systemd,
 }
 
 
@@ -172,9 +210,10 @@ async def main(name: str) -> dict[str, Any]:
     await join(token, HttpsEnrolment([controller.url]), Path(IDENTITY_FILE), datetime.now(UTC))
     write_settings(Path(SETTINGS_FILE), Settings(controllers=(controller.url,)))
     inside = Inside(controller)
-    await inside.start()
     try:
-        await inside.until(lambda: bool(controller.streams), "a stream")
+        if name != "systemd":
+            await inside.start()
+            await inside.until(lambda: bool(controller.streams), "a stream")
         return await SCENARIOS[name](inside)
     finally:
         if inside.agent is not None and inside.agent.returncode is None:

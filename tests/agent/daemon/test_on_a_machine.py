@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.agent.machine import PYTHON, Machine
+from tests.agent.systemd_machine import systemd_machine
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -43,3 +44,14 @@ def test_an_idle_agent_costs_little(node: Machine) -> None:
     found = inside(node, "idle")
     assert found["rss_mb"] < 60
     assert found["cpu_percent"] < 1.0  # 0.2 on a machine that does nothing else: see the benches
+
+
+@pytest.mark.lab
+def test_the_unit_of_install_does_all_of_that_in_its_sandbox(tmp_path: Path) -> None:
+    with systemd_machine(tmp_path) as node:
+        found = inside(node, "systemd")
+        assert (found["outcome"], found["failure"]) == ("committed", None), node.journal()[-6000:]
+        assert found["enabled"] == "enabled"
+        assert found["nginx"] == "inactive"  # told, and left alone
+        assert (found["agent"], found["status"]) == ("inactive", "0")
+        assert found["keepalived"] == "active"  # what runs goes on without the agent
