@@ -136,6 +136,7 @@ def test_overrides_alone_are_due_once() -> None:
         (5, 2, "www", False, Verb.MOVE, 0.0, ""),
         (1, 1, None, False, Verb.HOLD, 0.0, "names no VRRP group"),
         (1, 1, None, False, Verb.STATUS, 0.0, ""),
+        (0, 1, None, False, Verb.STATUS, 99.0, ""),
         (1, 1, "www", True, Verb.MOVE, 0.0, "by hand"),
         (1, 1, "www", True, Verb.STATUS, 0.0, ""),
         (1, 1, "www", False, Verb.RELEASE, 10.5, "busy for 10.5 s"),

@@ -27,7 +27,6 @@ _OF_OUTCOME = {
     Outcome.REFUSED: Progress.REFUSED,
     Outcome.BROKEN: Progress.BROKEN,
 }
-_WITHOUT_GROUP = frozenset({Verb.STATUS})
 
 
 @dataclass(frozen=True)
@@ -131,16 +130,18 @@ def shown(known: Known) -> Progress | None:
 
 def refusal(known: Known, order: Order, waited_s: float = 0.0) -> Failure | None:
     """Why an order is not carried out; None if it is. `waited_s` is how long it has waited for its turn."""
+    if order.verb is Verb.STATUS:
+        return None  # looking does no harm, whoever asks
     fence = known.fence
     if fence is not None and order.fence.is_older_than(fence):
         return Failure(message="the order comes from a controller that was replaced", hint="give it again")
-    if order.group is None and order.verb not in _WITHOUT_GROUP:
+    if order.group is None:
         return Failure(message=f"the order to {order.verb} names no VRRP group", hint="name one")
     if waited_s > order.within_s:
         return Failure(
             message=f"the node was busy for {waited_s:.1f} s, longer than the order was good for", hint="give it again"
         )
-    if known.paused and order.verb is not Verb.STATUS:
+    if known.paused:
         return Failure(
             message="somebody works on this node by hand, so its agent does nothing",
             hint="when that is over: holdfast agent resume, on the node",
