@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.controlled import Controlled, controlled, token_profile
 from tests.controller.operations.world import MORE_WEIGHT, SPEC
+from tests.controller.world import join
 
 from holdfast.errors import (
     AuthorityChanged,
@@ -165,7 +166,9 @@ def test_users_and_tokens(applied: Controlled, tmp_path: Path) -> None:
 
 
 def test_nodes_are_invited_events_and_audit_are_told(applied: Controlled) -> None:
-    assert "holdfast agent join" in applied.well("nodes", "invite", "web01")
+    command, token = applied.well("nodes", "invite", "web01").splitlines()
+    assert command == f"holdfast agent join - --controller {applied.world.url}"
+    assert applied.there(join(applied.world.client(), applied.world.authority, token)).node == "web01"
     assert "lb01" in applied.well("nodes", "list")
     assert "revision.made" in applied.well("events")
     assert json.loads(applied.well("events", "--json", "-n", "1"))["number"] > 1

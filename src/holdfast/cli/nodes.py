@@ -16,6 +16,7 @@ from .validate import AsJson
 
 app = typer.Typer(help="Nodes of a cluster: listed, let in, shut out.", no_args_is_help=True)
 
+_SOMEWHERE = "https://CONTROLLER:PORT"  # a controller does not know by which address nodes reach it
 NodeName = Annotated[str, typer.Argument(metavar="NODE")]
 
 
@@ -45,16 +46,20 @@ def invite(
     controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """A join token for one node: good once, for 15 minutes at most. Run what is printed on the node.
+    """A join token for one node: good once, for 15 minutes at most.
 
     Example:  holdfast nodes invite lb01
     """
-    found = connect(controller).cluster(cluster).invite(node, minutes * 60)
+    remote = connect(controller)
+    found = remote.cluster(cluster).invite(node, minutes * 60)
+    command = found.command.replace(_SOMEWHERE, remote.profile.controllers[0].rstrip("/"))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json({**found.model_dump(mode="json"), "command": command})
         return
-    stderr().print(f"on {node}, before {found.expires.astimezone():%H:%M}:")
-    stdout().out(found.command, highlight=False)
+    # The token goes in by standard input: what stands in a command line, everybody on the node can see.
+    stderr().print(f"run this on {node} before {found.expires.astimezone():%H:%M}, and give it the token:")
+    stdout().out(command, highlight=False)
+    stdout().out(found.token, highlight=False)
 
 
 @app.command("revoke")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -172,13 +172,20 @@ async def begin_maintenance(desk: Desk, cluster: str, node: str, request: Mainte
     place = await _place(desk, cluster)
     await _known_node(place, node)
     async with _alone(desk, cluster):
+        try:
+            await _refuse_last(place, node)
+        except PlanRefused as error:
+            await _audit(place, "maintenance.on", node, request, error)
+            raise
         began = await _note(place, node, request)
         done: list[MovedGroup] = []
         try:
             for group in place.groups_of(node):
                 done.append(await _given_up(place, node, group))
         except HoldfastError as error:
-            await _undone(place, node, began)
+            # What is refused was not begun; what failed may be half done.
+            touched = [one.group for one in done] + ([] if isinstance(error, PlanRefused) else [group])
+            await _undone(place, node, began, touched)
             await _audit(place, "maintenance.on", node, request, error)
             raise
         moved = tuple(one for one in done if one.before == node)
@@ -187,19 +194,35 @@ async def begin_maintenance(desk: Desk, cluster: str, node: str, request: Mainte
     return MaintenanceResult(node=node, on=True, moved=moved)
 
 
+async def _refuse_last(place: _Place, node: str) -> None:
+    """PlanRefused, before any group is moved, if there is one that nobody else could hold."""
+    groups = place.groups_of(node)
+    statuses = await place.statuses({member: None for group in groups for member in place.members(group)})
+    if groups and node not in statuses:
+        raise PlanRefused(f"the agent of {node} does not answer", "repair it, or stop its keepalived on the node")
+    for group in groups:
+        others = [statuses[other] for other in place.members(group) if other != node and other in statuses]
+        if not any(_could_hold(status, group) for status in others):
+            raise PlanRefused(
+                f"no other node could hold '{group}' now, so {node} is needed",
+                "bring its peer up, or end its maintenance, first",
+            )
+
+
+def _could_hold(status: NodeStatus, group: str) -> bool:
+    """Whether it holds the group, or would: not held back, and every service of its own runs."""
+    running = bool(status.services) and all(service.running for service in status.services)
+    return _holds(status, group) or (running and _facts(status, group) and not _held_back(status, group))
+
+
 async def _given_up(place: _Place, node: str, group: str) -> MovedGroup:
     """One group: moved away if the node holds it, and kept away from it in any case."""
     statuses = await place.statuses(place.members(group))
-    if node not in statuses:
-        raise PlanRefused(
-            f"the agent of {node} does not answer", "stop its keepalived on the node, or repair the agent"
-        )
-    others = [other for other in statuses if other != node]
-    if _holds(statuses[node], group):
+    if node in statuses and _holds(statuses[node], group):
         done = await asyncio.to_thread(place.switch(group).away)
         await place.order(node, Verb.HOLD, group)  # where nobody preempts, a move lets it go again
         return MovedGroup(group=group, before=done.before, after=done.after, report=done.report)
-    holder = next((other for other in others if _holds(statuses[other], group)), None)
+    holder = next((other for other, status in statuses.items() if other != node and _holds(status, group)), None)
     if holder is None:
         raise PlanRefused(f"nobody else holds '{group}' now", "see what is wrong with its other members first")
     await place.order(node, Verb.HOLD, group)
@@ -220,7 +243,7 @@ async def end_maintenance(desk: Desk, cluster: str, node: str) -> MaintenanceRes
             back = await asyncio.to_thread(place.switch(group).back)
             if back.before != back.after:
                 done.append(MovedGroup(group=group, before=back.before, after=back.after, report=back.report))
-        await _undone(place, node, created=True, release=False)
+        await _undone(place, node, created=True)
         await _audit(place, "maintenance.off", node, None, None, f"{node} is in service again", node)
     return MaintenanceResult(node=node, on=False, moved=tuple(done))
 
@@ -255,14 +278,13 @@ async def _note(place: _Place, node: str, request: MaintenanceRequest) -> bool:
     return True
 
 
-async def _undone(place: _Place, node: str, created: bool, release: bool = True) -> None:
-    """What maintenance has done so far is taken back; what it was before this call stays."""
+async def _undone(place: _Place, node: str, created: bool, groups: Sequence[str] = ()) -> None:
+    """The node is not in maintenance any more, and may hold `groups` again; what was before this call stays."""
     if not created:
         return
-    if release:
-        for group in place.groups_of(node):
-            with suppress(HoldfastError):  # the agent may be what is broken
-                await place.order(node, Verb.RELEASE, group)
+    for group in groups:
+        with suppress(HoldfastError):  # the agent may be what is broken
+            await place.order(node, Verb.RELEASE, group)
     kept = place.desk.store.cluster(place.cluster).overrides
     found = await kept.get(override_name(OverrideKind.MAINTENANCE, node))
     if found is not None:
