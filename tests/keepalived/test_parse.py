@@ -85,7 +85,7 @@ def test_commands_are_split_as_a_shell_would() -> None:
         ("}\n", ["KA020:1"]),
         ("global_defs {\nrouter_id x\n", ["KA021:1"]),
         ("{\n}\n", ["KA022:1", "KA020:2"]),
-        ("global_defs\nrouter_id x\n}\n", ["KA023:2"]),
+        ("global_defs\nrouter_id x\n}\n", ["KA023:2", "KA002:2", "KA020:3"]),
         (instance("virtual_ipaddress 10.0.0.1 {", "}"), ["KA024:2"]),
         ("global_defs {\nrouter_id \"x\n}\n", ["KA030:2", "KA003:2"]),
         (instance('state "BACK"UP'), ["KA031:2", "KA006:2"]),

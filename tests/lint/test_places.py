@@ -108,6 +108,11 @@ FLOOR = {
         + script()
         + instance(f"track_script\n    check_web\n}}\nvirtual_ipaddress {{ {HERE}\n    10.0.0.100/24\n}}"),
     ),
+    "an outer brace that is missing": ("KA020", f"global_defs\n    vrrp_skip_check_adv_addr\n}} {HERE}\n" + instance()),
+    "a group whose entries are all skipped": (
+        "LVS114",
+        at_end(group("10.0.0.9/29 80", "10.0.0.100 70000"), "virtual_server_group"),
+    ),
     "quorum_max below": ("TRACK108", process(f"quorum 3\nquorum_max 2 {HERE}")),
     "quorum above": ("TRACK108", process(f"quorum_max 2\nquorum 3 {HERE}")),
     "rule of two families": ("ADDR113", rule_of("from 2001:db8::/64 to 10.0.0.0/8 table 100")),

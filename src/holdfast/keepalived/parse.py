@@ -19,7 +19,6 @@ from .statements import MOST_BYTES, Statement, Statements
 from .tree import Configuration, Node
 
 MOST_STATEMENTS = 2_500_000
-_READ_BY_ALL = ("global_defs", "track_file", "vrrp_track_file")
 
 
 def parse(
@@ -155,7 +154,7 @@ class _Builder:
             frame.waiting = False
             node = Node(words, statement[3], statement[1], statement[2], statement[4])
             self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
-            if self._bystander is None and (len(self._frames) > 2 or frame.name not in _READ_BY_ALL):
+            if self._bystander is None:
                 self._bystander = _Bystander(self._checker, len(self._frames) - 2)
                 self._bystander.take(statement)
         if frame.listed is not None:

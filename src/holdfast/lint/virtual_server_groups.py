@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.keepalived.tree import Node
+from holdfast.keepalived.values import address_range
+
 from .model import Model
 from .model_values import whole
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 
+_LAST_PORT = 65_535
 MARK = """virtual_server fwmark 1 {
     lb_algo wlc
     lb_kind DR
@@ -107,6 +111,14 @@ def unknown_group(model: Model) -> Iterator[Hit]:
             yield Hit(one.node, f"there is no virtual_server_group {one.node.arg(1)}: nothing is balanced", 2)
 
 
+def _counts(line: Node) -> bool:
+    """Whether an entry is one to keepalived, which skips what it cannot read."""
+    if line.name == "fwmark":
+        return bool(whole(line.arg()))
+    port = whole(line.arg()) if len(line.words) > 1 else 0
+    return not address_range(line.name) and port is not None and 0 <= port <= _LAST_PORT
+
+
 @rule(
     "LVS120",
     WARNING,
@@ -146,7 +158,8 @@ def two_families(model: Model) -> Iterator[Hit]:
 def unused_group(model: Model) -> Iterator[Hit]:
     used = {one.node.arg(1) for one in model.virtual_servers if one.kind == "group"}
     for group in model.virtual_server_groups.values():
-        if not group.lines:
-            yield Hit(group.node, f"the group {group.name} has no entries: keepalived removes it", at_end=True)
+        if not any(_counts(line) for line in group.lines):
+            what = "no entries that keepalived can use" if group.lines else "no entries"
+            yield Hit(group.node, f"the group {group.name} has {what}: keepalived removes it", at_end=True)
         elif group.name not in used:
             yield Hit(group.node, f"no virtual_server uses the group {group.name}", 1)
