@@ -9,9 +9,16 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
 
 # Holdfast's own places on a node. Compiler and agent agree on them here; the agent's allow-lists are built from them.
 CONFIG_DIR = "/etc/holdfast"  # one folder a service below it; nothing of the distribution's is touched
@@ -171,6 +178,17 @@ class VrrpExpectation(_Frozen):
     preempts: bool = True
 
 
+class ImportedGroupExpectation(_Frozen):
+    """A VRRP instance that keeps the shape of its origin: no anchor, no hold file; all that its holder carries."""
+
+    group: SafeName
+    vrid: Annotated[int, Field(ge=1, le=255)]
+    interface: str
+    priority: int
+    addresses: Annotated[tuple[HeldAddress, ...], Field(min_length=1)]
+    advert_interval_ms: int
+
+
 class NetworkAddress(_Frozen):
     """A virtual address that a real server takes: a host prefix (`10.0.0.3/32`) on `device`."""
 
@@ -243,6 +261,15 @@ class Expectations(_Frozen):
     listeners: tuple[ListenerExpectation, ...] = ()
     vrrp: tuple[VrrpExpectation, ...] = ()
     virtual_servers: tuple[VirtualServerExpectation, ...] = ()
+    imported: tuple[ImportedGroupExpectation, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_few_have(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The digest of a bundle without imported groups is what it was before there were any."""
+        found: dict[str, Any] = handler(self)
+        if not self.imported:
+            found.pop("imported", None)
+        return found
 
 
 class PolicyNames(_Frozen):

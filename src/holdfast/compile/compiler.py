@@ -29,7 +29,7 @@ from . import lvs_bundle
 from .lock import Lock, Secrets, clashes, marks, needs_mark, needs_sync_id, sync_id, vrids
 from .lvs_views import director_role
 from .node_view import HeldView, MailView, NodeView, VrrpView
-from .origin_views import origin_view, wanted_secrets
+from .origin_views import imported_groups, names_called, origin_view, wanted_secrets
 from .proxy_views import proxy_views
 from .real_server_views import real_server_role
 from .renderers import haproxy, keepalived, network, nftables, nginx, prober, sysctl
@@ -141,6 +141,7 @@ def _bundle(view: NodeView, renderings: Mapping[Service, Rendering]) -> Bundle:
             listeners=_listeners(view),
             vrrp=tuple(_expected(vrrp) for vrrp in view.vrrp),
             virtual_servers=lvs_bundle.virtual_servers(view),
+            imported=imported_groups(view.origin) if view.origin else (),
         ),
         policy_names=_policy_names(view),
         kernel_modules=lvs_bundle.kernel_modules(view),
@@ -150,6 +151,9 @@ def _bundle(view: NodeView, renderings: Mapping[Service, Rendering]) -> Bundle:
 def _policy_names(view: NodeView) -> PolicyNames:
     scripts = {s.command[2] for v in view.vrrp for s in v.scripts if s.command[1] == "script"}
     hooks = {name for vrrp in view.vrrp for _, name in vrrp.hooks}
+    if view.origin:
+        scripts |= names_called(view.origin, "script")
+        hooks |= names_called(view.origin, "hook")
     return PolicyNames(
         scripts=tuple(sorted(scripts | lvs_bundle.scripts(view))), hooks=tuple(sorted(hooks | lvs_bundle.hooks(view)))
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from holdfast.bundle import PROBE_DIR, HeldAddress, ImportedGroupExpectation
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.origin import Block, Form, Origin, SecretName, on_node
+from holdfast.spec.origin.instances import Instance
 
 # Kinds of blocks that bear names, in the order in which they are written: what others lean on comes first.
 NAMED = (
@@ -19,6 +22,9 @@ NAMED = (
     "vrrp_instance",
     "virtual_server_group",
 )
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_CALL = re.compile(rf"{re.escape(PROBE_DIR)}/probe (script|hook) ([A-Za-z0-9][A-Za-z0-9._-]{{0,62}})(?![A-Za-z0-9._-])")
+_PRIORITY, _OWNER = 100, 255  # what keepalived takes where no number is given
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,58 @@ def origin_view(spec: ClusterSpec, node: str, secrets: dict[str, str]) -> Origin
         blocks=blocks,
         secrets=tuple(sorted((name, secrets[name]) for name in named if name in secrets)),
     )
+
+
+def names_called(view: OriginView, kind: str) -> frozenset[str]:
+    """The names of the node's policy that kept commands call through the probe; `kind` is script or hook."""
+    texts = (text for _, _, block in view.blocks for text in _commands(block))
+    return frozenset(found[2] for text in texts if (found := _CALL.search(text)) and found[1] == kind)
+
+
+def _commands(block: Block) -> Iterator[str]:
+    for _, form, value in written(block):
+        if form is Form.COMMAND:
+            yield str(value)
+        elif form is None:
+            for inner in value if isinstance(value, tuple) else (value,):
+                yield from _commands(inner) if isinstance(inner, Block) else ()
+
+
+def imported_groups(view: OriginView) -> tuple[ImportedGroupExpectation, ...]:
+    """What the holder of each kept instance carries, as far as the file says it: no virtual MACs, no odd names."""
+    settings = next((block for kind, _, block in view.blocks if kind == "global_defs"), None)
+    found = (
+        _imported_group(name, block, getattr(settings, "default_interface", None))
+        for kind, name, block in view.blocks
+        if kind == "vrrp_instance" and isinstance(block, Instance)
+    )
+    return tuple(group for group in found if group is not None)
+
+
+def _imported_group(name: str, block: Instance, default: str | None) -> ImportedGroupExpectation | None:
+    interface = block.interface or default
+    if not _SAFE.fullmatch(name) or block.virtual_router_id is None or not interface:
+        return None
+    if block.use_vmac or block.use_ipvlan:
+        return None  # the addresses are on an interface that keepalived makes
+    lines = [line.split() for line in (*(block.virtual_ipaddress or ()), *(block.virtual_ipaddress_excluded or ()))]
+    if not lines or any("peer" in words for words in lines):
+        return None
+    return ImportedGroupExpectation(
+        group=name,
+        vrid=block.virtual_router_id,
+        interface=interface,
+        priority=block.priority or (_OWNER if block.state == "MASTER" else _PRIORITY),
+        addresses=tuple(_held(words, interface) for words in lines),
+        advert_interval_ms=round(1000 * (block.advert_int or 1)),
+    )
+
+
+def _held(words: list[str], interface: str) -> HeldAddress:
+    """An address without a prefix is one of its own, as keepalived takes it."""
+    device = words[words.index("dev") + 1] if "dev" in words[:-1] else interface
+    address = words[0] if "/" in words[0] else f"{words[0]}/{128 if ':' in words[0] else 32}"
+    return HeldAddress(address=address, interface=device)
 
 
 def wanted_secrets(spec: ClusterSpec) -> tuple[str, ...]:

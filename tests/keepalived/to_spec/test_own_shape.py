@@ -85,6 +85,7 @@ def test_an_agent_takes_a_step_once_its_policy_has_what_is_printed() -> None:
     assert policy.hooks["VI_1-active"].command == ("/etc/keepalived/up.sh", "now")
     assert policy.hooks["VI_1-active"].user == "root"
     assert policy.scripts["chk"].command == ("/usr/bin/pgrep", "nginx")
+    assert (first.policy_names.scripts, first.policy_names.hooks) == (("chk",), ("VI_1-active", "VI_1-fault"))
     assert not admit(first, policy)
     assert admit(first, Policy())
     assert admit(bundles(text)["lb1"], policy)
