@@ -240,3 +240,21 @@ def test_a_network_that_is_whole_again_has_one_holder() -> None:
     (cut,) = what_if(pair()).partitions
     assert cut.mended is not None
     assert [held.holders for held in cut.mended.held] == [("lb1",)]
+
+
+def test_a_check_that_keepalived_ignores_is_told_as_one_that_moves_nothing() -> None:
+    """Weights of a sync group's members: 2.2.7 says so in its log, and nobody reads on."""
+    group = "vrrp_sync_group g {\n    group {\n        www\n        mail\n    }\n}\n"
+    files = {
+        node: group
+        + SCRIPT.format(weight=-60)
+        + instance(priority=priority, more=TRACK)
+        + instance("mail", priority=priority, vrid=52, vip="10.0.0.4")
+        for node, priority in (("lb1", 120), ("lb2", 100))
+    }
+    report = what_if(cluster(**files))
+    assert [one.title for one in report.outages] == ["chk@lb1"]
+    (www, mail) = single(report, "chk@lb1").ways[0].held
+    assert (www.verdict, mail.verdict) == (Verdict.STUCK, Verdict.STAYS)
+    assert www.parts[0].priority == 120
+    assert www.parts[0].lost == ("script chk, which keepalived ignores",)

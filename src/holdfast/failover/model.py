@@ -64,6 +64,7 @@ class Tracker:
     name: str
     weight: int = 0
     reverse: bool = False
+    ignored: bool = False  # keepalived leaves it out, whatever its author believes
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,16 @@ def forgets(cluster: Cluster) -> bool:
         instance = cluster.instance(place)
         if not instance.preempt or place[1] in cluster.nodes[place[0]].group_of:
             return False
-        if any(tracker.weight and not _by_hand(cluster, place, tracker) for tracker in instance.trackers):
+        if any(_weighs(cluster, place, tracker) for tracker in instance.trackers):
             return False
         routers.setdefault((instance.vrid, instance.family), []).append(instance.priority)
     return all(len(set(priorities)) == len(priorities) for priorities in routers.values())
 
 
-def _by_hand(cluster: Cluster, place: Place, tracker: Tracker) -> bool:
-    """Whether a tracker is a hold file, which knows but two values, neither of them a step of priority."""
+def _weighs(cluster: Cluster, place: Place, tracker: Tracker) -> bool:
+    """Whether a tracker may change a priority; a hold file knows but two values, neither of them a step of it."""
     watch = cluster.nodes[place[0]].watched.get((tracker.kind, tracker.name))
-    return watch is not None and watch.by_hand
+    return bool(tracker.weight) and not tracker.ignored and not (watch is not None and watch.by_hand)
 
 
 def _latenesses(cluster: Cluster) -> Iterator[dict[str, float]]:

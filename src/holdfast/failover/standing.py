@@ -42,6 +42,8 @@ def _effect(node: Node, tracker: Tracker, world: World) -> tuple[int | None, boo
     if tracker.kind is Watched.FILE:
         return _file(node, tracker, world)
     well = _well(node, tracker, world)
+    if tracker.ignored:
+        return 0, well
     if tracker.weight == 0:
         return (0 if well != tracker.reverse else None), well
     sign = -1 if tracker.reverse else 1
@@ -61,6 +63,8 @@ def _file(node: Node, tracker: Tracker, world: World) -> tuple[int | None, bool]
     lost = (node.name, Watched.FILE, tracker.name) in world.failed
     value = world.values.get((node.name, tracker.name), watch.lost if lost else watch.well)
     well = value == watch.well
+    if tracker.ignored:
+        return 0, well
     if tracker.weight == 0:
         return (None if bool(value) != tracker.reverse else 0), well
     status = value * tracker.weight * (-1 if tracker.reverse else 1)
@@ -70,6 +74,5 @@ def _file(node: Node, tracker: Tracker, world: World) -> tuple[int | None, bool]
 def describe(node: Node, tracker: Tracker) -> str:
     """What is watched, for people: `nginx`, `eth1`, `script check_web`."""
     watch = node.watched.get((tracker.kind, tracker.name))
-    if watch is not None and watch.title:
-        return watch.title
-    return f"{tracker.kind} {tracker.name}"
+    title = watch.title if watch is not None and watch.title else f"{tracker.kind} {tracker.name}"
+    return f"{title}, which keepalived ignores" if tracker.ignored else title

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.failover.model import Instance, Tracker, Watch, Watched
 from holdfast.keepalived.tree import Node as Tree
@@ -104,11 +104,11 @@ def own_trackers(tree: Tree, defined: Definitions, made: Instance, *, weighted: 
     listed = _listed(tree, defined)
     interfaces = [_interface(line) for line in tree.listed("track_interface") if line.name != made.interface]
     if not weighted:
-        listed = [kept for tracker in listed if (kept := _unweighted(tracker)) is not None]
+        listed = [_unweighted(tracker) for tracker in listed]
     return [*listed, *_carriers(tree, made, _once(interfaces))]
 
 
-def _unweighted(tracker: Tracker) -> Tracker | None:
+def _unweighted(tracker: Tracker) -> Tracker:
     """A weight of 1, a file's default, becomes 0; any other makes keepalived leave the tracker out.
 
     Processes are spared: 2.2.7 forgets to look at them there.
@@ -117,7 +117,7 @@ def _unweighted(tracker: Tracker) -> Tracker | None:
         return tracker
     if tracker.kind is Watched.FILE and tracker.weight == _FILE_WEIGHT:
         return Tracker(tracker.kind, tracker.name, 0, tracker.reverse)
-    return None
+    return replace(tracker, ignored=True)
 
 
 def _interface(line: Tree) -> Tracker:
