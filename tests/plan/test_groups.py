@@ -157,3 +157,34 @@ def test_files_that_call_a_group_differently_are_one_group_by_its_number() -> No
     better = {**named(), "b": raw_bundle("b", text("b", name="VI_b", priority=130))}
     assert moves(make_plan(named(), better)) == [("b", "moves from a to b with this node's change")]
     assert make_plan(named(), named(vrid=52)).waves[0].at_once
+
+
+def test_a_member_that_the_others_do_not_know_is_told_as_a_second_holder() -> None:
+    """It knows them, but they send it nothing: it hears nobody, and takes the addresses, too."""
+    old, all_three = unicast("a", "b"), unicast("a", "b", "c")
+    found = make_plan(old, {**old, "c": all_three["c"]})
+    (node,) = found.nodes
+    assert [(c.row, c.what) for c in node.changes if c.hazard is Hazard.DROPS_CONNECTIONS] == [
+        ("group-two", "a and c hold it from this node's change on"),
+    ]  # fmt: skip
+
+
+def test_instances_of_a_sync_group_move_together() -> None:
+    """One that is outranked takes nothing while the other members of its group are the better ones."""
+    group = "vrrp_sync_group g {\ngroup {\nVI_1\nVI_2\n}\n}"
+
+    def both(first: dict[str, int], second: dict[str, int]) -> dict[str, Bundle]:
+        return {
+            node: raw_bundle(
+                node,
+                text(node, priority=first[node], before=group)
+                + text(node, name="VI_2", vrid=52, priority=second[node], addresses="10.0.0.5/24", excluded=""),
+            )
+            for node in "ab"
+        }
+
+    old = both({"a": 120, "b": 100}, {"a": 120, "b": 100})
+    assert moves(make_plan(old, both({"a": 120, "b": 130}, {"a": 120, "b": 100}))) == []
+    assert moves(make_plan(old, both({"a": 120, "b": 130}, {"a": 120, "b": 130}))) == [
+        ("b", "moves from a to b with this node's change"), ("b", "moves from a to b with this node's change"),
+    ]  # fmt: skip
