@@ -6,16 +6,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from tests.controller.operations.world import MORE_SERVERS, MORE_WEIGHT, SPEC
-from tests.controller.world import WITHIN_S, Agent, World, eventually, running
+from tests.controller.world import PASSWORD, WITHIN_S, Agent, World, eventually, login, running
 from tests.rollout.agents import Agents
+from tests.store.etcd_cluster import EtcdCluster
 
 from holdfast.agent.enrolment.tls import client_context
+from holdfast.controller.serving import Options
 from holdfast.protocol import (
     TO_AGENT,
     AgentReport,
@@ -27,7 +30,10 @@ from holdfast.protocol import (
     Outcome,
     Progress,
 )
+from holdfast.store.address import EtcdAddress, EtcdCredentials
+from holdfast.store.etcd.engine import EtcdEngine
 from holdfast.store.memory import MemoryEngine
+from holdfast.store.port import Engine
 
 
 @dataclass
@@ -74,8 +80,13 @@ class Node:
         await self._post("reports", report)
 
     async def _post(self, where: str, message: AgentReport | Answer) -> None:
-        answer = await self.client.post(f"/agent/v1/{where}", json=message.model_dump(mode="json"))
-        assert answer.status_code == 204, answer.text
+        """As a real agent: again while the store has no leader, and no more where nobody waits any more."""
+        while True:
+            answer = await self.client.post(f"/agent/v1/{where}", json=message.model_dump(mode="json"))
+            if answer.status_code != 503:
+                break
+            await asyncio.sleep(0.2)
+        assert answer.status_code == 204 or (where == "answers" and answer.status_code == 404), answer.text
 
 
 @asynccontextmanager
@@ -123,38 +134,87 @@ def elsewhere(world: World, admin: httpx.AsyncClient) -> httpx.AsyncClient:
     return world.client(cookies=dict(admin.cookies), headers={"X-CSRF-Token": admin.headers["X-CSRF-Token"]})
 
 
+def patient(options: Options) -> Options:
+    """A leader that a slow machine does not depose."""
+    return replace(options, settings=replace(options.settings, leader_ttl_s=20))
+
+
+async def brought_to_nodes(engines: tuple[Engine, Engine], folder: Path) -> None:
+    """Two revisions, the second one with another leader in the middle."""
+    async with running(engines[0], folder, patient) as one, running(engines[1], folder, patient) as other:
+        admin = await one.admin()
+        admin_there = elsewhere(other, admin)
+        async with nodes(one, admin, other) as found:
+            first = await apply(admin, SPEC, 0)
+            seen = await followed(admin_there, first["rollout"])
+            assert (seen[-1]["phase"], seen[-1]["reason"]) == ("succeeded", "")
+            assert {node["progress"] for node in seen[-1]["nodes"]} == {"verified"}
+            assert [node.fences[-1][1] for node in found.values()] == [1, 1]
+
+            go_on = found["lb01"].may_go_on
+            go_on.clear()
+            second = await apply(admin_there, MORE_WEIGHT, 1)
+            await eventually(lambda: any(node.fences[-1][1] == 2 for node in found.values()))
+            one.started.stop("the leader goes away in the middle")
+            await asyncio.wait_for(one.serving, WITHIN_S)
+            go_on.set()
+            seen = await followed(admin_there, second["rollout"])
+            assert (seen[-1]["phase"], seen[-1]["reason"]) == ("succeeded", "")
+            for node in found.values():
+                assert node.fences[-1][1] == 2
+                assert node.fences == sorted(set(node.fences))
+        events = await admin_there.get("/api/v1/clusters/shop/events")
+        kinds = [event["kind"] for event in events.json()["events"]]
+        assert kinds.count("rollout.proposed") == 2
+        listed = await admin_there.get("/api/v1/clusters/shop/revisions")
+        assert [each["number"] for each in listed.json()["revisions"]] == [2, 1]
+
+
 def test_a_revision_reaches_its_nodes_and_a_leader_that_stops_is_followed(tmp_path: Path) -> None:
-    async def story() -> None:
-        engine = MemoryEngine()
-        async with running(engine, tmp_path) as one, running(engine, tmp_path) as other:
-            admin = await one.admin()
-            admin_there = elsewhere(other, admin)
-            async with nodes(one, admin, other) as found:
-                first = await apply(admin, SPEC, 0)
-                seen = await followed(admin_there, first["rollout"])
-                assert (seen[-1]["phase"], seen[-1]["reason"]) == ("succeeded", "")
-                assert {node["progress"] for node in seen[-1]["nodes"]} == {"verified"}
-                assert [node.fences[-1][1] for node in found.values()] == [1, 1]
+    engine = MemoryEngine()
+    asyncio.run(brought_to_nodes((engine, engine), tmp_path))
 
-                go_on = found["lb01"].may_go_on
-                go_on.clear()
-                second = await apply(admin_there, MORE_WEIGHT, 1)
-                await eventually(lambda: any(node.fences[-1][1] == 2 for node in found.values()))
-                one.started.stop("the leader goes away in the middle")
-                await asyncio.wait_for(one.serving, WITHIN_S)
-                go_on.set()
-                seen = await followed(admin_there, second["rollout"])
-                assert (seen[-1]["phase"], seen[-1]["reason"]) == ("succeeded", "")
-                for node in found.values():
-                    assert node.fences[-1][1] == 2
-                    assert node.fences == sorted(set(node.fences))
-            events = await admin_there.get("/api/v1/clusters/shop/events")
-            kinds = [event["kind"] for event in events.json()["events"]]
-            assert kinds.count("rollout.proposed") == 2
-            listed = await admin_there.get("/api/v1/clusters/shop/revisions")
-            assert [each["number"] for each in listed.json()["revisions"]] == [2, 1]
 
-    asyncio.run(story())
+@pytest.mark.lab
+@pytest.mark.xdist_group("etcd")
+def test_the_same_on_etcd_and_what_goes_on_without_its_quorum(tmp_path: Path) -> None:
+    async def story(cluster: EtcdCluster) -> None:
+        address = EtcdAddress(cluster.endpoints, "controllers")
+        one, other = (EtcdEngine(address, EtcdCredentials()) for _ in range(2))
+        try:
+            await brought_to_nodes((one, other), tmp_path)
+            async with running(other, tmp_path) as world:
+                await without_quorum(world, cluster)
+        finally:
+            await one.close()
+            await other.close()
+
+    cluster = EtcdCluster()
+    try:
+        cluster.start()
+        asyncio.run(story(cluster))
+    finally:
+        cluster.stop()
+
+
+async def without_quorum(world: World, cluster: EtcdCluster) -> None:
+    """Reading goes on, writing is refused with a sentence; with the quorum back, all is as before."""
+    admin = world.client()
+    await login(admin, "admin", PASSWORD)
+    for member in cluster.members[1:]:
+        cluster.kill(member)
+    listed = await admin.get("/api/v1/clusters/shop/revisions")
+    assert [each["number"] for each in listed.json()["revisions"]] == [2, 1]
+    refused = await admin.post("/api/v1/clusters", json={"name": "other"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
+    assert (await admin.get("/readyz")).status_code == 503
+    assert (await admin.get("/healthz")).status_code == 200
+    for member in cluster.members[1:]:
+        cluster.start_member(member)
+    cluster.wait()
+    async with asyncio.timeout(WITHIN_S):
+        while (await admin.post("/api/v1/clusters", json={"name": "other"})).status_code != 201:
+            await asyncio.sleep(0.2)
 
 
 def test_two_operators_at_once_and_one_is_shown_both_differences(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from holdfast.store.port import Engine
 from holdfast.store.store import Store
 
 CHEAP = Cost(passes=1, memory_kib=8, parallelism=1)
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 PASSWORD = "a password that nobody else knows"
 MANY = Rate(100_000, 100_000)
 FREE = Limits(stranger_rate=MANY, node_rate=MANY, person_rate=MANY)
