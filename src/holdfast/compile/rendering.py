@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from holdfast.bundle import OWNERSHIP_LINE, BundleFile
 
@@ -35,6 +36,17 @@ def ownership(cluster: str, node: str, comment: str = "#") -> str:
 
 def template(name: str, filters: Mapping[str, Callable[..., str]]) -> Callable[..., str]:
     """The template `renderers/NAME`, strict about what is undefined, without HTML escaping: this is no HTML."""
+    loaded = _loaded(name, tuple(filters.items()))
+
+    def render(**values: Any) -> str:
+        return loaded.render(**values)
+
+    return render
+
+
+@lru_cache(maxsize=64)
+def _loaded(name: str, filters: tuple[tuple[str, Callable[..., str]], ...]) -> Template:
+    """Kept: to read a template takes longer than to render it, and a cluster renders each for many nodes."""
     environment = Environment(
         loader=PackageLoader("holdfast.compile", "renderers"),
         undefined=StrictUndefined,
@@ -44,9 +56,4 @@ def template(name: str, filters: Mapping[str, Callable[..., str]]) -> Callable[.
         keep_trailing_newline=True,
     )
     environment.filters.update(filters)
-    loaded = environment.get_template(name)
-
-    def render(**values: Any) -> str:
-        return loaded.render(**values)
-
-    return render
+    return environment.get_template(name)
