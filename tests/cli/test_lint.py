@@ -238,6 +238,21 @@ def test_bytes_that_are_no_text_are_no_trouble(holdfast: Command, files: Path, f
     assert "KA001" in said
 
 
+def test_a_pipe_is_not_waited_for(holdfast: Command, files: Path) -> None:
+    pipe = files / "pipe"
+    os.mkfifo(pipe)
+    done = holdfast("lint", "--format", "json", pipe)
+    assert done.returncode == 1
+    assert [one["rule"] for one in told(done)] == ["KA042"]
+
+
+def test_ids_may_be_chosen_one_an_option(files: Path) -> None:
+    path = str(files / "wrong.conf")
+    both = here("lint", "--format", "json", "--select", "PRIO", "--select", "GLOBAL,TRACK", path)
+    assert [one["rule"] for one in json.loads(both.stdout)] == ["PRIO102"]
+    assert here("lint", "--ignore", "PRIO", "--ignore", "HOST", path).exit_code == 0
+
+
 def test_specs_are_told_by_what_they_hold(holdfast: Command, files: Path) -> None:
     path = files / "anything"
     path.write_text("holdfast: 1\ncluster: shop\nnodes: {}\nnonsense: 1\n")

@@ -58,8 +58,10 @@ def lint(
     ] = None,
     here: Annotated[bool, typer.Option("--here", help="This machine is the node: look at it.")] = False,
     output: Annotated[Format, typer.Option("--format", help="text, json, sarif or github.")] = Format.TEXT,
-    select: Annotated[str, typer.Option("--select", metavar="IDS", help="Only these: VRRP101,LVS.")] = "",
-    ignore: Annotated[str, typer.Option("--ignore", metavar="IDS", help="All but these.")] = "",
+    select: Annotated[
+        list[str] | None, typer.Option("--select", metavar="IDS", help="Only these: VRRP101,LVS.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="IDS", help="All but these.")] = None,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="The mildest finding that fails.")] = FailOn.ERROR,
     keepalived: Annotated[
         str, typer.Option("--keepalived", metavar="RELEASE", help="Of the nodes; 2.2.7, or as facts say.")
@@ -82,7 +84,7 @@ def lint(
         raise UsageError("--here and --facts are two ways to say the same", "use one of them")
     if fix and lint_inputs.STANDARD_INPUT in files:
         raise UsageError("--fix changes files, and standard input is none", "name the file")
-    wanted, unwanted = _ids(select, "--select"), _ids(ignore, "--ignore")
+    wanted, unwanted = _ids(select or [], "--select"), _ids(ignore or [], "--ignore")
     named = lint_inputs.named(files, cluster=cluster)
     subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
     remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
@@ -115,9 +117,9 @@ def _found(
     return subjects, suppressions.apply(remarks, sources)
 
 
-def _ids(given: str, option: str) -> tuple[str, ...]:
-    """Ids and beginnings of ids; one that means no rule is a mistake."""
-    ids = tuple(one.strip().upper() for one in given.split(",") if one.strip())
+def _ids(given: Sequence[str], option: str) -> tuple[str, ...]:
+    """Ids and beginnings of ids, with commas or one an option; one that means no rule is a mistake."""
+    ids = tuple(one.strip().upper() for one in ",".join(given).split(",") if one.strip())
     for one in ids:
         if not any(registry.chosen(known, (one,)) for known in (*registry.rules(), *SPEC_FINDINGS)):
             raise UsageError(f"{option}: no rule has an id that begins with {one}", "see docs/reference/lint")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,11 +67,7 @@ def _named(argument: str, cluster: bool) -> Named:
 
 def is_spec(path: str) -> bool:
     """Whether a file is a spec of Holdfast: a line of its beginning is a field of a spec."""
-    try:
-        with open(path, "rb") as file:
-            head = decode(file.read(_HEAD))
-    except (OSError, ValueError):
-        return False
+    head = decode(_head(path))
     fields = set(_FIELD.findall(head))
     if not fields or _BLOCK.search(head):
         return False
@@ -78,6 +75,19 @@ def is_spec(path: str) -> bool:
     from holdfast.spec import ClusterSpec
 
     return not fields.isdisjoint(ClusterSpec.model_fields)
+
+
+def _head(path: str) -> bytes:
+    """How a file begins; nothing of what is no regular one: a pipe would be waited for."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return b""
+    with os.fdopen(number, "rb") as file:
+        try:
+            return file.read(_HEAD) if stat.S_ISREG(os.fstat(number).st_mode) else b""
+        except OSError:
+            return b""
 
 
 def read(one: Named, version: tuple[int, ...]) -> engine.Subject:
@@ -162,7 +172,9 @@ def facts_of_this_machine(files: Sequence[Named], most: int | None = None) -> di
     """What this machine is, for each file whose names are looked up; not for those of more than `most` bytes."""
     found: dict[str, HostFacts] = {}
     for one in files:
-        if one.path == STANDARD_INPUT or (most is not None and Path(one.path).stat().st_size > most):
+        if one.path == STANDARD_INPUT or not Path(one.path).is_file():
+            continue
+        if most is not None and Path(one.path).stat().st_size > most:
             continue
         found[one.node or one.path] = host_facts(LinuxHost(), detect(), config=str(Path(one.path).absolute()))
     return found
