@@ -51,6 +51,7 @@ COMMANDS = (
     Command("nodes", attribute="app"),
     Command("users", module="people"),
     Command("tokens", module="people"),
+    Command("push"),
     Command("serve"),
     Command("store", attribute="app"),
     Command("agent", attribute="app"),
