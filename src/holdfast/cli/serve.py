@@ -57,9 +57,7 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
     agents: Annotated[
         str,
-        typer.Option(
-            "--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given; else ignored."
-        ),
+        typer.Option("--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given."),
     ] = "[::]:8444",
     containers: Annotated[
         bool,
