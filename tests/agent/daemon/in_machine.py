@@ -132,6 +132,29 @@ def _ticks(pid: int) -> int:
     return sum(map(int, words[11:15]))  # its own, and of the programs that it ran
 
 
+async def changes(inside: Inside) -> dict[str, Any]:
+    """Milliseconds from a controller's word to each state of a change that reloads nothing: a rule of nftables."""
+    await inside.controller.push(desired(1, bundles.pair()))
+    await inside.until(lambda: inside.ended(1), "applied")
+    states = (Progress.ACCEPTED, Progress.WRITTEN, Progress.APPLIED, Progress.VERIFIED)
+    assert inside.agent is not None
+    found: dict[str, list[float]] = {state.value: [] for state in states}
+    turns, spent = int(os.environ.get("TURNS", "50")), _ticks(inside.agent.pid)
+    for number in range(2, 2 + turns):
+        wanted = desired(number, bundles.pair(table_port=10_000 + number))
+        inside.controller.reports.clear()
+        started = time.perf_counter()
+        await inside.controller.push(wanted)
+        for state in states:
+            while not inside.ended(number, state):
+                assert time.perf_counter() - started < WITHIN_S
+                await asyncio.sleep(0.0005)
+            found[state.value].append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(0.1)
+    spent = _ticks(inside.agent.pid) - spent
+    return {"times": found, "cpu_ms": 1000 * spent / os.sysconf("SC_CLK_TCK") / turns}
+
+
 async def kills(inside: Inside) -> dict[str, Any]:
     """kill -9 at random moments while desired states come; the last one is what the node has in the end."""
     rng = random.Random(int(os.environ.get("SEED", "1")))
@@ -196,6 +219,7 @@ async def _said(*words: str) -> str:
 SCENARIOS: dict[str, Callable[[Inside], Awaitable[dict[str, Any]]]] = {
     "follow": follow,
     "idle": idle,
+    "changes": changes,
     "kills": kills,
     "systemd": systemd,
 }

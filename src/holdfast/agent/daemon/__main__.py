@@ -15,6 +15,7 @@ from holdfast.agent.daemon.renewal import CertificateProcess, Renewal
 from holdfast.agent.daemon.rotation import Rotation, order_for
 from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.daemon.single import only_one
+from holdfast.agent.daemon.thrift import settle
 from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.daemon.work import Work
 from holdfast.agent.host.linux import LinuxHost
@@ -33,7 +34,9 @@ def main() -> int:
         if os.geteuid() != 0:
             raise UsageError("the agent changes this node's services, so it must be root", "run it with sudo")
         with only_one(places):
-            asyncio.run(_until_told(_agent(places, Path(IDENTITY_FILE), Path(SETTINGS_FILE))))
+            agent = _agent(places, Path(IDENTITY_FILE), Path(SETTINGS_FILE))
+            settle()
+            asyncio.run(_until_told(agent))
     except HoldfastError as error:
         LOG.error(error.message, extra={"hint": error.hint})
         return error.exit_status

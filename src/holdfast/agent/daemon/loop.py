@@ -16,6 +16,7 @@ from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.drift.watch import DriftWatch
 from holdfast.agent.daemon.inbox import Inbox
 from holdfast.agent.daemon.log import LOG
+from holdfast.agent.daemon.moved import AddressWatch
 from holdfast.agent.daemon.pause import paused
 from holdfast.agent.daemon.renewal import Renewal
 from holdfast.agent.daemon.rotation import Rotation
@@ -49,6 +50,7 @@ class Agent:
         self._connection = Connection(rotation, connect, inbox.take, self.state.outbox, self.state.shown.set)
         self._renewal = renewal
         self._watch = watch(self.state)
+        self._addresses = AddressWatch(self.state.refresh)
 
     @property
     def known(self) -> Known:
@@ -74,6 +76,7 @@ class Agent:
             self._connection.keep(),
             self._worker.keep(),
             self._watch.keep(),
+            self._addresses.keep(),
             self._keep_looking(),
             self._keep_pause(),
             self._keep_telling(),
