@@ -21,14 +21,13 @@ demo: root setup ## Run a two-balancer cluster here, break it, report to build/d
 	@mkdir -p build/demo
 	$(HOLDFAST) rehearse $(DEMO) --report build/demo
 
-up: root setup ## Keep the demo cluster running to play with · 启动演示集群并保持运行
-	$(HOLDFAST) lab up $(DEMO) --lab $(LAB)
+up: root setup ## Keep the demo cluster running, with controller, agents and users · 启动演示集群（含控制器、代理与流量）并保持运行
+	$(HOLDFAST) lab up $(DEMO) --lab $(LAB) --controller
 	@printf '  %-82s %s\n' \
-	  "$(HOLDFAST) lab status --lab $(LAB)" "who holds what" \
 	  "$(HOLDFAST) lab exec --lab $(LAB) lb02 ip -brief address" "any command inside a node" \
 	  "$(HOLDFAST) lab exec --lab $(LAB) client curl -sH 'Host: www.example.com' 10.0.0.3" "what a user sees" \
 	  "$(HOLDFAST) lab fault --lab $(LAB) crash lb01" "break something; --heal mends it" \
-	  "$(HOLDFAST) lab move --lab $(LAB) www" "a planned switchover; --back ends it" \
+	  "tail -f /run/holdfast-lab/$(LAB)/log/traffic.log" "what users have asked, and what failed" \
 	  "make down" "take it down"
 
 down: root setup ## Take the demo cluster down · 拆除演示集群

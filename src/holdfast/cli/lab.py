@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.errors import LabError, RolloutFailed
+from holdfast.errors import LabError, RolloutFailed, UsageError
 from holdfast.lab import faults, stand_ins
 from holdfast.lab.cluster import LabCluster
 from holdfast.lab.lab import Lab
@@ -21,6 +21,7 @@ from holdfast.lab.vm.where import place_for
 from holdfast.rollout import RolloutEvent
 from holdfast.spec import load_spec
 
+from . import lab_controller
 from .in_vm import InVm, booting, forward
 from .inputs import compile_input
 from .output import print_json, stderr, stdout
@@ -38,7 +39,17 @@ DEFAULT_LAB = "lab"
 
 
 @app.command("up")
-def up(spec: SpecPath, lab: LabName = DEFAULT_LAB, vm: InVm = None) -> None:
+def up(
+    spec: SpecPath,
+    lab: LabName = DEFAULT_LAB,
+    vm: InVm = None,
+    controller: Annotated[
+        bool, typer.Option("--controller", help="With a controller, an agent on every node, and steady users.")
+    ] = False,
+    controller_port: Annotated[
+        int, typer.Option(metavar="PORT", min=1, max=65535, help="Where it is reached on this machine.")
+    ] = lab_controller.PORT,
+) -> None:
     """Build the lab and roll the spec out in it; in a virtual machine, where this kernel lacks what the spec needs.
 
     Example:  holdfast lab up examples/dual-master-nginx/cluster.yaml
@@ -46,6 +57,11 @@ def up(spec: SpecPath, lab: LabName = DEFAULT_LAB, vm: InVm = None) -> None:
     console = stderr()
     source = compile_input(spec, choose=True)
     place = place_for(source.loaded.spec, vm)
+    if place.in_vm and controller:
+        raise UsageError(
+            f"a lab in a virtual machine has no controller ({place.reason})",
+            "leave --controller out, or take an L7 cluster",
+        )
     if place.in_vm:
         with booting(place.reason) as say:
             raise typer.Exit(up_in_vm(lab, ["lab", "up", str(spec), "--lab", lab], say))
@@ -56,10 +72,23 @@ def up(spec: SpecPath, lab: LabName = DEFAULT_LAB, vm: InVm = None) -> None:
             progress=lambda line: status.update(line),
             rollout_progress=lambda event: status.update(f"{event.node}: {event.what}"),
         )
+        access = _attended(cluster, controller_port, status.update) if controller else None
     for substitution in stand_ins.describe(cluster.stand_ins()):
         console.print(substitution.en)
     _print_holders(lab)
+    if access is not None:
+        for line in lab_controller.shown(access, lab):
+            stdout().print(Text(line), soft_wrap=True)
+        return
     stdout().print(f"try:  holdfast lab status    holdfast lab fault --lab {lab} crash lb01    holdfast lab down {lab}")
+
+
+def _attended(cluster: LabCluster, port: int, say: lab_controller.Say) -> lab_controller.Access:
+    try:
+        return lab_controller.attend(cluster, port, say)
+    except BaseException:
+        cluster.lab.down()
+        raise
 
 
 @app.command("down")

@@ -11,7 +11,7 @@ from signal import SIGKILL
 from typing import Self
 
 from holdfast.errors import LabError
-from holdfast.lab import backend, cleanup, network, state
+from holdfast.lab import agent_daemon, backend, cleanup, network, state
 from holdfast.lab.agents import Agents
 from holdfast.lab.boot import Boot, make_disk
 from holdfast.lab.commands import check_tools
@@ -162,6 +162,7 @@ class Lab:
         for spec in specs:
             if spec.has_agent:
                 self.agents.supervise(self.node(spec.name))
+                agent_daemon.start_where_joined(self.node(spec.name))
         wait_ready([self.node(spec.name) for spec in specs])
 
     def _start_backends(self, specs: Sequence[LabNode]) -> None:

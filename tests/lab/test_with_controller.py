@@ -1,0 +1,139 @@
+"""`holdfast lab up --controller`: a whole installation on this machine, used over its API as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.waiting import comes_true, wait_until
+
+from holdfast.lab import cleanup, state
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW_S = 60.0
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a lab makes network namespaces"),
+]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The lab, and a profile that is logged in to its controller."""
+
+    lab: str
+    spec: Path
+    profile: Path
+
+    def run(self, *words: object, text: str = "", status: int | None = 0) -> str:
+        argv = [sys.executable, "-m", "holdfast.cli", *map(str, words)]
+        environment = {**os.environ, "HOLDFAST_PROFILE": str(self.profile), "COLUMNS": "200"}
+        done = subprocess.run(argv, cwd=ROOT, input=text, capture_output=True, text=True, timeout=180, env=environment)
+        assert status is None or done.returncode == status, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """Status 1 is a finding, and an answer all the same."""
+        found: dict[str, Any] = json.loads(self.run("status", "--json", status=None))
+        return found
+
+    def holders(self) -> dict[str, list[str]]:
+        return {group["group"]: group["holders"] for group in self.status()["groups"]}
+
+    def running(self) -> set[int]:
+        """The revisions that the nodes run, verified."""
+        return {node["running"] for node in self.status()["nodes"]}
+
+    def asked(self) -> dict[str, int]:
+        """What the users have asked so far, and what failed."""
+        last: dict[str, int] = json.loads(state.log_file(self.lab, "traffic").read_text().splitlines()[-1])
+        return last
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("installation")
+    spec = folder / "cluster.yaml"
+    shutil.copy(ROOT / "examples" / "dual-master-nginx" / "cluster.yaml", spec)
+    made = Installation(f"c{os.getpid()}", spec, folder / "profile.json")
+    try:
+        told = made.run("lab", "up", spec, "--lab", made.lab, "--controller", "--controller-port", free_port())
+        url, fingerprint, password = (
+            re.search(rf"{word} +(\S+)$", told, re.MULTILINE)[1]  # type: ignore[index]
+            for word in ("controller", "fingerprint", "password")
+        )
+        words = ("login", url, "--name", "admin", "--fingerprint", fingerprint, "--password-stdin")
+        made.run(*words, "--cluster", "dual-master", text=f"{password}\n")
+        yield made
+    finally:
+        made.run("lab", "down", made.lab, status=None)
+    assert cleanup.leftovers(made.lab) == ()
+
+
+def test_nodes_run_the_first_revision_and_users_are_served(installation: Installation) -> None:
+    at_home = {"www": ["lb01"], "bbs": ["lb02"]}
+    assert comes_true(lambda: installation.holders() == at_home, SLOW_S), installation.status()
+    assert installation.running() == {1}
+    wait_until(lambda: installation.asked()["sent"] > 100, SLOW_S)
+
+
+def test_a_change_is_rolled_out_and_taken_back(installation: Installation) -> None:
+    text = installation.spec.read_text()
+    installation.spec.write_text(text.replace("every: 1s, timeout: 500ms", "every: 2s, timeout: 500ms"))
+    installation.run("apply", installation.spec, "-m", "slower checks", "--yes")
+    assert "-    check: &asked {http: /healthz, every: 1s" in installation.run("diff", 1, 2)
+    installation.run("rollback", 1, "--yes")
+    revisions = json.loads(installation.run("history", "--json"))["revisions"]
+    assert [(one["number"], one["rollback_of"]) for one in revisions] == [(3, 1), (2, None), (1, None)]
+
+
+def test_a_node_gives_up_its_addresses_and_takes_them_back(installation: Installation) -> None:
+    installation.run("maintenance", "lb02", "on")
+    began = time.monotonic()
+    wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb01"]}, SLOW_S)
+    assert time.monotonic() - began < 20, "who holds what is told when it changes, not with the next regular report"
+    installation.run("maintenance", "lb02", "off")
+    wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb02"]}, SLOW_S)
+
+
+def test_a_node_that_died_comes_back_with_its_agent(installation: Installation) -> None:
+    installation.run("lab", "fault", "--lab", installation.lab, "crash", "lb02")
+    wait_until(lambda: "lb01" in installation.holders()["bbs"], SLOW_S)
+    installation.run("lab", "fault", "--lab", installation.lab, "crash", "lb02", "--heal")
+    wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb02"]}, SLOW_S)
+    wait_until(lambda: installation.running() == {3}, SLOW_S)
+
+
+def test_a_lab_in_a_virtual_machine_has_none(tmp_path: Path) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "holdfast.cli",
+        "lab",
+        "up",
+        "examples/lvs-dr-pair/cluster.yaml",
+        "--vm",
+        "--controller",
+    ]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "has no controller" in done.stderr
