@@ -65,7 +65,13 @@ def verdict(path: Path, folder: Path) -> str:
     pairs = [(dump(kind, path, names), dump(kind, mine, names)) for kind in _KINDS_OF_DUMP]
     if not any(theirs for theirs, _ in pairs):
         return "empty"
+    if b"bfd_instance" in path.read_bytes():  # two processes write at once
+        pairs = [(_sorted(theirs), _sorted(own)) for theirs, own in pairs]
     return "equal" if all(theirs == own for theirs, own in pairs) else "unequal"
+
+
+def _sorted(text: str) -> str:
+    return "\n".join(sorted(text.splitlines()))
 
 
 def shares(paths: list[Path], folder: Path) -> Counter[str]:
@@ -96,6 +102,14 @@ def test_some_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
 @needs_keepalived
 @needs_root
 def test_all_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
+    """Floors as measured: wild 167 of 176 equal, devel 442 of 523.
+
+    One wild file is told apart by the oracle alone: it makes an executable of each path that a file names, and a line
+    that is no configuration names the folder of the scripts. Dumps of files with BFD mix the lines of two processes.
+    """
     found = shares(corpus("wild"), tmp_path)
-    assert found["equal"] >= 0.93 * (found.total() - found["empty"])
-    shares(corpus("devel"), tmp_path)
+    assert found["equal"] >= 0.94 * found.total()
+    assert found["unequal"] <= 1
+    found = shares(corpus("devel"), tmp_path)
+    assert found["equal"] >= 0.82 * found.total()
+    assert found["unequal"] <= 12

@@ -10,6 +10,8 @@ from tests.keepalived.corpus import samples
 from tests.keepalived.test_fuzz import mutated
 from tests.keepalived.to_spec.meaning import imported
 
+from holdfast.keepalived.parse import parse
+from holdfast.keepalived.to_spec import import_nodes
 from holdfast.spec import parse_spec
 
 
@@ -88,3 +90,16 @@ def test_of_lists_only_the_lines_that_keepalived_skips_are_left_out() -> None:
         {"name": "eth1", "weight": 253},
         {"name": "eth3", "weight": 5},
     ]
+
+
+def test_a_spec_that_nobody_can_read_is_no_complete_import() -> None:
+    addresses = "".join(f"    10.{n // 250}.{n % 250}.1/32 label eth0:{'x' * 800}\n" for n in range(1_300))
+    found = imported(lb1=f"vrrp_instance a {{\n  virtual_ipaddress {{\n{addresses}  }}\n}}\n")
+    assert not found.complete
+    assert any("MB are read" in left.reason for left in found.not_carried)
+
+
+def test_bytes_that_are_no_utf8_are_lost_and_the_spec_can_be_written() -> None:
+    found = import_nodes({"lb1": parse(b"vrrp_instance a {\n  interface eth\xf7\n}\n", "lb1.conf")}, "shop")
+    assert not found.complete
+    found.text.encode()

@@ -193,7 +193,7 @@ class Reading:
 
     def _judge(self, found: Node, why: str) -> None:
         text = _reason(why)
-        if any(sign in why for sign in ("no words", "no command", "quotes or control", "at most 900")):
+        if any(sign in why for sign in ("no words", "no command", "quotes or control", "at most 900", "valid string")):
             self.losses.lost(found, f"no spec can hold it: {text}")
         else:
             self.losses.ignored(found, f"keepalived does not use it: {text}")

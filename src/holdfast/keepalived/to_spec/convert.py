@@ -10,14 +10,16 @@ from typing import Any
 from holdfast.errors import SpecError
 from holdfast.keepalived.tree import Configuration
 from holdfast.spec.load import parse_spec
+from holdfast.spec.positions import MAX_BYTES
 
+from .disagreements import tell_disagreements
 from .losses import Left, Losses, Vault
 from .merge import merge
 from .nodes import NodeBlocks, read_node
 from .peers import merged_order
 from .text import comment, yaml_of
 
-_MOST_STATEMENTS = 100_000  # of one file: a spec may have 1 MB
+_MOST_STATEMENTS = 100_000  # of one file: each takes ten bytes of the spec, which may have MAX_BYTES
 _MOST_SHOWN = 50  # losses in the comment at the head of the spec
 
 
@@ -55,12 +57,13 @@ def import_nodes(files: Mapping[str, Configuration], cluster: str) -> Imported:
     data: dict[str, Any] = {"holdfast": 1, "cluster": cluster, "nodes": {node: {} for node in files}}
     data["origin"] = merge(nodes)
     _check_order(nodes, files, losses)
+    tell_disagreements(data["origin"], files, dict(zip(files, losses, strict=True)))
     text = _text(data, files, losses)
     _check_spec(text, files, losses)
     return Imported(
         cluster=cluster,
         data=data,
-        text=_text(data, files, losses),
+        text=_text(data, files, losses).encode("utf-8", "replace").decode(),  # other bytes are lost, and said so
         secrets=vault.secrets,
         not_carried=tuple(left for one in losses for left in one.not_carried),
         declared_differences=tuple(left for one in losses for left in one.differences),
@@ -84,6 +87,15 @@ def _check_order(nodes: list[NodeBlocks], files: Mapping[str, Configuration], lo
 
 def _check_spec(text: str, files: Mapping[str, Configuration], losses: list[Losses]) -> None:
     """A spec that the loader refuses is none: what it says is lost as a whole."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        for lost, read in zip(losses, files.values(), strict=True):
+            lost.lost(
+                read.root,
+                f"the spec has {size / 1_000_000:.1f} MB, and no more than {MAX_BYTES // 1_000_000} MB are read: divide"
+                " the virtual servers among several clusters, or keep this file",
+            )
+        return
     try:
         parse_spec(text)
     except SpecError as error:
