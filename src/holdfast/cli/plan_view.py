@@ -74,7 +74,9 @@ def _why(each: Folded, said: set[str]) -> Text:
 def _print_wave(number: int, wave: Wave, console: Console) -> None:
     together = wave.at_once
     names = (" + " if together else ", ").join(wave.nodes)
-    why = f"{wave.why}: no more than {together.within_s:.2f} s apart" if together and together.within_s else wave.why
+    why = wave.why
+    if together and together.within_s:
+        why += f": no more than {int(together.within_s * 100) / 100:g} s apart"  # rounded down: a promise to keep
     console.print(Text.assemble(f"  {number}. ", (names, "bold red" if together else "bold"), f"  {why}"))
     if together and together.missing:
         told = f"     {', '.join(together.missing)} would have to, too, and is not in this plan: two will hold it"

@@ -6,7 +6,7 @@ import fnmatch
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -46,11 +46,18 @@ class Table:
     rows: tuple[Row, ...]
     words: dict[str, str]
 
+    @cached_property
+    def _known(self) -> dict[tuple[str, How], Row]:
+        return {}
+
     def row(self, kind: str, how: How) -> Row:
         """The row of a change; for what no row knows, the most careful one."""
-        fitting = [row for row in self.rows if how in row.on and _matcher(row.kinds).fullmatch(kind)]
-        exact = [row for row in fitting if row.names(kind)]
-        return next(iter([*exact, *fitting]), self.named(UNKNOWN))
+        found = self._known.get((kind, how))
+        if found is None:
+            fitting = [row for row in self.rows if how in row.on and _matcher(row.kinds).fullmatch(kind)]
+            exact = [row for row in fitting if row.names(kind)]
+            found = self._known[kind, how] = next(iter([*exact, *fitting]), self.named(UNKNOWN))
+        return found
 
     def named(self, kind: str) -> Row:
         """The row that names a kind of Holdfast's own making."""
