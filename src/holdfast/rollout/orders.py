@@ -18,7 +18,7 @@ from .records import OrderRecord, RolloutStore
 T = TypeVar("T")
 
 WITHIN_S = 15.0  # how long an order is good for, unless told otherwise: an agent may have to reconnect first
-MOVE_WITHIN_S = 10.0  # of a move, too: for how long new connections may be held back
+MOVE_WITHIN_S = 10.0
 MOVE_S = 90.0  # how long a move may take, once it has begun
 
 

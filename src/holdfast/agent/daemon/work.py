@@ -135,7 +135,7 @@ class Work:
                     directs = bundle is not None and any(
                         each.group == group.group for each in bundle.expected.virtual_servers
                     )
-                    return move.move(self.node, group, order.within_s, directs=directs)
+                    return move.move(self.node, group, None, directs=directs)  # as long as the group says
 
 
 def _broken(desired: Desired, error: HoldfastError) -> ApplyReport:
