@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from scripts.benches import agent, drain, language, lint, store, table
+from scripts.benches import agent, controller, drain, language, lint, store, table
 from scripts.benches.figures import Figure
 
 from holdfast.errors import HoldfastError
@@ -22,6 +22,7 @@ BENCHES = (
     lint.BENCH,
     store.BENCH,
     agent.BENCH,
+    controller.BENCH,
 )  # another one: a module beside this, and its name here
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "results" / "bench.json"
 

@@ -45,7 +45,7 @@ class Followers:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One controller. Made by `serving`, or by a test; `hub` runs while it is entered."""
+    """One controller. Made by `serving`, or by a test; `hub` is closed when the application ends."""
 
     store: Store
     doors: Doors

@@ -30,7 +30,7 @@ class Subscription:
 
 
 class Feed:
-    """The present state of one cluster, as far as agents are concerned. Runs as long as somebody is subscribed."""
+    """The present state of one cluster, as far as agents are concerned."""
 
     def __init__(self, store: Store, cluster: str) -> None:
         self.cluster = cluster

@@ -12,7 +12,7 @@ from .feed import Feed, Subscription
 
 
 class Hub:
-    """Close it when the controller ends; until then feeds live as long as they have subscribers."""
+    """Close it when the controller ends; a feed, once begun, lives until then: nodes come and go, and come back."""
 
     def __init__(self, store: Store) -> None:
         self.bundles = BundleTexts(store)
