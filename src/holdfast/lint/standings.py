@@ -27,7 +27,8 @@ def counted(model: Model, one: Instance) -> Iterator[Tracker]:
 
     Files are none of them: their weight multiplies what stands in the file, and -254 there is FAULT, whatever it is.
     """
-    weights = {(tracker.kind, tracker.name): tracker.weight for tracker in _instance(model, one).trackers}
+    mine = (tracker for tracker in _instance(model, one).trackers if not tracker.ignored)
+    weights = {(tracker.kind, tracker.name): tracker.weight for tracker in mine}
     for tracker in _lines(model, one):
         key = _key(tracker)
         if tracker.kind != "track_file" and weights.pop(key, 0):
