@@ -108,6 +108,13 @@ FLOOR = {
         + script()
         + instance(f"track_script\n    check_web\n}}\nvirtual_ipaddress {{ {HERE}\n    10.0.0.100/24\n}}"),
     ),
+    "an empty block without its brace": ("KA002", instance(f"authentication\n}}\nnopreempt {HERE}")),
+    "an empty list without its brace": ("KA002", instance(f"track_interface\n}}\nnopreempt {HERE}")),
+    "a script without a word": (
+        "KA012",
+        f"vrrp_script check_web {{\n    script\n    interval 2\n}} {HERE}\n"
+        + instance("track_script {\n    check_web\n}"),
+    ),
     "an outer brace that is missing": ("KA020", f"global_defs\n    vrrp_skip_check_adv_addr\n}} {HERE}\n" + instance()),
     "a group whose entries are all skipped": (
         "LVS114",

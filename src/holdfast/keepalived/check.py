@@ -217,7 +217,7 @@ class Checker:
                 self.note(complaints.NOTHING, end, f"{keyword.name} lists nothing", "fill it, or remove it")
             return
         for group in needs().get(keyword.block, ()):
-            if not any(block.has(name) for name in group):
+            if not any(_is_given(block, name) for name in group):
                 message = f"{shown(' '.join(block.words))} has no {' and no '.join(group)}: keepalived leaves it out"
                 self.note(complaints.NEEDED, end, message, f"add {group[0]}")
         if keyword.block == "real_server":
@@ -247,6 +247,11 @@ class Checker:
         if is_ip(source) and is_ip(neighbor) and (":" in source) != (":" in neighbor):
             message = f"{source} and {neighbor} are not of one address family: keepalived leaves the instance out"
             self.note(complaints.FAMILY, end, message, "use a source_ip of the neighbour's family")
+
+
+def _is_given(block: Node, name: str) -> bool:
+    """Whether a keyword is there, with what it needs behind it."""
+    return any(child.keyword is None or len(child.words) > child.keyword.least for child in block.all(name))
 
 
 def _meant(argument: Argument, word: str) -> str:

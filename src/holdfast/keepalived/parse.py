@@ -151,12 +151,7 @@ class _Builder:
             if self._brace(statement, frame):
                 return
         elif frame.waiting:
-            frame.waiting = False
-            node = Node(words, statement[3], statement[1], statement[2], statement[4])
-            self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
-            if self._bystander is None:
-                self._bystander = _Bystander(self._checker, len(self._frames) - 2)
-                self._bystander.take(statement)
+            self._unopened(statement, frame)
         if frame.listed is not None:
             node = Node(words, statement[3], statement[1], statement[2], statement[4])
             frame.node.children.append(node)
@@ -188,11 +183,20 @@ class _Builder:
             message = "this } closes nothing: no block is open here"
             self._checker.note(complaints.STRAY_CLOSE, node, message, "remove it, or the } too many before it")
             return True
-        if frame.waiting and frame.listed is None:
-            node = Node(words, source, line, start, origin)
-            self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
+        if frame.waiting:
+            self._unopened(statement, frame)
         self._close(statement)
         return True
+
+    def _unopened(self, statement: Statement, frame: _Frame) -> None:
+        """A block goes on, or ends, that was not opened: from here on some processes read something else."""
+        frame.waiting = False
+        words, line, start, source, origin = statement
+        node = Node(words, source, line, start, origin)
+        self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
+        if self._bystander is None:
+            self._bystander = _Bystander(self._checker, len(self._frames) - 2)
+            self._bystander.take(statement)
 
     def _keyword(self, statement: Statement, frame: _Frame) -> None:
         words, line, start, source, origin = statement
