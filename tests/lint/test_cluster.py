@@ -484,3 +484,11 @@ def test_many_instances_are_matched_in_no_time() -> None:
         instance(name=f"i{n}", vrid=n % 255 + 1, address=f"10.{n // 250}.{n % 250}.1/24") for n in range(500)
     )
     assert len(list(shared(models(text, text)))) == 500
+
+
+def test_a_weight_that_keepalived_drops_is_not_said_to_be_too_small() -> None:
+    """In a sync group it is no weight at all: SYNC103 says so of each file, and nothing is said of the peers."""
+    small = [SCRIPTS + script("weight -5") + BOTH + instance(f"priority {p}\n{TRACK}") + inner(p) for p in (150, 100)]
+    assert [one for one in found(*small) if one[0] == "PEER111"] == []
+    apart = [text.replace(BOTH, "") for text in small]
+    assert [one[0] for one in found(*apart) if one[0] == "PEER111"] == ["PEER111"]
