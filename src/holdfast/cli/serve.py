@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import re
+import resource
 import secrets
 import signal
 import socket
@@ -90,6 +91,8 @@ def serve(
         agents=for_agents,
     )
     start_logging(verbose=verbose)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each agent is an open connection: 1024 are soon too few
     reason = asyncio.run(_serve(store, options))
     stderr().print(Text(f"stopped: {reason}"))
     if reason != _TOLD:
