@@ -34,7 +34,7 @@ TEXTS = _words("regex")
 _NOTIFY = "notify_master notify_backup notify_fault notify_stop smtp_alert"
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?")
 _NAME = re.compile(r"(?!include)[A-Za-z0-9_][A-Za-z0-9._@:-]{0,63}")
-_MAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}")
+_MAIL = re.compile(r"(?!include)[A-Za-z0-9._+-]{1,64}(@[A-Za-z0-9.-]{1,190})?")
 
 _ADDRESSES = Block(items=_ADDRESS)
 _NAMES = Block(items=_NAME)
@@ -45,9 +45,9 @@ _TRACK_PROCESS = Block(
 )
 
 # Where a check connects to is the real server itself: no connect_ip, no bindto.
-_CHECKER = "connect_port connect_timeout warmup retry delay_before_retry delay_loop"
+_CHECKER = "connect_port connect_timeout warmup retry nb_get_retry delay_before_retry delay_loop"
 _URL = Block(_words("path digest regex status_code virtualhost"))
-_HTTP = Block(_words(f"{_CHECKER} enable_sni"), {"url": _URL})
+_HTTP = Block(_words(f"{_CHECKER} enable_sni virtualhost"), {"url": _URL})
 _CHECKERS = {
     "HTTP_GET": _HTTP,
     "SSL_GET": _HTTP,
@@ -59,12 +59,16 @@ _CHECKERS = {
     "FILE_CHECK": Block(_words("track_file weight")),
     "MISC_CHECK": Block(_words("warmup retry delay_before_retry delay_loop misc_path misc_timeout user")),
 }
-_REAL_SERVER = Block(_words("weight uthreshold lthreshold smtp_alert notify_up notify_down"), _CHECKERS)
+_REAL_SERVER = Block(
+    _words("weight uthreshold lthreshold smtp_alert notify_up notify_down inhibit_on_failure"), _CHECKERS
+)
 _VIRTUAL_SERVER = Block(
     _words(
         "ip_family protocol lvs_sched lvs_method mh-port mh-fallback sh-port sh-fallback ops persistence_timeout"
         " persistence_granularity quorum hysteresis quorum_up quorum_down alpha inhibit_on_failure sorry_server"
         " sorry_server_lvs_method"
+        # What imported files say: older words for the scheduler and the method, and how often all servers are asked.
+        " lb_algo lb_kind delay_loop virtualhost connect_timeout retry delay_before_retry"
     ),
     {"real_server": _REAL_SERVER},
 )
