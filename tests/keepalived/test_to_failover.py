@@ -33,7 +33,7 @@ def read(more: str = "", *, before: str = "", dev: str = ""):  # type: ignore[no
 
 def trackers(more: str, *, before: str = "", dev: str = "") -> dict[str, int]:
     made = read(TRACK + more, before=DEFINED + before, dev=dev).nodes["lb1"].by_name["www"]
-    return {tracker.name: tracker.weight for tracker in made.trackers}
+    return {tracker.name: tracker.weight for tracker in made.trackers if not tracker.ignored}
 
 
 def test_defaults_are_keepalived_s() -> None:
