@@ -39,8 +39,7 @@ _MOST_ADDRESSES = 50  # of this machine, in its certificate
 def serve(
     store: At = DEFAULT,
     listen: Annotated[
-        str,
-        typer.Option("--listen", metavar="HOST:PORT", help="Where people and agents connect; *:8443 is everywhere."),
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where people and agents connect; *:8443: everywhere.")
     ] = DEFAULT_LISTEN,
     name: Annotated[
         list[str] | None,
@@ -57,12 +56,10 @@ def serve(
     ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
     agents: Annotated[
-        str,
-        typer.Option("--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given."),
+        str, typer.Option("--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given.")
     ] = "[::]:8444",
     containers: Annotated[
-        bool,
-        typer.Option("--containers", help="Nodes are containers: the kernel tells keepalived of no process's end."),
+        bool, typer.Option("--containers", help="Nodes are containers: keepalived does not hear of a process's end.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
@@ -73,23 +70,10 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together", "give both, or none")
-    host, port = host_and_port(listen)
-    for_agents = host_and_port(agents) if tls_cert else None
-    names = _names(host, name or [])
-    options = Options(
-        listen=(host, port),
-        key_file=key_file,
-        settings=Settings(
-            holder=f"{socket.gethostname()}-{secrets.token_hex(4)}"[:200],
-            names=names,
-            agents_url=_url(for_agents or (host, port), names),
-            process_events=not containers,
-        ),
-        passphrase_file=passphrase_file,
-        certificate=tls_cert,
-        key=tls_key,
-        agents=for_agents,
-    )
+    address = host_and_port(listen)
+    apart = host_and_port(agents) if tls_cert else None
+    settings = _settings(address, apart, name or [], process_events=not containers)
+    options = Options(address, key_file, settings, passphrase_file, tls_cert, tls_key, apart)
     start_logging(verbose=verbose)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each agent is an open connection: 1024 are soon too few
@@ -100,6 +84,18 @@ def serve(
 
 
 _TOLD = "told to"
+
+
+def _settings(
+    address: tuple[str, int], apart: tuple[str, int] | None, given: list[str], *, process_events: bool
+) -> Settings:
+    names = _names(address[0], given)
+    return Settings(
+        holder=f"{socket.gethostname()}-{secrets.token_hex(4)}"[:200],
+        names=names,
+        agents_url=_url(apart or address, names),
+        process_events=process_events,
+    )
 
 
 async def _serve(store: str, options: Options) -> str:
