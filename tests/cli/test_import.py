@@ -56,3 +56,25 @@ def test_a_file_is_replaced_only_when_asked(holdfast: Command, tmp_path: Path) -
     assert holdfast("import", "keepalived", "lb1=a.conf", "-o", "c.yaml", "--force").returncode == 0
     for words in (["a.conf"], ["lb1=no.conf"], ["LB_1=a.conf"], ["lb1=a.conf", "lb1=a.conf"]):
         assert holdfast("import", "keepalived", *words).returncode == 2
+
+
+def test_steps_are_written_as_specs_that_can_be_planned(holdfast: Command, tmp_path: Path) -> None:
+    script = "vrrp_script chk {\n    script /usr/bin/check\n}\n"
+    peers = "    unicast_src_ip 10.0.0.{}\n    unicast_peer {{\n        10.0.0.{}\n    }}\n    priority {}\n"
+    conf = script + CONF.replace("3/24", "3/24 dev eth0")
+    for node, numbers in (("a", (1, 2, 150)), ("b", (2, 1, 100))):
+        (tmp_path / f"{node}.conf").write_text(conf.replace("    priority 150\n", peers.format(*numbers)))
+    done = holdfast("import", "keepalived", "lb1=a.conf", "lb2=b.conf", "-o", "c.yaml", "--cluster", "shop")
+    assert done.returncode == 0, done.stderr
+    assert '[scripts."chk"]' in done.stderr
+    done = holdfast("import", "steps", "c.yaml", "--write", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert [(step["name"], step["hazard"]) for step in said["steps"]] == [
+        ("1-commands", "reload"),
+        ("2-vi-1", "simultaneous-reload"),
+    ]
+    assert set(said["policies"]) == {"lb1", "lb2"}
+    assert holdfast("plan", "c.1-commands.yaml", "c.2-vi-1.yaml").returncode == 0
+    assert holdfast("import", "steps", "c.yaml", "--write").returncode == 2, "the files are there"
+    assert holdfast("import", "steps", "c.2-vi-1.yaml").returncode == 2, "it has no origin"

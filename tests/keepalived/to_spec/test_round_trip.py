@@ -100,7 +100,7 @@ def test_any_sound_statement_is_carried(data: st.DataObject) -> None:
     text = (
         f"global_defs {{\n{draw(_statements('global_defs'))}\n}}\n"
         f"vrrp_script chk {{\nscript /bin/true\n{draw(_statements('vrrp_script'))}\n}}\n"
-        f"vrrp_instance VI {{\n{draw(_statements('vrrp_instance'))}\n}}\n"
+        f"vrrp_instance VI {{\nvirtual_ipaddress {{\n10.1.2.3/24\n}}\n{draw(_statements('vrrp_instance'))}\n}}\n"
         f"virtual_server 10.0.0.1 80 {{\n{draw(_statements('virtual_server'))}\n"
         f"real_server 10.0.0.7 80 {{\n{draw(_statements('real_server'))}\n"
         f"HTTP_GET {{\n{draw(_statements('HTTP_GET'))}\nurl {{\n{draw(_statements('url'))}\n}}\n}}\n"

@@ -267,4 +267,4 @@ def _wish(tree: Node) -> str:
 
 
 def _reason(why: str) -> str:
-    return why.removeprefix("Value error, ")
+    return why.removeprefix("Value error, ").replace("Input should", "it should")

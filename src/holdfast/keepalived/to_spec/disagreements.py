@@ -35,6 +35,8 @@ def tell_disagreements(origin: Values, files: Mapping[str, Configuration], losse
 
 def _differ(key: str, own: Mapping[str, Values]) -> bool:
     values = [one.get(key) for one in own.values()]
+    if key == "virtual_ipaddress":  # the adverts hold the bare addresses: interfaces may differ
+        values = [sorted(str(line).partition(" ")[0].partition("/")[0] for line in value or ()) for value in values]
     return any(value != values[0] for value in values)
 
 

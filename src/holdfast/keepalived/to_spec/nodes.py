@@ -90,6 +90,8 @@ def _refused_by_keepalived(tree: Node, read: Configuration, losses: Losses, valu
     asked = [one for block in read.root.all("global_defs") for one in block.children]
     version = values.get("version") or next((one.arg() for one in reversed(asked) if one.name == "vrrp_version"), "2")
     strict = values.get("strict_mode", any(one.name == "vrrp_strict" for one in asked))
+    if tree.has("virtual_router_id") and not values.get("virtual_router_id"):
+        losses.lost(tree, "keepalived refuses to run with this file: the instance has no virtual_router_id that counts")
     if not values.get("virtual_ipaddress") and (str(version) == "3" or strict):
         losses.lost(tree, "keepalived refuses to run with this file: the instance has no virtual_ipaddress")
 

@@ -78,7 +78,7 @@ def _without_origin(data: Values, steps: list[Step]) -> list[Step]:
     more = sorted({key for part in settings for key in part} - {"nodes", *_SAME})
     del data["origin"]
     if more or not steps:
-        goes = f"they go: {', '.join(more)}; Holdfast has settings of its own for whole nodes"
+        goes = f"they go: {', '.join(more) or 'none'}; Holdfast has settings of its own for whole nodes"
         return [*steps, _step(len(steps), "settings", "the settings of whole nodes", (goes,), data)]
     last = steps[-1]
     text = comment(_head(len(steps), last.title, last.says)) + yaml_of(data)
