@@ -52,9 +52,9 @@ UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
 LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
-# One at a time, and in real time.
+# One at a time, and in real time: it leaves most of two cores idle.
 REHEARSALS = tests("rehearsals", "rehearsal and not (vm or soak)")
-# An emulated machine has one processor, so two fit on two cores. They take what the stages of waiting tests leave.
+# An emulated machine has one processor, so two fit on two cores. They take what the rehearsals leave.
 VM = tests("vm", "vm and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak")
@@ -62,7 +62,7 @@ SOAK = tests("soak", "soak", "--timeout=14400")
 
 TARGETS: dict[str, Steps] = {
     "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, MEASURES, Beside(VM, (LAB, REHEARSALS)), VM_MEASURES, BROWSER),
+    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, Beside(VM, (REHEARSALS,)), VM_MEASURES, BROWSER),
     "soak": (SOAK,),
 }
 

@@ -25,6 +25,7 @@ SLOW_S = 60.0
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.xdist_group("installation"),  # the tests follow each other in one
     pytest.mark.timeout(600),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a lab makes network namespaces"),
 ]
