@@ -118,7 +118,7 @@ def test_a_node_gives_up_its_addresses_and_takes_them_back(installation: Install
 
 def test_a_node_that_died_comes_back_with_its_agent(installation: Installation) -> None:
     installation.run("lab", "fault", "--lab", installation.lab, "crash", "lb02")
-    wait_until(lambda: "lb01" in installation.holders()["bbs"], SLOW_S)
+    wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb01"]}, SLOW_S)
     installation.run("lab", "fault", "--lab", installation.lab, "crash", "lb02", "--heal")
     wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb02"]}, SLOW_S)
     wait_until(lambda: installation.running() == {3}, SLOW_S)

@@ -65,7 +65,7 @@ async def serve(engine: Engine, options: Options, started: Callable[[Started], N
     """
     store = await Store.open(engine)
     doors = await open_doors(store, options.key_file, options.passphrase_file, cost=options.cost)
-    context = Context(store, doors, options.settings, Hub(store))
+    context = Context(store, doors, options.settings, Hub(store, options.settings.holder))
     own = OwnCertificate(doors.authorities, options.settings.names, store.clock.now())
     people, agents = _sockets(options)
     server = _server(context, options, own, agents)

@@ -135,6 +135,14 @@ class NodeRecord(Record):
     facts: Annotated[str, StringConstraints(max_length=100_000)] = "{}"
 
 
+class Presence(Record):
+    """A node whose agent is connected, to which controller and since when; it goes with that controller's lease."""
+
+    node: SafeName
+    controller: Who
+    since: AwareDatetime
+
+
 class NodeReport(Record):
     """What an agent said of its node. `content` is JSON; its form is the protocol's business, not the store's."""
 

@@ -24,6 +24,7 @@ from .models import (
     NodeReport,
     Override,
     OverrideKind,
+    Presence,
     Registration,
     Revision,
     StoreIdentity,
@@ -115,6 +116,7 @@ class ClusterStore:
         self.registrations = Collection(store.engine, f"{prefix}registration/", Registration)  # by instance_name
         self.nodes = Collection(store.engine, f"{prefix}node/", NodeRecord)
         self.reports = Collection(store.engine, f"{prefix}report/", NodeReport)  # the latest of each node
+        self.presences = Collection(store.engine, f"{prefix}presence/", Presence)  # under leases
         self._prefix = prefix
 
     def collection(self, kind: str, model: type[T]) -> Collection[T]:

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said_with_its_node() -> None:
         assert "lb01: its agent is paused" in said
         assert "nginx.conf differs" in said
         assert "lb02: it has never joined" in said
-        assert "nobody holds www" in said
+        assert "nobody is known to hold www: lb02 cannot be asked" in said
         node = await status.node(desk.store, "shop", "lb01")
         assert (node.node.behind, node.node.drift, node.report is not None) == (2, 1, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,13 +10,15 @@ from holdfast.store.store import Store
 
 from .bundle_texts import BundleTexts
 from .feed import Feed, Subscription
+from .presences import Presences
 
 
 class Hub:
     """Close it when the controller ends; a feed, once begun, lives until then: nodes come and go, and come back."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, holder: str = "") -> None:
         self.bundles = BundleTexts(store)
+        self._presences = Presences(store, holder or f"controller-{secrets.token_hex(4)}")
         self._store = store
         self._feeds: dict[str, Feed] = {}
 
@@ -33,11 +36,13 @@ class Hub:
         subscription = feed.subscribers[node] = Subscription(node)
         if feed.complete:
             subscription.changed.set()
+        self._presences.entered(cluster, node)
         try:
             yield feed, subscription
         finally:
             if feed.subscribers.get(node) is subscription:
                 del feed.subscribers[node]
+                self._presences.left(cluster, node)
 
     @property
     def streams(self) -> int:
@@ -45,7 +50,8 @@ class Hub:
         return sum(len(feed.subscribers) for feed in self._feeds.values())
 
     async def close(self) -> None:
-        """Follow nothing any more."""
+        """Follow nothing any more; nobody is connected here."""
+        await self._presences.close()
         for feed in self._feeds.values():
             await feed.stop()
         self._feeds.clear()

@@ -12,8 +12,8 @@ from holdfast.protocol import AgentReport
 from holdfast.store.models import NodeReport
 from holdfast.store.store import ClusterStore
 
-# Agents report every 60 s when nothing happens; twice that, and some, is silence.
-SILENT_AFTER = timedelta(seconds=150)
+# What an agent said so lately is true although no controller has told yet that it is connected.
+BELIEVED_FOR = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)

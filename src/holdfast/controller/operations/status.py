@@ -18,7 +18,7 @@ from holdfast.store.models import NodeRecord, Override, OverrideKind
 from holdfast.store.store import ClusterStore, Store
 
 from .desk import known_cluster
-from .reports import SILENT_AFTER, Heard, latest
+from .reports import BELIEVED_FOR, Heard, latest
 from .told import file_views, override_view, revision_view, rollout_view
 
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK)
@@ -33,12 +33,18 @@ class _Seen:
     records: Mapping[str, NodeRecord]
     assignments: Mapping[str, Assignment]
     heard: Mapping[str, Heard]
+    present: frozenset[str]  # nodes whose agents are connected to some controller
     overrides: tuple[Override, ...]
 
     @property
     def nodes(self) -> list[str]:
         """Every node that is known in any way."""
         return sorted(self.records.keys() | self.assignments.keys())
+
+    def is_connected(self, node: str) -> bool:
+        """Whether what it last said is still so: it would have said otherwise."""
+        heard = self.heard.get(node)
+        return heard is not None and (node in self.present or self.now - heard.time <= BELIEVED_FOR)
 
     def in_maintenance(self, node: str) -> bool:
         """Whether somebody has taken it out."""
@@ -55,7 +61,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     summaries = tuple(_summary(seen, node) for node in seen.nodes)
     groups = tuple(_groups(seen))
     trouble = [f"{one.node}: {said}" for one in summaries for said in one.trouble]
-    trouble += [said for group in groups for said in _trouble_of(group)]
+    trouble += [said for group in groups for said in _trouble_of(group, seen)]
     if rollouts and rollouts[0].phase in _ENDED_BADLY:
         trouble.append(f"rollout {rollouts[0].id} of revision {rollouts[0].revision} {_ended(rollouts[0].phase)}")
     services = tuple(_services(seen))
@@ -131,6 +137,7 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
         records={one.name: one.record for one in await known.nodes.all()},
         assignments={one.name: one.record for one in await RolloutStore(store, known.name).assignments.all()},
         heard=await latest(known),
+        present=frozenset(one.name for one in await known.presences.all()),
         overrides=tuple(one.record for one in await known.overrides.all()),
     )
 
@@ -152,7 +159,7 @@ def _summary(seen: _Seen, name: str) -> NodeSummary:
         enrolled=record.enrolled if record else None,
         revoked=record.revoked if record else None,
         agent_version=report.agent_version if report else "",
-        connected=heard is not None and seen.now - heard.time <= SILENT_AFTER,
+        connected=seen.is_connected(name),
         seen=heard.time if heard else None,
         wanted=to_run,
         running=to_run if up_to_date else running,
@@ -203,7 +210,7 @@ def _groups(seen: _Seen) -> Iterable[AddressView]:
             addresses = tuple(one.address for one in (*each.present, *each.missing))
             said.setdefault(each.group, {})[node] = (each.holds, each.hold, addresses)
     for group, members in sorted(said.items()):
-        fresh = {n for n in members if seen.now - seen.heard[n].time <= SILENT_AFTER}
+        fresh = {n for n in members if seen.is_connected(n)}
         yield AddressView(
             group=group,
             addresses=tuple(dict.fromkeys(address for one in members.values() for address in one[2])),
@@ -213,8 +220,11 @@ def _groups(seen: _Seen) -> Iterable[AddressView]:
         )
 
 
-def _trouble_of(group: AddressView) -> Iterable[str]:
-    if not group.holders:
+def _trouble_of(group: AddressView, seen: _Seen) -> Iterable[str]:
+    silent = [node for node in group.members if not seen.is_connected(node)]
+    if not group.holders and silent:
+        yield f"nobody is known to hold {group.group}: {' and '.join(silent)} cannot be asked"
+    elif not group.holders:
         yield f"nobody holds {group.group}"
     elif len(group.holders) > 1:
         yield f"{group.group} is held by {' and '.join(group.holders)}"
