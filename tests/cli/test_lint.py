@@ -325,7 +325,8 @@ def test_examples_of_the_project_have_no_errors(holdfast: Command) -> None:
 def test_no_input_makes_it_fall_over(tmp_path: Path, content: bytes, status: int) -> None:
     path = tmp_path / "a.conf"
     path.write_bytes(content)
-    for output in ("json", "text", "sarif", "github"):
+    # To print thousands of findings in four ways takes seconds, and shows nothing new.
+    for output in ("json", "text", "sarif", "github") if len(content) < 50_000 else ("json",):
         done = here("lint", "--format", output, str(path))
         if b"holdfast" in content and isinstance(done.exception, UsageError):
             continue

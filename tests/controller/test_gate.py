@@ -65,7 +65,10 @@ def test_a_body_that_is_too_large_is_not_read() -> None:
             assert (await admin.post("/api/v1/clusters/shop/revisions", json=spec)).status_code == 404
             spec = {"spec": "x" * 300_000, "base": 0}
             assert (await admin.post("/api/v1/clusters/shop/revisions", json=spec)).status_code == 413
-            announced = b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"
+            announced = (
+                b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                b"Content-Length: 99999999999999999999\r\n\r\n"
+            )
             assert b"413" in (await raw(world, announced)).split(b"\r\n")[0] or b"400" in (await raw(world, announced))
 
     asyncio.run(story())
