@@ -156,3 +156,14 @@ def test_the_graph_in_a_browser(holdfast: Command, spec: Path) -> None:
         browser.close()
     assert outside == [], "every text lies in its box"
     assert count > 10
+
+
+def test_an_imported_spec_says_what_its_files_say(holdfast: Command, tmp_path: Path) -> None:
+    """Its groups keep the shape of their origin, and are no less known for that."""
+    spec = tmp_path / "cluster.yaml"
+    assert holdfast("import", "keepalived", *files(tmp_path), "-o", spec).returncode == 0
+    imported = json.loads(holdfast("whatif", spec, "--json").stdout)
+    read = json.loads(holdfast("whatif", *files(tmp_path), "--json").stdout)
+    assert imported["singles"] == read["singles"]
+    assert imported["singles"]
+    assert imported["partitions"] == read["partitions"]

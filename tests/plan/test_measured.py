@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.plan.raw import bundle, pair, plan, text
 
-from holdfast.plan import Hazard, make_plan
+from holdfast.plan import Hazard, Plan, make_plan
 
 TWO = "10.0.0.3/24\n10.0.0.9/24"
 PASSWORD = "authentication {{\nauth_type PASS\nauth_pass {}\n}}"
@@ -113,3 +113,17 @@ def test_trackers_move_groups_at_failures_and_not_when_they_are_changed(weight: 
 def test_a_restart_drops_what_a_reload_keeps() -> None:
     """Below the table: a restart of keepalived drops every VIP and every IPVS entry."""
     assert plan(pair(), globals="}\ninstance other\nglobal_defs {").hazard is Hazard.DROPS_CONNECTIONS
+
+
+def test_the_device_that_is_meant_anyway_changes_nothing() -> None:
+    """Imported addresses rarely name it, compiled ones always do."""
+    named = plan(pair(), addresses="10.0.0.3/24 dev eth0", excluded="10.0.0.4/24 dev eth0")
+    assert rows(named) == {"keepalived-default"}
+    elsewhere = plan(pair(), addresses="10.0.0.3/24 dev eth1")
+    assert rows(elsewhere) - {"keepalived-default"}
+    vmac = plan(pair(more="use_vmac"), more="use_vmac", addresses="10.0.0.3/24 dev eth0")
+    assert rows(vmac) - {"keepalived-default"}
+
+
+def rows(found: Plan) -> set[str]:
+    return {change.row for node in found.nodes for change in node.changes}

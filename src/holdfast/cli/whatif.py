@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,12 @@ from holdfast.failover.failures import failure_named
 from holdfast.failover.from_spec import cluster_from_spec
 from holdfast.failover.model import Cluster
 from holdfast.failover.whatif import DEPTH, what_if
-from holdfast.keepalived.parse import load
+from holdfast.keepalived.parse import load, parse
 from holdfast.keepalived.to_failover import cluster_of
 from holdfast.spec import load_spec
 
 from . import lint_inputs
+from .inputs import compile_file
 from .lint_inputs import Named
 from .output import print_json, stderr, stdout
 from .validate import AsJson
@@ -74,10 +76,25 @@ def read_cluster(named: Sequence[Named]) -> Cluster:
     specs = [one for one in named if lint_inputs.is_spec(one.path)]
     if specs and len(named) > 1:
         raise UsageError("a spec describes the whole cluster by itself", "name the spec alone")
-    cluster = cluster_from_spec(load_spec(Path(specs[0].path)).spec) if specs else _of_files(named)
+    cluster = _of_spec(Path(specs[0].path)) if specs else _of_files(named)
     if not cluster.places:
         raise UsageError("there is no VRRP group: nothing can move", "name a spec or files with one")
     return cluster
+
+
+def _of_spec(path: Path) -> Cluster:
+    """Groups of an imported shape are known by what they compile to: there is no shorter description of them."""
+    spec = load_spec(path).spec
+    cluster = cluster_from_spec(spec)
+    if spec.origin is None:
+        return cluster
+    files = {
+        node: parse(file.content, file.path, config_id=node)
+        for node, bundle in compile_file(path, choose=True).items()
+        for file in bundle.files
+        if file.path.endswith("/keepalived.conf")
+    }
+    return replace(cluster_of(files), promises=cluster.promises)
 
 
 def _of_files(named: Sequence[Named]) -> Cluster:

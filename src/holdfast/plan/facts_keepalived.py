@@ -103,6 +103,10 @@ class _Reader:
             for server in vs.servers:
                 self._server_names[vs.name, str(server.address), str(server.port)] = server.name
         self._users = {**_users(root), **self._users_of_weights(root)}
+        self._devices = {
+            id(block): device for instance in root.all("vrrp_instance") if (device := _device(instance))
+            for block in instance.all(*_ADDRESSES)
+        }  # fmt: skip
 
     def top(self, node: Node) -> Iterator[Fact]:
         """The facts of one block outside all others."""
@@ -125,7 +129,7 @@ class _Reader:
         """What a group holds, and how its adverts are sent."""
         for line in instance.listed(*_ADDRESSES):
             if _serves(address := _plain(line)):
-                yield from _held(where, block, address, line.args)
+                yield from _held(where, block, address, _on_device(line.args, _device(instance)))
         sent = "unicast" if instance.listed("unicast_peer") else "multicast"
         yield Fact("group.adverts", where, "adverts are sent by", sent, (block,), PATH)
 
@@ -189,7 +193,10 @@ class _Reader:
             name = _plain(line) if block.name in _ADDRESSES else line.name
             if block.name == _EXCLUDED and _serves(name):
                 continue  # told as an address of the group: whether it is excluded changes nothing on the wire
-            yield Fact(kind, where, f"{words} {name}", " ".join(line.args), within, PATH)
+            device = self._devices.get(id(block), "")
+            yield Fact(kind, where, f"{words} {name}", " ".join(_on_device(line.args, device)), within, PATH)
+            if device and f" dev {device} " in f" {' '.join(line.args)} ":  # said, although it is meant anyway
+                yield Fact("group.address.device", where, f"device of {name}", device, within, PATH, default=True)
 
     def _leaf(self, node: Node, kind: str, where: str, within: tuple[Key, ...], before: str) -> Iterator[Fact]:
         keyword, value = node.keyword, _shown(node)
@@ -202,6 +209,17 @@ class _Reader:
                 yield Fact(f"{kind}.rest", where, f"{what} behind its 8th character", rest, within, PATH, secret=True)
             return
         yield Fact(kind, where, what, value, within, PATH, default=default)
+
+
+def _device(instance: Node) -> str:
+    """Where addresses without `dev` are put (man keepalived.conf); empty where that is an interface yet to be made."""
+    made = instance.get("use_vmac") or instance.get("use_ipvlan")
+    return "" if made else instance.value("interface")
+
+
+def _on_device(args: tuple[str, ...], device: str) -> tuple[str, ...]:
+    """The words behind an address, with the device that is meant where none is named."""
+    return args if not device or "dev" in args else (*args, "dev", device)
 
 
 def _held(where: str, block: Key, address: str, words: tuple[str, ...]) -> Iterator[Fact]:
