@@ -17,10 +17,12 @@ from holdfast.protocol import (
     Order,
     Outcome,
     OverrideKind,
+    OverrideReport,
     Overrides,
     Progress,
     ServerOverride,
     Verb,
+    WeighedServer,
 )
 
 STORES = ("ab" * 16, "cd" * 16)
@@ -173,3 +175,26 @@ def test_a_pause_is_shown_while_something_waits_for_its_end() -> None:
     assert decide.shown(replace(NOBODY, paused=True, progress=Progress.ACCEPTED)) is Progress.PAUSED
     assert decide.shown(replace(NOBODY, paused=True, progress=Progress.VERIFIED)) is Progress.VERIFIED
     assert decide.shown(replace(NOBODY, progress=Progress.WRITTEN)) is Progress.WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("kind", "opened", "persistent", "wanted"),
+    [
+        (OverrideKind.DRAINED, 3, 0, True),
+        (OverrideKind.DRAINED, 0, 2, True),
+        (OverrideKind.DRAINED, 0, 0, False),
+        (OverrideKind.DRAINED, None, 0, False),
+        (OverrideKind.SUSPENDED, 1, 0, True),
+        (OverrideKind.WEIGHT, 9, 0, False),
+        (None, 9, 0, False),
+    ],
+)
+def test_a_server_that_is_being_emptied_is_looked_at_often(
+    kind: OverrideKind | None, opened: int | None, persistent: int, wanted: bool
+) -> None:
+    server = WeighedServer(
+        virtual_server="web", source="web", server="10.0.0.7:80", kind=kind, open=opened, persistent=persistent
+    )
+    found = replace(NOBODY, override_report=OverrideReport(node="lb01", done=True, servers=(server,)))
+    assert decide.empties(found) is wanted
+    assert not decide.empties(NOBODY)

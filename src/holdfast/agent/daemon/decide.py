@@ -12,6 +12,7 @@ from holdfast.protocol import (
     Fence,
     Order,
     Outcome,
+    OverrideKind,
     OverrideReport,
     Overrides,
     Progress,
@@ -121,6 +122,15 @@ def ended(known: Known, attempt: Desired, report: ApplyReport) -> Known:
     if known.desired is None or known.desired.fence != attempt.fence:
         return known
     return replace(known, progress=_OF_OUTCOME[report.outcome], applied=report)
+
+
+def empties(known: Known) -> bool:
+    """Whether a server that gets no new connections still has some, so that its count is waited for."""
+    report = known.override_report
+    return report is not None and any(
+        server.kind in (OverrideKind.DRAINED, OverrideKind.SUSPENDED) and bool(server.open or server.persistent)
+        for server in report.servers
+    )
 
 
 def shown(known: Known) -> Progress | None:

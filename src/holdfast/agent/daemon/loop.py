@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from holdfast.agent.daemon import decide
 from holdfast.agent.daemon.connection import Connection
 from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.drift.watch import DriftWatch
@@ -28,6 +30,7 @@ from holdfast.agent.daemon.worker import Worker
 from holdfast.errors import HoldfastError
 
 REPORT_EVERY_S = 60.0
+EMPTYING_EVERY_S = 2.0  # while a server is being emptied: somebody waits for its last connection
 _PAUSE_SEEN_S = 1.0
 
 
@@ -97,7 +100,11 @@ class Agent:
     async def _keep_looking(self) -> None:
         while True:  # ends: cancelled
             await self.state.refresh()
-            await asyncio.sleep(REPORT_EVERY_S * (0.9 + 0.2 * random.random()))
+            until = time.monotonic() + REPORT_EVERY_S * (0.9 + 0.2 * random.random())
+            while time.monotonic() < until:
+                await asyncio.sleep(EMPTYING_EVERY_S)
+                if decide.empties(self.state.known):
+                    break
 
     async def _keep_pause(self) -> None:
         while True:  # ends: cancelled
