@@ -58,6 +58,11 @@ class Installation:
         """The revisions that the nodes run, verified."""
         return {node["running"] for node in self.status()["nodes"]}
 
+    def told(self, node: str) -> str:
+        """For who looks for the reason: what the controller knows of a node, and what its agent wrote last."""
+        log = state.log_file(self.lab, f"{node}-agent").read_text(errors="replace")
+        return f"{json.dumps(self.status()['nodes'], indent=1)}\n{log[-3000:]}"
+
     def asked(self) -> dict[str, int]:
         """What the users have asked so far, and what failed."""
         last: dict[str, int] = json.loads(state.log_file(self.lab, "traffic").read_text().splitlines()[-1])
@@ -121,7 +126,7 @@ def test_a_node_that_died_comes_back_with_its_agent(installation: Installation) 
     wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb01"]}, SLOW_S)
     installation.run("lab", "fault", "--lab", installation.lab, "crash", "lb02", "--heal")
     wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb02"]}, SLOW_S)
-    wait_until(lambda: installation.running() == {3}, SLOW_S)
+    assert comes_true(lambda: installation.running() == {3}, SLOW_S), installation.told("lb02")
 
 
 def test_a_lab_in_a_virtual_machine_has_none(tmp_path: Path) -> None:
