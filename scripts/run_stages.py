@@ -7,8 +7,6 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 SUMMARY = RESULTS / "summary.txt"
 NOT_PLAIN = "lab or vm or measures or rehearsal or soak or browser"
-MAKES_ROOM = ("nice", "-n", "19")
 
 
 @dataclass(frozen=True)
@@ -26,17 +23,6 @@ class Stage:
     name: str
     argv: tuple[str, ...]
     junit: bool = False
-
-
-@dataclass(frozen=True)
-class Beside:
-    """`other` runs while `stages` do, one after the other, and makes room for them; it may take longer."""
-
-    other: Stage
-    stages: tuple[Stage, ...]
-
-
-Steps = tuple[Stage | Beside, ...]
 
 
 def tests(name: str, marks: str, *more: str) -> Stage:
@@ -52,17 +38,17 @@ UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
 LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
-# One at a time, and in real time: it leaves most of two cores idle.
+# One at a time, and in real time.
 REHEARSALS = tests("rehearsals", "rehearsal and not (vm or soak)")
-# An emulated machine has one processor, so two fit on two cores. They take what the rehearsals leave.
+# An emulated machine has one processor, so two fit on two cores; beside anything else they are too slow for keepalived.
 VM = tests("vm", "vm and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak")
 SOAK = tests("soak", "soak", "--timeout=14400")
 
-TARGETS: dict[str, Steps] = {
+TARGETS = {
     "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, Beside(VM, (REHEARSALS,)), VM_MEASURES, BROWSER),
+    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM, VM_MEASURES, BROWSER),
     "soak": (SOAK,),
 }
 
@@ -93,57 +79,19 @@ def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> st
     return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ({minutes}:{rest:02}){where} ====="
 
 
-@contextmanager
-def beside(stage: Stage, failed: list[str]) -> Iterator[None]:
-    """While it runs it says nothing; afterwards all."""
-    log = RESULTS / f"{stage.name}.log"
-    with log.open("wb") as said:
-        child = subprocess.Popen((*MAKES_ROOM, *stage.argv), cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
-    try:
-        yield
-    except BaseException:
-        child.terminate()
-        raise
-    finally:
-        code = child.wait()
-        say(f"\n───── {stage.name}, beside: {' '.join(stage.argv[2:])}")
-        say(log.read_text(encoding="utf-8", errors="replace"))
-    if code != 0:
-        failed.append(stage.name)
-
-
-def each(steps: Steps) -> Iterator[Stage]:
-    """All stages, those beside others among them."""
-    for step in steps:
-        if isinstance(step, Beside):
-            yield from step.stages
-            yield step.other
-        else:
-            yield step
-
-
-def carry_out(steps: Steps, failed: list[str]) -> None:
-    """One after the other, whatever becomes of each."""
-    for step in steps:
-        if isinstance(step, Beside):
-            with beside(step.other, failed):
-                carry_out(step.stages, failed)
-            continue
-        say(f"\n───── {step.name}: {' '.join(step.argv[2:])}")
-        if subprocess.run(step.argv, cwd=ROOT, check=False).returncode != 0:
-            failed.append(step.name)
-
-
-def run(steps: Steps) -> int:
-    """Run `steps`; 0 if all went well, else 1."""
+def run(stages: tuple[Stage, ...]) -> int:
+    """Run `stages` one after the other; 0 if all went well, else 1."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for old in RESULTS.glob("*"):
         old.unlink()
     began = time.monotonic()
     found: Counter[str] = Counter()
     failed: list[str] = []
-    carry_out(steps, failed)
-    for stage in each(steps):
+    for stage in stages:
+        say(f"\n───── {stage.name}: {' '.join(stage.argv[2:])}")
+        if subprocess.run(stage.argv, cwd=ROOT, check=False).returncode != 0:
+            failed.append(stage.name)
+    for stage in stages:
         if stage.junit:
             found += counts(stage)
     line = summary(found, failed, time.monotonic() - began)

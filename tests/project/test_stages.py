@@ -52,30 +52,6 @@ def test_all_stages_run_and_are_summed_up(
     assert runner.SUMMARY.read_text().strip() == last
 
 
-def test_what_runs_beside_another_is_told_and_counted(
-    runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Each waits for a word of the other."""
-    body = """import pathlib, time
-def test_a():
-    pathlib.Path({mine!r}).touch()
-    for _ in range(3000):
-        if pathlib.Path({other!r}).exists():
-            return
-        time.sleep(0.01)
-    assert 0
-"""
-    one, two = str(tmp_path / "one"), str(tmp_path / "two")
-    other = pytest_stage(runner, tmp_path, "other", body.format(mine=two, other=one) + "def test_b(): assert 0\n")
-    stage = pytest_stage(runner, tmp_path, "stage", body.format(mine=one, other=two))
-    last = pytest_stage(runner, tmp_path, "last", "def test_c(): pass\n")
-    assert runner.run((runner.Beside(other, (stage, last)),)) == 1
-    said = capfd.readouterr().out
-    assert "assert 0" in said
-    assert said.splitlines()[-1].startswith("===== 1 failed, 3 passed in ")
-    assert "(failed: other)" in said.splitlines()[-1]
-
-
 def test_what_died_before_it_could_report_fails(runner: ModuleType) -> None:
     died = runner.Stage("lab", (sys.executable, "-c", "import os; os._exit(9)"), True)
     assert runner.run((died,)) == 1
@@ -96,7 +72,7 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
     """Whatever its marks, a test runs in exactly one stage of `make test`, or it is for soak."""
     from _pytest.mark.expression import Expression
 
-    stages = [stage for stage in runner.each(runner.TARGETS["test"]) if stage.junit]
+    stages = [stage for stage in runner.TARGETS["test"] if stage.junit]
     expressions = [Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in stages]
     alone = ((), ("lab",), ("measures",), ("browser",), ("vm",), ("rehearsal",))
     for marked in (*alone, *((*one, "lab") for one in alone[2:]), ("vm", "measures"), ("lab", "vm", "measures")):
