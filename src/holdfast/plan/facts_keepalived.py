@@ -195,8 +195,8 @@ class _Reader:
                 continue  # told as an address of the group: whether it is excluded changes nothing on the wire
             device = self._devices.get(id(block), "")
             yield Fact(kind, where, f"{words} {name}", " ".join(_on_device(line.args, device)), within, PATH)
-            if device and f" dev {device} " in f" {' '.join(line.args)} ":  # said, although it is meant anyway
-                yield Fact("group.address.device", where, f"device of {name}", device, within, PATH, default=True)
+            if "dev" in line.args:  # although it may be meant anyway: only whether it is said, which it is elsewhere
+                yield Fact("group.address.device", where, f"device of {name}", "named", within, PATH, default=True)
 
     def _leaf(self, node: Node, kind: str, where: str, within: tuple[Key, ...], before: str) -> Iterator[Fact]:
         keyword, value = node.keyword, _shown(node)
