@@ -202,7 +202,7 @@ class Pair:
 
         def look() -> None:
             while not over.is_set():  # ends: with the block
-                # What the kernel lists while it changes may lack an address that is there: nobody counts when seen twice.
+                # What the kernel lists while it changes may lack an address that is there: asked twice.
                 now = self.holders(address) or self.holders(address)
                 if not seen or seen[-1].holders != now:
                     seen.append(Seen(time.monotonic() - began, now))
