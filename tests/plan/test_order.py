@@ -98,9 +98,7 @@ def test_every_node_changes_once_and_members_of_a_group_apart(
     for wave in apart:
         groups = [group for name in wave.nodes for group in nodes[name].groups]
         assert len(groups) == len(set(groups))
-    ranks = [
-        max((nodes[name].turn, nodes[name].waits, held.get(name, 0) > 0) for name in wave.nodes) for wave in found
-    ]
+    ranks = [max((nodes[name].turn, nodes[name].waits, held.get(name, 0) > 0) for name in wave.nodes) for wave in found]
     assert ranks == sorted(ranks), "servers first, standby nodes before holders"
 
 
