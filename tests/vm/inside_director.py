@@ -52,13 +52,20 @@ def override(node: Machine, *servers: dict[str, Any]) -> dict[str, Any]:
     return node.agent("override", "--set", "-", text=json.dumps({"servers": servers}))
 
 
+def now_in(node: Machine, path: str) -> str:
+    """What a file holds, nothing if it is not there: keepalived removes and writes them meanwhile."""
+    try:
+        return node.read(path)
+    except FileNotFoundError:
+        return ""
+
+
 def restart_keepalived(node: Machine) -> None:
     """Killed, as it fails; the supervisor starts it again. What it had made stays in the kernel's table until then."""
     pids = [f"/run/holdfast/keepalived/{name}.pid" for name in ("keepalived", "checkers")]
     before = [node.read(pid) for pid in pids]
     node.run("kill", "-KILL", before[0].strip())
-    wait_until(lambda: all(node.exists(pid) for pid in pids), SLOW_S)
-    wait_until(lambda: all(node.read(pid) not in ("", old) for pid, old in zip(pids, before, strict=True)), SLOW_S)
+    wait_until(lambda: all(now_in(node, pid) not in ("", old) for pid, old in zip(pids, before, strict=True)), SLOW_S)
     time.sleep(3)  # it says nowhere that it follows its files
 
 
