@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -78,3 +79,22 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
     for marked in (*alone, *((*one, "lab") for one in alone[2:]), ("vm", "measures"), ("lab", "vm", "measures")):
         hits = [e for e in expressions if e.evaluate(lambda name, marked=marked, **_: name in marked)]
         assert len(hits) == 1, marked
+
+
+def test_what_is_grouped_runs_in_one_process(runner: ModuleType, tmp_path: Path) -> None:
+    """Groups share a machine or a cluster that takes long to start; pytest 9.2 with xdist 3.8 silently ignores them."""
+    file = tmp_path / "test_grouped.py"
+    file.write_text(
+        "import os, pathlib, pytest, time\n"
+        "@pytest.mark.xdist_group('one')\n"
+        "@pytest.mark.parametrize('n', range(6))\n"
+        "def test_a(n):\n"
+        "    time.sleep(0.02)\n"
+        "    pathlib.Path(__file__).with_name(f'seen-{n}').write_text(os.environ['PYTEST_XDIST_WORKER'])\n"
+        "def test_b(): pass\n"
+        "def test_c(): pass\n"
+    )
+    argv = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file), *runner.VM.argv[-4:])
+    assert runner.VM.argv[-4:] == ("-n", "2", "--dist", "loadgroup")
+    subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert len({seen.read_text() for seen in tmp_path.glob("seen-*")}) == 1
