@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import Conflict, NotFound, PlanRefused
 from holdfast.protocol import Bundle
 from holdfast.store.collection import Step, Versioned
-from holdfast.store.models import Event
+from holdfast.store.models import AuditRecord, Event
 from holdfast.store.store import Store
 
 from .bundles import Bundles
@@ -162,10 +162,19 @@ async def list_rollouts(store: Store, cluster: str, before: int | None = None, l
     return found
 
 
-async def wish(store: Store, cluster: str, number: int, wanted: Wish) -> RolloutRecord:
+async def wish(
+    store: Store,
+    cluster: str,
+    number: int,
+    wanted: Wish,
+    *,
+    audit: Sequence[AuditRecord] = (),
+    events: Sequence[Event] = (),
+) -> RolloutRecord:
     """Say how a rollout goes on: GO_ON ends its pause, STOP and PUT_BACK let it begin nothing new.
 
-    PlanRefused if it has ended, or if it is to go on although somebody has stopped it; NotFound if there is none.
+    `audit` and `events` tell of it, in the same commit. PlanRefused if it has ended, or if it is to go on although
+    somebody has stopped it; NotFound if there is none.
     """
     kept = RolloutStore(store, cluster)
     while True:
@@ -178,7 +187,8 @@ async def wish(store: Store, cluster: str, number: int, wanted: Wish) -> Rollout
         changed = {"confirmed": True} if wanted is Wish.GO_ON else {"wish": wanted}
         after = record.model_copy(update=changed)
         try:
-            await kept.rollouts.replace(found.name, after, found.version)
+            step = kept.rollouts.replacing(found.name, after, found.version)
+            await store.commit(step, audit=audit, events=events)
         except Conflict:
             continue  # it came further meanwhile
         return after

@@ -40,11 +40,9 @@ async def stop(desk: Desk, cluster: str, number: int, request: StopRequest) -> R
 
 async def _wished(desk: Desk, cluster: str, number: int, wanted: Wish, why: str) -> RolloutView:
     await known_cluster(desk.store, cluster)
-    after = await wish(desk.store, cluster, number, wanted)
     action = "rollout.continue" if wanted is Wish.GO_ON else "rollout.stop"
     told = desk.told(action, f"rollout {number}", cluster, after={"wish": wanted, "why": why})
     reason = f" ({why})" if why else ""
     event = desk.event(action, cluster, f"rollout {number}: {desk.actor} says {wanted}{reason}")
-    # The wish is a record of its own kind of writer: what it changed is compared there, and told here.
-    await desk.store.commit(audit=[told], events=[event])
+    after = await wish(desk.store, cluster, number, wanted, audit=[told], events=[event])
     return rollout_view(after)

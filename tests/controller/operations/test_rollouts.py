@@ -1,0 +1,36 @@
+"""What people say to a rollout is never done without being told in the audit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.controller.operations.world import SPEC, new_desk, request, run
+from tests.rollout.test_interrupted import Died, Mortal
+
+from holdfast.controller.operations import revisions, rollouts
+from holdfast.protocol.api.rollouts import StopRequest
+from holdfast.rollout.propose import find_rollout
+from holdfast.rollout.records import Wish
+from holdfast.store.memory import MemoryEngine
+from holdfast.store.store import Store
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])
+def test_a_controller_that_dies_when_somebody_stops_a_rollout_has_done_both_or_nothing(after: bool) -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await revisions.apply(desk, "shop", request(SPEC, 0))
+        engine = desk.store.engine
+        assert isinstance(engine, MemoryEngine)
+        mortal = Mortal(engine, 1, after, Died())
+        store = Store(mortal, desk.store.clock, desk.store.identity)  # type: ignore[arg-type]  # passes everything on
+        with pytest.raises(Died):
+            await rollouts.stop(replace(desk, store=store), "shop", 1, StopRequest(put_back=True, why="too early"))
+        wished = (await find_rollout(desk.store, "shop", 1)).record.wish
+        told = [one.record.action for one in await desk.store.audit.newest()]
+        events = [one.record.kind for one in await desk.store.events.newest()]
+        assert wished is (Wish.PUT_BACK if after else Wish.GO_ON)
+        assert ("rollout.stop" in told, "rollout.stop" in events) == (after, after)
+
+    run(story())
