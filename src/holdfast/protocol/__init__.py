@@ -37,6 +37,7 @@ from .host_facts import (
     RouteFacts,
     UnreadFacts,
 )
+from .machine import LogLine, MachineFacts
 from .message import (
     PROTOCOL_VERSION,
 )
@@ -88,6 +89,8 @@ __all__ = [
     "KeepalivedFacts",
     "KeepalivedProcess",
     "ListenerFacts",
+    "LogLine",
+    "MachineFacts",
     "MoveReport",
     "NodeStatus",
     "Order",

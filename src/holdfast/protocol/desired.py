@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from holdfast.bundle import Bundle, SafeName
 
+from .machine import MOST_LINES, LogLine, MachineFacts
 from .message import PROTOCOL_VERSION, Message
 from .overrides import OverrideReport, Overrides
 from .reports import ApplyReport, Failure, MoveReport, NodeStatus
@@ -132,7 +133,7 @@ class AgentReport(Message):
     """Posted to `/agent/v1/reports`: at once when something changed, and every now and then.
 
     `fence` and `revision` are those of the desired state that `progress` is about; None and 0 where the agent never had
-    one. `applied` tells how the last attempt ended.
+    one. `applied` tells how the last attempt ended. `log` is the end of the agent's own, oldest line first.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -147,6 +148,8 @@ class AgentReport(Message):
     overrides: OverrideReport | None = None
     drift: Annotated[tuple[Drift, ...], Field(max_length=1000)] = ()
     paused: bool = False
+    machine: MachineFacts | None = None
+    log: Annotated[tuple[LogLine, ...], Field(max_length=MOST_LINES)] = ()
 
 
 class Answer(Message):

@@ -22,12 +22,16 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "message": record.getMessage()[:_LONGEST],
         }
-        for name, value in record.__dict__.items():
-            if name not in _STANDARD:
-                document[name] = str(value)[:_LONGEST] if not isinstance(value, int | float | bool) else value
+        for name, value in extras(record).items():
+            document[name] = str(value)[:_LONGEST] if not isinstance(value, int | float | bool) else value
         if record.exc_info:
             document["trace"] = self.formatException(record.exc_info)[-8 * _LONGEST :]
         return json.dumps(document, ensure_ascii=False)
+
+
+def extras(record: logging.LogRecord) -> dict[str, object]:
+    """What was given beside the message."""
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
 
 def begin_logging() -> None:

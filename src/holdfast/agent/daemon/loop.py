@@ -66,12 +66,14 @@ class Agent:
 
     async def run(self) -> None:
         """Until cancelled; an attempt that is under way then ends first."""
+        LOG.addHandler(self.state.recent)
         try:
             await self._begin()
             async with asyncio.TaskGroup() as group:
                 for each in self._tasks():
                     group.create_task(each)
         finally:
+            LOG.removeHandler(self.state.recent)
             self.state.end()
 
     def _tasks(self) -> list[Coroutine[Any, Any, None]]:

@@ -13,12 +13,14 @@ from holdfast import __version__
 from holdfast.agent.daemon import decide
 from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.log import LOG
+from holdfast.agent.daemon.machine import Machine
 from holdfast.agent.daemon.outbox import Outbox
+from holdfast.agent.daemon.recent import Recent
 from holdfast.agent.daemon.thrift import give_memory_back
 from holdfast.agent.daemon.wanted import Wanted
 from holdfast.agent.daemon.work import Work
 from holdfast.errors import HoldfastError
-from holdfast.protocol import AgentReport, Drift, NodeStatus, ServerOverride
+from holdfast.protocol import AgentReport, Drift, MachineFacts, NodeStatus, ServerOverride
 
 T = TypeVar("T")
 
@@ -31,6 +33,8 @@ class State:
         self.wanted = Wanted(work.node.places)
         self.known = Known(cluster, node)
         self.status: NodeStatus | None = None
+        self.machine: MachineFacts | None = None
+        self.recent = Recent()
         self.drift: tuple[Drift, ...] = ()
         self.outbox = Outbox(self.present)
         self.wake = asyncio.Event()
@@ -38,6 +42,7 @@ class State:
         self.changes = 0  # begun so far: a look that overlaps one is not worth much
         self.busy = 0
         self._over: frozenset[ServerOverride] = frozenset()
+        self._machine = Machine(work.node.host)
         self._hands = ThreadPoolExecutor(1, "hands")  # what changes the node: one thing at a time
         self._eyes = ThreadPoolExecutor(2, "eyes")
         self._background: set[asyncio.Task[None]] = set()
@@ -85,6 +90,7 @@ class State:
                 self.wake.set()
             self._over = over
             self.known = replace(self.known, override_report=report)
+            self.machine = await self.look(self._machine.look)
         except HoldfastError as error:
             LOG.warning("this node cannot be looked at", extra={"why": error.message})
         give_memory_back()
@@ -105,4 +111,6 @@ class State:
             overrides=known.override_report,
             drift=self.drift,
             paused=known.paused,
+            machine=self.machine,
+            log=self.recent.lines(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -18,6 +19,10 @@ LARGEST_REPORT = 95_000  # characters as they are kept, a little below what the 
 ANSWER_TTL_S = 600  # whoever asked reads it long before
 _KEPT_DIFF = 2_000  # characters of each difference in a report that is too large
 _NO_DRIFT = '"drift":[]'
+_NO_STATUS = '"status":null'
+_HOLDS = '"holds":true'
+_GIVEN_UP = -254  # a hold file's number
+_MOST_EVENTS = 40  # of one report
 _FEWEST = 20  # differences that are kept of one that is still too large
 
 
@@ -73,7 +78,11 @@ async def take_answer(store: Store, agent: NodeAgent, answer: Answer) -> None:
 
 
 def fitting(report: AgentReport) -> str:
-    """A report as JSON that the store takes: what is said of drift is cut short first, then left out."""
+    """A report as JSON that the store takes: the agent's log goes first, then what is said of drift is cut short."""
+    text = report.model_dump_json()
+    if len(text) <= LARGEST_REPORT:
+        return text
+    report = report.model_copy(update={"log": ()})
     text = report.model_dump_json()
     if len(text) <= LARGEST_REPORT:
         return text
@@ -87,14 +96,46 @@ def fitting(report: AgentReport) -> str:
 
 
 def _events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
-    """What drifted, or came back, since the report before."""
+    """What drifted or came back, and which groups were taken or given up, since the report before."""
+    moved = _moved(agent, before, report, now)
     if not report.drift and (before is None or _NO_DRIFT in before.content):
-        return []  # nearly always
+        return moved  # nearly always
     known = {_name(each) for each in _drift_of(before)}
     present = {_name(each): each for each in report.drift}
     new = [_event(agent, "node.drift", name, now) for name in sorted(present.keys() - known)]
     gone = [_event(agent, "node.drift_gone", name, now) for name in sorted(known - present.keys())]
-    return [*new, *gone][:_FEWEST]
+    return [*moved, *new, *gone][:_MOST_EVENTS]
+
+
+def _moved(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
+    """Groups whose addresses came to this node or left it: as it says itself, planned or not."""
+    if report.status is None or (before is not None and _NO_STATUS in before.content):
+        return []  # an agent that has just started has not looked yet
+    holds = {each.group for each in report.status.groups if each.holds}
+    held = _held(before)
+    given_up = {each.group for each in report.status.groups if each.hold <= _GIVEN_UP}
+    took = [_held_event(agent, "vrrp.holds", group, "", now) for group in sorted(holds - held)]
+    left = [
+        _held_event(agent, "vrrp.left", group, " on purpose" if group in given_up else "", now)
+        for group in sorted(held - holds)
+    ]
+    return [*left, *took][:_FEWEST]
+
+
+def _held_event(agent: NodeAgent, kind: str, group: str, how: str, now: datetime) -> Event:
+    message = f"{agent.node} holds {group}" if kind == "vrrp.holds" else f"{agent.node} gave {group} up{how}"
+    data = json.dumps({"group": group, "on_purpose": bool(how)})
+    return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message, data=data)
+
+
+def _held(kept: NodeReport | None) -> set[str]:
+    """The groups that a report says its node holds; read without the rest of it: this is asked at each report."""
+    if kept is None or _HOLDS not in kept.content:
+        return set()
+    try:
+        return {each["group"] for each in json.loads(kept.content)["status"]["groups"] if each["holds"]}
+    except (ValueError, KeyError, TypeError):  # another version of the controller wrote it
+        return set()
 
 
 def _event(agent: NodeAgent, kind: str, name: str, now: datetime) -> Event:

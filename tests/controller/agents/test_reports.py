@@ -1,0 +1,54 @@
+"""What is written down of agents' reports: what fits, and the events that they tell of."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from holdfast.controller.agents.reports import LARGEST_REPORT, fitting, take_report
+from holdfast.controller.identity import NodeAgent
+from holdfast.protocol import AgentReport, Drift, DriftKind, GroupFacts, LogLine, NodeStatus
+from holdfast.store.memory import MemoryEngine
+from holdfast.store.models import ClusterRecord
+from holdfast.store.store import Store
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LB01 = NodeAgent("shop", "lb01", "1", NOW, NOW + timedelta(days=30))
+
+
+def _report(*groups: GroupFacts, status: bool = True) -> AgentReport:
+    return AgentReport(node="lb01", time=NOW, status=NodeStatus(groups=groups) if status else None)
+
+
+def test_a_group_that_changes_hands_is_an_event_of_its_node() -> None:
+    async def story() -> list[tuple[str, str]]:
+        store = await Store.open(MemoryEngine())
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        standby, holder = (GroupFacts(group="www", vrid=51, holds=holds) for holds in (False, True))
+        held_back = GroupFacts(group="www", vrid=51, holds=False, hold=-254)
+        for report in (
+            _report(standby), _report(holder), _report(holder), _report(status=False), _report(holder),
+            _report(held_back), _report(standby),
+        ):  # fmt: skip
+            await take_report(store, LB01, report)
+        return [(one.record.kind, one.record.message) for one in await store.events.oldest()]
+
+    assert asyncio.run(story()) == [
+        ("vrrp.holds", "lb01 holds www"),  # a report without a status, of an agent that starts, changes nothing
+        ("vrrp.left", "lb01 gave www up on purpose"),
+    ]
+
+
+def test_of_a_report_that_is_too_large_the_log_goes_first() -> None:
+    log = tuple(LogLine(time=NOW, level="info", text="x" * 300) for _ in range(40))
+    drift = tuple(
+        Drift(kind=DriftKind.FILE, what=f"/etc/holdfast/{number}", detail="d" * 999, diff="+" * 20_000, since=NOW)
+        for number in range(5)
+    )
+    kept = AgentReport.model_validate_json(fitting(_report().model_copy(update={"log": log})))
+    assert kept.log == log
+    kept = AgentReport.model_validate_json(fitting(_report().model_copy(update={"log": log, "drift": drift[:4]})))
+    assert (kept.log, kept.drift) == ((), drift[:4])
+    text = fitting(_report().model_copy(update={"log": log, "drift": drift}))
+    assert len(text) <= LARGEST_REPORT
+    assert all(len(each.diff) < 2100 for each in AgentReport.model_validate_json(text).drift)
