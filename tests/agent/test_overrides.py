@@ -100,6 +100,17 @@ def test_a_suspended_server_is_in_no_table(node: Node) -> None:
     assert value(node, "rs01-80") == SUSPENDED
 
 
+def test_what_the_kernel_counts_is_told_of_every_server_that_is_in_its_table(node: Node) -> None:
+    suspended, other = overrides.replace_all(node, BUNDLE, SUSPEND).servers
+    assert (suspended.active, suspended.inactive, suspended.per_s) == (None, None, None)
+    assert (other.active, other.inactive, other.per_s) == (0, 0, 0)
+    table = host(node).ipvs_table
+    busy = [one._replace(active=7, inactive=2, connections_per_s=3) for one in table.services[0].destinations]
+    host(node).ipvs_table = table._replace(services=(table.services[0]._replace(destinations=tuple(busy)),))
+    _, other = overrides.report(node, BUNDLE).servers
+    assert (other.active, other.inactive, other.per_s) == (7, 2, 3)
+
+
 def test_a_server_that_comes_back_without_weight_costs_a_reload(node: Node) -> None:
     overrides.replace_all(node, BUNDLE, SUSPEND)
     host(node).stuck = {"rs01-80"}

@@ -255,6 +255,9 @@ def _row(
         holds=holds,
         open=count,
         persistent=found.persistent if found else 0,
+        active=found.active if found else None,
+        inactive=found.inactive if found else None,
+        per_s=found.connections_per_s if found else None,
         seconds=round(seen.get(each.server.weight_file, 0.0), 4),
     )
 

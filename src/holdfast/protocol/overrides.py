@@ -49,7 +49,8 @@ class WeighedServer(Message):
     `holds`: this node holds the virtual server's addresses, so its count of connections is the one that counts.
     `wanted` and `weight` are None where it is not in the table: suspended, or taken out by its check. `open` counts
     connections that have not ended (None: not counted, as nothing is overridden); `persistent` the clients bound to it.
-    `seconds` is how long after the write the table showed it.
+    `seconds` is how long after the write the table showed it. `active`, `inactive` and `per_s` (new connections in a
+    second, the kernel's own average) are its counts of the moment; None where it is not in the table, or nobody asked.
     """
 
     virtual_server: str
@@ -62,6 +63,9 @@ class WeighedServer(Message):
     holds: bool = True
     open: int | None = None
     persistent: int = 0
+    active: int | None = None
+    inactive: int | None = None
+    per_s: int | None = None
     seconds: float = 0.0
 
 
