@@ -132,6 +132,23 @@ def test_back_to_an_old_revision_is_a_new_one_with_the_same_bytes() -> None:
     run(story())
 
 
+def test_what_going_back_would_do_is_planned_against_what_the_nodes_are_to_run() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(SPEC, 0)))
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1)))
+        found = await revisions.plan_rollback(desk, "shop", 1)
+        assert (found.newest, [node.node for node in found.plan.nodes]) == (2, ["lb01", "lb02"])
+        assert "+      - {address: 'web02:80', weight: 2}" in found.spec_diff
+        assert "+++ revision 1" in found.spec_diff
+        assert not (await revisions.plan_rollback(desk, "shop", 2)).plan.changed
+        assert await desk.store.cluster("shop").revisions.newest_number() == 2
+        with pytest.raises(NotFound, match="no revision 9"):
+            await revisions.plan_rollback(desk, "shop", 9)
+
+    run(story())
+
+
 def test_mistakes_are_told_with_the_name_of_the_callers_file() -> None:
     async def story() -> None:
         desk = await new_desk()

@@ -5,6 +5,7 @@
     clusters    clusters(store, only) · make_cluster(desk, ClusterRequest) · read_lock(desk, c) · write_lock(desk, c, …)
     proposals   propose(desk, c, spec, base) → ProposalView
     revisions   apply(desk, c, RevisionRequest) · rollback(desk, c, RollbackRequest) → Applied
+                plan_rollback(desk, c, n) → ProposalView
     history     history(store, c, before, limit) · show(store, c, n) · node_files(desk, c, n, node)
                 revision_diff(desk, c, a, b)
     rollouts    rollouts(store, c, before, limit) · rollout(store, c, id) · go_on(desk, c, id)
@@ -13,6 +14,7 @@
                 clear_override(desk, c, kind, target, virtual_server, wait_s)
     moving      move(desk, c, group, MoveRequest) → MovedGroup · begin_maintenance(desk, c, node, MaintenanceRequest)
                 end_maintenance(desk, c, node) → MaintenanceResult
+    leaving     would_move(desk, c, node) → Leaving: what taking a node out would move, and to whom
     status      status(store, c) · nodes(store, c) · node(store, c, n) · configuration(store, c, n)
     told        records of the store as the API tells them: event_view, audit_view, user_view, token_view, …
 

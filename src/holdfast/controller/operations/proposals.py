@@ -37,14 +37,19 @@ async def propose(desk: Desk, cluster: str, spec: str, base: int | None = None, 
     Outdated if `base` is given and not the newest revision; SpecError, CompileError.
     """
     await known_cluster(desk.store, cluster)
-    found = await prepared(desk, cluster, spec, base, file, placeholder)
+    return await proposal_view(cluster, await prepared(desk, cluster, spec, base, file, placeholder), "new")
+
+
+async def proposal_view(cluster: str, found: Proposal, name: str) -> ProposalView:
+    """A proposal as the API says it; `name` is what the new side of its spec's difference is called."""
+    spec = found.compiled.loaded.text
     return ProposalView(
         cluster=cluster,
         newest=found.newest,
         digest=digest_of(spec),
         findings=found.compiled.findings[:10_000],
         plan=await asyncio.to_thread(plan_view, found.plan),
-        spec_diff=text_diff(found.newest_spec, spec, f"revision {found.newest}", "new"),
+        spec_diff=text_diff(found.newest_spec, spec, f"revision {found.newest}", name),
     )
 
 

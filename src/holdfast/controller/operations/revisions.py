@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from holdfast.compile.lock import Lock
 from holdfast.errors import Conflict
 from holdfast.plan import Hazard
+from holdfast.protocol.api.plans import ProposalView
 from holdfast.protocol.api.revisions import Applied, RevisionRequest, RollbackRequest
 from holdfast.protocol.api.rollouts import RolloutOptions as AskedOptions
 from holdfast.rollout.propose import Proposed, prepare_rollout
@@ -16,9 +19,9 @@ from holdfast.store.models import Revision, RevisionContent
 from holdfast.store.revisions import Draft, digest_of
 from holdfast.store.store import ClusterStore
 
-from .compiling import Choices, choices_of, content_of, kept
+from .compiling import Choices, choices_of, content_of, kept, placeholder
 from .desk import Desk, known_cluster
-from .proposals import Proposal, outdated, prepared
+from .proposals import Proposal, outdated, prepared, proposal_view
 from .told import hazard_of, plan_view, revision_view
 
 
@@ -43,14 +46,30 @@ async def rollback(desk: Desk, cluster: str, request: RollbackRequest) -> Applie
     Its lock comes back, too, so that nodes get the same bytes; secrets stay as they are now.
     """
     known = await known_cluster(desk.store, cluster)
-    content = await content_of(desk.store, cluster, request.revision)
-    present = await choices_of(desk, cluster)
-    before = Choices(_lock_of(content, request.revision, present), present.secrets, present.version)
-    name = f"revision {request.revision}"
-    found = await prepared(desk, cluster, content.spec, request.base, name, choices=before)
+    found = await _back_to(desk, cluster, request.revision, request.base)
     refuse_forbidden(found.plan, _forbidden(request.options))
     message = request.message or f"back to revision {request.revision}"
     return await _written(desk, known, found, request, message, rollback_of=request.revision)
+
+
+async def plan_rollback(desk: Desk, cluster: str, number: int) -> ProposalView:
+    """What going back to an old revision would do to what the nodes are to run now; nothing is written.
+
+    SpecError and CompileError where this version does not take it any more.
+    """
+    await known_cluster(desk.store, cluster)
+    found = await _back_to(desk, cluster, number, None, placeholder)
+    return await proposal_view(cluster, found, f"revision {number}")
+
+
+async def _back_to(
+    desk: Desk, cluster: str, number: int, base: int | None, new_secret: Callable[[], str] | None = None
+) -> Proposal:
+    """The content of an old revision, with the choices that it was compiled with."""
+    content = await content_of(desk.store, cluster, number)
+    present = await choices_of(desk, cluster)
+    before = Choices(_lock_of(content, number, present), present.secrets, present.version)
+    return await prepared(desk, cluster, content.spec, base, f"revision {number}", new_secret, before)
 
 
 def _lock_of(content: RevisionContent, number: int, present: Choices) -> Lock:
