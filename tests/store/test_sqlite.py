@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from tests.store.kinds import ManualClock, Mirror, run
 
-from holdfast.errors import StoreDamaged, StoreFull, StoreUnavailable
+from holdfast.errors import Conflict, StoreDamaged, StoreFull, StoreUnavailable
 from holdfast.store import sqlite_file
-from holdfast.store.port import Delete, Put
+from holdfast.store.port import Check, Delete, Put
 from holdfast.store.sqlite import SqliteEngine
 from holdfast.store.store import Store
 
@@ -118,6 +118,24 @@ def test_a_full_disk_refuses_writes_harms_nothing_and_is_read(small_disk: Path) 
         page = await engine.scan("k/", "k0")
         assert [e.key for e in page.entries] == [*written, "k/last"]
         assert (await engine.health()).writable
+        await engine.close()
+
+    run(scenario())
+
+
+@pytest.mark.lab
+def test_one_commit_that_finds_no_room_does_not_take_others_with_it(small_disk: Path) -> None:
+    async def scenario() -> None:
+        engine = await opened(small_disk / "store.db")
+        free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+        (small_disk / "ballast").write_bytes(b"x" * (free - 700_000))
+        steps = [[Put(f"small/{n}", b"x")] for n in range(20)]
+        steps.insert(10, [Put("large", os.urandom(900_000))])
+        told = await asyncio.gather(*(engine.commit([], each) for each in steps), return_exceptions=True)
+        assert [n for n, one in enumerate(told) if not isinstance(one, int)] == [10]
+        assert isinstance(told[10], StoreFull)
+        page = await engine.scan("!", "~")
+        assert [entry.key for entry in page.entries] == sorted(f"small/{n}" for n in range(20))
         await engine.close()
 
     run(scenario())
@@ -311,5 +329,47 @@ def test_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
         for pragma, wanted in (("synchronous", 2), ("journal_mode", "wal")):
             assert engine._writer._db.execute(f"PRAGMA {pragma}").fetchone()[0] == wanted
         await engine.close()
+
+    run(scenario())
+
+
+def test_many_commits_at_once_share_their_waits_for_the_disk_and_keep_their_own_answers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        engine = await opened(tmp_path / "store.db")
+        begun: list[str] = []
+        engine._writer._db.set_trace_callback(lambda sql: begun.append(sql) if sql.startswith("BEGIN") else None)
+        told = await asyncio.gather(
+            *(engine.commit([Check(f"k/{n % 50}", 0)], [Put(f"k/{n % 50}", b"%d" % n)]) for n in range(100)),
+            return_exceptions=True,
+        )
+        versions = [one for one in told if isinstance(one, int)]
+        assert versions == sorted(set(versions))  # as if one after the other
+        assert [type(one) for one in told] == [int] * 50 + [Conflict] * 50
+        assert len(begun) <= 4
+        page = await engine.scan("k/", "k0")
+        assert {entry.key: entry.version for entry in page.entries} == {f"k/{n}": told[n] for n in range(50)}
+        async with engine.watch("k/", versions[0] - 1) as changes:
+            first = await anext(changes)
+        assert len(first.changes) == 50
+        await engine.close()
+
+    run(scenario())
+
+
+def test_what_is_cancelled_before_its_turn_is_not_done(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        engine = await opened(tmp_path / "store.db")
+        first = asyncio.ensure_future(engine.commit([], [Put("first", b"1")]))
+        second = asyncio.ensure_future(engine.commit([], [Put("second", b"1")]))
+        await asyncio.sleep(0)  # the first is with the thread, the second waits
+        second.cancel()
+        await first
+        await engine.commit([], [Put("third", b"1")])
+        assert await engine.get("second") is None
+        late = asyncio.ensure_future(engine.commit([], [Put("late", b"1")]))
+        waiting = asyncio.ensure_future(engine.commit([], [Put("waiting", b"1")]))
+        await asyncio.sleep(0)
+        await engine.close()  # does what it was asked before
+        assert await late < await waiting
 
     run(scenario())

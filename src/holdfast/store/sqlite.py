@@ -1,17 +1,21 @@
-"""A store in one SQLite file: the default, nothing to install; several processes of one machine may share it."""
+"""A store in one SQLite file: the default, nothing to install; several processes of one machine may share it.
+
+What is asked while a thread works is done next in one go: questions in one hop, commits in one transaction with one
+wait for the disk. Each commit keeps its own revision, and its own answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from holdfast.errors import StoreError
+from holdfast.errors import HoldfastError, StoreError, StoreFull
 
 from .clock import Clock, SystemClock
 from .port import (
@@ -21,6 +25,7 @@ from .port import (
     Entry,
     Health,
     Page,
+    Put,
     Told,
     Watch,
     Write,
@@ -33,12 +38,24 @@ from .port import (
 )
 from .refusals import closed
 from .sqlite_file import connect, full, is_full, translate
+from .sqlite_lane import Lane
 from .sqlite_statements import Statements
 from .tail import follow
 
 T = TypeVar("T")
 
 _LOOK_EVERY = 0.1  # seconds: for what other processes wrote and for leases that ended, while anybody watches
+_MOST_TOGETHER = 4_000_000  # bytes of one transaction, of several commits
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    checks: Sequence[Check]
+    writes: Sequence[Write]
+
+    @property
+    def size(self) -> int:
+        return sum(len(write.value) for write in self.writes if isinstance(write, Put))
 
 
 class SqliteEngine:
@@ -49,8 +66,8 @@ class SqliteEngine:
         self._clock = clock
         self._writer = writer
         self._reader = reader
-        self._writing = ThreadPoolExecutor(1, "store-write")
-        self._reading = ThreadPoolExecutor(1, "store-read")
+        self._writing: Lane[Callable[[Statements], object] | _Commit] = Lane("store-write", self._written)
+        self._reading: Lane[Callable[[Statements], object]] = Lane("store-read", self._found)
         self._changed = asyncio.Event()
         self._newest = 0  # the newest revision that this process knows of
         self._watchers = 0
@@ -79,14 +96,12 @@ class SqliteEngine:
     async def get(self, key: str) -> Entry | None:
         """As of the port."""
         check_key(key)
-        await self._end_leases()
-        return await self._read(lambda db: db.get(key))
+        return await self._fresh(lambda db: db.get(key))
 
     async def scan(self, first: str, end: str, limit: int = MOST_ENTRIES) -> Page:
         """As of the port."""
         check_scan(first, end, limit)
-        await self._end_leases()
-        return await self._read(lambda db: db.scan(first, end, limit))
+        return await self._fresh(lambda db: db.scan(first, end, limit))
 
     async def snapshot(self, prefix: str) -> AsyncIterator[Page]:
         """As of the port: a connection of its own, in one reading transaction."""
@@ -109,7 +124,8 @@ class SqliteEngine:
     async def commit(self, checks: Sequence[Check], writes: Sequence[Write]) -> int:
         """As of the port; on the disk when it returns."""
         check_commit(checks, writes)
-        return self._note(await self._write(lambda db: db.commit(checks, writes)))
+        self._must_be_open()
+        return self._note(cast(int, await self._writing.do(_Commit(checks, writes))))
 
     async def grant(self, ttl: int) -> int:
         """As of the port."""
@@ -126,8 +142,7 @@ class SqliteEngine:
 
     async def time_to_live(self, lease: int) -> int:
         """As of the port."""
-        await self._end_leases()
-        return await self._read(lambda db: db.time_to_live(lease))
+        return await self._fresh(lambda db: db.time_to_live(lease))
 
     def watch(self, prefix: str, after: int | None = None) -> Watch:
         """As of the port."""
@@ -153,11 +168,10 @@ class SqliteEngine:
         known = -1
         while not self._closed:
             with suppress(StoreError):  # whoever watches meets the same when it reads
-                await self._end_leases()
-                version = await self._read(lambda db: db.data_version())
+                version, revision = await self._fresh(lambda db: (db.data_version(), db.revision()))
                 if version != known:
                     known = version
-                    self._note(await self._read(lambda db: db.revision()))
+                    self._note(revision)
             await asyncio.sleep(_LOOK_EVERY)
 
     async def changed(self, since: int) -> bool:
@@ -198,10 +212,22 @@ class SqliteEngine:
         if self._looking:
             self._looking.cancel()
             self._looking = None
-        for pool in (self._reading, self._writing):
-            await asyncio.to_thread(pool.shutdown)
+        for lane in (self._reading, self._writing):
+            await lane.close()
         await asyncio.to_thread(self._reader.close)
         await asyncio.to_thread(self._writer.close)
+
+    async def _fresh(self, ask: Callable[[Statements], T]) -> T:
+        """What is read once leases that have run out are ended: nearly always none has, and it is one question."""
+
+        def unless_ended(db: Statements) -> tuple[T] | None:
+            return None if db.any_lease_ended() else (ask(db),)
+
+        found = await self._read(unless_ended)
+        if found is None:
+            await self._end_leases()
+            return await self._read(ask)
+        return found[0]
 
     async def _end_leases(self) -> None:
         """Reading goes on if a lease that has ended cannot be ended in the file: it is locked, or the disk is full."""
@@ -211,13 +237,45 @@ class SqliteEngine:
 
     async def _read(self, ask: Callable[[Statements], T]) -> T:
         self._must_be_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, self._translated, lambda: ask(self._reader))
+        return cast(T, await self._reading.do(ask))
 
     async def _write(self, change: Callable[[Statements], T]) -> T:
         self._must_be_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writing, self._translated, lambda: change(self._writer))
+        return cast(T, await self._writing.do(change))
+
+    def _found(self, asked: Sequence[Callable[[Statements], object]]) -> list[object]:
+        return [self._outcome(partial(ask, self._reader)) for ask in asked]
+
+    def _written(self, jobs: Sequence[Callable[[Statements], object] | _Commit]) -> list[object]:
+        """In their order; commits that follow each other are one transaction."""
+        results: list[object] = []
+        together: list[_Commit] = []
+        for job in jobs:
+            if together and not (isinstance(job, _Commit) and _size(together) + job.size <= _MOST_TOGETHER):
+                results += self._committed(together)
+                together = []
+            if isinstance(job, _Commit):
+                together.append(job)
+            else:
+                results.append(self._outcome(partial(job, self._writer)))
+        return results + self._committed(together)
+
+    def _committed(self, commits: Sequence[_Commit]) -> list[object]:
+        """Where the disk does not take all of them, each is tried alone: one that is too large harms no other."""
+        if len(commits) > 1:
+            try:
+                return [*self._translated(partial(self._writer.commit_all, [(c.checks, c.writes) for c in commits]))]
+            except StoreError as error:  # nothing of it was written
+                if not isinstance(error, StoreFull):
+                    return [error] * len(commits)
+        return [self._outcome(partial(self._writer.commit, one.checks, one.writes)) for one in commits]
+
+    def _outcome(self, call: Callable[[], object]) -> object:
+        """What a call returns, or the error that it ends with: one of many must not end the others."""
+        try:
+            return self._translated(call)
+        except HoldfastError as error:
+            return error
 
     def _translated(self, call: Callable[[], T]) -> T:
         try:
@@ -238,3 +296,7 @@ class SqliteEngine:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _size(commits: Sequence[_Commit]) -> int:
+    return sum(one.size for one in commits)

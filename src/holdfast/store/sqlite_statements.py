@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from holdfast.errors import Conflict, LeaseLost, StoreError
+
 from .clock import Clock
 from .port import MOST_OPERATIONS, Changes, Check, Entry, Page, Put, Write, end_of
 from .refusals import conflict, lease_lost
@@ -93,15 +95,30 @@ class Statements:
         """As of the port."""
         with self._writing():
             self._end_leases()
-            for check in checks:
-                row = self._db.execute("SELECT version FROM entry WHERE key = ?", (check.key,)).fetchone()
-                present = row[0] if row else 0
-                if present != check.version:
-                    raise conflict(check, present)
-            for lease in {write.lease for write in writes if isinstance(write, Put) and write.lease}:
-                if not self.time_to_live(lease):
-                    raise lease_lost()
-            return self._apply(writes)
+            return self._commit(checks, writes)
+
+    def commit_all(self, commits: Sequence[tuple[Sequence[Check], Sequence[Write]]]) -> list[int | StoreError]:
+        """Several in one transaction, as if one after the other: what became of each. sqlite3.Error: of none."""
+        told: list[int | StoreError] = []
+        with self._writing():
+            self._end_leases()
+            for checks, writes in commits:
+                try:
+                    told.append(self._commit(checks, writes))
+                except (Conflict, LeaseLost) as error:  # before it wrote anything: the others are not concerned
+                    told.append(error)
+        return told
+
+    def _commit(self, checks: Sequence[Check], writes: Sequence[Write]) -> int:
+        for check in checks:
+            row = self._db.execute("SELECT version FROM entry WHERE key = ?", (check.key,)).fetchone()
+            present = row[0] if row else 0
+            if present != check.version:
+                raise conflict(check, present)
+        for lease in {write.lease for write in writes if isinstance(write, Put) and write.lease}:
+            if not self.time_to_live(lease):
+                raise lease_lost()
+        return self._apply(writes)
 
     def grant(self, ttl: int) -> int:
         """A new lease."""
