@@ -233,7 +233,7 @@ class Checker:
 
     def _family(self, real: Node, end: Node, virtual: Node) -> None:
         """IPVS translates no addresses: but through a tunnel, both sides are of one family."""
-        if not is_ip(virtual.arg()) or not is_ip(real.arg()) or (":" in virtual.arg()) == (":" in real.arg()):
+        if (":" in virtual.arg()) == (":" in real.arg()) or not is_ip(virtual.arg()) or not is_ip(real.arg()):
             return
         methods = [server.value(name) for server in (real, virtual) for name in ("lvs_method", "lb_kind")]
         if next((method for method in methods if method), "NAT") != "TUN":

@@ -15,6 +15,7 @@ from . import complaints
 from .comments import uncommented
 from .complaints import Complaints, shown
 from .files import Files, Nowhere, Refusal, folder_of
+from .plain import CLOSE, MOST_KNOWN, OPEN, Plain, plain_words
 from .sequences import Sequence, brackets, sequence
 from .source import BOM, Source, decode, width
 from .tree import Configuration, Origin, Quoted
@@ -30,9 +31,6 @@ LONGEST_LINE = 1_023  # bytes; keepalived's buffer holds one more
 # Words, line, offset in that line, file, and where the text came from if it was not this line.
 Statement: TypeAlias = tuple[tuple[str, ...], int, int, Source, Origin | None]
 
-OPEN, CLOSE = ("{",), ("}",)
-# What makes a line more than plain words: everything else takes the short way.
-_ODD = re.compile(r'["!#\\$@~{}]|[^ -~\t]')
 _PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
 _BLANK = re.compile(r"[ \t\r\v\f]+")
 _BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
@@ -83,8 +81,14 @@ class Statements:
         self._notes.add(code, source, line, at + 1, message, hint)
 
     def _lines(self, source: Source) -> Iterator[Statement]:
-        odd = _ODD.search
+        known: dict[str, Plain] = {}
         for number, raw in enumerate(source.each_line(), 1):
+            same = known.get(raw) if self._defining is None and number <= MOST_LINES else None
+            if same is not None:
+                yield same[0], number, same[1], source, None
+                if same[2]:
+                    yield OPEN, number, same[2], source, None
+                continue
             text = raw.strip(" \t\r")
             if not text:
                 if self._defining is not None and not raw.strip("\r"):
@@ -100,16 +104,13 @@ class Statements:
                 if text[-1] != "\\":
                     continue
             elif first != "i" or not text.startswith("include"):
-                if text == "}":
-                    yield CLOSE, number, raw.index("}"), source, None
-                    continue
-                mark = odd(text)
-                if mark is None:
-                    yield tuple(text.split()), number, 0, source, None
-                    continue
-                if mark.start() == len(text) - 1 and text[-1] == "{" and len(text) > 1:
-                    yield tuple(text[:-1].split()), number, 0, source, None
-                    yield OPEN, number, raw.rindex("{"), source, None
+                plain = plain_words(raw, text)
+                if plain is not None:
+                    if len(known) < MOST_KNOWN:
+                        known[raw] = plain
+                    yield plain[0], number, plain[1], source, None
+                    if plain[2]:
+                        yield OPEN, number, plain[2], source, None
                     continue
             yield from self._line(raw, number, source)
 

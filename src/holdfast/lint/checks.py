@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .model import Model
+from .model import Model, once
 from .model_lvs import Check, RealServer, VirtualServer
 from .model_values import address_of, host_of, whole
 from .rule import ERROR, INFO, WARNING, Hit, rule
@@ -18,6 +18,7 @@ _WEB = ("HTTP_GET", "SSL_GET")
 _GET = "HTTP_GET {\n    url {\n        path /\n    }\n}"
 
 
+@once
 def checks(model: Model) -> Iterator[tuple[VirtualServer, RealServer, Check]]:
     """Each check with its servers."""
     for virtual_server, real in model.real_servers():

@@ -9,7 +9,7 @@ from posixpath import basename
 
 from holdfast.keepalived.tree import Node, split_command
 
-from .model import Model
+from .model import Model, once
 from .model_vrrp import NOTIFIES
 
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"})
@@ -68,6 +68,7 @@ class Command:
         return next((one for one in self.words if _SHELL_WORD.search(one)), next(ended, ""))
 
 
+@once
 def commands(model: Model) -> Iterator[Command]:
     """Every command of a configuration."""
     user = model.global_defs.text("script_user").value

@@ -12,7 +12,8 @@ from .model import Model
 from .rule import INFO, WARNING, Edit, Hit, rule
 from .samples import instance
 
-_BRACE = re.compile(r"[^\s#!\"{}$(,~](\{)[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
+# The brace first and what stands before it then: a text is searched much faster for a sign than for any of many.
+_BRACE = re.compile(r"\{(?<=[^\s#!\"{}$(,~]\{)[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
 _UNUSUAL = re.compile(r"[#!\"]|\$\{|^\s*include")  # a comment, quotes, a variable, the name of a file
 
 
@@ -30,7 +31,7 @@ def glued_brace(model: Model) -> Iterator[Hit]:
     for source in model.configuration.sources.values():
         line, counted = 1, 0
         for found in _BRACE.finditer(source.text):
-            at = found.start(1)
+            at = found.start()
             line, counted = line + source.text.count("\n", counted, at), at
             begin = source.text.rfind("\n", 0, at) + 1
             if not _UNUSUAL.search(source.text[begin:at]):

@@ -13,7 +13,10 @@ cannot be read count as the default.
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from holdfast.failover.model import Node as VrrpNode
 from holdfast.keepalived.to_failover import cluster_of
@@ -34,7 +37,10 @@ __all__ = [
     "Value",
     "VirtualServer",
     "VirtualServerGroup",
+    "once",
 ]
+
+T = TypeVar("T")
 
 
 class Model:
@@ -153,3 +159,17 @@ class Model:
     @cached_property
     def _real_servers(self) -> tuple[tuple[VirtualServer, RealServer], ...]:
         return tuple((virtual, real) for virtual in self.virtual_servers for real in virtual.real_servers)
+
+
+def once(walk: Callable[[Model], Iterable[T]]) -> Callable[[Model], tuple[T, ...]]:
+    """What many rules walk over is gathered once a model: a large configuration has thousands of them."""
+    known: WeakKeyDictionary[Model, tuple[T, ...]] = WeakKeyDictionary()
+
+    @wraps(walk)
+    def gathered(model: Model) -> tuple[T, ...]:
+        found = known.get(model)
+        if found is None:
+            found = known[model] = tuple(walk(model))
+        return found
+
+    return gathered

@@ -42,7 +42,7 @@ class Check(Block):
 class RealServer(Block):
     """A real_server."""
 
-    __slots__ = ("checks", "host", "port")
+    __slots__ = ("checks", "host", "port", "weight")
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
@@ -50,11 +50,7 @@ class RealServer(Block):
         self.port = whole(node.arg(1)) or 0  # 0 where none is given
         # In their order; most servers have one.
         self.checks = tuple(Check(child) for child in node.children if child.words[0] in CHECKS)
-
-    @property
-    def weight(self) -> Value[int]:
-        """Its weight, 1 by default."""
-        return self.number("weight", 1)
+        self.weight = self.number("weight", 1)
 
 
 class VirtualServer(Block):

@@ -36,13 +36,12 @@ class Block:
                     found[child.words[0]] = child
         self._found = found
 
-    def get(self, *names: str) -> Node | None:
+    def get(self, name: str, *others: str) -> Node | None:
         """The child that counts, by the first of these keywords that is there."""
-        for name in names:
-            child = self._found.get(name)
-            if child is not None:
-                return child
-        return None
+        child = self._found.get(name)
+        if child is not None or not others:
+            return child
+        return next((self._found[other] for other in others if other in self._found), None)
 
     def text(self, name: str, default: str = "") -> Value[str]:
         """The first argument."""

@@ -94,7 +94,7 @@ def tracked(inner: str = "", command: str = "/usr/local/bin/check_web") -> str:
 def no_security(model: Model) -> Iterator[Hit]:
     if model.global_defs.get("enable_script_security") is not None:
         return
-    first = next(commands(model), None)
+    first = next(iter(commands(model)), None)
     if first is not None:
         message = "enable_script_security is missing: keepalived runs this, and all other scripts, unchecked"
         yield Hit(first.node, message)
