@@ -61,6 +61,8 @@ def test_a_request_proves_the_key_and_says_nothing_else() -> None:
         ("", "one certificate"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "one certificate"),
     ],
+    # The certificates are others each time, and the processes of one run have to agree on the names of the tests.
+    ids=["node", "cluster", "authority", "key", "server", "early", "late", "two", "none", "broken"],
 )
 def test_wrong_certificates_are_refused(sent: str, told: str) -> None:
     with pytest.raises(EnrolmentRefused, match=told):
