@@ -46,6 +46,25 @@ proxies:
   edge: {engine: nginx, nodes: [lb01, lb02], listeners: [{on: 'www:80', sites: [shop]}]}
 """
 
+# A mistake that no rule of the spec's own sees: it takes the compiled keepalived.conf.
+IMPORTED = """\
+holdfast: 1
+cluster: shop
+nodes: {lb1: {}}
+origin:
+  nodes: [lb1]
+  global_defs: {script_user: root, enable_script_security: true}
+  vrrp_script: {check: {script: /usr/bin/true, interval: 2, weight: '-60'}}
+  vrrp_instance:
+    web:
+      interface: eth0
+      virtual_router_id: 51
+      priority: 100
+      nopreempt: true
+      track_script: [{name: check}]
+      virtual_ipaddress: [10.0.0.100/24]
+"""
+
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:

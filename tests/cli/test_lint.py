@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Command
+from tests.cli.conftest import IMPORTED, Command
 from typer.testing import CliRunner, Result
 
 from holdfast.cli.main import app
@@ -260,25 +260,6 @@ def test_specs_are_told_by_what_they_hold(holdfast: Command, files: Path) -> Non
     assert found
     assert {str(one["file"]) for one in found} == {str(path)}
     assert {str(one["rule"])[:2] for one in found} != {"KA"}
-
-
-IMPORTED = """\
-holdfast: 1
-cluster: shop
-nodes: {lb1: {}}
-origin:
-  nodes: [lb1]
-  global_defs: {script_user: root, enable_script_security: true}
-  vrrp_script: {check: {script: /usr/bin/true, interval: 2, weight: '-60'}}
-  vrrp_instance:
-    web:
-      interface: eth0
-      virtual_router_id: 51
-      priority: 100
-      nopreempt: true
-      track_script: [{name: check}]
-      virtual_ipaddress: [10.0.0.100/24]
-"""
 
 
 def test_rules_of_files_are_told_at_the_lines_of_a_spec(holdfast: Command, files: Path) -> None:

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import SPEC, Command
+from tests.cli.conftest import IMPORTED, SPEC, Command
+from tests.directors_spec import SPEC as DIRECTORS
 from tests.rollout.fake import FakeTransport
 from tests.rollout.far_side import FarSide, answered_by, far_side
+
+from holdfast.protocol import OverrideKind, Overrides, ServerOverride
+
+DRAINED = ServerOverride(server="rs01:80", kind=OverrideKind.DRAINED, who="ann", why="new disk")
 
 
 @pytest.fixture
@@ -98,3 +103,59 @@ def test_without_a_way_to_reach_the_nodes(holdfast: Command, spec: Path) -> None
     done = holdfast("push", spec)
     assert done.returncode == 2
     assert "holdfast push SPEC --ssh" in done.stderr
+
+
+def test_what_apply_would_refuse_is_not_pushed_either(
+    holdfast: Command, spec: Path, nodes: FakeTransport, there: FarSide
+) -> None:
+    keys = [f"--identity={there.identity}", f"--known-hosts={there.known_hosts}", "--no-sudo", "--yes"]
+    words = ["push", spec, "--ssh", f"--host=lb1=lb1@127.0.0.1:{there.port}", *keys]
+    spec.write_text(IMPORTED)
+    done = holdfast(*words)
+    assert done.returncode == 2, done.stderr
+    assert "PRIO102" in done.stderr
+    assert nodes.order == []
+    spec.write_text(IMPORTED.replace("nopreempt: true", "nopreempt: true  # holdfast: ignore[PRIO102] only for show"))
+    done = holdfast(*words)
+    assert (done.returncode, nodes.order) == (0, ["apply lb1"]), done.stderr
+
+
+def test_nodes_whose_agent_follows_a_controller_are_left_to_it_unless_one_insists(
+    holdfast: Command, words: list[str], nodes: FakeTransport
+) -> None:
+    nodes.follows["lb02"] = ("https://ctl.example:8443",)
+    refused = holdfast(*words, "--yes")
+    assert refused.returncode == 1
+    assert "no node was touched: lb02 follows https://ctl.example:8443" in refused.stderr
+    assert "holdfast apply" in refused.stderr
+    assert nodes.order == []
+    done = holdfast(*words, "--yes", "--despite-controller")
+    assert done.returncode == 0, done.stderr
+    assert nodes.order == ["apply lb01", "apply lb02"]
+
+
+def test_what_is_overridden_stays_so_and_a_new_director_knows_it_before_it_directs(
+    holdfast: Command, words: list[str], spec: Path, nodes: FakeTransport, there: FarSide
+) -> None:
+    three = DIRECTORS.replace("  lb02:", "  lb03: {interfaces: {eth0: 10.9.0.7}}\n  lb02:")
+    hosts = [f"--host={node}={node}@127.0.0.1:{there.port}" for node in ("rs01", "rs02")]
+    spec.write_text(three)
+    assert holdfast("lock", spec).returncode == 0
+    first = holdfast(*words, *hosts, "--yes")
+    assert first.returncode == 0, first.stderr
+    nodes.overrides |= {node: Overrides(servers=(DRAINED,)) for node in ("lb01", "lb02")}
+    nodes.order.clear()
+    spec.write_text(three.replace("[lb01, lb02]", "[lb01, lb02, lb03]"))
+    hosts.append(f"--host=lb03=lb03@127.0.0.1:{there.port}")
+    done = holdfast(*words, *hosts, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "rs01:80 stays drained (ann: new disk)" in done.stdout
+    assert nodes.order[0] == "keep 1 overrides on lb03"
+    assert "apply lb03" in nodes.order
+    assert {node: known.servers for node, known in nodes.overrides.items()} == dict.fromkeys(
+        ("lb01", "lb02", "lb03"), (DRAINED,)
+    )
+    spec.write_text(three.replace("[lb01, lb02]", "[lb01, lb02, lb03]").replace("'rs01:80', 'rs02:80'", "'rs01:80'"))
+    warned = holdfast(*words, *hosts, "--dry-run", "--json")
+    assert "rs01:80 is the only server left of 'shop'" in warned.stderr
+    assert [one["server"] for one in json.loads(warned.stdout)["overrides"]] == ["rs01:80"]

@@ -33,6 +33,8 @@ class FakeTransport:
     order: list[str] = field(default_factory=list)
     dead_services: set[str] = field(default_factory=set)
     preempts: bool = True
+    follows: dict[str, tuple[str, ...]] = field(default_factory=dict)  # node → its controllers
+    overrides: dict[str, Overrides] = field(default_factory=dict)
     _moved: threading.Event = field(default_factory=threading.Event)
 
     def apply(self, node: str, bundle: Bundle, *, adopt: bool = False) -> ApplyReport:
@@ -54,8 +56,10 @@ class FakeTransport:
 
     def status(self, node: str) -> NodeStatus:
         self._reach(node)
+        overridden = self.overrides.get(node, Overrides()).servers
+        controllers = self.follows.get(node, ())
         if not self.running.get(node):
-            return NodeStatus(node=node)
+            return NodeStatus(node=node, controllers=controllers, overrides=overridden)
         groups = tuple(
             GroupFacts(
                 group=e.group,
@@ -69,7 +73,12 @@ class FakeTransport:
             ServiceFacts(service=service, running=node not in self.dead_services)
             for service in self.running[node][-1].services
         )
-        return NodeStatus(node=node, groups=groups, services=services)
+        return NodeStatus(node=node, groups=groups, services=services, controllers=controllers, overrides=overridden)
+
+    def keep_overrides(self, node: str, overrides: Overrides) -> None:
+        self._reach(node)
+        self.order.append(f"keep {len(overrides.servers)} overrides on {node}")
+        self.overrides[node] = overrides
 
     def move(self, node: str, group: str) -> MoveReport:
         self._reach(node)

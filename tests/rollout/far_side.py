@@ -16,6 +16,7 @@ from tests.rollout.fake import FakeTransport
 
 from holdfast.bundle import Bundle
 from holdfast.errors import HoldfastError
+from holdfast.protocol import Overrides
 
 # (node, words, standard input) → (exit status, standard output, standard error)
 Answer = Callable[[str, list[str], str], tuple[int, str, str]]
@@ -43,6 +44,10 @@ def _said(transport: FakeTransport, node: str, words: list[str], stdin: str) -> 
             return transport.status(node).model_dump_json()
         case ["apply", "--bundle", "-", "--json"]:
             return transport.apply(node, Bundle.from_json(stdin)).model_dump_json()
+        case ["override", "--json", "--later", "--set", "-"]:
+            sent = Overrides.model_validate_json(stdin)
+            transport.keep_overrides(node, sent)
+            return json.dumps({"kept": len(sent.servers)})
         case ["rollback", "--json"]:
             return transport.roll_back(node).model_dump_json()
     raise AssertionError(f"a rollout has no use for {words}")

@@ -29,7 +29,7 @@ from holdfast.agent.units import detect_units
 from holdfast.bundle import Bundle
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.findings import Finding
-from holdfast.protocol import ApplyReport, MoveReport, NodeStatus, Outcome
+from holdfast.protocol import ApplyReport, MoveReport, NodeStatus, Outcome, Overrides
 
 _BUNDLE_AT_MOST = 64_000_000  # bytes
 _WELL = frozenset({Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.RECOVERED})
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     table_watch.add_options(watch)
     override = commands.add_parser("override", parents=[common], help="which servers are drained, suspended, weighed")
     override.add_argument("--set", metavar="FILE", help="take these for all there are, - for standard input")
+    override.add_argument("--later", action="store_true", help="only keep them, for the bundle that comes next")
     for name, text in (
         ("hold", "give a VRRP group up, and keep it so"),
         ("release", "let this node hold a VRRP group again"),
@@ -144,6 +145,8 @@ def _on_group(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
 
 def _override(node: Node, applier: Applier, arguments: argparse.Namespace) -> int:
     sent = overrides.parse(_read(arguments.set, _BUNDLE_AT_MOST, "the overrides")) if arguments.set else None
+    if arguments.later:
+        return keep_for_later(node, sent, as_json=arguments.json)
     if sent is None:
         report = overrides.report(node, _director(applier))
     else:
@@ -154,6 +157,17 @@ def _override(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
             report = overrides.replace_all(node, _director(applier), sent)
     _write(_json(report) if arguments.json else "\n".join(status.override_lines(report)))
     return 0 if report.done else 1
+
+
+def keep_for_later(node: Node, sent: Overrides | None, *, as_json: bool) -> int:
+    """Overrides for a node that is about to direct: it knows before its first connection. UsageError without any."""
+    if sent is None:
+        raise UsageError("which overrides are to be kept?", "add --set FILE")
+    with translated(), exclusive(node.places):
+        overrides.keep(node.places, sent)
+    count = len(sent.servers)
+    _write(json.dumps({"kept": count}) if as_json else f"{count} kept, for the bundle that comes next")
+    return 0
 
 
 def _director(applier: Applier) -> Bundle:

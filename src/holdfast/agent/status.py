@@ -6,6 +6,8 @@ Looks, and changes nothing.
 from __future__ import annotations
 
 from holdfast.agent import overrides, weights
+from holdfast.agent.credentials import IDENTITY_FILE
+from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Journal
 from holdfast.agent.prober.status_file import read_status
@@ -47,7 +49,18 @@ def node_status(node: Node) -> NodeStatus:
         table=_table(node, bundle),
         drift=generations.drift(name),
         interrupted=not isinstance(decide(journal.entries), Nothing),
+        controllers=_controllers(node),
     )
+
+
+def _controllers(node: Node) -> tuple[str, ...]:
+    """Whom this node's agent follows once it runs; one whose list cannot be read follows nobody."""
+    if not node.places.at(IDENTITY_FILE).is_file():
+        return ()
+    try:
+        return read_settings(node.places.at(SETTINGS_FILE)).controllers
+    except UsageError:
+        return ()
 
 
 def _services(node: Node, bundle: Bundle | None) -> tuple[ServiceFacts, ...]:
@@ -150,6 +163,8 @@ def lines(found: NodeStatus) -> list[str]:
         out.append(f"  server {one.server}{which}: {one.kind}{f' until {one.until}' if one.until else ''}")
     out += [f"  {finding}" for finding in found.table]
     out += [f"  changed by hand: {path}" for path in found.drift]
+    if found.controllers:
+        out.append(f"  follows {', '.join(found.controllers)}")
     if found.interrupted:
         out.append("  an attempt was interrupted: run `recover`")
     return out

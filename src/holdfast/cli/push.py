@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,21 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from holdfast.bundle import Bundle
-from holdfast.errors import HoldfastError, RolloutFailed, UsageError
+from holdfast.errors import UsageError
+from holdfast.findings import Finding
 from holdfast.plan import Hazard, Plan, make_plan
+from holdfast.protocol import Overrides, ServerOverride
+from holdfast.spec.cluster import ClusterSpec
 
 from .inputs import compile_input
 from .output import print_findings, print_json, stderr, stdout
 from .plan import hazard
 from .plan_view import document, print_changes
+from .push_nodes import due, left_without, look, overridden, refuse_managed, running
 from .validate import AsJson, SpecPath
 
 if TYPE_CHECKING:  # imported late: the other commands need not wait for an SSH client
     from holdfast.rollout import CommandTransport, RolloutEvent, RolloutResult
     from holdfast.rollout.ssh import Login
 
-_MOST_AT_ONCE = 32
 _GOOD = {"verified": "green", "put back": "yellow"}
 
 
@@ -50,6 +51,9 @@ AtATime = Annotated[
     int, typer.Option("--at-a-time", min=1, max=100, help="Nodes that change together, if the plan allows it.")
 ]
 ProcessEvents = Annotated[bool, typer.Option(help="Whether keepalived sees processes die there; not in containers.")]
+Despite = Annotated[
+    bool, typer.Option("--despite-controller", help="Even to nodes whose agent follows a controller, which undoes it.")
+]
 ToPutBack = Annotated[
     bool, typer.Option("--put-back/--leave", help="After a failure, take back what is done, or leave it.")
 ]
@@ -68,6 +72,15 @@ class _Wishes:
     as_json: bool
 
 
+@dataclass(frozen=True)
+class _Todo:
+    """What would change, what stays overridden, and who has to be told so before it directs anything."""
+
+    plan: Plan
+    kept: tuple[ServerOverride, ...]
+    due: Mapping[str, Overrides]
+
+
 def push(
     spec: SpecPath,
     ssh: Annotated[bool, typer.Option("--ssh", help="Reach the nodes over SSH.")] = False,
@@ -82,6 +95,7 @@ def push(
     at_a_time: AtATime = 1,
     put_back: ToPutBack = True,
     process_events: ProcessEvents = True,
+    despite_controller: Despite = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Move files aside that are in the way.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -95,6 +109,7 @@ def push(
     Example:  holdfast push cluster.yaml --ssh --host lb01=root@10.0.0.5 --host lb02=root@10.0.0.6
     """
     from holdfast.compile.compiler import compile_cluster
+    from holdfast.controller.operations.linting import linted
     from holdfast.rollout import CommandTransport
     from holdfast.rollout.ssh import SshNodes, SshOptions
 
@@ -104,28 +119,48 @@ def push(
     wishes = _Wishes(forbidden, at_a_time, put_back, adopt, dry_run, yes, as_json)
     source = compile_input(spec, process_events=process_events)
     bundles = compile_cluster(source)
-    print_findings(source.loaded.findings, stderr())
+    findings = linted(bundles, source.loaded, str(spec))
+    print_findings(findings, stderr())
     logins = _logins([*bundles, *(leaves or ())], hosts or ())
     with SshNodes(logins, SshOptions(user, identity, known_hosts, sudo)) as nodes:
         transport = CommandTransport(nodes.run, agent.split())
-        plan = make_plan(_present(transport, tuple(logins), source.loaded.spec.cluster), bundles)
-        result = _rolled_out(plan, transport, wishes)
-    _say(plan, forbidden, result, as_json)
+        seen = look(transport, tuple(logins), source.loaded.spec.cluster)
+        if not despite_controller:
+            refuse_managed(seen)
+        kept = overridden(seen, source.loaded.spec)
+        todo = _Todo(make_plan(running(seen), bundles), kept, dict(due(seen, bundles, kept)))
+        _say_kept(source.loaded.spec, todo, quiet=as_json)
+        result = _rolled_out(todo, transport, wishes)
+    _say(todo, findings, forbidden, result, as_json)
     if result is not None and not result.succeeded:
         raise typer.Exit(1)
 
 
-def _rolled_out(plan: Plan, transport: CommandTransport, wishes: _Wishes) -> RolloutResult | None:
+def _say_kept(spec: ClusterSpec, todo: _Todo, *, quiet: bool) -> None:
+    for each in () if quiet else todo.kept:
+        what = f"weight {each.weight}" if each.weight is not None else str(each.kind)
+        where = f" in {each.virtual_server}" if each.virtual_server else ""
+        why = ": ".join(word for word in (each.who, each.why) if word)
+        until = f", until {each.until}" if each.until else ""
+        stdout().print(Text(f"{each.server} stays {what}{where}{f' ({why})' if why else ''}{until}"))
+    for sentence in left_without(spec, todo.kept):
+        stderr().print(Text(sentence, style="yellow"))
+
+
+def _rolled_out(todo: _Todo, transport: CommandTransport, wishes: _Wishes) -> RolloutResult | None:
     """The plan shown, confirmed and carried out; None where nothing was to be done."""
     from holdfast.rollout import roll_out
     from holdfast.rollout.waves import refuse_forbidden
 
+    plan = todo.plan
     if not wishes.as_json:
         print_changes(plan, stdout())
     refuse_forbidden(plan, wishes.forbidden)
     if plan.is_empty or wishes.dry_run:
         return None
     _confirm(wishes.yes, wishes.as_json)
+    for node, overrides in todo.due.items():
+        transport.keep_overrides(node, overrides)
     return roll_out(
         plan,
         transport,
@@ -151,31 +186,6 @@ def _logins(nodes: Sequence[str], hosts: Sequence[str]) -> dict[str, Login]:
     return found
 
 
-def _present(transport: CommandTransport, nodes: Sequence[str], cluster: str) -> Mapping[str, Bundle]:
-    """What the nodes run now; everybody is asked before anything is touched, and all who do not answer are named."""
-
-    def ask(node: str) -> Bundle | HoldfastError | None:
-        try:
-            return transport.bundle(node)
-        except HoldfastError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=_MOST_AT_ONCE) as workers:
-        answers = dict(zip(nodes, workers.map(ask, nodes), strict=True))
-    failed = [answer for answer in answers.values() if isinstance(answer, HoldfastError)]
-    if failed:
-        sentences = "; ".join(error.message for error in failed)
-        raise RolloutFailed(f"no node was touched: {sentences}", failed[0].hint)
-    found = {node: answer for node, answer in answers.items() if isinstance(answer, Bundle)}
-    for node, bundle in found.items():
-        if (bundle.cluster, bundle.node) != (cluster, node):
-            raise UsageError(
-                f"what is reached as {node} is {bundle.node} of cluster '{bundle.cluster}'; no node was touched",
-                "check --host and the spec",
-            )
-    return {node: bundle for node, bundle in found.items() if bundle.services or bundle.files}
-
-
 def _confirm(yes: bool, as_json: bool) -> None:
     if yes:
         return
@@ -191,7 +201,13 @@ def _print_event(event: RolloutEvent) -> None:
     stderr().print(Text.assemble(f"{event.node}: ", (str(event.what), style), detail))
 
 
-def _say(plan: Plan, forbidden: frozenset[Hazard], result: RolloutResult | None, as_json: bool) -> None:
+def _say(
+    todo: _Todo,
+    findings: Sequence[Finding],
+    forbidden: frozenset[Hazard],
+    result: RolloutResult | None,
+    as_json: bool,
+) -> None:
     if as_json:
         told = None
         if result is not None:
@@ -203,7 +219,15 @@ def _say(plan: Plan, forbidden: frozenset[Hazard], result: RolloutResult | None,
                 "hint": result.hint or None,
             }
         succeeded = result is None or result.succeeded
-        print_json({"ok": succeeded, "plan": document(plan, forbidden), "rollout": told})
+        print_json(
+            {
+                "ok": succeeded,
+                "findings": [finding.model_dump(mode="json") for finding in findings],
+                "overrides": [each.model_dump(mode="json") for each in todo.kept],
+                "plan": document(todo.plan, forbidden),
+                "rollout": told,
+            }
+        )
         return
     if result is None:
         return

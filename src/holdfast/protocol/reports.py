@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from holdfast.bundle import HeldAddress, SafeName, Service
 from holdfast.findings import Finding
@@ -131,6 +133,8 @@ class NodeStatus(Message):
     table: tuple[Finding, ...] = ()  # how the kernel's IPVS table differs from what the bundle expects
     drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
     interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
+    # Whose desired state its agent follows; none where the node never joined. What is brought here otherwise is drift.
+    controllers: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=100)] = ()
 
 
 class MoveReport(Message):

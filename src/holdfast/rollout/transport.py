@@ -85,6 +85,10 @@ class _Present(BaseModel):
     bundle: Bundle | None
 
 
+class _Kept(BaseModel):
+    kept: int
+
+
 class CommandTransport:
     """Runs the agent's command on the node through `run`, and reads its JSON."""
 
@@ -110,6 +114,11 @@ class CommandTransport:
         stdin = overrides.model_dump_json() if overrides is not None else None
         words = ["override", "--json", *(["--set", "-"] if overrides is not None else [])]
         return self._ask(node, words, OverrideReport, stdin, STATUS_TIMEOUT_S)
+
+    def keep_overrides(self, node: str, overrides: Overrides) -> None:
+        """Replace all that a node will override once it directs something; nothing is changed now."""
+        words = ["override", "--json", "--later", "--set", "-"]
+        self._ask(node, words, _Kept, overrides.model_dump_json(), STATUS_TIMEOUT_S)
 
     def move(self, node: str, group: str) -> MoveReport:
         return self._ask(node, ["move", group, "--json"], MoveReport, None, APPLY_TIMEOUT_S)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.controller.operations.agents import enrol, report, row, table
 from tests.controller.operations.world import Clock, new_desk, request, run
+from tests.directors_spec import SPEC
 
 from holdfast.controller.agents.overriding import overrides_of
 from holdfast.controller.operations import overrides, revisions
@@ -15,23 +16,6 @@ from holdfast.controller.operations.desk import Desk
 from holdfast.errors import NotFound, PlanRefused, UsageError
 from holdfast.protocol import OverrideKind
 from holdfast.protocol.api.overrides import OverrideRequest, OverrideWord
-
-SPEC = """
-holdfast: 1
-cluster: shop
-networks:
-  front: {cidr: 10.9.0.0/24}
-nodes:
-  lb01: {interfaces: {eth0: 10.9.0.5}}
-  lb02: {interfaces: {eth0: 10.9.0.6}}
-  rs01: {interfaces: {eth0: 10.9.0.21}}
-  rs02: {interfaces: {eth0: 10.9.0.22}}
-vrrp:
-  www: {addresses: [10.9.0.3/24], nodes: [lb01, lb02], vrid: 51}
-virtual_servers:
-  shop: {on: 'www:80', forward: dr, servers: ['rs01:80', 'rs02:80']}
-  api: {on: 'www:443', forward: dr, servers: ['rs01:443', 'rs02:443']}
-"""
 
 
 async def _desk() -> Desk:

@@ -11,9 +11,6 @@ from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets, write_yaml
 from holdfast.errors import CompileError, NotFound, SpecError
 from holdfast.findings import Finding, Severity
-from holdfast.keepalived.source import Source
-from holdfast.lint import suppressions
-from holdfast.lint.compiled import of_compiled
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.records import RolloutStore
 from holdfast.spec import LoadedSpec
@@ -23,6 +20,7 @@ from holdfast.store.models import ClusterLock, RevisionContent
 from holdfast.store.store import Store
 
 from .desk import Desk
+from .linting import linted
 
 UNKNOWN_SECRET = "rehearse"  # stands for one that will be chosen when the spec is applied
 
@@ -104,15 +102,7 @@ def compiled(
     )
     choices = Choices(complete_lock(loaded.spec, before.lock), secrets, before.version)
     bundles = compile_cluster(CompileInput(loaded, choices.lock, choices.secrets, process_events))
-    remarks = suppressions.apply(of_compiled(bundles, loaded), {file: Source(file, text)})
-    findings = tuple(remark.finding for remark in remarks)
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if errors:
-        count = f"{len(errors)} mistake{'s' if len(errors) > 1 else ''}"
-        raise SpecError(
-            f"{file} has {count}", findings, "mend them, or say in a comment why one is none: lint --explain"
-        )
-    return Compiled(loaded, choices, bundles, findings)
+    return Compiled(loaded, choices, bundles, linted(bundles, loaded, file))
 
 
 def placeholder() -> str:
