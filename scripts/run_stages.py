@@ -34,21 +34,23 @@ def tests(name: str, marks: str, *more: str) -> Stage:
 STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
 TYPES = Stage("types", (sys.executable, "-m", "mypy"))
 UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
-# These mostly wait for programs and timers, so two fit on two cores; what shares something is grouped.
-LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup")
+# These mostly wait for programs and timers, so four fit on two cores; what shares something is grouped.
+LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "4", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
-# One at a time, and in real time.
-REHEARSALS = tests("rehearsals", "rehearsal and not (vm or soak)")
+# In real time: each takes half a core.
+REHEARSALS = tests("rehearsals", "rehearsal and not (vm or soak)", "-n", "2")
 # An emulated machine has one processor, so two fit on two cores; beside anything else they are too slow for keepalived.
-VM = tests("vm", "vm and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
+VM = tests("vm", "vm and not (measures or rehearsal or soak)", "-n", "2", "--dist", "loadgroup")
+# A whole cluster in one emulated machine: two of them take twice as long, and longer than its programs wait.
+VM_REHEARSALS = tests("vm-rehearsals", "vm and rehearsal and not soak")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak")
 SOAK = tests("soak", "soak", "--timeout=14400")
 
 TARGETS = {
     "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM, VM_MEASURES, BROWSER),
+    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM, VM_REHEARSALS, VM_MEASURES, BROWSER),
     "soak": (SOAK,),
 }
 

@@ -19,6 +19,8 @@ from holdfast.lint.rule import Example
 from holdfast.lint.samples import instance, script
 from holdfast.lint.versions import auth
 
+pytestmark = pytest.mark.xdist_group("pairs")  # all pairs are started at once, and settle together
+
 ADDRESS = "10.0.0.100"
 SETTLED_S = 14.0  # three adverts of 2 s and the skew, on a busy machine
 # PEER103 is about two clusters: there is no address that both of them hold.

@@ -70,14 +70,14 @@ SCHEDULERS = "".join(
             "10.0.0.3", "10.0.0.", "",
             (
                 ("-t", 9001, "sh"), ("-t", 9002, "sh -b sh-port"), ("-t", 9003, "sh -b sh-port,sh-fallback"),
-                ("-t", 9004, "mh"), ("-t", 9006, "mh -b mh-fallback,mh-port"),
+                ("-t", 9004, "mh -b mh-fallback"), ("-t", 9006, "mh -b mh-fallback,mh-port"),
                 ("-u", 53, "rr -o"), ("--sctp-service", 3868, "wlc"),
             ),
         ),
         (
             "[fd00:0:0:1::3]", "[fd00:0:0:1::", "]",
             (
-                ("-t", 9001, "sh"), ("-t", 9004, "mh"), ("-t", 9005, "mh -b mh-fallback"),
+                ("-t", 9001, "sh"), ("-t", 9004, "mh -b mh-fallback"), ("-t", 9005, "mh -b mh-fallback"),
                 ("-u", 53, "rr -o"), ("--sctp-service", 3868, "wlc"),
             ),
         ),
