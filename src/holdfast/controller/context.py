@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from holdfast.store.store import Store
@@ -18,6 +20,7 @@ class Stopping:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._wakes: set[asyncio.Event] = set()
         self.reason = ""
 
     def stop(self, reason: str) -> None:
@@ -25,6 +28,17 @@ class Stopping:
         if not self._event.is_set():
             self.reason = reason
             self._event.set()
+            for each in self._wakes:
+                each.set()
+
+    @contextmanager
+    def waking(self, event: asyncio.Event) -> Iterator[None]:
+        """Meanwhile `event` is set, too, when it begins: so whoever waits for something of its own needs no task."""
+        self._wakes.add(event)
+        try:
+            yield
+        finally:
+            self._wakes.discard(event)
 
     @property
     def begun(self) -> bool:
@@ -54,3 +68,4 @@ class Context:
     stopping: Stopping = field(default_factory=Stopping)
     rates: Rates = field(default_factory=Rates)
     followers: Followers = field(default_factory=Followers)
+    dumps: Followers = field(default_factory=Followers)  # of the whole store: one at a time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.sslproto
 import contextlib
 import socket
 import ssl
@@ -21,6 +22,9 @@ from .identity.tls import renew_context, server_context
 
 ENDED_WITHIN_S = 10  # requests that take longer are cut off at a stop
 _BACKLOG = 2048
+# asyncio gives each TLS connection a buffer to read into, of 256 KiB unless told otherwise: most of what a connected
+# agent would cost, which sends a few kB a minute. A larger body is read in more steps. TLS has records of 16 KiB.
+_TLS_BUFFER = 16 * 1024
 # A peer that is gone without a word, as a node that lost its power, is noticed within 15 s (man 7 tcp).
 _DEAD_PEERS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -92,6 +96,7 @@ class Server(uvicorn.Server):
     def __init__(
         self, app: ASGIApp, context: ssl.SSLContext, agents: tuple[socket.socket, ssl.SSLContext] | None
     ) -> None:
+        asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER
         super().__init__(
             uvicorn.Config(
                 app,

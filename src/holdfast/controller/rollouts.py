@@ -11,6 +11,9 @@ from holdfast.rollout.records import RolloutStore
 from holdfast.store.holding import Held
 
 from .context import Context
+from .identity.auditing import SYSTEM
+from .operations.compiling import restored
+from .operations.desk import Desk
 
 _AGAIN_AFTER_S = 2.0
 _log = logging.getLogger(__name__)
@@ -52,5 +55,9 @@ async def _of_cluster(context: Context, cluster: str, held: Held) -> None:
 async def _run(context: Context, cluster: str, number: int, held: Held) -> None:
     """One rollout to its end. The head may say that it runs when it has ended just now: that does no harm."""
     _log.info("rollout %s of %s is carried out", number, cluster)
+    desk = Desk(context.store, context.doors.sealer, SYSTEM, process_events=context.settings.process_events)
+    back = await restored(desk, cluster)  # what nodes run now is what a rollout compares with, and may go back to
+    if back:
+        _log.warning("%s bundles of %s were not in the store any more, and were compiled again", back, cluster)
     await run_rollout(context.store, cluster, number, held)
     _log.info("rollout %s of %s has ended", number, cluster)

@@ -24,9 +24,12 @@ from .app import create_app
 from .context import Context
 from .duties import duties
 from .identity import open_doors
+from .identity.auditing import SYSTEM
 from .identity.passwords import COST, Cost
 from .leader import Leader
 from .listening import OwnCertificate, Server, bound, given_certificate
+from .operations.compiling import restored
+from .operations.desk import Desk
 from .settings import Settings
 
 _CERTIFICATE_EVERY_S = 60.0  # it is looked at, not renewed
@@ -65,7 +68,9 @@ async def serve(engine: Engine, options: Options, started: Callable[[Started], N
     """
     store = await Store.open(engine)
     doors = await open_doors(store, options.key_file, options.passphrase_file, cost=options.cost)
-    context = Context(store, doors, options.settings, Hub(store, options.settings.holder))
+    desk = Desk(store, doors.sealer, SYSTEM, process_events=options.settings.process_events)
+    hub = Hub(store, options.settings.holder, lambda cluster: restored(desk, cluster))
+    context = Context(store, doors, options.settings, hub)
     own = OwnCertificate(doors.authorities, options.settings.names, store.clock.now())
     people, agents = _sockets(options)
     server = _server(context, options, own, agents)

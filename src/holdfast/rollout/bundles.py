@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from .records import MOST_NODES, RolloutStore
 KEPT_REVISIONS = 50
 LARGEST_BUNDLE = 64_000_000  # bytes as JSON: what an agent takes at most
 _PIECE = 600_000  # bytes; base64 makes 800,000 of them, below the store's LARGEST_VALUE
+_SMALL = 50_000  # characters of a packed piece: below that a thread costs more than it saves
 _MOST_PIECES = 90  # so that all of a bundle goes in one commit
 
 
@@ -123,27 +125,30 @@ class Bundles:
         except ValidationError:
             raise _damaged(digest) from None
 
+    async def has(self, digest: str) -> bool:
+        """Whether a bundle is kept."""
+        return await self._heads.get(digest) is not None
+
     async def text(self, digest: str) -> str | None:
         """The bundle as JSON, byte for byte what the digest was made of."""
-        head = await self._heads.get(digest)
+        # Nearly every bundle is one piece, so it is asked for at once.
+        head, piece = await asyncio.gather(self._heads.get(digest), self._pieces.get(_piece_name(digest, 0)))
         if head is None:
             return None
-        packed = b""
+        packed = []
         for number in range(head.record.pieces):
-            piece = await self._pieces.get(_piece_name(digest, number))
+            if (
+                number or piece is None
+            ):  # it may have been asked for just before it was written, and its head just after
+                piece = await self._pieces.get(_piece_name(digest, number))
             if piece is None:
                 if await self._heads.get(digest) is None:
                     return None  # dropped while it was being read
                 raise _damaged(digest)
-            packed += _decoded(piece.record, digest)
-        unpacking = zlib.decompressobj()
-        try:
-            text = unpacking.decompress(packed, LARGEST_BUNDLE + 1)
-        except zlib.error:
-            raise _damaged(digest) from None
-        if not unpacking.eof or hashlib.sha256(text).hexdigest() != digest:
-            raise _damaged(digest)
-        return text.decode()
+            packed.append(piece.record.data)
+        if len(packed) == 1 and len(packed[0]) < _SMALL:
+            return _unpacked(packed, digest)
+        return await asyncio.to_thread(_unpacked, packed, digest)
 
     async def of_revision(self, revision: int) -> Mapping[str, str] | None:
         """Node → digest of a revision's bundles; None if they are not kept (any more)."""
@@ -202,11 +207,16 @@ def _piece_name(digest: str, number: int) -> str:
     return f"{digest}/{number:03d}"
 
 
-def _decoded(piece: _Piece, digest: str) -> bytes:
+def _unpacked(pieces: Sequence[str], digest: str) -> str:
+    unpacking = zlib.decompressobj()
     try:
-        return base64.b64decode(piece.data, validate=True)
-    except binascii.Error:
+        packed = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
+        text = unpacking.decompress(packed, LARGEST_BUNDLE + 1)
+    except (binascii.Error, zlib.error):
         raise _damaged(digest) from None
+    if not unpacking.eof or hashlib.sha256(text).hexdigest() != digest:
+        raise _damaged(digest)
+    return text.decode()
 
 
 def _damaged(digest: str) -> StoreDamaged:

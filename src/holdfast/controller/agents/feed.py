@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from holdfast.errors import HoldfastError
+from holdfast.protocol import Overrides
 from holdfast.rollout.records import Assignment, OrderRecord, RolloutStore
 from holdfast.store.collection import Collection, Versioned
 from holdfast.store.models import NodeRecord, Override
 from holdfast.store.store import Store
+
+from .overriding import overrides_of
 
 T = TypeVar("T", bound=BaseModel)
 _AGAIN_AFTER_S = 1.0
@@ -42,12 +46,24 @@ class Feed:
         self._records = RolloutStore(store, cluster)
         self._kept = store.cluster(cluster)
         self._known: set[str] = set()
+        self._told: Overrides | None = None  # what the overrides come to, until something is different
+        self._told_at = datetime.max.replace(tzinfo=UTC)
+        self._told_until: datetime | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def complete(self) -> bool:
         """Whether everything has been read once: before that nobody is told anything."""
         return len(self._known) == 4
+
+    def told_overrides(self, now: datetime) -> Overrides:
+        """All that is overridden of servers: made once for all streams, until one changes or its time is over."""
+        over = self._told_until is not None and now >= self._told_until
+        if self._told is None or over or now < self._told_at:  # a clock that was put right begins anew
+            self._told_at = now
+            ends = [one.until for one in self.overrides.values() if one.until is not None and one.until > now]
+            self._told, self._told_until = overrides_of(self.overrides.values(), now), min(ends, default=None)
+        return self._told
 
     def start(self) -> None:
         """Begin to follow."""
@@ -94,7 +110,10 @@ class Feed:
         return _merge(self.nodes, resync, items)
 
     def _overridden(self, resync: bool, items: dict[str, Override | None]) -> set[str]:
-        return set(self.subscribers) if _merge(self.overrides, resync, items) else set()
+        if not _merge(self.overrides, resync, items):
+            return set()
+        self._told = None
+        return set(self.subscribers)
 
     def _ordered(self, resync: bool, items: dict[str, OrderRecord | None]) -> set[str]:
         before = {name: record for each in self.orders.values() for name, record in each.items()}

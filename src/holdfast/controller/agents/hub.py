@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from holdfast.store.store import Store
 
-from .bundle_texts import BundleTexts
+from .bundle_texts import BundleTexts, Restore
 from .feed import Feed, Subscription
 from .presences import Presences
 
@@ -16,8 +16,8 @@ from .presences import Presences
 class Hub:
     """Close it when the controller ends; a feed, once begun, lives until then: nodes come and go, and come back."""
 
-    def __init__(self, store: Store, holder: str = "") -> None:
-        self.bundles = BundleTexts(store)
+    def __init__(self, store: Store, holder: str = "", restore: Restore | None = None) -> None:
+        self.bundles = BundleTexts(store, restore)
         self._presences = Presences(store, holder or f"controller-{secrets.token_hex(4)}")
         self._store = store
         self._feeds: dict[str, Feed] = {}

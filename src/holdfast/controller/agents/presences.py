@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from holdfast.errors import Conflict, HoldfastError, LeaseLost
+from holdfast.store.collection import Step
 from holdfast.store.models import Presence
 from holdfast.store.store import Store
 
 TTL_S = 15
+MOST_TOGETHER = 90  # presences in one commit: the store takes a hundred
 _AGAIN_AFTER_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -82,33 +86,42 @@ class Presences:
             self._lease = await self._store.engine.grant(TTL_S)
 
     async def _write(self) -> None:
-        for place in [place for place, since in self._here.items() if self._written.get(place) != since]:
-            since = self._here.get(place)
-            if since is not None:
-                await self._put(place, since)
-                self._written[place] = since
-        for place in [place for place in self._written if place not in self._here]:
-            await self._take_away(place, self._written.pop(place))
+        new = [place for place, since in self._here.items() if self._written.get(place) != since]
+        for start in range(0, len(new), MOST_TOGETHER):
+            await self._put(new[start : start + MOST_TOGETHER])
+        gone = [place for place in self._written if place not in self._here]
+        for start in range(0, len(gone), MOST_TOGETHER):
+            await asyncio.gather(*(self._take_away(place) for place in gone[start : start + MOST_TOGETHER]))
 
-    async def _put(self, place: Place, since: datetime) -> None:
-        """In place of whatever another controller said: the agent was there before, and is here now."""
+    async def _put(self, places: Sequence[Place]) -> None:
+        """In place of whatever another controller said: the agents were there before, and are here now.
+
+        Many connect at the same moment, when a controller has died: they are one commit.
+        """
+        present = [(place, since) for place in places if (since := self._here.get(place)) is not None]
+        steps = await asyncio.gather(*(self._step(place, since) for place, since in present))
+        if not steps:
+            return
+        try:
+            await self._store.commit(*steps)
+        except Conflict:
+            self._changed.set()  # looked at once more; until then they count as not written
+            raise
+        self._written.update(present)
+
+    async def _step(self, place: Place, since: datetime) -> Step:
         cluster, node = place
         presences = self._store.cluster(cluster).presences
         found = await presences.get(node)
         record = Presence(node=node, controller=self._holder, since=since)
-        try:
-            await presences.replace(node, record, found.version if found else 0, self._lease)
-        except Conflict:
-            self._changed.set()  # looked at once more; until then it counts as not written
-            raise
+        return presences.replacing(node, record, found.version if found else 0, self._lease)
 
-    async def _take_away(self, place: Place, since: datetime) -> None:
-        cluster, node = place
+    async def _take_away(self, place: Place) -> None:
+        (cluster, node), since = place, self._written[place]
         presences = self._store.cluster(cluster).presences
         found = await presences.get(node)
-        if found is None or (found.record.controller, found.record.since) != (self._holder, since):
-            return  # it is elsewhere already
-        try:
-            await presences.delete(node, found.version)
-        except Conflict:
-            return
+        if found is not None and (found.record.controller, found.record.since) == (self._holder, since):
+            with suppress(Conflict):  # it is elsewhere since this moment
+                await presences.delete(node, found.version)
+        if self._written.get(place) == since:
+            del self._written[place]

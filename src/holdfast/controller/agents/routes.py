@@ -78,10 +78,15 @@ async def stream(context: Ctx, agent: Fetching) -> Lines:
 async def bundle(context: Ctx, agent: Fetching, digest: BundleDigest) -> Response:
     """The bundle that this very node is to run now, as JSON; no other one."""
     assignment = await RolloutStore(context.store, agent.cluster).assignments.get(agent.node)
-    wanted = assignment is not None and assignment.record.digest == digest
-    text = await context.hub.bundles.get(agent.cluster, digest) if wanted else None
-    if text is None:
+    if assignment is None or assignment.record.digest != digest:
         raise NotFound("this node is not to run a bundle of that digest", "read the stream: it says which one")
+    text = await context.hub.bundles.get(agent.cluster, digest)
+    if text is None:
+        number = assignment.record.revision
+        raise NotFound(
+            f"the bundle of revision {number} is not kept any more, and this version would make another one of it",
+            f"roll it out again: holdfast rollback {number}",
+        )
     return Response(text, media_type="application/json")
 
 

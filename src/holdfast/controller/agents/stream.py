@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from holdfast.errors import HoldfastError
@@ -16,13 +17,13 @@ from holdfast.protocol import (
     Order,
     Overrides,
     Ping,
+    Together,
 )
 from holdfast.rollout.records import OrderRecord
 
 from ..context import Context
 from ..identity import NodeAgent
 from .feed import Feed, Subscription
-from .overriding import overrides_of
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class _Told:
     """What went over this stream already; `trusted` are the authorities by whose word it was opened."""
 
     trusted: object
-    desired: tuple[int, str, Overrides] | None = None
+    desired: tuple[int, str, bool, Overrides] | None = None
     orders: set[str] = field(default_factory=set)
 
 
@@ -41,11 +42,12 @@ async def lines(context: Context, agent: NodeAgent) -> AsyncGenerator[bytes, Non
 
     The last line is a ping, so that an agent can tell an end that was meant from a connection that broke.
     """
-    with context.hub.subscribed(agent.cluster, agent.node) as (feed, subscription):
+    hub, stopping = context.hub, context.stopping
+    with hub.subscribed(agent.cluster, agent.node) as (feed, subscription), stopping.waking(subscription.changed):
         told = _Told(context.doors.authorities.trusted)
         yield _ping(context)  # at once: the agent knows that it was let in
         while True:
-            await _something(context, subscription)
+            await _something(subscription)
             end = _end(context, agent, feed, subscription, told)
             if end:
                 _log.info("the stream of %s ended: %s", agent.actor, end)
@@ -59,15 +61,11 @@ async def lines(context: Context, agent: NodeAgent) -> AsyncGenerator[bytes, Non
         yield _ping(context)
 
 
-async def _something(context: Context, subscription: Subscription) -> None:
+async def _something(subscription: Subscription) -> None:
     """Until something changed, the controller stops, or it is time for a sign of life."""
-    changed = asyncio.ensure_future(subscription.changed.wait())
-    stopping = asyncio.ensure_future(context.stopping.wait())
-    try:
-        await asyncio.wait((changed, stopping), timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        changed.cancel()
-        stopping.cancel()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PING_EVERY_S):
+            await subscription.changed.wait()
     subscription.changed.clear()
 
 
@@ -92,8 +90,8 @@ def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscript
 async def _news(context: Context, agent: NodeAgent, feed: Feed, told: _Told) -> AsyncGenerator[bytes, None]:
     assignment = feed.assignments.get(agent.node)
     if assignment is not None:
-        overrides = overrides_of(feed.overrides.values(), context.store.clock.now())
-        now = (assignment.number, assignment.digest, overrides)
+        overrides = feed.told_overrides(context.store.clock.now())
+        now = (assignment.number, assignment.digest, assignment.go, overrides)
         if told.desired != now:
             line = await _desired(context, agent, feed, overrides)
             if line is not None:
@@ -119,6 +117,7 @@ async def _desired(context: Context, agent: NodeAgent, feed: Feed, overrides: Ov
         digest=assignment.digest,
         adopt=assignment.adopt,
         overrides=overrides,
+        together=Together(go=assignment.go) if assignment.together else None,
     )
     try:
         bundle = await context.hub.bundles.get(agent.cluster, assignment.digest)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.bundle import Bundle
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets, write_yaml
-from holdfast.errors import CompileError, NotFound, SpecError
+from holdfast.errors import CompileError, NotFound, SealBroken, SpecError
 from holdfast.findings import Finding, Severity
 from holdfast.rollout.bundles import Bundles
+from holdfast.rollout.judge import nothing
 from holdfast.rollout.records import RolloutStore
 from holdfast.spec import LoadedSpec
 from holdfast.spec.load import parse_model, parse_spec
@@ -22,6 +24,9 @@ from holdfast.store.store import Store
 from .desk import Desk
 from .linting import linted
 
+_log = logging.getLogger(__name__)
+
+_ASKED_AT_ONCE = 50
 UNKNOWN_SECRET = "rehearse"  # stands for one that will be chosen when the spec is applied
 
 
@@ -166,6 +171,40 @@ async def bundles_of(desk: Desk, cluster: str, number: int) -> Mapping[str, Bund
         whole = {node: bundle for node, bundle in found.items() if bundle is not None}
         if len(whole) == len(digests):
             return whole
+    return await _compiled_again(desk, cluster, number)
+
+
+async def restored(desk: Desk, cluster: str) -> int:
+    """Compile again what nodes are to run and the store has not any more; how many bundles are kept since.
+
+    A bundle that would be another one today, by another version or with other secrets, is not put in its place.
+    """
+    bundles = Bundles(desk.store, cluster)
+    lost: dict[int, dict[str, str]] = {}
+    wanted_now = [one.record for one in await RolloutStore(desk.store, cluster).assignments.all()]
+    for start in range(0, len(wanted_now), _ASKED_AT_ONCE):
+        asked = wanted_now[start : start + _ASKED_AT_ONCE]
+        there = await asyncio.gather(*(bundles.has(one.digest) for one in asked))
+        for one in (one for one, found in zip(asked, there, strict=True) if not found):
+            lost.setdefault(one.revision, {})[one.node] = one.digest
+    count = 0
+    for number, wanted in lost.items():
+        try:
+            made = await _compiled_again(desk, cluster, number)
+        except (NotFound, SpecError, CompileError, SealBroken) as error:
+            _log.error("bundles of %s are not in the store any more: %s", cluster, error.message)
+            continue
+        for node, digest in wanted.items():
+            bundle = made.get(node) or nothing(cluster, node)
+            if bundle.digest == digest:
+                await bundles.keep(number, bundle)
+                count += 1
+            else:
+                _log.error("revision %s of %s gives %s another bundle today: roll it out again", number, cluster, node)
+    return count
+
+
+async def _compiled_again(desk: Desk, cluster: str, number: int) -> Mapping[str, Bundle]:
     content = await content_of(desk.store, cluster, number)
     choices = await choices_of(desk, cluster)
     one = await asyncio.to_thread(again, content, number, cluster, choices.secrets, desk.process_events)
