@@ -54,6 +54,7 @@ class _Maker:
         self.unicast = self.chance(0.25)
         self.advert = self.random.choice(("0.2", "0.2", "0.25"))
         self.script = self.chance(0.4)
+        self.six = Random(f"six {seed}").random() < 0.25  # drawn apart, so that the others stay what they were
         self.grouped = len(self.instances) > 1 and self.chance(0.5)
         self.tags: set[str] = {self.preempt}
 
@@ -67,7 +68,13 @@ class _Maker:
         return self.seed % 200
 
     def address(self, at: int, network: int) -> str:
+        """Where the adverts of a node come from: those of IPv6 from its link, unless they are sent to each peer."""
+        if self.six:
+            return f"fd00:{self.number():x}:{network}::{11 + at}" if self.unicast else f"fe80::{11 + at}"
         return f"10.{self.number()}.{network}.{11 + at}"
+
+    def floating(self, last: int) -> str:
+        return f"fd00:{self.number():x}:9::{last}/128" if self.six else f"10.{self.number()}.9.{last}/32"
 
     def make(self) -> Case:
         shape = self._shape()
@@ -119,6 +126,8 @@ class _Maker:
             self.tags.add("group")
         if self.unicast:
             self.tags.add("unicast")
+        if self.six:
+            self.tags.add("IPv6")
         shape["answers"] = random.choice(("", "", "    lower_prio_no_advert\n", "    higher_prio_send_advert\n"))
         shape["group_weight"] = random.choice((None, 0, -60, 60))
         shape["group_weighs"] = self.chance(0.4)
@@ -181,9 +190,9 @@ class _Maker:
             text += "".join(f"        {peer}\n" for peer in peers) + "    }\n"
         text += self._tracks(mine, interface)
         device = self.interfaces[1 - network] if mine["elsewhere"] else interface
-        text += f"    virtual_ipaddress {{\n        10.{self.number()}.9.{101 + place}/32 dev {interface}\n    }}\n"
+        text += f"    virtual_ipaddress {{\n        {self.floating(101 + place)} dev {interface}\n    }}\n"
         if mine["excluded"] or mine["elsewhere"]:
-            more = f"10.{self.number()}.9.{201 + place}/32 dev {device}"
+            more = f"{self.floating(201 + place)} dev {device}"
             text += f"    virtual_ipaddress_excluded {{\n        {more}\n    }}\n"
         return text + "}\n"
 

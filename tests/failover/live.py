@@ -78,6 +78,7 @@ class Live:
             subprocess.run(["ip", "netns", "exec", name, "sh", "-c", off], check=True, timeout=20)
         made: list[str] = []
         inside: dict[str, list[str]] = {}
+        sixes: dict[str, list[str]] = {}
         for case in self.cases:
             for link in case.networks:
                 for bridge in (link, f"{link}x"):
@@ -88,8 +89,14 @@ class Live:
                     made.append(f"link add {port} type veth peer name {link} netns {self.namespace(node)}")
                     made.append(f"link set {port} master {link} up")
                     own = case.hosts[node].addresses[link][0]
-                    inside.setdefault(node, []).extend([f"address add {own}/24 dev {link}", f"link set {link} up"])
+                    inside.setdefault(node, []).extend(_addressed(link, own, at))
+                    if ":" in own:
+                        sixes.setdefault(node, []).append(link)
         run(made, switch)
+        for node, links in sixes.items():
+            on = "".join(f"echo 0 > /proc/sys/net/ipv6/conf/{link}/disable_ipv6; " for link in links)
+            argv = ["ip", "netns", "exec", self.namespace(node), "sh", "-c", on]
+            subprocess.run(argv, check=True, timeout=20)
         for node, lines in inside.items():
             run(lines, self.namespace(node))
         for case in self.cases:
@@ -185,7 +192,7 @@ class Live:
 
     def _clear(self, case: Case, node: str) -> None:
         """A dead node's addresses die with it."""
-        mine = [line for line in case.confs[node].splitlines() if "/32 dev " in line]
+        mine = [line for line in case.confs[node].splitlines() if "/32 dev " in line or "/128 dev " in line]
         run((f"address del {line.strip()}" for line in mine), self.namespace(node), check=False)
 
     def states(self, case: Case) -> dict[Place, State]:
@@ -222,10 +229,19 @@ class Live:
         """Node → the floating addresses that it carries now, those of all cases."""
         found: dict[str, set[str]] = {}
         for node in ("lb1", "lb2", "lb3"):
-            argv = ["ip", "-n", self.namespace(node), "-4", "-o", "address", "show"]
+            argv = ["ip", "-n", self.namespace(node), "-o", "address", "show"]
             text = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
-            found[node] = set(re.findall(r"inet (\S+?)/32", text))
+            found[node] = set(re.findall(r"inet6? (\S+?)/(?:32|128) ", text))
         return found
+
+
+def _addressed(link: str, own: str, at: int) -> list[str]:
+    """A link that is up with an address; with IPv6, its adverts may come from one of the link's alone, too."""
+    if ":" not in own:
+        return [f"address add {own}/24 dev {link}", f"link set {link} up"]
+    local = f"fe80::{11 + at}"
+    more = [f"address add {one}/64 dev {link} nodad" for one in dict.fromkeys((local, own))]
+    return [f"link set {link} addrgenmode none", f"link set {link} up", *more]
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from .compare import Compared, compare
+from .generated import generate
 
 pytestmark = pytest.mark.lab
 
@@ -41,6 +43,16 @@ def test_generated_clusters(possible: None, tmp_path: Path) -> None:
     seen = agrees(tuple(range(1, 1 + _TOGETHER)), tmp_path)
     assert len(seen.compared) == _TOGETHER
     assert seen.certain > 0.8 * seen.steps, "most of it must have one outcome only, else nothing is compared"
+
+
+def test_what_is_generated_has_something_of_everything(tmp_path: Path) -> None:
+    """The soaked clusters have sync groups, weights, delays and both families, each several times."""
+    cases = [generate(seed, tmp_path) for seed in range(100, 100 + _SOAKED)]
+    tagged = Counter(tag for case in cases for tag in case.tags)
+    assert all(tagged[tag] >= 5 for tag in ("group", "delay", "nopreempt", "unicast", "IPv6", "adverts differ"))
+    assert sum({"group", "IPv6"} <= case.tags for case in cases) >= 3
+    weights = [t.weight for case in cases for n in case.cluster.nodes.values() for i in n.instances for t in i.trackers]
+    assert sum(weight != 0 for weight in weights) > 100
 
 
 @pytest.mark.soak

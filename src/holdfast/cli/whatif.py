@@ -15,7 +15,7 @@ from holdfast.failover.from_spec import cluster_from_spec
 from holdfast.failover.model import Cluster
 from holdfast.failover.whatif import DEPTH, what_if
 from holdfast.keepalived.parse import load, parse
-from holdfast.keepalived.to_failover import cluster_of
+from holdfast.keepalived.to_failover import backends_of, cluster_of
 from holdfast.spec import load_spec
 
 from . import lint_inputs
@@ -94,7 +94,8 @@ def _of_spec(path: Path) -> Cluster:
         for file in bundle.files
         if file.path.endswith("/keepalived.conf")
     }
-    return replace(cluster_of(files), promises=cluster.promises)
+    behind = cluster.backends if spec.virtual_servers else (*cluster.backends, *backends_of(files))
+    return replace(cluster_of(files), promises=cluster.promises, backends=behind)
 
 
 def _of_files(named: Sequence[Named]) -> Cluster:
@@ -106,4 +107,4 @@ def _of_files(named: Sequence[Named]) -> Cluster:
     for one in named:
         if not read[one.node].sources:
             raise UsageError(f"{one.path} cannot be read", "name a keepalived.conf that can be read")
-    return cluster_of(read)
+    return replace(cluster_of(read), backends=backends_of(read))

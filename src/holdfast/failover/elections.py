@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from .clock import Clock
 from .hearing import believes, hears, outranks
 from .model import Cluster, Place, World
 from .router import BY_MASTER, NEVER, Cause, Change, Group, Router, State
@@ -27,7 +28,10 @@ class Elections:
         self._last = 0.0
         self._queue: deque[_Packet] = deque()
         self._routers = {place: Router(place, cluster.instance(place)) for place in cluster.places}
+        self._clock = Clock(self._routers)
         self._same = _same_group(cluster)
+        self._heard_in = self.world
+        self._heard: dict[Place, tuple[Place, ...]] = {}
         self._groups: dict[tuple[str, str], Group] = {}
         for node in cluster.nodes.values():
             for group in node.sync_groups:
@@ -38,10 +42,18 @@ class Elections:
     # Adverts
 
     def _send(self, router: Router, priority: int) -> None:
-        for place in self._same[router.place]:
-            listens = self._routers[place].state in (State.STANDBY, State.ACTIVE)
-            if listens and hears(self.cluster, self.world, router.place, place):
+        for place in self._audience(router.place):
+            if self._routers[place].state in (State.STANDBY, State.ACTIVE):
                 self._queue.append((router.place, place, priority, router.config.advert_s))
+
+    def _audience(self, sender: Place) -> tuple[Place, ...]:
+        """Whom its adverts reach; asked once a world, since a world never changes."""
+        if self._heard_in is not self.world:
+            self._heard_in, self._heard = self.world, {}
+        if sender not in self._heard:
+            near = (place for place in self._same[sender] if hears(self.cluster, self.world, sender, place))
+            self._heard[sender] = tuple(near)
+        return self._heard[sender]
 
     def _deliver(self) -> None:
         for _ in range(MOST_STEPS_EACH * (len(self._routers) + 1)):
@@ -72,7 +84,7 @@ class Elections:
             router.waits = Cause.GIVEN_UP
         elif not config.preempt or priority >= router.priority or self._delayed(router):
             if config.version == 3:
-                router.master_advert_s = advert_s
+                self._learn(router, advert_s)
             router.down_s = router.full_s
             router.master, router.waits = sender, Cause.SILENCE
             self._delay(router, priority)
@@ -106,25 +118,32 @@ class Elections:
             return False
         if priority == router.priority and router.owner and other.source != config.source:
             router.priority, router.owner = 254, False  # two owners: keepalived lowers its own priority
+            self._clock.changed()
         better = priority > router.priority or (priority == router.priority and outranks(other, config))
         worse = priority < router.priority or (priority == router.priority and outranks(config, other))
         if worse and config.answers_lower:
             self._send(router, router.priority)
         if better:
             if config.version == 3:
-                router.master_advert_s = advert_s
+                self._learn(router, advert_s)
             router.wants, router.master = State.STANDBY, sender
         return better
+
+    def _learn(self, router: Router, advert_s: float) -> None:
+        """How often its master advertises."""
+        if router.master_advert_s != advert_s:
+            router.master_advert_s = advert_s
+            self._clock.changed()
 
     # Timers and states
 
     def _arm(self, router: Router) -> None:
         if router.state is State.ACTIVE:
-            router.expires = self.now + router.config.advert_s
+            self._clock.set(router, self.now + router.config.advert_s)
         elif router.state is State.STANDBY:
-            router.expires = self.now + router.down_s
+            self._clock.set(router, self.now + router.down_s)
         else:
-            router.expires = NEVER
+            self._clock.set(router, NEVER)
 
     def _timeout(self, router: Router) -> None:
         before = router.state
@@ -173,7 +192,7 @@ class Elections:
             self._become(router, router.wants, cause, about)
             if router.state is State.STANDBY:
                 router.preempt_at = None
-        router.master_advert_s = router.config.advert_s
+        self._learn(router, router.config.advert_s)
         router.down_s = router.full_s
         router.waits = Cause.SILENCE
         self._arm(router)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from holdfast.spec.checks import Tracker as SpecTracker
 from holdfast.spec.cluster import ClusterSpec, Objective
 from holdfast.spec.proxies import Proxy
@@ -173,11 +175,23 @@ def _serving(spec: ClusterSpec) -> dict[str, frozenset[str]]:
 
 def _backends(spec: ClusterSpec) -> tuple[Backends, ...]:
     pools = [
-        Backends(f"pool {name}", {server.host: float(server.weight) for server in pool.servers})
+        Backends(f"pool {name}", _weights((server.host, server.weight) for server in pool.servers))
         for name, pool in spec.pools.items()
     ]
     virtual = [
-        Backends(f"virtual server {name}", {server.host: float(server.weight) for server in vs.servers})
+        Backends(
+            f"virtual server {name}",
+            _weights((server.host, server.weight) for server in vs.servers),
+            least=float(max(vs.quorum.weight - vs.quorum.hysteresis, 0)),
+        )
         for name, vs in spec.virtual_servers.items()
     ]
     return (*pools, *virtual)
+
+
+def _weights(servers: Iterable[tuple[str, int]]) -> dict[str, float]:
+    """By machine: one may serve on two ports, and its loss is the loss of both."""
+    found: dict[str, float] = {}
+    for host, weight in servers:
+        found[host] = found.get(host, 0.0) + weight
+    return found

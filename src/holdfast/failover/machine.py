@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from .clock import Clock
 from .elections import MOST_STEPS_EACH, Elections
 from .hearing import hears
 from .model import Cluster, Place, World
@@ -27,7 +28,7 @@ class Machine(Elections):
 
     def __init__(self, cluster: Cluster, world: World | None = None, late: Mapping[str, float] | None = None) -> None:
         super().__init__(cluster, world or World())
-        self.late = dict(late or {})
+        self._clock.late = self.late = dict(late or {})
         for name in cluster.nodes:
             if self.world.runs(name):
                 self._start(name)
@@ -38,8 +39,9 @@ class Machine(Elections):
         other = Machine(self.cluster, nowhere, self.late if late is None else late)
         other.world, other.changes = self.world, []
         other._routers = {place: replace(router) for place, router in self._routers.items()}
+        other._clock = Clock(other._routers, other.late)
         for router in other._routers.values():
-            router.expires -= self.now
+            other._clock.set(router, router.expires - self.now)
             router.preempt_at = None if router.preempt_at is None else router.preempt_at - self.now
         other._groups = {key: replace(group) for key, group in self._groups.items()}
         return other
@@ -52,7 +54,7 @@ class Machine(Elections):
             router = machine._routers[place]
             if router.state is State.STANDBY:
                 router.state = router.wants = State.ACTIVE
-                router.expires = 0.0
+                machine._clock.set(router, 0.0)
         for group in machine._groups.values():
             if all(machine._routers[place].state is State.ACTIVE for place in group.members):
                 group.state = State.ACTIVE
@@ -104,8 +106,8 @@ class Machine(Elections):
     def advance(self, until: float) -> None:
         """Let time pass."""
         for _ in range(MOST_STEPS_EACH * (len(self._routers) + 1)):
-            router = self._next()
-            if router is None or self._due(router) > until:
+            router = self._clock.next()
+            if router is None or self._clock.due(router) > until:
                 break
             self._step(router)
         self.now = max(self.now, until)
@@ -114,16 +116,16 @@ class Machine(Elections):
         """Let time pass until nothing changes any more; False if that never is."""
         most = _MOST_CHANGES_EACH * (len(self._routers) + 1) + len(self.changes)
         for _ in range(MOST_STEPS_EACH * (len(self._routers) + 1)):
-            router = self._next()
+            router = self._clock.next()
             if router is None:
                 return True
-            rest = self._horizon()
-            pending = [r.preempt_at for r in self._routers.values() if r.preempt_at and r.state is State.STANDBY]
+            rest = self._clock.horizon_s
+            pending = [r.preempt_at for r in self._clock.delayed if r.preempt_at and r.state is State.STANDBY]
             ahead = [at for at in pending if at > self.now]
             if ahead and self.now > self._last + rest and min(ahead) > self.now + rest:
                 self._jump(min(ahead) - self.now)
                 continue
-            if self._due(router) > max([self._last, *pending]) + rest:
+            if self._clock.due(router) > max([self._last, *pending]) + rest:
                 return True
             if len(self.changes) > most:
                 return False
@@ -132,16 +134,9 @@ class Machine(Elections):
 
     # The clock
 
-    def _due(self, router: Router) -> float:
-        return router.expires + self.late.get(router.place[0], 0.0)
-
-    def _next(self) -> Router | None:
-        router = min(self._routers.values(), key=self._due, default=None)
-        return router if router is not None and router.expires < NEVER else None
-
     def _step(self, router: Router) -> None:
-        due = self._due(router)
-        for waiting in self._routers.values():
+        due = self._clock.due(router)
+        for waiting in self._clock.delayed:
             # The last advert that a delay still lets count comes just before its end: the longest wait there can be.
             if waiting.preempt_at and self.now < waiting.preempt_at <= due and waiting.state is State.STANDBY:
                 self.now = math.nextafter(waiting.preempt_at, 0.0)
@@ -152,16 +147,11 @@ class Machine(Elections):
         self._timeout(router)
         self._deliver()
 
-    def _horizon(self) -> float:
-        """Longer than any timer that an unchanging state knows."""
-        return 2 * max((r.full_s + r.config.advert_s for r in self._routers.values() if r.expires < NEVER), default=0.0)
-
     def _jump(self, seconds: float) -> None:
         """Nothing but adverts would be sent in this time: every timer is moved along."""
         step = seconds * 0.999
         self.now += step
-        for router in self._routers.values():
-            router.expires += step
+        self._clock.move(step)
 
     # What trackers do
 
@@ -175,8 +165,9 @@ class Machine(Elections):
         if router.priority != now.priority:
             before, router.priority = router.down_s, now.priority
             router.down_s = router.full_s
+            self._clock.changed()
             if router.state is State.STANDBY:
-                router.expires += router.down_s - before
+                self._clock.set(router, router.expires + router.down_s - before)
             self._last = self.now
         if now.faults and not was:
             self._down(router)
@@ -195,7 +186,7 @@ class Machine(Elections):
 
     def _up(self, router: Router, was: tuple[str, ...]) -> None:
         router.wants = State.STANDBY
-        router.master_advert_s = router.config.advert_s
+        self._learn(router, router.config.advert_s)
         router.down_s = router.full_s
         group = self._group(router)
         if group is not None and any(self._routers[place].faults for place in group.members):
@@ -214,6 +205,7 @@ class Machine(Elections):
             router.owner, router.priority, router.faults = router.config.owner, now.priority, now.faults
             router.master_advert_s, router.preempt_at, router.master = router.config.advert_s, None, None
             router.waits = Cause.STARTED
+        self._clock.changed()
         faulted = {router.place for router in mine if router.faults}
         for key, group in self._groups.items():
             if key[0] == name:
@@ -235,7 +227,7 @@ class Machine(Elections):
         at_once = router.owner and (group is None or group.state is State.ACTIVE)
         router.down_s = 1e-6 if at_once else router.full_s
         self._arm(router)
-        router.expires += delay_s
+        self._clock.set(router, router.expires + delay_s)
 
     def _stop(self, name: str, *, orderly: bool) -> None:
         mine = [router for place, router in self._routers.items() if place[0] == name]
@@ -244,7 +236,8 @@ class Machine(Elections):
                 self._farewell(router)
         for router in mine:
             self._become(router, State.DOWN, Cause.STOPPED if orderly else Cause.DIED, (name,))
-            router.expires, router.faults = NEVER, ()
+            self._clock.set(router, NEVER)
+            router.faults = ()
 
     def _farewell(self, router: Router) -> None:
         """The last advert of one that ends in order; the world already has it as stopped, so it is sent by hand."""

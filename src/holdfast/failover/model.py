@@ -6,7 +6,7 @@ after its own corrections (a weight that it ignores is not here). Times are seco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -150,11 +150,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Backends:
-    """Servers that carry the load of one virtual server or pool; `fewest` of them must live for it to be served."""
+    """Servers that carry the load of one virtual server or pool; `fewest` must live, and weigh `least`, to serve it."""
 
     name: str
     members: Mapping[str, float]  # a server → its weight
     fewest: int = 1
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,19 @@ class Cluster:
     def group(self, place: Place) -> str:
         """How people call the virtual router of an instance."""
         return self.groups.get(place, place[1])
+
+    @cached_property
+    def _with_server(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, list[int]] = {}
+        for at, backends in enumerate(self.backends):
+            for name in backends.members:
+                found.setdefault(name, []).append(at)
+        return {name: tuple(places) for name, places in found.items()}
+
+    def behind(self, servers: Iterable[str]) -> tuple[Backends, ...]:
+        """The pools and virtual servers that one of these servers carries, in their order."""
+        places = {at for name in servers for at in self._with_server.get(name, ())}
+        return tuple(self.backends[at] for at in sorted(places))
 
     @cached_property
     def holders_of(self) -> dict[str, tuple[Place, ...]]:

@@ -80,9 +80,8 @@ class _Part:
 
     @property
     def work(self) -> int:
-        """What one failure costs: the ways in which it is played, times a play, which grows faster than its places."""
-        places = len(self.cluster.places)
-        return (1 if forgets(self.cluster) else 1 + len(self.cluster.nodes)) * places * max(1, places // 4)
+        """What one failure costs: the ways in which it is played, times its places."""
+        return (1 if forgets(self.cluster) else 1 + len(self.cluster.nodes)) * len(self.cluster.places)
 
     def before(self) -> dict[str, tuple[str, ...]]:
         """Who holds each address while all is well."""
@@ -208,12 +207,11 @@ def _backends(cluster: Cluster, failures: tuple[Failure, ...]) -> tuple[Left, ..
     """What is left of each pool and virtual server that lost something."""
     dead = {f.node for f in failures if f.kind in (FailureKind.SERVER, FailureKind.NODE)}
     found = []
-    for backends in cluster.backends:
+    for backends in cluster.behind(dead):
         alive = {name: weight for name, weight in backends.members.items() if name not in dead}
-        if len(alive) < len(backends.members):
-            total = sum(backends.members.values())
-            share = sum(alive.values()) / total if total else 0.0
-            found.append(Left(backends.name, share, served=len(alive) >= backends.fewest))
+        total, left = sum(backends.members.values()), sum(alive.values())
+        served = len(alive) >= backends.fewest and left >= backends.least
+        found.append(Left(backends.name, left / total if total else 0.0, served))
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 """From keepalived.conf files to the model that `failover` reckons with."""
 
 from .convert import NOBODY, Host, cluster_of
+from .servers import backends_of
 
-__all__ = ["NOBODY", "Host", "cluster_of"]
+__all__ = ["NOBODY", "Host", "backends_of", "cluster_of"]
