@@ -26,7 +26,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Bench:
-    """One run in a virtual machine that has a kernel with IPVS; a run may take several figures."""
+    """`run` takes figures in a virtual machine that has a kernel with IPVS; `here` on this one, where none is needed.
+
+    What is taken here is taken without that machine beside it.
+    """
 
     name: str
-    run: Callable[[Machine], tuple[Figure, ...]]
+    run: Callable[[Machine], tuple[Figure, ...]] | None = None
+    here: Callable[[], tuple[Figure, ...]] | None = None

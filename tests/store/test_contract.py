@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.store.kinds import Kind, Mirror, run
+from tests.store.kinds import Kind, Mirror, compact, run
 
 from holdfast.errors import Conflict, LeaseLost, StoreError, StoreFull, StoreUnavailable
 from holdfast.store.port import (
@@ -318,7 +318,7 @@ async def _change_and_compact(engine: Engine) -> None:
     await engine.commit([], [Put("w/3", b"3")])
     for number in range(3):
         last = await engine.commit([], [Put("other", str(number).encode())])
-    await engine.compact(last)
+    await compact(engine, last)
 
 
 def test_a_watcher_from_the_future_of_another_store_is_resynced(kind: Kind) -> None:

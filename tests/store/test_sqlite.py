@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.disk import fill, small_disk
 from tests.store.kinds import ManualClock, Mirror, run
 
 from holdfast.errors import Conflict, StoreDamaged, StoreFull, StoreUnavailable
@@ -71,15 +72,10 @@ async def _check_revisions(path: Path, acknowledged: int) -> None:
     await engine.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "holdfast", folder], check=True, timeout=10)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True, timeout=10)
+@pytest.fixture(name="disk")
+def a_small_disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 8) as made:
+        yield made
 
 
 async def write_on(engine: SqliteEngine, written: list[str]) -> None:
@@ -90,9 +86,8 @@ async def write_on(engine: SqliteEngine, written: list[str]) -> None:
 
 
 @pytest.mark.lab
-def test_a_full_disk_refuses_writes_harms_nothing_and_is_read(small_disk: Path) -> None:
-    path = small_disk / "store.db"
-    ballast = small_disk / "ballast"
+def test_a_full_disk_refuses_writes_harms_nothing_and_is_read(disk: Path) -> None:
+    path = disk / "store.db"
 
     async def scenario() -> None:
         engine = await opened(path)
@@ -100,9 +95,7 @@ def test_a_full_disk_refuses_writes_harms_nothing_and_is_read(small_disk: Path) 
         assert isinstance(clock, ManualClock)
         lease = await engine.grant(10)
         await engine.commit([], [Put("k/leased", b"1", lease)])
-        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-            for _ in range(3000):
-                file.write(b"x" * 4096)
+        ballast = fill(disk)
         written: list[str] = []
         with pytest.raises(StoreFull, match="the disk is full") as raised:
             await write_on(engine, written)
@@ -112,7 +105,7 @@ def test_a_full_disk_refuses_writes_harms_nothing_and_is_read(small_disk: Path) 
         page = await engine.scan("k/", "k0")
         assert len(page.entries) == len(written) + 1
         with pytest.raises(StoreFull):
-            await SqliteEngine.open(small_disk / "another.db")
+            await SqliteEngine.open(disk / "another.db")
         ballast.unlink()
         await engine.commit([], [Put("k/last", b"x")])
         page = await engine.scan("k/", "k0")
@@ -124,11 +117,11 @@ def test_a_full_disk_refuses_writes_harms_nothing_and_is_read(small_disk: Path) 
 
 
 @pytest.mark.lab
-def test_one_commit_that_finds_no_room_does_not_take_others_with_it(small_disk: Path) -> None:
+def test_one_commit_that_finds_no_room_does_not_take_others_with_it(disk: Path) -> None:
     async def scenario() -> None:
-        engine = await opened(small_disk / "store.db")
-        free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
-        (small_disk / "ballast").write_bytes(b"x" * (free - 700_000))
+        engine = await opened(disk / "store.db")
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "ballast").write_bytes(b"x" * (free - 700_000))
         steps = [[Put(f"small/{n}", b"x")] for n in range(20)]
         steps.insert(10, [Put("large", os.urandom(900_000))])
         told = await asyncio.gather(*(engine.commit([], each) for each in steps), return_exceptions=True)

@@ -18,6 +18,10 @@ from .rollouts import run_rollouts
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 3600.0
 COMPACT_EVERY_S = 1800.0  # etcd keeps between one and two times as long of its past: watchers resume in it
+_SHARED = (
+    "this etcd has other users, too, or may have: its past is theirs, and is not compacted from here. "
+    "Have etcd do it: --auto-compaction-mode=periodic --auto-compaction-retention=1h"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -76,15 +80,19 @@ async def _sweep(context: Context) -> None:
 async def _compaction(context: Context) -> None:
     """Only etcd has to be told to forget. What is forgotten is what was before the last round."""
     engine = context.store.engine
-    past = 0
+    past, told = 0, False
     while True:
         health = await engine.health()
         if health.kind != "etcd":
             return
         if past:
             try:
-                await engine.compact(past)
+                ours = await engine.compact(past)
             except HoldfastError as error:
                 _log.warning("etcd could not be compacted: %s", error.message)
+            else:
+                if not ours and not told:
+                    _log.warning(_SHARED)
+                told = not ours
         past = health.revision
         await asyncio.sleep(COMPACT_EVERY_S)

@@ -174,11 +174,12 @@ class MemoryEngine:
                 told.append((self._tombstones[key], key, None))
         return cut(told, self._revision)
 
-    async def compact(self, revision: int) -> None:
+    async def compact(self, revision: int) -> bool:
         """As of the port."""
         self._begin()
         self._compacted = max(self._compacted, min(revision, self._revision))
         self._tombstones = {key: version for key, version in self._tombstones.items() if version > self._compacted}
+        return True
 
     async def health(self) -> Health:
         """As of the port."""

@@ -150,8 +150,11 @@ class Engine(Protocol):
         was too slow. Broken connections are resumed. Nothing piles up for a slow watcher.
         """
 
-    async def compact(self, revision: int) -> None:
-        """Forget what was before `revision`; watchers that are further behind are resynced."""
+    async def compact(self, revision: int) -> bool:
+        """Forget what was before `revision`; watchers that are further behind are resynced.
+
+        False, and nothing is forgotten, where that would be others' past, too: then it is theirs to decide.
+        """
 
     async def health(self) -> Health:
         """How the store is doing; never raises StoreUnavailable."""

@@ -184,9 +184,10 @@ class SqliteEngine:
         """What changed below `prefix` after a revision; None if that is not known any more."""
         return await self._read(lambda db: db.newer(prefix, after))
 
-    async def compact(self, revision: int) -> None:
+    async def compact(self, revision: int) -> bool:
         """As of the port."""
         await self._write(lambda db: db.compact(revision))
+        return True
 
     async def health(self) -> Health:
         """As of the port: whether it can be written is found out by beginning to."""

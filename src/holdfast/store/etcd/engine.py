@@ -35,6 +35,7 @@ from .client import Client
 from .commits import Commits
 from .watching import follow
 
+_FIRST = _LAST = b"\0"  # as the end of a range it stands for the end of all keys
 _STALE_FOR = 1.0  # seconds: after a read without a quorum the next ones do not try for one first
 
 
@@ -43,6 +44,7 @@ class EtcdEngine:
 
     def __init__(self, address: EtcdAddress, credentials: EtcdCredentials) -> None:
         self._client = Client(address, credentials)
+        self._root = address.prefix
         self._prefix = f"{address.prefix}/data/"
         self._commits = Commits(self._client, f"{address.prefix}/commit/")
         self._stale_until = 0.0
@@ -145,15 +147,36 @@ class EtcdEngine:
         answer = await self._repeat("lease/timetolive", {"ID": str(lease)})
         return int(answer.get("grantedTTL", 0)) if int(answer.get("TTL", 0)) > 0 else 0
 
-    async def compact(self, revision: int) -> None:
-        """As of the port; it compacts the whole of etcd, others' keys included."""
+    async def compact(self, revision: int) -> bool:
+        """As of the port: etcd has one past for all keys, so only one that nobody else uses is compacted."""
         self._must_be_open()
+        if await self._others():
+            return False
         wanted = min(revision, await self.revision())
         try:
             await self._client.repeat("kv/compaction", {"revision": str(wanted)})
         except Refused as refused:
+            if refused.meaning is Meaning.DENIED:
+                return False
             if refused.meaning is not Meaning.COMPACTED:  # so far somebody else has done it already
                 raise translate(refused, self._client.where) from None
+        return True
+
+    async def _others(self) -> bool:
+        """Whether there are keys that are not ours, or may be: whoever is let in to a prefix alone cannot know."""
+        ours = f"{self._root}/".encode("ascii")
+        behind = ours[:-1] + bytes([ours[-1] + 1])
+        for first, end in ((_FIRST, ours), (behind, _LAST)):
+            bounds = {"key": _written(first), "range_end": _written(end), "limit": "1", "keys_only": True}
+            try:
+                found = await self._client.read("kv/range", bounds)
+            except Refused as refused:
+                if refused.meaning is Meaning.DENIED:
+                    return True
+                raise translate(refused, self._client.where) from None
+            if found.get("kvs"):
+                return True
+        return False
 
     async def _repeat(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self._must_be_open()
@@ -198,7 +221,7 @@ class EtcdEngine:
 
     def encoded(self, key: str) -> str:
         """A key as the gateway takes it."""
-        return b64encode((self._prefix + key).encode("ascii")).decode("ascii")
+        return _written((self._prefix + key).encode("ascii"))
 
     def decoded(self, key: str) -> str:
         """A key as the gateway tells it."""
@@ -234,3 +257,7 @@ class EtcdEngine:
     def _must_be_open(self) -> None:
         if self._closed.is_set():
             raise closed()
+
+
+def _written(key: bytes) -> str:
+    return b64encode(key).decode("ascii")
