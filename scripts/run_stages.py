@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 SUMMARY = RESULTS / "summary.txt"
-NOT_PLAIN = "lab or vm or measures or rehearsal or soak or browser"
+NOT_PLAIN = "lab or whole or vm or measures or rehearsal or soak or browser"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
 TYPES = Stage("types", (sys.executable, "-m", "mypy"))
 UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
 # These mostly wait for programs and timers, so four fit on two cores; what shares something is grouped.
-LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "4", "--dist", "loadgroup")
+WAITING = "(lab or whole) and not (vm or measures or rehearsal or soak or browser)"
+LAB = tests("lab", WAITING, "-n", "4", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
 # In real time: each takes half a core.

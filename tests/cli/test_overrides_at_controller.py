@@ -17,6 +17,8 @@ from holdfast.controller.operations.desk import Desk
 from holdfast.errors import PlanRefused, UsageError
 from holdfast.protocol import OverrideKind, WeighedServer
 
+pytestmark = pytest.mark.whole
+
 KINDS = {kind.value: kind for kind in OverrideKind}
 
 

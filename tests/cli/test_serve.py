@@ -19,6 +19,8 @@ import pytest
 from holdfast.cli.serve import host_and_port
 from holdfast.errors import UsageError
 
+pytestmark = pytest.mark.whole
+
 WITHIN_S = 60
 
 

@@ -19,6 +19,8 @@ from holdfast.store.memory import MemoryEngine
 from holdfast.store.models import ClusterRecord, Override, OverrideKind
 from holdfast.store.store import Store, override_name
 
+pytestmark = pytest.mark.whole
+
 
 class Duties:
     """Counts who is at it; never two at a time."""

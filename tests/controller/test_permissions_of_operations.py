@@ -20,6 +20,8 @@ from holdfast.controller.identity import Action, Person
 from holdfast.controller.identity.permissions import TABLE, Scope, Via, may
 from holdfast.store.models import Role
 
+pytestmark = pytest.mark.whole
+
 OPERATIONS = {route.operation_id or route.name: route for router in ROUTERS for route in router.routes}  # type: ignore[attr-defined]
 PARAMETERS = {"number": "1", "other": "2", "kind": "drained", "prefix": "hfa_abcdefgh", "digest": "0" * 64}
 

@@ -25,6 +25,8 @@ from holdfast.store.memory import MemoryEngine
 from holdfast.store.models import Role, StoreIdentity
 from holdfast.store.port import Check, Put
 
+pytestmark = pytest.mark.whole
+
 DAY = timedelta(days=1)
 
 

@@ -35,6 +35,8 @@ from holdfast.store.etcd.engine import EtcdEngine
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.port import Engine
 
+pytestmark = pytest.mark.whole
+
 
 @dataclass
 class Node:

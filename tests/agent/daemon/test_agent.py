@@ -20,6 +20,8 @@ from holdfast.agent.daemon.telling import read_told
 from holdfast.agent.daemon.wanted import Wanted
 from holdfast.protocol import Desired, Outcome, Progress, Verb
 
+pytestmark = pytest.mark.whole
+
 
 def run(what: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:

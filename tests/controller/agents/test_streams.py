@@ -35,6 +35,8 @@ from holdfast.rollout.records import Assignment, OrderRecord, RolloutStore
 from holdfast.store.models import Override, OverrideKind, Role
 from holdfast.store.store import Store, override_name
 
+pytestmark = pytest.mark.whole
+
 
 class Stream:
     """An open stream: the messages, one after the other."""
