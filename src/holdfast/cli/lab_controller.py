@@ -201,6 +201,7 @@ def shown(access: Access, lab: str) -> list[str]:
         f"controller   {access.url}",
         f"fingerprint  {access.fingerprint}",
         f"first login  {USER}, password {access.password}",
+        f"console      {access.url}/console/  (in a browser, with the same login)",
         f"try:  {home} login {access.url} --name {USER} --fingerprint {access.fingerprint}",
         f"      {home} status      {home} history      {home} events --follow      {home} lab down {lab}",
     ]

@@ -113,6 +113,7 @@ def _started(started: Started, options: Options, store: str) -> None:
         loop.add_signal_handler(number, started.stop, _TOLD)
     out = stdout()
     out.print(Text(f"Holdfast serves at {_url(started.address, options.settings.names)}", style="bold"))
+    out.print(Text(f"  console      {_url(started.address, options.settings.names)}/console/  (in a browser)"))
     out.print(Text(f"  store        {store}"))
     if options.agents:
         out.print(Text(f"  agents       {_url(started.agents, options.settings.names)}"))

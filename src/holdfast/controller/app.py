@@ -17,6 +17,10 @@ from holdfast.errors import HoldfastError
 
 from .agents import routes as agents
 from .api import clusters, health, history, invitations, operating, people, revisions, rollouts, sessions
+from .console import problems as console_problems
+from .console import routes as console
+from .console.live import Live
+from .console.pages import paths_of
 from .context import Context
 from .document import document
 from .gate import Gate
@@ -50,9 +54,12 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "
 def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI:
     """The application around a context; entering its lifespan closes the context's streams at the end."""
 
+    live = Live(context.store)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        await live.close()
         await context.hub.close()
 
     app = FastAPI(
@@ -61,7 +68,9 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
     )  # fmt: skip
     app.state.context = context
     app.openapi = lambda: document(app, OPEN)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    for router in ROUTERS:
+    app.state.console_live = live
+    app.state.console_paths = paths_of(console.ROUTERS)
+    for router in (*ROUTERS, *console.ROUTERS):
         app.include_router(router)
     app.add_exception_handler(HoldfastError, _told)
     app.add_exception_handler(RequestValidationError, _mistaken)
@@ -72,13 +81,15 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
 
 async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, HoldfastError)
-    return answer(error)
+    return await console_problems.told(request, error) if console_problems.is_ours(request) else answer(error)
 
 
 async def _mistaken(request: Request, error: Exception) -> Response:
     """What is wrong and where; never what was sent, which may be a password."""
     assert isinstance(error, RequestValidationError)
     told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:_MOST_MISTAKES]]
+    if console_problems.is_ours(request):
+        return await console_problems.strayed(request, "; ".join(told)[:1000])
     return plain(422, "the request has mistakes: " + "; ".join(told)[:2000], "see /api/openapi.json", "invalid_request")
 
 
@@ -86,4 +97,6 @@ async def _elsewhere(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "invalid_request")
     message = "there is nothing here" if error.status_code == 404 else str(error.detail)[:200]
+    if console_problems.is_ours(request):
+        return await console_problems.strayed(request, message, error.status_code)
     return plain(error.status_code, message, "see /api/openapi.json", code, error.headers)

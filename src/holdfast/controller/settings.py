@@ -32,7 +32,7 @@ class Limits:
     person_rate: Rate = Rate(50, 500)
     body_within_s: float = 60.0  # a body that takes longer is not waited for
     most_streams: int = 20_000
-    most_followers: int = 200  # people's event streams
+    most_followers: int = 1000  # people's event streams
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from holdfast.errors import NotFound
 from holdfast.plan import make_plan
 from holdfast.protocol.api.base import LARGEST_PAGE
 from holdfast.protocol.api.revisions import NodeDiff, NodeFiles, RevisionDetail, RevisionDiff, RevisionList
+from holdfast.rollout.bundles import Bundles
 from holdfast.store.store import Store
 
 from .compiling import bundles_of, content_of
@@ -58,6 +59,14 @@ async def node_files(desk: Desk, cluster: str, number: int, node: str) -> NodeFi
         files=file_views(bundle),
         expected=bundle.expected,
     )
+
+
+async def nodes_of(desk: Desk, cluster: str, number: int) -> tuple[str, ...]:
+    """The nodes that get something in a revision; NotFound, and what compiling raises if it is not kept any more."""
+    await known_cluster(desk.store, cluster)
+    await content_of(desk.store, cluster, number)
+    digests = await Bundles(desk.store, cluster).of_revision(number)
+    return tuple(sorted(await bundles_of(desk, cluster, number) if digests is None else digests))
 
 
 async def revision_diff(desk: Desk, cluster: str, old: int, new: int) -> RevisionDiff:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from holdfast.bundle import Bundle, VrrpExpectation
 from holdfast.errors import NotFound
 from holdfast.protocol import GroupFacts, NodeStatus
+from holdfast.protocol.api.overrides import OverrideView
 from holdfast.store.models import OverrideKind
+from holdfast.store.store import Store, override_name
 
 from .compiling import assigned
 from .desk import Desk, known_cluster
 from .reports import BELIEVED_FOR, latest
+from .told import override_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,12 @@ class Leaving:
     def refused(self) -> bool:
         """Whether it would be refused: it cannot be told to, or nobody else could hold what it may hold."""
         return bool(self.groups) and (not self.reachable or any(one.after is None for one in self.groups))
+
+
+async def maintenance_of(store: Store, cluster: str, node: str) -> OverrideView | None:
+    """Who took a node out, why and until when; None: nobody has."""
+    found = await store.cluster(cluster).overrides.get(override_name(OverrideKind.MAINTENANCE, node))
+    return override_view(found.record, store.clock.now()) if found else None
 
 
 async def would_move(desk: Desk, cluster: str, node: str) -> Leaving:

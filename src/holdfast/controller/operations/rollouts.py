@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from holdfast.protocol.api.rollouts import RolloutList, RolloutView, StopRequest
 from holdfast.rollout.propose import find_rollout, list_rollouts, wish
-from holdfast.rollout.records import Wish
+from holdfast.rollout.records import KEPT_ROLLOUTS, Wish
 from holdfast.store.store import Store
 
 from .desk import Desk, known_cluster
 from .told import rollout_view
 
 LARGEST_PAGE = 200
+
+_PAGE = 50
 
 
 async def rollouts(store: Store, cluster: str, before: int | None = None, limit: int = 50) -> RolloutList:
@@ -20,6 +22,19 @@ async def rollouts(store: Store, cluster: str, before: int | None = None, limit:
     found = await list_rollouts(store, cluster, before, limit)
     more = len(found) == limit and found[-1].id > 1
     return RolloutList(rollouts=tuple(rollout_view(one) for one in found), before=found[-1].id if more else None)
+
+
+async def of_revisions(store: Store, cluster: str, lowest: int) -> tuple[RolloutView, ...]:
+    """The rollouts of all revisions from `lowest` on, newest first, as far as they are kept."""
+    found: list[RolloutView] = []
+    before: int | None = None
+    for _ in range(KEPT_ROLLOUTS // _PAGE + 1):
+        page = await rollouts(store, cluster, before, _PAGE)
+        found += page.rollouts
+        before = page.before
+        if before is None or page.rollouts[-1].revision < lowest:
+            break
+    return tuple(one for one in found if one.revision >= lowest)
 
 
 async def rollout(store: Store, cluster: str, number: int) -> RolloutView:

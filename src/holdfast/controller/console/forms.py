@@ -1,0 +1,72 @@
+"""What a form sends: read within bounds, checked by a model; mistakes are told by the field's name."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, get_origin
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from holdfast.errors import UsageError
+
+M = TypeVar("M", bound=BaseModel)
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 2000
+_MOST_MISTAKES = 10
+
+
+class Sent(Generic[M]):
+    """A dependency: the form of a request as a model. UsageError for what is no form, or has mistakes."""
+
+    def __init__(self, model: type[M]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> M:
+        """Read it."""
+        return parsed(self.model, await fields_of(request))
+
+
+async def fields_of(request: Request) -> dict[str, list[str]]:
+    """The fields of a form, each with all that was sent under its name."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if body and kind != _FORM:
+        raise UsageError("this is no form", f"send {_FORM}")
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise UsageError("this form cannot be read", "load the page again and send it once more") from None
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value.replace("\r\n", "\n"))
+    return found
+
+
+def parsed(model: type[M], fields: dict[str, list[str]]) -> M:
+    """A form as a model: what was left empty was not sent; a field that may come several times is a tuple."""
+    values: dict[str, Any] = {}
+    for name, sent in fields.items():
+        known = model.model_fields.get(name)
+        if not sent:
+            continue
+        if known is not None and _takes_several(known.annotation):
+            values[name] = tuple(one.strip() for one in sent if one.strip())
+        elif known is not None and known.annotation is SecretStr:
+            values[name] = sent[-1]  # spaces may be a part of it
+        elif sent[-1].strip():
+            values[name] = sent[-1] if "\n" in sent[-1] else sent[-1].strip()
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_mistakes(error), "correct it and send it again") from None
+
+
+def _takes_several(annotation: Any) -> bool:
+    return get_origin(annotation) in (tuple, list, frozenset)
+
+
+def _mistakes(error: ValidationError) -> str:
+    """Never what was sent, which may be a password."""
+    found = error.errors(include_url=False, include_input=False)[:_MOST_MISTAKES]
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc']) or 'form'}: {one['msg']}" for one in found)[:1000]

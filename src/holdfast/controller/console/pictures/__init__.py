@@ -1,0 +1,1 @@
+"""What pages show, as values: pure functions of what operations answer, without any web."""

@@ -1,0 +1,267 @@
+"""Where everything stands in the picture of a cluster: columns from clients to servers, edges between them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .addresses import Group
+from .overview import Machine, Mark, Picture, ProxyBox, Row
+
+GAP = 44
+ROW_GAP = 12
+PAD = 10
+LINE = 20
+HEAD = 44
+MARKS_IN_LINE = 18
+MOST_MARKS = 6 * MARKS_IN_LINE  # of one row
+_WIDTHS = {"clients": 64, "groups": 168, "machines": 150, "services": 284, "proxies": 158, "pools": 262}
+_NAMED_SERVERS = 60  # more than that in all, and servers are marks without names
+_SHORT_ROWS = 14  # rows of one frame; more, and each is one line high
+TOP = 28.0  # the titles of the columns
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle, in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def left(self) -> tuple[float, float]:
+        """Where edges come in."""
+        return self.x, self.y + min(self.height / 2, 60)
+
+    @property
+    def right(self) -> tuple[float, float]:
+        """Where edges go out."""
+        return self.x + self.width, self.y + min(self.height / 2, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One thing and its place. `named`: its servers stand in it by name; `short`: it is one line high."""
+
+    thing: Group | Machine | ProxyBox | Row
+    box: Box
+    named: bool = False
+    short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Rows that belong together, under a title."""
+
+    title: str
+    box: Box
+    rows: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A way that traffic takes (`active`), could take (`standby`), or should and cannot (`broken`)."""
+
+    kind: str
+    path: str
+    label: str = ""
+    at: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Everything in its place."""
+
+    width: float
+    height: float
+    clients: Box
+    groups: tuple[Placed, ...]
+    machines: tuple[Placed, ...]
+    services: tuple[Frame, ...]
+    proxies: tuple[Placed, ...]
+    pools: tuple[Frame, ...]
+    edges: tuple[Edge, ...]
+    titles: tuple[tuple[str, float], ...]
+
+
+def drawn(picture: Picture) -> Drawing:
+    """The picture, laid out; columns that nothing stands in are left out."""
+    balancers = _balancers(picture)
+    lefts, total = _columns(picture, bool(balancers))
+    named = len(picture.servers) <= _NAMED_SERVERS
+    groups = _stacked([(one, HEAD + LINE * (len(one.addresses[:4]) + len(one.members)) + 4) for one in picture.groups],
+                      lefts["groups"], _WIDTHS["groups"])  # fmt: skip
+    machines = _stacked([(one, HEAD + LINE) for one in balancers], lefts["machines"], _WIDTHS["machines"])
+    by_group: dict[str, list[Row]] = {}
+    for row in picture.services:
+        by_group.setdefault(row.group, []).append(row)
+    services = _frames(by_group, lefts["services"], _WIDTHS["services"], named)
+    proxies = _stacked([(one, HEAD + LINE * len(one.nodes[:6])) for one in picture.proxies], lefts["proxies"],
+                       _WIDTHS["proxies"])  # fmt: skip
+    pools = _frames({"": list(picture.pools)} if picture.pools else {}, lefts["pools"], _WIDTHS["pools"], named)
+    ends = [_end(column) for column in (groups, machines, proxies)] + [_end(column) for column in (services, pools)]
+    height = max(120.0, *ends)
+    placed = [_middle(column, height) for column in (groups, machines, proxies)]
+    framed = [_middle_frames(column, height) for column in (services, pools)]
+    clients = Box(lefts["clients"], height / 2 - 30 + TOP / 2, _WIDTHS["clients"], 60)
+    drawing = Drawing(
+        width=total, height=height + PAD, clients=clients, groups=placed[0], machines=placed[1], services=framed[0],
+        proxies=placed[2], pools=framed[1], edges=(), titles=tuple((name, x) for name, x in lefts.items() if x >= 0),
+    )  # fmt: skip
+    return _with_edges(drawing)
+
+
+def _balancers(picture: Picture) -> list[Machine]:
+    members = {one.node for group in picture.groups for one in group.members}
+    return [one for one in picture.machines if one.name in members]
+
+
+def _columns(picture: Picture, balancers: bool) -> tuple[Mapping[str, float], float]:
+    """The left edge of each column, -1 for one that is not there; and the whole width."""
+    there = {
+        "clients": True, "groups": bool(picture.groups), "machines": balancers, "services": bool(picture.services),
+        "proxies": bool(picture.proxies), "pools": bool(picture.pools),
+    }  # fmt: skip
+    lefts: dict[str, float] = {}
+    x = 1.0
+    for name, width in _WIDTHS.items():
+        lefts[name] = x if there[name] else -1.0
+        x += width + GAP if there[name] else 0
+    return lefts, x - GAP + 1
+
+
+def _stacked(things: Sequence[tuple[Group | Machine | ProxyBox, float]], x: float, width: float) -> tuple[Placed, ...]:
+    y = TOP
+    found: list[Placed] = []
+    for thing, height in things:
+        found.append(Placed(thing, Box(x, y, width, height)))
+        y += height + ROW_GAP
+    return tuple(found)
+
+
+def _frames(groups: Mapping[str, Sequence[Row]], x: float, width: float, named: bool) -> tuple[Frame, ...]:
+    y = TOP
+    found: list[Frame] = []
+    for title, rows in groups.items():
+        short = len(rows) > _SHORT_ROWS
+        inner = y + (LINE + PAD if title else PAD)
+        placed = []
+        for row in rows:
+            height = _row_height(row, named, short)
+            placed.append(Placed(row, Box(x + PAD, inner, width - 2 * PAD, height), named and not short, short))
+            inner += height + (2 if short else 8)
+        found.append(Frame(title, Box(x, y, width, inner - y + PAD - (2 if short else 8)), tuple(placed)))
+        y = inner + PAD + ROW_GAP
+    return tuple(found)
+
+
+def _row_height(row: Row, named: bool, short: bool) -> float:
+    if short:
+        return 26
+    if named:
+        return HEAD + 2 + LINE * len(row.servers)
+    return HEAD + 4 + 16 * -(-min(len(row.servers), MOST_MARKS) // MARKS_IN_LINE)
+
+
+def _end(column: Sequence[Placed] | Sequence[Frame]) -> float:
+    return max((one.box.y + one.box.height for one in column), default=0.0)
+
+
+def _moved(box: Box, down: float) -> Box:
+    return Box(box.x, box.y + down, box.width, box.height)
+
+
+def _middle(column: Sequence[Placed], height: float) -> tuple[Placed, ...]:
+    """A column that is lower than the picture, spread over its height: things stand beside what they lead to."""
+    left = height - _end(column)
+    share = left / (len(column) + 1) if column else 0
+    return tuple(
+        Placed(one.thing, _moved(one.box, share * (place + 1)), one.named, one.short)
+        for place, one in enumerate(column)
+    )
+
+
+def _middle_frames(column: Sequence[Frame], height: float) -> tuple[Frame, ...]:
+    left = height - _end(column)
+    share = left / (len(column) + 1) if column else 0
+    found = []
+    for place, frame in enumerate(column):
+        down = share * (place + 1)
+        rows = tuple(Placed(row.thing, _moved(row.box, down), row.named, row.short) for row in frame.rows)
+        found.append(Frame(frame.title, _moved(frame.box, down), rows))
+    return tuple(found)
+
+
+def _with_edges(drawing: Drawing) -> Drawing:
+    return replace(drawing, edges=tuple(_edges(drawing)))
+
+
+def _edges(drawing: Drawing) -> Iterable[Edge]:
+    machines = {one.thing.name: one.box for one in drawing.machines}
+    frames = {frame.title: frame for frame in drawing.services}
+    proxies = {one.thing.name: one.box for one in drawing.proxies}
+    for placed in drawing.groups:
+        group = placed.thing
+        assert isinstance(group, Group)
+        yield _edge("active" if group.holders else "broken", drawing.clients, placed.box)
+        for member in group.members:
+            if member.node not in machines:
+                continue
+            holds = member.node in group.holders
+            kind = "standby" if not holds else "broken" if len(group.holders) > 1 else "active"
+            yield _edge(kind, placed.box, machines[member.node])
+            frame = frames.get(group.name)
+            if holds and frame is not None:
+                yield _edge(kind, machines[member.node], frame.box, _rate(frame.rows))
+    yield from _to_proxies(drawing, machines, proxies)
+    yield from _to_pools(drawing)
+
+
+def _to_proxies(drawing: Drawing, machines: Mapping[str, Box], proxies: Mapping[str, Box]) -> Iterable[Edge]:
+    """From virtual servers whose servers they are; else from the balancers on which they run and hold addresses."""
+    behind = set()
+    for frame in drawing.services:
+        fed = {name for row in frame.rows if isinstance(row.thing, Row) for name in row.thing.feeds}
+        behind |= fed
+        for name in sorted(fed & proxies.keys()):
+            yield _edge("active", frame.box, proxies[name])
+    holding = {one.thing.name: one.thing.holders for one in drawing.groups if isinstance(one.thing, Group)}
+    for placed in drawing.proxies:
+        proxy = placed.thing
+        assert isinstance(proxy, ProxyBox)
+        if proxy.name in behind:
+            continue
+        holders = {node for group in proxy.groups for node in holding.get(group, ())}
+        for node in [one.name for one in proxy.nodes if one.name in machines]:
+            yield _edge("active" if node in holders else "standby", machines[node], placed.box)
+
+
+def _to_pools(drawing: Drawing) -> Iterable[Edge]:
+    rows = {row.thing.name: row for frame in drawing.pools for row in frame.rows}
+    for placed in drawing.proxies:
+        proxy = placed.thing
+        assert isinstance(proxy, ProxyBox)
+        for name in proxy.pools:
+            row = rows.get(name)
+            if row is not None and isinstance(row.thing, Row):
+                yield _edge("broken" if row.thing.state == "bad" else "active", placed.box, row.box)
+
+
+def _rate(rows: Iterable[Placed]) -> str:
+    counted = [row.thing.per_s for row in rows if isinstance(row.thing, Row) and row.thing.per_s is not None]
+    return str(sum(counted)) if counted else ""
+
+
+def _edge(kind: str, source: Box, target: Box, label: str = "") -> Edge:
+    (x1, y1), (x2, y2) = source.right, target.left
+    bend = max(18.0, (x2 - x1) / 2)
+    path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
+    return Edge(kind, path, label, ((x1 + x2) / 2, (y1 + y2) / 2))
+
+
+def shown_marks(marks: Sequence[Mark], most: int) -> tuple[Mark, ...]:
+    """The worst first, if not all can be shown."""
+    order = {"bad": 0, "unknown": 1, "off": 2, "ok": 3}
+    return tuple(marks) if len(marks) <= most else tuple(sorted(marks, key=lambda one: order.get(one.state, 4))[:most])

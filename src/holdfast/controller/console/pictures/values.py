@@ -1,0 +1,62 @@
+"""Numbers, times and names as pages show them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from unicodedata import east_asian_width
+
+_PLAIN = re.compile(r"[A-Za-z0-9-]{1,60}")
+
+
+def id_of(*names: object) -> str:
+    """Something that may stand in an HTML id, the same for the same names and different for others."""
+    told = "-".join(str(name) for name in names)
+    if _PLAIN.fullmatch(told):
+        return told
+    digest = hashlib.sha256("\n".join(str(name) for name in names).encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', told)[:40].strip('-')}-{digest}"
+
+
+def stamp(time: datetime) -> str:
+    """A time as HTML and browsers' scripts read it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def utc(time: datetime) -> str:
+    """A time as people read it, until their browser shows it in their own zone."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def number(value: float | None) -> str:
+    """A number with groups of three digits; a dash where nobody knows."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def rate(value: float | None) -> str:
+    """Something per second, in at most four figures."""
+    if value is None:
+        return "–"
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= limit:
+            return f"{value / ({'G': 1e9, 'M': 1e6, 'k': 1e3}[unit]):.1f} {unit}"
+    return number(value)
+
+
+def fitted(text: object, most: int) -> str:
+    """A text of so many letters at most; letters as wide as Chinese ones count twice."""
+    told, width = str(text), 0
+    for place, one in enumerate(told):
+        width += 2 if east_asian_width(one) in "WF" else 1
+        if width > most:
+            return told[: max(1, place - 1)] + "…"
+    return told
+
+
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "id_of": id_of, "stamp": stamp, "utc": utc, "number": number, "rate": rate, "fitted": fitted,
+}  # fmt: skip

@@ -1,0 +1,14 @@
+"""All routes of the console; a page is here once it exists."""
+
+from __future__ import annotations
+
+from .views import addresses, changes, edits, files, history, home, nodes, overview, revisions, rollouts, servers
+from .views import session as sessions
+
+_COMMON = (files, sessions, home, changes)
+_PAGES = (overview, addresses, servers, edits, revisions, rollouts, nodes, history)
+ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES))
+# What strangers may ask for: the way in, our own files, and how they like to look at it.
+OPEN = frozenset(
+    {"console_root", "console_start", "console_static", "console_login", "console_log_in", "console_preferences"}
+)

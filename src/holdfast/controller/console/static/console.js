@@ -1,0 +1,186 @@
+// What pages cannot do by themselves: follow the cluster, say how old things are, filter, open dialogs, tell problems.
+"use strict";
+(() => {
+  const LOST_AFTER_MS = 5000, SILENT_MS = 25000, RETRY_MS = 2000, TOAST_MS = 6000;
+  const body = document.body;
+  const KINDS = ["status", "overrides", "revisions", "rollouts", "events"];
+
+  // ---- time: the controller's clock counts; this browser's may be wrong ------------------------------------------------
+  const zero = performance.now(), started = Date.parse(body.dataset.now) || Date.now();
+  const now = () => started + (performance.now() - zero);
+  const words = (seconds) => {
+    const s = Math.max(0, Math.floor(seconds));
+    if (s < 120) return `${s} s`;
+    if (s < 7200) return `${Math.floor(s / 60)} min`;
+    return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+  };
+  const aged = (time) => words((now() - time) / 1000);
+  const local = new Intl.DateTimeFormat(document.documentElement.lang, {dateStyle: "medium", timeStyle: "medium"});
+  const clock = new Intl.DateTimeFormat(document.documentElement.lang, {timeStyle: "medium"});
+  const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+  const tell_times = (root = document) => {
+    for (const one of root.querySelectorAll("time[data-age], time[data-clock]")) {
+      const time = Date.parse(one.dateTime);
+      if (Number.isNaN(time)) continue;
+      one.title = local.format(time);
+      write(one, "clock" in one.dataset ? local.format(time) : body.dataset.ago.replace("{}", aged(time)));
+    }
+  };
+
+  // ---- the stream: what has changed is told, what it is now is fetched --------------------------------------------------
+  let stream = null, silent_since = null, again = null, heard = 0;
+  const link = document.getElementById("link-state"), lost = document.getElementById("lost");
+  const show_link = (state, word, dot) => {
+    if (!link) return;
+    link.dataset.state = state;
+    link.querySelector(".dot").className = `dot dot-${dot}`;
+    write(link.querySelector(".word"), word);
+  };
+  const changed = (kind) => htmx.trigger(body, `changed:${kind}`);
+  const broken = () => { if (silent_since === null) silent_since = performance.now(); };
+  const open = () => {
+    clearTimeout(again);
+    if (!body.dataset.changes || document.hidden || stream) return;
+    stream = new EventSource(body.dataset.changes);
+    heard = performance.now();
+    stream.addEventListener("hello", () => {
+      heard = performance.now();
+      silent_since = null;
+      show_stale();
+      KINDS.forEach(changed);
+    });
+    for (const kind of KINDS) stream.addEventListener(kind, () => { heard = performance.now(); changed(kind); });
+    stream.addEventListener("error", () => {
+      broken();
+      if (stream && stream.readyState === EventSource.CLOSED) {
+        stream = null;
+        again = setTimeout(() => { changed("status"); open(); }, RETRY_MS);
+      }
+    });
+  };
+  const close = () => { clearTimeout(again); if (stream) stream.close(); stream = null; };
+  document.addEventListener("visibilitychange", () => { if (document.hidden) { close(); silent_since = null; } else { broken(); open(); } });
+  const listen = () => { // the controller says something every ten seconds: a connection that is silent for longer is dead
+    if (stream && performance.now() - heard > SILENT_MS) { broken(); close(); open(); }
+  };
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) { broken(); open(); } });
+
+  // ---- what is old is marked, with its age -----------------------------------------------------------------------------
+  const failed = new Set(); // ids of parts that could not be fetched
+  const show_stale = () => {
+    const all = silent_since !== null && performance.now() - silent_since > LOST_AFTER_MS;
+    if (lost) lost.hidden = !all;
+    if (all) show_link("lost", link ? link.dataset.lost : "", "bad");
+    else if (silent_since === null && stream) show_link("live", link ? link.dataset.live : "", "ok");
+    else show_link("wait", link ? link.dataset.wait : "", "unknown");
+    for (const part of document.querySelectorAll(".part")) {
+      const stale = all || failed.has(part.id), line = part.querySelector(":scope > .part-age");
+      part.classList.toggle("stale", stale);
+      if (!line) continue;
+      line.hidden = !stale;
+      const time = Date.parse(part.dataset.taken);
+      if (stale) write(line, body.dataset.asOf.replace("{time}", clock.format(time)).replace("{age}", aged(time)));
+    }
+  };
+
+  // ---- filters: no request, and they outlive a part that is fetched again ----------------------------------------------
+  const filter = (box) => {
+    const target = document.querySelector(box.dataset.filter);
+    if (!target) return;
+    const wanted = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let left = 0;
+    for (const one of target.querySelectorAll("[data-find]")) {
+      const text = one.dataset.find.toLowerCase(), fits = wanted.every((word) => text.includes(word));
+      one.classList.toggle("filtered", !fits);
+      if (fits) left += 1;
+    }
+    target.classList.toggle("filtering", wanted.length > 0);
+    target.classList.toggle("nothing-left", wanted.length > 0 && left === 0);
+  };
+  const filter_all = () => document.querySelectorAll("[data-filter]").forEach(filter);
+  document.addEventListener("input", (event) => { if (event.target.matches("[data-filter]")) filter(event.target); });
+
+  // ---- problems, toasts, dialogs ---------------------------------------------------------------------------------------
+  const toasts = document.getElementById("toasts"), dialog = document.getElementById("dialog");
+  const toast = (text, tone) => {
+    const made = document.createElement("div");
+    made.className = `toast toast-${tone}`;
+    if (text) made.textContent = text;
+    toasts.append(made);
+    const leave = () => made.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : made.remove();
+    setTimeout(leave, tone === "bad" ? 3 * TOAST_MS : TOAST_MS);
+    return made;
+  };
+  const said = (xhr) => {
+    try {
+      const {error} = JSON.parse(xhr.responseText);
+      return [error.message, error.hint].filter(Boolean).join(" – ");
+    } catch {
+      return body.dataset.refused;
+    }
+  };
+  const is_part = (detail) => detail.elt.classList.contains("part") && detail.requestConfig.verb === "get";
+  body.addEventListener("htmx:beforeSwap", ({detail}) => {
+    if (detail.xhr.status < 400) return;
+    const form = detail.elt.closest("[data-problems]"), box = form && document.querySelector(form.dataset.problems);
+    if (is_part(detail)) {
+      failed.add(detail.elt.id);
+      detail.shouldSwap = false;
+      show_stale();
+    } else if (!(detail.xhr.getResponseHeader("content-type") || "").startsWith("text/html")) {
+      detail.shouldSwap = false;
+      toast(said(detail.xhr), "bad");
+    } else {
+      detail.shouldSwap = true;
+      detail.isError = false;
+      detail.swapOverride = "innerHTML";
+      detail.target = box || toast("", "bad");
+    }
+  });
+  body.addEventListener("htmx:sendError", ({detail}) => {
+    if (is_part(detail)) { failed.add(detail.elt.id); show_stale(); } else toast(body.dataset.unreached, "bad");
+  });
+  body.addEventListener("htmx:afterRequest", ({detail}) => {
+    if (detail.successful && detail.elt.id) failed.delete(detail.elt.id);
+    const form = detail.successful && detail.elt.closest("[data-problems]");
+    const box = form && document.querySelector(form.dataset.problems);
+    if (box) box.replaceChildren();
+  });
+  body.addEventListener("htmx:afterSwap", ({detail}) => {
+    if (detail.target === dialog && dialog.childElementCount && !dialog.open) dialog.showModal();
+  });
+  const settle = () => { tell_times(); filter_all(); show_stale(); };
+  body.addEventListener("htmx:afterSettle", settle);
+  body.addEventListener("console:toast", ({detail}) => toast(detail.text, "ok"));
+  body.addEventListener("console:close", () => { if (dialog.open) dialog.close(); });
+  dialog.addEventListener("close", () => dialog.replaceChildren());
+  document.addEventListener("click", (event) => {
+    const closing = event.target.closest("[data-close]"), copying = event.target.closest("[data-copy]");
+    if (closing) closing.closest("dialog")?.close();
+    if (event.target === dialog) dialog.close();
+    if (copying) copy(copying);
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.target.closest && event.target.closest("details.menu[open]");
+    if (event.key === "Escape" && menu) { menu.open = false; menu.querySelector("summary").focus(); }
+    const typing = event.target.matches && event.target.matches("input, textarea, select");
+    const search = document.querySelector("[data-filter]");
+    if (event.key === "/" && !typing && search && !dialog.open) { event.preventDefault(); search.focus(); }
+  });
+  const copy = async (button) => {
+    const source = document.querySelector(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+      if (button.dataset.copied) toast(button.dataset.copied, "ok");
+    } catch {
+      getSelection().selectAllChildren(source); // what may not be copied for somebody can be copied by them
+    }
+  };
+
+  settle();
+  broken();
+  open();
+  setInterval(() => { listen(); tell_times(); show_stale(); }, 1000);
+})();

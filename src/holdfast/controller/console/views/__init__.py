@@ -1,0 +1,1 @@
+"""A file for each page: permission, operation, picture, template, and nothing else."""

@@ -1,0 +1,128 @@
+"""Edits of virtual servers and servers: a form, its plan before anything happens, and a revision with its rollout."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import HTMLResponse
+from pydantic import Field, ValidationError
+from starlette.responses import Response
+
+from holdfast.errors import PlanRefused, UsageError
+from holdfast.protocol.api.base import Asked, Digest
+from holdfast.protocol.api.rollouts import RolloutOptions
+
+from ...api.answers import ClusterName
+from ...callers import Allowed, AtDesk
+from ...identity import Action, Person
+from ...operations import editing
+from ...operations.desk import Desk
+from ...operations.editing import EDIT, Edit, Section
+from ...operations.situation import spec_of
+from ..forms import Sent
+from ..navigation import PREFIX
+from ..pages import Console
+from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of
+from ..pictures.plans import plan_of
+
+router = APIRouter(
+    prefix=f"{PREFIX}/clusters/{{cluster}}/edit", include_in_schema=False, default_response_class=HTMLResponse
+)
+
+Planning = Annotated[Person, Depends(Allowed(Action.PLAN))]
+Applying = Annotated[Person, Depends(Allowed(Action.APPLY))]
+Named = Annotated[str, Query(max_length=300)]
+_AT_ONCE = ("remove_server", "remove_virtual_server")  # nothing to fill in: its plan is shown at once
+
+
+class ApplyForm(Asked):
+    """An edit as it was planned: `edit` is its JSON, `digest` of the text that was planned."""
+
+    edit: Annotated[str, Field(max_length=200_000)]
+    base: Annotated[int, Field(ge=1, le=10**12)]
+    digest: Digest
+    message: Annotated[str, Field(max_length=500)] = ""
+    pause_after_first: bool = False
+
+
+@router.get("", name="console_edit")
+async def edit(
+    page: Console,
+    desk: AtDesk,
+    who: Applying,
+    cluster: ClusterName,
+    kind: Kind,
+    section: Section = "virtual_servers",
+    entry: Named = "",
+    server: Named = "",
+) -> Response:
+    """A form, filled in with what the newest revision says; for what is to be deleted, its plan."""
+    newest = await page.store.cluster(cluster).revisions.newest_number()
+    if not newest:
+        raise PlanRefused(f"{cluster} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
+    spec = (await spec_of(page.store, cluster, newest)).spec
+    form = form_of(spec, newest, kind, section, entry, server)
+    return await page.show(
+        "edits/page.html",
+        here="servers",
+        title=page.words.say(TITLES[kind]),
+        form=form,
+        groups=list(spec.vrrp),
+        hosts=hosts_of(spec),
+        schedulers=SCHEDULERS,
+        newest=newest,
+        **(await _planned(desk, cluster, newest, edit_of(form)) if kind in _AT_ONCE else {"planned": None}),
+    )
+
+
+@router.get("/fresh", name="console_edit_fresh")
+async def fresh(page: Console, who: Planning, cluster: ClusterName, base: int) -> Response:
+    """Whether somebody has made a revision meanwhile."""
+    known = page.store.cluster(cluster).revisions
+    newest = await known.newest_number()
+    made = await known.get(newest) if newest > base else None
+    return page.part("edits/fresh.html", base=base, newest=newest, made=made)
+
+
+@router.post("/plan", name="console_edit_plan")
+async def plan(
+    page: Console,
+    desk: AtDesk,
+    who: Planning,
+    cluster: ClusterName,
+    asked: Annotated[EditForm, Depends(Sent(EditForm))],
+) -> Response:
+    """What it would do; nothing is written."""
+    return page.part("edits/plan.html", **await _planned(desk, cluster, asked.base, edit_of(asked)))
+
+
+async def _planned(desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str, Any]:
+    planned = await editing.propose_edit(desk, cluster, base, edit)
+    return {
+        "planned": planned,
+        "plan": plan_of(planned.plan, planned.spec_diff),
+        "edit": EDIT.dump_json(edit).decode(),
+        "base": base,
+        "message": editing.described(edit),
+    }
+
+
+@router.post("/apply", name="console_edit_apply")
+async def apply(
+    page: Console,
+    desk: AtDesk,
+    who: Applying,
+    cluster: ClusterName,
+    asked: Annotated[ApplyForm, Depends(Sent(ApplyForm))],
+) -> Response:
+    """A revision and its rollout of exactly what was planned; then where that is seen to happen."""
+    try:
+        edit = EDIT.validate_json(asked.edit)
+    except ValidationError:
+        raise UsageError("this is no edit", "load the page again, and look at the plan") from None
+    options = RolloutOptions(pause_after_first=asked.pause_after_first)
+    done = await editing.apply_edit(desk, cluster, asked.base, edit, asked.digest, asked.message, options)
+    if done.rollout is not None:
+        return page.go(page.url("console_rollout", cluster=cluster, number=done.rollout))
+    return page.go(page.url("console_revision", cluster=cluster, number=done.revision.number))

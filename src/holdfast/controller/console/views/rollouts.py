@@ -1,0 +1,91 @@
+"""A rollout: followed while it happens, continued, stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import HTMLResponse
+from starlette.responses import Response
+
+from holdfast.protocol.api.base import Asked, Line
+from holdfast.protocol.api.rollouts import StopRequest
+from holdfast.store.store import Store
+
+from ...api.answers import ClusterName
+from ...callers import Allowed, AtDesk
+from ...identity import Action, Person
+from ...operations import rollouts
+from ..forms import Sent
+from ..navigation import PREFIX
+from ..pages import Console
+from ..pictures.rollouts import rollout_of
+
+router = APIRouter(
+    prefix=f"{PREFIX}/clusters/{{cluster}}/rollouts/{{number}}",
+    include_in_schema=False,
+    default_response_class=HTMLResponse,
+)
+
+Reading = Annotated[Person, Depends(Allowed(Action.READ))]
+Controlling = Annotated[Person, Depends(Allowed(Action.ROLLOUT_CONTROL))]
+Number = Annotated[int, Path(ge=1, le=10**11)]
+_NOW = "rollouts/now.html"
+
+
+class StopForm(Asked):
+    """How to stop: `put_back` takes back what is done."""
+
+    put_back: bool = False
+    why: Line = ""
+
+
+@router.get("", name="console_rollout")
+async def one(page: Console, who: Reading, cluster: ClusterName, number: Number) -> Response:
+    """The whole page."""
+    now = await page.shared_text(_NOW, number, lambda: _now(page.store, cluster, number))
+    title = page.words.say("Rollout %(number)s", number=number)
+    return await page.show("rollouts/page.html", here="revisions", title=title, now=now)
+
+
+@router.get("/now", name="console_rollout_part")
+async def part(page: Console, who: Reading, cluster: ClusterName, number: Number) -> Response:
+    """The part that changes."""
+    return await page.shared_part(_NOW, number, lambda: _now(page.store, cluster, number))
+
+
+async def _now(store: Store, cluster: str, number: int) -> Mapping[str, object]:
+    return {"rollout": rollout_of(await rollouts.rollout(store, cluster, number))}
+
+
+@router.post("/continue", name="console_rollout_continue")
+async def go_on(page: Console, desk: AtDesk, who: Controlling, cluster: ClusterName, number: Number) -> Response:
+    """Let it go on."""
+    await rollouts.go_on(desk, cluster, number)
+    return page.done(page.words.say("Rollout %(number)s goes on", number=number), refresh=("rollouts",))
+
+
+@router.get("/stop", name="console_rollout_stopping")
+async def stopping(page: Console, who: Controlling, cluster: ClusterName, number: Number) -> Response:
+    """How it is to be stopped."""
+    found = await rollouts.rollout(page.store, cluster, number)
+    return page.part(
+        "rollouts/stop.html",
+        rollout=rollout_of(found),
+        form_url=page.url("console_rollout_stop", cluster=cluster, number=number),
+    )
+
+
+@router.post("/stop", name="console_rollout_stop")
+async def stop(
+    page: Console,
+    desk: AtDesk,
+    who: Controlling,
+    cluster: ClusterName,
+    number: Number,
+    asked: Annotated[StopForm, Depends(Sent(StopForm))],
+) -> Response:
+    """End it."""
+    await rollouts.stop(desk, cluster, number, StopRequest(put_back=asked.put_back, why=asked.why))
+    return page.done(page.words.say("Rollout %(number)s is being stopped", number=number), refresh=("rollouts",))

@@ -1,0 +1,233 @@
+"""Virtual servers with their real servers, and what proxies serve: looked at, drained, suspended, weighed, resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import HTMLResponse
+from pydantic import Field
+from starlette.responses import Response
+
+from holdfast.errors import NotFound, PlanRefused
+from holdfast.protocol.api.base import Asked, Line
+from holdfast.protocol.api.overrides import OverrideRequest, OverrideResult, OverrideWord
+
+from ...api.answers import ClusterName
+from ...callers import Allowed, AtDesk
+from ...identity import Action, Person
+from ...operations import overrides
+from ...operations.situation import situation
+from ..forms import Sent
+from ..navigation import PREFIX
+from ..pages import Console, Page
+from ..pictures.opened import OPEN_BY_ITSELF, Opened, opened
+from ..pictures.proxies import pools_of, proxies_of
+from ..pictures.servers import RealServer, VirtualRow, row_of, rows_of
+
+router = APIRouter(
+    prefix=f"{PREFIX}/clusters/{{cluster}}", include_in_schema=False, default_response_class=HTMLResponse
+)
+
+Reading = Annotated[Person, Depends(Allowed(Action.READ))]
+Overriding = Annotated[Person, Depends(Allowed(Action.OVERRIDE))]
+Wanted = Annotated[list[str] | None, Query(alias="open", max_length=500)]
+Server = Annotated[str, Query(max_length=300)]
+Began = Annotated[int, Query(ge=0, le=10**9)]
+_TABLE, _POOLS = "servers/table.html", "servers/pools.html"
+_ONE, _EMPTYING = "servers/now.html", "servers/emptying.html"
+_WAIT_S = 4.0  # what directors say later is seen in the table
+
+
+class OverrideForm(Asked):
+    """What becomes of a server: `scope` says whether in this virtual server alone; `minutes` None: until resumed."""
+
+    kind: Literal["drained", "suspended", "weight"]
+    server: Annotated[str, Field(max_length=300)]
+    scope: Literal["here", "everywhere"] = "everywhere"
+    weight: Annotated[int, Field(ge=1, le=65535)] | None = None
+    why: Line = ""
+    minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366)] | None = None
+    force: bool = False
+
+
+class ResumeForm(Asked):
+    """Which server is to be as the spec says again."""
+
+    server: Annotated[str, Field(max_length=300)]
+
+
+@router.get("/servers", name="console_servers")
+async def servers(page: Console, who: Reading, cluster: ClusterName, wanted: Wanted = None) -> Response:
+    """The whole page."""
+    table = await page.shared_text(_TABLE, tuple(wanted or ()), lambda: _table(page, cluster, wanted))
+    pools = await page.shared_text(_POOLS, (), lambda: _pools(page, cluster))
+    return await page.show(
+        "servers/page.html", here="servers", title=page.words.say("Virtual servers"), table=table, pools=pools
+    )
+
+
+@router.get("/parts/servers", name="console_servers_table")
+async def table(page: Console, who: Reading, cluster: ClusterName, wanted: Wanted = None) -> Response:
+    """The part that changes."""
+    return await page.shared_part(_TABLE, tuple(wanted or ()), lambda: _table(page, cluster, wanted))
+
+
+async def _table(page: Page, cluster: str, wanted: list[str] | None) -> Mapping[str, object]:
+    seen = await situation(page.store, cluster)
+    rows = rows_of(seen)
+    shown: Opened = opened([(row.name, len(row.servers)) for row in rows], wanted)
+    return {"rows": rows, "opened": shown, "newest": seen.told.newest, "most": OPEN_BY_ITSELF}
+
+
+@router.get("/parts/pools", name="console_pools")
+async def pools(page: Console, who: Reading, cluster: ClusterName) -> Response:
+    """Proxies and their pools, as they change."""
+    return await page.shared_part(_POOLS, (), lambda: _pools(page, cluster))
+
+
+async def _pools(page: Page, cluster: str) -> Mapping[str, object]:
+    seen = await situation(page.store, cluster)
+    return {"proxies": proxies_of(seen), "pools": pools_of(seen)}
+
+
+@router.get("/servers/{name}", name="console_server")
+async def server(page: Console, who: Reading, cluster: ClusterName, name: str) -> Response:
+    """One virtual server alone."""
+    now = await page.shared_text(_ONE, name, lambda: _one(page, cluster, name))
+    return await page.show("servers/one.html", here="servers", title=name, now=now, name=name)
+
+
+@router.get("/servers/{name}/now", name="console_server_now")
+async def one(page: Console, who: Reading, cluster: ClusterName, name: str) -> Response:
+    """The part of it that changes."""
+    return await page.shared_part(_ONE, name, lambda: _one(page, cluster, name))
+
+
+async def _one(page: Page, cluster: str, name: str) -> Mapping[str, object]:
+    return {"row": await _row(page, cluster, name)}
+
+
+async def _row(page: Page, cluster: str, name: str) -> VirtualRow:
+    seen = await situation(page.store, cluster)
+    if seen.spec is None or name not in seen.spec.virtual_servers:
+        raise NotFound(f"there is no virtual server '{name[:80]}'", "look at the list of virtual servers")
+    return row_of(seen, seen.spec, name)
+
+
+def _in(row: VirtualRow, written: str) -> RealServer:
+    for one in row.servers:
+        if one.written == written:
+            return one
+    raise NotFound(f"{row.name} has no server '{written[:80]}'", "look at the list of virtual servers")
+
+
+@router.get("/servers/{name}/override", name="console_overriding")
+async def overriding(
+    page: Console, who: Overriding, cluster: ClusterName, name: str, kind: OverrideWord, server: Server
+) -> Response:
+    """Why, for how long, and what it will do."""
+    row = await _row(page, cluster, name)
+    return _asking(page, row, _in(row, server), OverrideForm.model_construct(kind=kind.value, server=server))
+
+
+def _asking(page: Page, row: VirtualRow, server: RealServer, form: OverrideForm, refused: str = "") -> Response:
+    url = page.url("console_override", cluster=page.cluster, name=row.name)
+    return page.part("servers/override.html", row=row, server=server, form=form, refused=refused, form_url=url)
+
+
+@router.post("/servers/{name}/override", name="console_override")
+async def override(
+    page: Console,
+    desk: AtDesk,
+    who: Overriding,
+    cluster: ClusterName,
+    name: str,
+    asked: Annotated[OverrideForm, Depends(Sent(OverrideForm))],
+) -> Response:
+    """The same operation as the API's; what nobody would be left for is asked once more."""
+    row = await _row(page, cluster, name)
+    server = _in(row, asked.server)
+    request = OverrideRequest(
+        virtual_server=name if asked.scope == "here" and server.elsewhere else None,
+        weight=asked.weight,
+        why=asked.why,
+        until=desk.now() + timedelta(minutes=asked.minutes) if asked.minutes else None,
+        force=asked.force,
+        wait_s=_WAIT_S,
+    )
+    try:
+        result = await overrides.set_override(desk, cluster, OverrideWord(asked.kind), asked.server, request)
+    except PlanRefused as error:
+        if asked.force:
+            raise
+        return _asking(page, row, server, asked, refused=error.message)
+    if asked.kind != "drained" and result.ok:
+        return page.done(_said(page, asked, result), refresh=("status", "overrides"))
+    return page.part(
+        "servers/result.html", row=row, server=asked.server, result=result, kind=asked.kind,
+        emptying=await _emptying(page, cluster, name, asked.server, result.open) if asked.kind == "drained" else {},
+        refresh=("status", "overrides"),
+    )  # fmt: skip
+
+
+def _said(page: Page, asked: OverrideForm, result: OverrideResult) -> str:
+    directors = ", ".join(result.directors)
+    if asked.kind == "suspended":
+        return page.words.say("%(server)s is suspended: %(nodes)s show it", server=asked.server, nodes=directors)
+    return page.words.say(
+        "%(server)s has weight %(weight)s: %(nodes)s show it",
+        server=asked.server, weight=asked.weight, nodes=directors,
+    )  # fmt: skip
+
+
+@router.get("/servers/{name}/watch", name="console_emptying_shown")
+async def watch(page: Console, who: Reading, cluster: ClusterName, name: str, server: Server) -> Response:
+    """A dialog with the connections that a drained server still has."""
+    row = await _row(page, cluster, name)
+    return page.part(
+        "servers/result.html", row=row, server=server, result=None, kind="drained",
+        emptying=await _emptying(page, cluster, name, server, 0),
+    )  # fmt: skip
+
+
+@router.get("/servers/{name}/emptying", name="console_emptying")
+async def emptying(
+    page: Console, who: Reading, cluster: ClusterName, name: str, server: Server, began: Began = 0
+) -> Response:
+    """How many connections a server still has, as they end."""
+    return page.part(_EMPTYING, **await _emptying(page, cluster, name, server, began))
+
+
+async def _emptying(page: Page, cluster: str, name: str, server: str, began: int) -> dict[str, Any]:
+    row = await _row(page, cluster, name)
+    found = _in(row, server)
+    return {"row": row, "server": found, "began": max(began, found.open or 0)}
+
+
+@router.post("/servers/{name}/resume", name="console_resume")
+async def resume(
+    page: Console,
+    desk: AtDesk,
+    who: Overriding,
+    cluster: ClusterName,
+    name: str,
+    asked: Annotated[ResumeForm, Depends(Sent(ResumeForm))],
+) -> Response:
+    """Whatever was decided about a server here ends."""
+    row = await _row(page, cluster, name)
+    found = _in(row, asked.server)
+    where = found.override.virtual_server if found.override else None
+    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, where, _WAIT_S)
+    if result.ok:
+        said = page.words.say(
+            "%(server)s is as the spec says: %(nodes)s show it",
+            server=asked.server, nodes=", ".join(result.directors),
+        )  # fmt: skip
+        return page.done(said, refresh=("status", "overrides"))
+    return page.part(
+        "servers/result.html", row=row, server=asked.server, result=result, kind="any", emptying={},
+        refresh=("status", "overrides"),
+    )  # fmt: skip

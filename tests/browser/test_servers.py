@@ -1,0 +1,304 @@
+"""Virtual servers and virtual IPs in a browser: every action an operator takes there, and what they see of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.browser.conftest import HERE, SPEC, Console, Looking
+from tests.browser.contrast import too_faint
+from tests.browser.test_spine import mistakes
+
+pytestmark = [pytest.mark.browser]
+SERVERS, ADDRESSES = f"{HERE}/servers", f"{HERE}/addresses"
+LONG_MS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def _as_before(console: Console) -> Iterator[None]:
+    """Each test leaves the cluster as it found it."""
+    yield
+
+    async def taken_back() -> None:
+        told = (await console.admin.get("/api/v1/clusters/shop/overrides")).json()["overrides"]
+        for one in told:
+            await console.admin.delete(
+                f"/api/v1/clusters/shop/overrides/any/{one['target']}",
+                params={"wait_s": 0} | ({"virtual_server": one["virtual_server"]} if one["virtual_server"] else {}),
+            )
+
+    console.do(taken_back())
+
+    def well(fleet: object) -> None:
+        assert console.fleet is not None
+        console.fleet.down.clear()
+        console.fleet.held_back.clear()
+        console.fleet.open = {"web01-80": 120, "web02-80": 80}
+
+    console.change(well)
+
+
+def newest(console: Console) -> tuple[int, str]:
+    """The newest revision's number and spec, once its rollout has ended."""
+
+    async def asked() -> tuple[int, str]:
+        number = (await console.admin.get("/api/v1/clusters/shop")).json()["newest"]
+        return number, (await console.admin.get(f"/api/v1/clusters/shop/revisions/{number}")).json()["spec"]
+
+    return console.do(asked())
+
+
+def settled(console: Console, looking: Looking) -> None:
+    """The rollout that one looks at has ended."""
+    looking.page.wait_for_url("**/rollouts/*")
+    looking.page.get_by_text("succeeded").first.wait_for(timeout=LONG_MS)
+
+
+def again(console: Console) -> None:
+    """The spec as it was at first."""
+    if newest(console)[1] != SPEC:
+        console.apply(SPEC, "as at first")
+
+        async def ended() -> bool:
+            told = (await console.admin.get("/api/v1/clusters/shop/status")).json()
+            return told["rollout"] is None or told["rollout"]["ended"] is not None
+
+        for _ in range(600):
+            if console.do(ended()):
+                return
+            console.do(_moment())
+
+
+async def _moment() -> None:
+    import asyncio
+
+    await asyncio.sleep(0.1)
+
+
+def menu(looking: Looking, server: str, item: str) -> None:
+    """What is behind the three dots of a server."""
+    looking.page.get_by_label(f"More for {server}").click()
+    looking.page.get_by_role("button", name=item).or_(looking.page.get_by_role("link", name=item)).locator(
+        "visible=true"
+    ).click()
+
+
+def test_a_server_is_drained_seen_empty_and_resumed(console: Console, looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    mine = page.locator("table.inner tr").filter(has_text="web01:80")
+    mine.get_by_role("button", name="Drain").click()
+    page.get_by_label("Why").fill("new disk")
+    page.get_by_label("For how long").select_option("60")
+    page.get_by_role("button", name="Drain it").click()
+    page.locator(".emptying-count").get_by_text("120").wait_for(timeout=LONG_MS)
+    assert page.locator(".director-results").get_by_text("its kernel's table shows it").count() == 2
+    console.change(lambda fleet: fleet.open.update({"web01-80": 7}))
+    page.locator(".emptying-count").get_by_text("7", exact=True).wait_for(timeout=LONG_MS)
+    console.change(lambda fleet: fleet.open.update({"web01-80": 0}))
+    page.get_by_text("It is empty: no connection is left").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    mine.get_by_text("drained, says admin").wait_for(timeout=LONG_MS)
+    assert mine.get_by_text("new disk").is_visible()
+    assert mine.get_by_text("0 connections left").is_visible()
+    mine.get_by_role("button", name="Resume").click()
+    page.get_by_text("web01:80 is as the spec says").wait_for(timeout=LONG_MS)
+    mine.get_by_role("button", name="Drain").wait_for(timeout=LONG_MS)
+    assert mine.get_by_text("in service").is_visible()
+
+
+def test_a_server_is_suspended_and_the_last_one_only_if_that_is_meant(looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    menu(looking, "web01:80", "Suspend…")
+    page.get_by_role("button", name="Suspend it").click()
+    page.get_by_text("web01:80 is suspended: lb01, lb02 show it").wait_for(timeout=LONG_MS)
+    page.locator("table.inner tr").filter(has_text="web01:80").get_by_text("suspended").first.wait_for(timeout=LONG_MS)
+    menu(looking, "web02:80", "Suspend…")
+    page.get_by_label("Why").fill("both away")
+    page.get_by_role("button", name="Suspend it").click()
+    page.get_by_text("Nobody would be left to answer").wait_for(timeout=LONG_MS)
+    assert page.get_by_label("Why").input_value() == "both away"
+    page.get_by_label("Do it although nobody is left to answer").check()
+    page.get_by_role("button", name="Suspend it").click()
+    page.get_by_text("web02:80 is suspended").wait_for(timeout=LONG_MS)
+    page.locator("tbody[id='vs-shop'], tbody").filter(has_text="web02:80").get_by_text("no server left").wait_for(
+        timeout=LONG_MS
+    )
+
+
+def test_another_weight_for_a_while(looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    menu(looking, "web01:80", "Weight for a while…")
+    page.get_by_label("Weight", exact=True).fill("9")
+    page.get_by_role("button", name="Set the weight").click()
+    page.get_by_text("web01:80 has weight 9").wait_for(timeout=LONG_MS)
+    mine = page.locator("table.inner tr").filter(has_text="web01:80")
+    mine.get_by_text("weight 9, says admin").wait_for(timeout=LONG_MS)
+    mine.get_by_role("button", name="Resume").click()
+    page.get_by_text("web01:80 is as the spec says").wait_for(timeout=LONG_MS)
+
+
+def test_a_server_that_is_down_is_seen(console: Console, looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    page.get_by_text("Live", exact=True).wait_for()
+    console.change(lambda fleet: fleet.down.add("web01-80"))
+    page.get_by_text("some servers are down").wait_for(timeout=LONG_MS)
+    page.get_by_role("link", name="shop", exact=True).first.click()
+    page.get_by_text("As each director sees it").wait_for()
+    page.get_by_text("not in the table").first.wait_for()
+
+
+def test_a_weight_is_changed_in_the_spec_with_its_plan_before_and_its_rollout_after(
+    console: Console, looking: Looking
+) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    menu(looking, "web01:80", "Edit…")
+    page.get_by_label("Weight").fill("3")
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_text("In this order").wait_for(timeout=LONG_MS)
+    assert page.locator("#plan .diff, #plan table").get_by_text("weight: 3").first.is_visible()
+    page.get_by_label("Message").fill("it is stronger now")
+    page.get_by_role("button", name="Apply as revision").click()
+    settled(console, looking)
+    assert "{address: web01:80, weight: 3}" in newest(console)[1].replace("'", "")
+    again(console)
+
+
+def test_a_server_is_added_and_deleted(console: Console, looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    page.locator("tbody").filter(has_text="web01:80").get_by_role("link", name="Add a server").click()
+    page.get_by_label("Server", exact=True).fill("app01:80")
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_role("button", name="Apply as revision").click(timeout=LONG_MS)
+    settled(console, looking)
+    page.goto(looking.console.url + SERVERS)
+    menu(looking, "app01:80", "Delete…")
+    page.get_by_role("button", name="Apply as revision").click(timeout=LONG_MS)
+    settled(console, looking)
+    assert newest(console)[1] == SPEC
+
+
+def test_a_virtual_server_is_added_edited_and_deleted(console: Console, looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    page.get_by_role("link", name="Add a virtual server").click()
+    page.get_by_label("Name").fill("dns")
+    page.get_by_label("Takes").fill("www:53")
+    page.get_by_label("Protocol").select_option("udp")
+    page.get_by_label("Real servers").fill("web01:53\nweb02:53 2")
+    page.get_by_label("Question").select_option("ping")
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_role("button", name="Apply as revision").click(timeout=LONG_MS)
+    settled(console, looking)
+    page.goto(looking.console.url + f"{SERVERS}/dns")
+    page.get_by_role("link", name="Edit the virtual server").click()
+    page.get_by_label("Scheduler").select_option("wrr")
+    page.get_by_label("Interval (delay loop)").fill("7s")
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_role("button", name="Apply as revision").click(timeout=LONG_MS)
+    settled(console, looking)
+    page.goto(looking.console.url + f"{SERVERS}/dns")
+    page.get_by_text("wrr").first.wait_for()
+    page.get_by_text("7s").first.wait_for()
+    page.get_by_role("link", name="Delete it").click()
+    page.get_by_role("button", name="Apply as revision").click(timeout=LONG_MS)
+    settled(console, looking)
+    assert newest(console)[1] == SPEC
+
+
+def test_an_edit_that_others_overtook_is_refused_with_both_differences(console: Console, looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    menu(looking, "web01:80", "Edit…")
+    page.get_by_label("Weight").fill("5")
+    page.get_by_role("button", name="Show what it would do").click()
+    page.get_by_role("button", name="Apply as revision").wait_for(timeout=LONG_MS)
+    console.apply(SPEC.replace("web02:80]", "{address: 'web02:80', weight: 4}]"), "theirs")
+    page.locator("#fresh").get_by_text("theirs").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Apply as revision").click()
+    page.locator("#apply-problems .notice-bad").wait_for(timeout=LONG_MS)
+    assert "weight: 4" in page.locator("#apply-problems").inner_text()
+    again(console)
+
+
+def test_a_group_is_moved_given_back_and_not_taken_from_the_last(console: Console, looking: Looking) -> None:
+    looking.login(path=ADDRESSES)
+    page = looking.page
+    page.locator("#group-www").get_by_role("button", name="Move…").click()
+    page.get_by_role("radio", name="lb02").check()
+    page.get_by_role("button", name="Move it").click()
+    page.get_by_text("lb02 holds it now; before, it was lb01").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    page.locator("#group-www li").filter(has_text="lb02").get_by_text("holds the addresses").wait_for(timeout=LONG_MS)
+    page.locator("#group-www").get_by_role("button", name="Give it back…").click()
+    page.get_by_role("button", name="Give it back", exact=True).click()
+    page.get_by_text("lb01 holds it now").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    console.change(lambda fleet: fleet.silence("lb02"))
+    try:
+        page.locator("#group-www").get_by_role("button", name="Move…").click()
+        page.get_by_role("radio", name="lb02").check()
+        page.get_by_role("button", name="Move it").click()
+        page.locator("#dialog-problems .notice-bad").wait_for(timeout=LONG_MS)
+        assert "lb02" in page.locator("#dialog-problems").inner_text()
+    finally:
+        console.change(lambda fleet: fleet.revive("lb02"))
+
+
+def test_rows_are_filtered_and_opened_and_stay_so(console: Console, looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    page.get_by_text("Live", exact=True).wait_for()
+    page.get_by_label("Real servers of smtp").first.click()
+    page.get_by_label("Real servers of smtp").and_(page.locator("[aria-expanded=false]")).wait_for()
+    assert "open=shop" in page.url
+    page.get_by_role("searchbox").fill("web02")
+    page.locator("tbody").filter(has_text="smtp").first.wait_for(state="hidden")
+    taken = page.locator("#servers-table").get_attribute("data-taken")
+    console.change(lambda fleet: fleet.open.update({"web02-80": 81}))
+    page.wait_for_function("(old) => document.querySelector('#servers-table').dataset.taken !== old", arg=taken)
+    assert not page.locator("tbody").filter(has_text="smtp").first.is_visible()
+    page.get_by_role("searchbox").fill("nothing like that")
+    page.locator("#services > .nothing-found").wait_for()
+
+
+def test_the_keyboard_does_it_too(looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    dots = page.get_by_label("More for web01:80")
+    dots.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    assert page.evaluate("document.activeElement.name") == "why"
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", [SERVERS, f"{SERVERS}/shop", ADDRESSES, f"{HERE}/edit?kind=add_virtual_server"])
+def test_everything_can_be_read_and_has_a_name(looking: Looking, path: str, theme: str) -> None:
+    looking.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    looking.login()
+    looking.page.goto(looking.console.url + path)
+    assert too_faint(looking.page) == []
+    assert mistakes(looking) == []
+
+
+@pytest.mark.parametrize("path", [SERVERS, f"{SERVERS}/shop", ADDRESSES, f"{HERE}/edit?kind=add_virtual_server"])
+def test_a_phone_shows_it_without_scrolling_sideways(looking: Looking, path: str) -> None:
+    looking.page.set_viewport_size({"width": 380, "height": 800})
+    looking.login()
+    looking.page.goto(looking.console.url + path)
+    assert looking.page.evaluate("document.documentElement.scrollWidth") <= 380
+    if path == SERVERS:
+        looking.page.get_by_role("button", name="Drain").first.click()
+        looking.page.get_by_role("button", name="Drain it").wait_for()
+        assert re.search(r"web01:80", looking.page.get_by_role("dialog").inner_text())

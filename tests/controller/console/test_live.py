@@ -1,0 +1,129 @@
+"""What changes is told, at a bearable pace; what many ask for is made once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from tests.controller.console.world import CLUSTER, world
+from tests.controller.operations.agents import report
+from tests.controller.operations.world import MORE_WEIGHT
+from tests.controller.world import WITHIN_S
+
+from holdfast.controller.console.live import Followed, Live
+from holdfast.controller.operations import revisions
+from holdfast.protocol.api.revisions import RevisionRequest
+
+
+async def told_of(kind: str, told: AsyncGenerator[tuple[str, ...], None]) -> None:
+    """Wait until a kind was told."""
+    async with asyncio.timeout(WITHIN_S):
+        async for kinds in told:
+            if kind in kinds:
+                return
+
+
+async def settled(followed: Followed) -> None:
+    """Wait until all that there is was read: nothing has been counted for a while."""
+    before: dict[str, int] = {}
+    while before != followed.versions:
+        before = dict(followed.versions)
+        await asyncio.sleep(0.1)
+
+
+def test_every_kind_of_change_is_told() -> None:
+    async def story() -> None:
+        async with world() as made:
+            live: Live = made.app.state.console_live
+            with live.followed(CLUSTER) as followed:
+                await settled(followed)
+                told = followed.told()
+                await report(made.desk, "lb01", agent_version="1")
+                await told_of("status", told)
+                await made.desk.store.events.append(made.desk.event("vip.moved", CLUSTER, "it moved"))
+                await told_of("events", told)
+                kept = RevisionRequest(spec=MORE_WEIGHT, base=1, rollout=False)  # one rollout goes on already
+                await revisions.apply(made.desk, CLUSTER, kept)
+                await told_of("revisions", told)
+                await told.aclose()
+
+    asyncio.run(story())
+
+
+def test_other_clusters_are_not_told() -> None:
+    async def story() -> None:
+        async with world() as made:
+            live: Live = made.app.state.console_live
+            with live.followed(CLUSTER) as followed:
+                await settled(followed)
+                before = dict(followed.versions)
+                await made.desk.store.events.append(made.desk.event("vip.moved", "other", "it moved"))
+                await report(made.desk, "lb01", cluster="other", agent_version="1")
+                await report(made.desk, "lb01", agent_version="1")
+                while before["status"] == followed.versions["status"]:
+                    await asyncio.sleep(0.01)
+                assert followed.versions["events"] == before["events"]
+
+    asyncio.run(story())
+
+
+def test_many_who_ask_for_the_same_get_what_was_made_once() -> None:
+    async def story() -> None:
+        async with world() as made:
+            live: Live = made.app.state.console_live
+            count = 0
+
+            async def make() -> int:
+                nonlocal count
+                count += 1
+                await asyncio.sleep(0)
+                return count
+
+            assert [await live.once(CLUSTER, ("x",), make) for _ in range(3)] == [1, 2, 3]  # nobody follows it
+            with live.followed(CLUSTER) as followed:
+                await settled(followed)
+                many = await asyncio.gather(*(live.once(CLUSTER, ("x",), make) for _ in range(200)))
+                assert set(many) == {4}
+                assert await live.once(CLUSTER, ("y",), make) == 5
+                await report(made.desk, "lb01", agent_version="1")
+                before = followed.versions["status"]
+                async with asyncio.timeout(WITHIN_S):
+                    while followed.versions["status"] == before and await live.once(CLUSTER, ("x",), make) == 4:
+                        await asyncio.sleep(0.01)
+                assert await live.once(CLUSTER, ("x",), make) > 4
+
+    asyncio.run(story())
+
+
+def test_what_fails_is_told_to_all_who_asked_and_tried_again() -> None:
+    async def story() -> None:
+        async with world() as made:
+            live: Live = made.app.state.console_live
+            count = 0
+
+            async def fail() -> int:
+                nonlocal count
+                count += 1
+                raise OSError("no")
+
+            with live.followed(CLUSTER) as followed:
+                await settled(followed)
+                for _ in range(2):
+                    found = await asyncio.gather(
+                        *(live.once(CLUSTER, ("x",), fail) for _ in range(5)), return_exceptions=True
+                    )
+                    assert {type(one) for one in found} == {OSError}
+                assert count == 2
+
+    asyncio.run(story())
+
+
+def test_many_browsers_are_told_less_often() -> None:
+    async def story() -> None:
+        async with world() as made:
+            followed = Followed(CLUSTER, made.context.store)
+            assert followed.pace_s == 0.5
+            followed.browsers = 200
+            assert followed.pace_s == 4.0
+
+    asyncio.run(story())

@@ -1,0 +1,216 @@
+"""The picture of a cluster: what is drawn, where, what is wrong first, and nothing green that nobody has verified."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+
+import pytest
+from tests.controller.console.test_servers import NOW, heard, override, row, situation
+from tests.controller.console.world import CLUSTER, HERE, part, world
+from tests.controller.operations.agents import report
+
+from holdfast.controller.console.pictures.layout import Box, drawn, shown_marks
+from holdfast.controller.console.pictures.overview import Mark, Picture, focused, overview_of
+from holdfast.controller.console.pictures.trouble import problems_of, worst
+from holdfast.controller.console.pictures.values import fitted, id_of, number, rate
+from holdfast.controller.operations import clusters
+from holdfast.controller.operations.situation import Situation
+from holdfast.protocol.api.clusters import ClusterRequest
+from holdfast.protocol.api.rollouts import RolloutView
+from holdfast.protocol.api.status import ServiceHealth
+from holdfast.spec.load import parse_spec
+
+MANY = """
+holdfast: 1
+cluster: large
+networks: {front: {cidr: 10.9.0.0/16}}
+nodes: {lb01: 10.9.0.5, lb02: 10.9.0.6}
+vrrp:
+  one: {addresses: [10.9.0.3/16], nodes: [lb01, lb02], vrid: 51}
+  two: {addresses: [10.9.0.4/16], nodes: [lb02, lb01], vrid: 52}
+virtual_servers:
+""" + "".join(
+    f"  service-{n}: {{on: '{'one' if n % 2 else 'two'}:{1000 + n}', forward: nat, check: {{tcp: true}}, servers: ["
+    + ", ".join(f"'10.9.{n}.{k}:80'" for k in range(1, 11)) + "]}\n"
+    for n in range(1, 51)
+)  # fmt: skip
+
+
+def both() -> Situation:
+    """Two balancers that have said that all is well."""
+    rows = (row("rs01-80"), row("rs02-80"), row("rs01-80", source="dns"), row("10.9.0.99-53", source="dns"))
+    return situation(heard("lb01", *rows), heard("lb02", *rows, holds=False))
+
+
+def test_everything_of_the_spec_is_in_the_picture() -> None:
+    picture = overview_of(both())
+    assert [one.name for one in picture.groups] == ["www"]
+    assert [(one.name, one.state) for one in picture.machines] == [
+        ("lb01", "ok"), ("lb02", "ok"), ("rs01", "unknown"), ("rs02", "unknown"),
+    ]  # fmt: skip
+    assert picture.machines[0].roles == ("director", "nginx")
+    assert [(one.kind, one.name, one.group) for one in (*picture.services, *picture.pools)] == [
+        ("virtual_server", "shop", "www"), ("virtual_server", "dns", "www"), ("virtual_server", "many", "www"),
+        ("pool", "app", ""), ("pool", "plain", ""),
+    ]  # fmt: skip
+    assert picture.services[1].where == "10.9.0.3:53/udp"
+    (edge,) = picture.proxies
+    assert (edge.groups, edge.pools, [one.name for one in edge.nodes]) == (("www",), ("app", "plain"), ["lb01", "lb02"])
+    assert picture.services[0].state == "ok"
+    assert picture.services[0].per_s == 2
+
+
+def test_what_nobody_has_said_is_green_nowhere() -> None:
+    picture = overview_of(situation())
+    assert {one.state for one in picture.servers} == {"unknown"}
+    assert {one.state for one in picture.groups} == {"unknown"}
+    assert {one.state for one in picture.machines} == {"unknown"}
+    checked_by_nobody = overview_of(both()).services[1]
+    assert {one.state for one in checked_by_nobody.servers} == {"unknown"}
+
+
+def test_without_a_spec_there_are_the_nodes_alone() -> None:
+    picture = overview_of(replace(both(), spec=None))
+    assert [one.name for one in picture.machines] == ["lb01", "lb02"]
+    assert (picture.groups, picture.services, picture.proxies, picture.pools) == ((), (), (), ())
+    assert drawn(picture).edges == ()
+
+
+def test_the_worst_comes_first_and_leads_to_what_it_is_about() -> None:
+    seen = both()
+    told = seen.told.model_copy(
+        update={
+            "trouble": (
+                "lb02: its agent is paused: somebody works there by hand",
+                "nobody holds www",
+                "rollout 7 of revision 3 failed",
+                "virtual server shop has no server that is up",
+                "something else",
+            ),
+            "services": (ServiceHealth(name="shop", kind="virtual_server"),),
+            "rollout": RolloutView(id=8, cluster="shop", revision=4, phase="running", created=NOW),
+        }
+    )
+    down = [Mark(f"rs{n:02}:80", "bad", "down") for n in range(6)] + [Mark("rs09:80", "ok", "in service")]
+    found = problems_of(told, [("virtual_server", "shop", down), ("virtual_server", "dns", down), ("pool", "x", ())])
+    assert [(one.tone, one.kind, one.name) for one in found] == [
+        ("bad", "group", "www"), ("bad", "rollout", "7"), ("bad", "virtual_server", "shop"), ("bad", "", ""),
+        ("warning", "node", "lb02"), ("warning", "virtual_server", "dns"), ("busy", "rollout", "8"),
+    ]  # fmt: skip
+    assert found[5].values["servers"] == "rs00:80, rs01:80, rs02:80, rs03:80 …"
+    assert worst(one.tone for one in found) == "bad"
+    assert worst(()) == "ok"
+
+
+def test_two_holders_are_two_broken_edges() -> None:
+    seen = both()
+    double = situation(heard("lb01", row("rs01-80")), heard("lb02", row("rs01-80")))
+    assert [one.kind for one in drawn(overview_of(seen)).edges].count("broken") == 0
+    edges = drawn(overview_of(double)).edges
+    assert [one.kind for one in edges].count("broken") >= 2
+    nobody = situation(heard("lb01", holds=False), heard("lb02", holds=False))
+    assert drawn(overview_of(nobody)).edges[0].kind == "broken"
+
+
+def _boxes(picture: Picture) -> list[Box]:
+    drawing = drawn(picture)
+    placed = [*drawing.groups, *drawing.machines, *drawing.proxies]
+    rows = [one for frame in (*drawing.services, *drawing.pools) for one in frame.rows]
+    return [drawing.clients, *(one.box for one in (*placed, *rows))]
+
+
+@pytest.mark.parametrize("seen", [both(), replace(both(), spec=parse_spec(MANY).spec)], ids=["small", "large"])
+def test_nothing_lies_on_anything_else_or_outside(seen: Situation) -> None:
+    picture = overview_of(seen)
+    boxes, drawing = _boxes(picture), drawn(picture)
+    assert len(boxes) >= 5
+    for place, one in enumerate(boxes):
+        assert one.x >= 0
+        assert one.x + one.width <= drawing.width
+        assert one.y >= 0
+        assert one.y + one.height <= drawing.height
+        for other in boxes[:place]:
+            apart = one.x >= other.x + other.width or other.x >= one.x + one.width
+            assert apart or one.y >= other.y + other.height or other.y >= one.y + one.height, (one, other)
+
+
+def test_fifty_virtual_servers_and_five_hundred_servers_stay_readable() -> None:
+    picture = overview_of(replace(both(), spec=parse_spec(MANY).spec))
+    assert (len(picture.services), len(picture.servers)) == (50, 500)
+    drawing = drawn(picture)
+    assert {frame.title for frame in drawing.services} == {"one", "two"}
+    assert all(one.short for frame in drawing.services for one in frame.rows)
+    assert drawing.height < 1700
+    alone = drawn(focused(picture, "one"))
+    assert alone.height < 900
+    assert [one.title for one in alone.services] == ["one"]
+
+
+def test_of_too_many_the_worst_are_shown() -> None:
+    marks = [Mark(str(n), "ok", "") for n in range(200)] + [Mark("x", "bad", ""), Mark("y", "unknown", "")]
+    assert [one.name for one in shown_marks(marks, 3)] == ["x", "y", "0"]
+    assert len(shown_marks(marks[:5], 10)) == 5
+
+
+def test_an_override_is_off_and_no_problem() -> None:
+    drained = row("rs01-80", 0, kind="drained", wanted=0)
+    seen = situation(heard("lb01", drained, row("rs02-80")), overrides=(override(),))
+    picture = overview_of(seen)
+    assert [one.state for one in picture.services[0].servers] == ["off", "ok"]
+    assert picture.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "shown"),
+    [("shop", 4, "shop"), ("shops", 4, "sho…"), ("虚拟服务器", 6, "虚拟…"), ("虚拟", 4, "虚拟"), ("", 3, "")],
+)
+def test_texts_fit(text: str, most: int, shown: str) -> None:
+    assert fitted(text, most) == shown
+
+
+def test_ids_are_safe_and_their_own() -> None:
+    assert id_of("shop", "web01") == "shop-web01"
+    assert id_of("web01:80") != id_of("web01.80")
+    assert re.fullmatch(r"[A-Za-z0-9-]+", id_of("<script>", "'\" x"))
+    assert (number(None), number(1234567), rate(None), rate(15000)) == ("–", "1,234,567", "–", "15.0 k")
+
+
+def test_the_page_is_whole_in_both_languages_and_the_part_is_the_same() -> None:
+    async def story() -> None:
+        async with world() as made:
+            await report(made.desk, "lb01", agent_version="1")
+            client = await made.browser()
+            page = await client.get(f"{HERE}/")
+            assert page.status_code == 200
+            assert "<svg" in page.text
+            assert "lb01" in page.text
+            assert 'hx-get="/console/clusters/shop/now"' in page.text
+            chinese = await client.get(f"{HERE}/now", headers={**part(client), "accept-language": "zh"})
+            assert chinese.status_code == 200
+            assert chinese.text.lstrip().startswith("<section")
+            assert "虚拟 IP" in chinese.text
+            assert "Virtual IPs" not in chinese.text
+            alone = await client.get(f"{HERE}/?group=www")
+            assert 'hx-get="/console/clusters/shop/now?group=www"' in alone.text
+            assert (await client.get(f"{HERE}/?group=nothing")).status_code == 200
+
+    asyncio.run(story())
+
+
+def test_a_cluster_without_a_revision_says_so() -> None:
+    async def story() -> None:
+        async with world(None) as made:
+            client = await made.browser()
+            assert "There is no cluster yet" in (await client.get("/console/")).text
+            await clusters.make_cluster(made.desk, ClusterRequest(name=CLUSTER))
+            page = await client.get(f"{HERE}/")
+            assert page.status_code == 200
+            assert "There is nothing to draw yet" in page.text
+            await clusters.make_cluster(made.desk, ClusterRequest(name="other"))
+            listed = await client.get("/console/")
+            assert listed.status_code == 200
+            assert "nothing is known" in listed.text
+
+    asyncio.run(story())

@@ -1,0 +1,300 @@
+"""What all pages have in common: coming in, headers, errors, languages, what strangers get."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from tests.controller.console.world import HERE, part, world
+from tests.controller.test_permissions_of_operations import filled, gates
+from tests.controller.world import PASSWORD
+
+from holdfast.controller.callers import Allowed
+from holdfast.controller.console.assets import FOLDER, assets
+from holdfast.controller.console.navigation import PAGES
+from holdfast.controller.console.problems import inner_path
+from holdfast.controller.console.routes import OPEN, ROUTERS
+from holdfast.controller.identity import Action
+from holdfast.controller.identity.permissions import TABLE, Scope
+from holdfast.store.models import Role
+
+ROUTES = {route.name: route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)}
+
+
+def test_every_route_asks_for_one_permission() -> None:
+    """As the API's operations do; and nothing that writes can be asked for by a link."""
+    assert sum(len(router.routes) for router in ROUTERS) == len(ROUTES), "two routes have one name, or one is no page"
+    assert ROUTES.keys() >= OPEN
+    for name, route in ROUTES.items():
+        (method,) = route.methods
+        assert not route.include_in_schema, name
+        assert method in ("GET", "POST"), name
+        found = list(gates(route.dependant))
+        if name in OPEN:
+            assert not found, name
+            continue
+        (gate,) = found
+        assert isinstance(gate, Allowed), name
+        if TABLE[gate.action][0] is Scope.CLUSTER:
+            assert "{cluster}" in route.path or gate.anywhere, name
+        if method == "POST":
+            assert gate.action is not Action.READ, name
+
+
+def test_strangers_see_nothing_but_the_way_in() -> None:
+    """Every page leads to the login; nothing that writes is done, and none tells whether a cluster is there."""
+
+    async def story() -> None:
+        async with world() as made:
+            stranger = made.stranger()
+            for name, route in ROUTES.items():
+                if name in OPEN:
+                    continue
+                (method,) = route.methods
+                for cluster in ("shop", "nowhere"):
+                    answer = await stranger.request(method, filled(route.path, cluster))
+                    assert answer.status_code == 303, f"{name}: {answer.status_code}"
+                    assert answer.headers["location"].startswith("/console/login"), name
+
+    asyncio.run(story())
+
+
+def test_writes_need_the_header_of_our_own_pages() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser(Role.ADMIN)
+            right = client.headers.pop("X-CSRF-Token")
+            for name, route in ROUTES.items():
+                if "POST" in route.methods and name not in OPEN:
+                    answer = await client.post(filled(route.path, "shop"), headers=part(client))
+                    assert answer.status_code == 403, f"{name}: {answer.status_code}"
+                    assert "forged" in answer.text, name
+            assert (await client.get(f"{HERE}/")).status_code == 200
+            client.headers["X-CSRF-Token"] = right
+            answer = await client.post("/console/logout", headers=part(client))
+            assert (answer.status_code, answer.headers["hx-redirect"]) == (200, "/console/login")
+            assert (await client.get(f"{HERE}/")).status_code == 303
+
+    asyncio.run(story())
+
+
+def test_strangers_log_in_and_come_back_to_where_they_wanted() -> None:
+    async def story() -> None:
+        async with world() as made:
+            await (await made.browser()).aclose()
+            (name,) = [one.name for one in await made.context.store.users.all() if one.name != "admin"]
+            stranger = made.stranger()
+            answer = await stranger.get(f"{HERE}/")
+            assert answer.headers["location"] == "/console/login?next=%2Fconsole%2Fclusters%2Fshop%2F"
+            page = await stranger.get(answer.headers["location"])
+            assert 'name="next" value="/console/clusters/shop/"' in page.text
+            sent = {"name": name, "password": PASSWORD, "next": f"{HERE}/"}
+            answer = await stranger.post("/console/login", data=sent)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}/")
+            assert (await stranger.get(f"{HERE}/")).status_code == 200
+            assert (await stranger.get("/console/login")).headers["location"] == "/console/"
+            assert (await stranger.get("/console/")).headers["location"] == f"{HERE}/"
+
+    asyncio.run(story())
+
+
+def test_a_wrong_password_is_told_and_counted() -> None:
+    async def story() -> None:
+        async with world() as made:
+            stranger = made.stranger(**{"accept-language": "zh"})
+            sent = {"name": "admin", "password": "wrong <b>"}
+            seen = [await stranger.post("/console/login", data=sent) for _ in range(12)]
+            assert seen[0].status_code == 401
+            assert "用户名或密码错误" in seen[0].text
+            assert 'value="admin"' in seen[0].text
+            assert "wrong" not in seen[0].text
+            assert seen[-1].status_code == 429
+            assert "失败次数过多" in seen[-1].text
+            assert int(seen[-1].headers["retry-after"]) > 0
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "", "origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "", "origin": "null"}, 403),
+        ({"sec-fetch-site": "", "origin": "https://console.test"}, 401),
+        ({"sec-fetch-site": "same-origin"}, 401),
+    ],
+)
+def test_another_sites_form_logs_nobody_in(headers: dict[str, str], status: int) -> None:
+    async def story() -> None:
+        async with world(None) as made:
+            stranger = made.stranger(**headers)
+            assert (await stranger.post("/console/login", data={"name": "a", "password": "b"})).status_code == status
+            wished = await stranger.post("/console/preferences", data={"theme": "dark"})
+            assert wished.status_code == (303 if status == 401 else 403)
+
+    asyncio.run(story())
+
+
+def test_language_and_theme_are_kept_and_rendered_by_the_server() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            page = await client.get(f"{HERE}/")
+            assert '<html lang="en">' in page.text
+            assert '<html lang="zh-CN">' in (await client.get(f"{HERE}/", headers={"accept-language": "zh-CN"})).text
+            asked = {"language": "zh", "next": f"{HERE}/"}
+            answer = await client.post("/console/preferences", data=asked)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}/")
+            await client.post("/console/preferences", data={"theme": "dark"})
+            page = await client.get(f"{HERE}/", headers={"accept-language": "en"})
+            assert '<html lang="zh-CN" data-theme="dark">' in page.text
+            assert "总览" in page.text
+            assert page.headers["content-language"] == "zh-CN"
+            wrong = await client.post("/console/preferences", data={"theme": "pink"})
+            assert wrong.status_code == 400
+
+    asyncio.run(story())
+
+
+def test_a_page_allows_nothing_that_is_not_ours() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            page = await client.get(f"{HERE}/")
+            policy = page.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+            assert "unsafe" not in policy
+            assert page.headers["cache-control"] == "no-store"
+            assert page.headers["cross-origin-opener-policy"] == "same-origin"
+            assert page.headers["x-content-type-options"] == "nosniff"
+            assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|https?://(?!www\.w3)", page.text)
+            links = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+            assert links
+            assert all(link.startswith(("/console/", "#")) for link in links), links
+            for link in [one for one in links if "/static/" in one]:
+                file = await client.get(link.split("#")[0])
+                assert (file.status_code, file.headers["cache-control"]) == (
+                    200, "public, max-age=31536000, immutable"
+                )  # fmt: skip
+            assert (await client.get("/console/static/console.js")).headers["cache-control"] == "no-cache"
+            assert (await client.get("/console/static/../pages.py")).status_code == 404
+            assert (await client.get("/console/static/%2e%2e/pages.py")).status_code == 404
+
+    asyncio.run(story())
+
+
+def test_errors_are_pages_and_boxes() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            page = await client.get("/console/clusters/nowhere/")
+            assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            assert "there is no cluster &#39;nowhere&#39;" in page.text
+            box = await client.get("/console/clusters/nowhere/", headers=part(client))
+            assert box.status_code == 404
+            assert "<html" not in box.text
+            assert "there is no cluster" in box.text
+            assert (await client.get("/console/nothing")).status_code == 404
+            assert (await client.get("/console/clusters/%3Cb%3E/")).status_code == 404
+            assert "<b>" not in (await client.get("/console/clusters/%3Cb%3E/")).text
+            limited = await made.browser(Role.VIEWER, ("other",))
+            refused = await limited.get(f"{HERE}/")
+            assert refused.status_code == 403
+            assert ">shop<" not in refused.text
+
+    asyncio.run(story())
+
+
+def test_a_part_that_needs_a_login_leads_there_and_back() -> None:
+    async def story() -> None:
+        async with world() as made:
+            stranger = made.stranger()
+            answer = await stranger.get(f"{HERE}/now", headers=part(stranger))
+            assert (answer.status_code, answer.headers["hx-redirect"]) == (
+                200, "/console/login?next=%2Fconsole%2Fclusters%2Fshop%2F"
+            )  # fmt: skip
+            stream = await stranger.get(f"{HERE}/changes", headers={"accept": "text/event-stream"})
+            assert stream.status_code == 401
+            followed = await stranger.get(f"{HERE}/", headers={"sec-fetch-site": "cross-site"})
+            assert (followed.status_code, "http-equiv" in followed.text) == (200, True)
+
+    asyncio.run(story())
+
+
+def test_who_has_to_choose_a_password_sees_nothing_else() -> None:
+    async def story() -> None:
+        async with world() as made:
+            assert made.context.doors.first_password is not None
+            first = made.context.doors.first_password.get_secret_value()
+            client = made.stranger()
+            answer = await client.post("/console/login", data={"name": "admin", "password": first, "next": f"{HERE}/"})
+            assert answer.headers["location"] == "/console/password"
+            assert (await client.get(f"{HERE}/")).headers["location"] == "/console/password"
+            page = await client.get("/console/password")
+            assert "Choose a password of your own" in page.text
+            (csrf,) = re.findall(r'"X-CSRF-Token": "([0-9a-f]{64})"', page.text)
+            client.headers["X-CSRF-Token"] = csrf
+            await _chosen(client, first)
+
+    async def _chosen(client: httpx.AsyncClient, first: str) -> None:
+        sent = {"old": first, "new": " spaces count ", "again": "spaces count"}
+        assert (await client.post("/console/password", data=sent, headers=part(client))).status_code == 400
+        sent["again"] = sent["new"]
+        answer = await client.post("/console/password", data=sent, headers=part(client))
+        assert answer.headers["hx-redirect"] == "/console/login"
+        assert (
+            await client.post("/console/login", data={"name": "admin", "password": "spaces count"})
+        ).status_code == 401
+        answer = await client.post("/console/login", data={"name": "admin", "password": " spaces count "})
+        assert answer.headers["location"] == "/console/"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("/console/clusters/shop/", "/console/clusters/shop/"),
+        ("https://here/console/x?y=1", "/console/x"),
+        ("//evil.example/console/", "/console/"),
+        ("https://evil.example/", ""),
+        ("/console", ""),
+        ("/consolex/", ""),
+        ("/\\evil.example/console/", ""),
+        ("javascript:alert(1)", ""),
+        ("/console/\r\nSet-Cookie: x", ""),
+        ("/console/" + "x" * 3000, ""),
+        ("", ""),
+    ],
+)
+def test_where_somebody_comes_back_to_is_one_of_our_pages(address: str, path: str) -> None:
+    assert inner_path(address) == path
+
+
+def test_the_root_is_the_console_and_every_page_of_the_header_is_there() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            assert (await client.get("/")).headers["location"] == "/console/"
+            for entry in PAGES:
+                page = await client.get(ROUTES[entry.route].path.format(cluster="shop"))
+                assert page.status_code == 200, entry
+                assert page.text.count('aria-current="page"') == 1, entry
+
+    asyncio.run(story())
+
+
+def test_what_others_made_has_its_licence_beside_it() -> None:
+    told = (FOLDER / "vendor" / "README.txt").read_text()
+    for path in (FOLDER / "vendor").glob("*.js"):
+        assert path.name in told
+    assert {path.name for path in (FOLDER / "vendor").glob("LICENSE-*")} == {
+        "LICENSE-htmx.txt",
+        "LICENSE-idiomorph.txt",
+    }
+    assert sum(len(one.packed) for one in assets().values()) < 60_000

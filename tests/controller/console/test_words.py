@@ -1,0 +1,120 @@
+"""Every text of the console is translated, and no translation is left of one that is gone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from holdfast.controller.console import words
+from holdfast.controller.console.words import FOLDER, LANGUAGES, SOURCE, catalogue, chosen, words_of
+
+CONSOLE = Path(words.__file__).parent
+KEYWORDS: dict[str, Any] = {"N_": None, "say": None, "count": (1, 2), "_": None, "gettext": None, "ngettext": (1, 2)}
+_PLACE = re.compile(r"%\((\w+)\)[sd]|%(?!\()")
+
+
+def extracted() -> Iterator[tuple[str, str | tuple[str, ...]]]:
+    """Where, and what: a text, or the two of a number."""
+    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
+    options = {"templates/**.html": {"silent": "false"}}
+    for path, line, message, _, _ in extract_from_dir(CONSOLE, methods, options, keywords=KEYWORDS):
+        yield f"{path}:{line}", message
+
+
+def known() -> dict[str | tuple[str, ...], str]:
+    """Every text, and where it is said first."""
+    told: dict[str | tuple[str, ...], str] = {}
+    for where, message in extracted():
+        told.setdefault(message if isinstance(message, str) else tuple(message), where)
+    return told
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {SOURCE}))
+def test_every_text_is_translated(language: str) -> None:
+    there = {one.id if isinstance(one.id, str) else tuple(one.id): one for one in catalogue(language) if one.id}
+    missing = [f"{where}: {text}" for text, where in known().items() if text not in there or not there[text].string]
+    assert not missing, "not translated:\n" + "\n".join(missing)
+    gone = [str(text) for text in there if text not in known()]
+    assert not gone, "translated, and not said any more:\n" + "\n".join(gone)
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {SOURCE}))
+def test_one_text_is_said_in_one_way(language: str) -> None:
+    """Files are merged: what stands in two of them has to be the same."""
+    said: dict[Any, tuple[str, Any]] = {}
+    for path in sorted((FOLDER / language / "LC_MESSAGES").glob("*.po")):
+        with path.open("rb") as file:
+            for one in read_po(file, locale=language):
+                if one.id:
+                    key = one.id if isinstance(one.id, str) else tuple(one.id)
+                    where, before = said.setdefault(key, (path.name, one.string))
+                    assert before == one.string, f"{key}: {where} says {before}, {path.name} {one.string}"
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {SOURCE}))
+def test_translations_name_the_same_values(language: str) -> None:
+    for one in catalogue(language):
+        if not one.id:
+            continue
+        source = one.id if isinstance(one.id, str) else one.id[-1]
+        for said in [one.string] if isinstance(one.string, str) else one.string:
+            assert set(_PLACE.findall(said)) <= set(_PLACE.findall(source)), said
+
+
+def test_what_is_found_is_not_nothing() -> None:
+    """The test above would pass if nothing were extracted."""
+    found = known()
+    assert "Log in" in found
+    assert "silent" in found
+    assert ("%(n)s node", "%(n)s nodes") in found
+
+
+def test_templates_translate_literals_alone() -> None:
+    """`_()` calls what it answers safe, so what comes from outside must never go through it."""
+    for path in sorted((CONSOLE / "templates").rglob("*.html")):
+        text = path.read_text()
+        for call in re.finditer(r"(?<![\w.])_\(\s*(.)", text):
+            assert call[1] in "\"'", f"{path.name}: {text[call.start() : call.start() + 60]}"
+        assert "|safe" not in text.replace(" ", ""), path.name
+        assert not re.search(r"\sstyle=|\son[a-z]+=|<style|javascript:|hx-on", text), path.name
+
+
+def test_code_translates_what_it_can_name() -> None:
+    """`say` of a variable is for words that N_ has marked elsewhere; with values, only a picture's."""
+    for path in sorted(CONSOLE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "N_":
+                assert isinstance(node.args[0], ast.Constant), f"{path.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "language"),
+    [
+        ("", "", "en"),
+        ("", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("", "de,en;q=0.5,zh;q=0.7", "zh"),
+        ("", "fr;q=1, *;q=0.1", "en"),
+        ("", "zh;q=0, en", "en"),
+        ("", "zh-Hant-TW", "zh"),
+        ("zh", "en", "zh"),
+        ("xx", "zh", "zh"),
+        ("", "zh;q=abc,,;;q", "en"),
+        ("", "a" * 100_000, "en"),
+    ],
+)
+def test_a_language_is_chosen(cookie: str, accepted: str, language: str) -> None:
+    assert chosen(cookie, accepted) == language
+
+
+def test_numbers_and_values_are_filled_in() -> None:
+    assert words_of("en").count("%(n)s node", "%(n)s nodes", 1) == "1 node"
+    assert words_of("zh").count("%(n)s node", "%(n)s nodes", 3) == "3 个节点"
+    assert words_of("zh").say("nobody has translated this") == "nobody has translated this"
+    assert words_of("zh").say("") == ""
