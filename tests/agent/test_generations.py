@@ -73,6 +73,54 @@ def test_nothing_has_the_name_before_everything_is_there(generations: Generation
     assert not generations.folder(name).exists()
 
 
+def test_what_a_link_leads_to_is_on_the_disk_before_the_link(
+    generations: Generations, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut at any moment leaves the old state or the new one, whole: nothing is renamed before it is synced."""
+    synced: set[int] = set()
+    rename, replace, sync = os.rename, os.replace, os.fsync
+    renamed: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def all_below(path: Path) -> set[int]:
+        return {path.stat().st_ino, *(each.stat().st_ino for each in path.rglob("*"))}
+
+    def staged(source: Path, target: Path) -> None:
+        assert all_below(Path(source)) <= synced
+        renamed.append(Path(target).name)
+        rename(source, target)
+        synced.discard((places.config / "generations").stat().st_ino)  # the new name is not on the disk yet
+
+    def linked(source: Path, target: Path) -> None:
+        if Path(target).name == "current":
+            assert (places.config / "generations").stat().st_ino in synced
+            synced.discard(places.config.stat().st_ino)
+            renamed.append("current")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", staged)
+    monkeypatch.setattr(os, "replace", linked)
+    old = use(generations, a_bundle("one"))
+    new = use(generations, pools_of_all())
+    assert places.config.stat().st_ino in synced  # what is verified after this stays the one in use
+    generations.swap_back(old, {})
+    assert places.config.stat().st_ino in synced
+    assert renamed == [old, "current", new, "current", "current"]
+
+
+def pools_of_all() -> Bundle:
+    """Several services, with folders in folders."""
+    files = tuple(
+        BundleFile(path=f"/etc/holdfast/{path}", content=path, mode=0o640, owner=USER, group=USER)
+        for path in ("haproxy/haproxy.cfg", "nginx/certs/deep/a.pem", "nginx/nginx.conf")
+    )
+    return Bundle(cluster="shop", node="lb01", services=(Service.NGINX, Service.HAPROXY), files=files)
+
+
 def test_the_way_back_is_one_rename_and_harmless_twice(generations: Generations, places: Places) -> None:
     old = use(generations, a_bundle("one"))
     new = use(generations, a_bundle("two", Service.HAPROXY))

@@ -19,6 +19,7 @@ from holdfast.agent.journal import (
     Swapping,
     SysctlsBefore,
     Touching,
+    UnitsBefore,
     Validated,
     Verified,
     decode,
@@ -51,8 +52,8 @@ def whole_attempt(services: tuple[tuple[Service, bool], ...]) -> list[Entry]:
         Begin(attempt="a", node="lb01", digest="d", old="old", new="new", fresh=True),
         SysctlsBefore(values={"net.ipv4.ip_forward": "0"}),
         Validated(),
-        Swapping(aside={}),
         NftablesBefore(tables=("inet holdfast",), listing=""),
+        Swapping(aside={}),
         *(Touching(service=service, was_running=running) for service, running in services),
         Verified(),
         Ended(outcome="committed"),
@@ -159,3 +160,70 @@ def test_a_line_after_a_torn_one_starts_afresh(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rubbish", [b"", b"\n", b"\0" * 100, b"00000000 {}\n", b"deadbeef nonsense\n"])
 def test_rubbish_is_an_empty_journal(rubbish: bytes) -> None:
     assert decode(rubbish) == ((), 0)
+
+
+class Disk:
+    """What a power cut leaves: each file as it was synced last, under the names that its folder had when synced.
+
+    The kernel may have written more by then; that is a longer prefix of a journal, which `decide` is tested for, too.
+    """
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._path = path
+        self._contents: dict[int, bytes] = {}
+        self._names: dict[str, int] = {}
+        self.waits = 0
+        self._sync = os.fsync
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.waits += 1
+        self._sync(descriptor)
+        target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if target.is_dir():
+            self._names = {each.name: each.stat().st_ino for each in target.iterdir()}
+        else:
+            self._contents[target.stat().st_ino] = target.read_bytes()
+
+    def entries(self) -> tuple[Entry, ...]:
+        return decode(self._contents.get(self._names.get(self._path.name, 0), b""))[0]
+
+
+def test_what_a_disk_keeps_is_announced_on_the_disk_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was written to disks when the power goes, recovery knows of it; and nobody waits for the rest."""
+    path = tmp_path / "journal.jsonl"
+    disk = Disk(path, monkeypatch)
+    journal = Journal(path)
+    attempt = whole_attempt(((Service.NGINX, True), (Service.KEEPALIVED, False)))
+    attempt.insert(4, UnitsBefore(adopted={"/etc/a": "/var/a"}))
+    for number, entry in enumerate(attempt, 1):
+        journal.append(entry)
+        kept, written = disk.entries(), attempt[:number]
+        assert list(kept) == written[: len(kept)]
+        unknown = written[len(kept) :]
+        assert not [one for one in unknown if isinstance(one, UnitsBefore | Swapping | Verified | RollingBack)]
+        if any(isinstance(one, Swapping) for one in written):  # the new files may be those of the next boot
+            assert {NftablesBefore, SysctlsBefore} <= {type(one) for one in kept}
+        if isinstance(entry, Verified | Ended):  # it was told: nothing takes that back
+            assert isinstance(decide(kept), Finish)
+    journal.rotate()
+    assert disk.waits == 4  # three entries, and the name
+
+
+def test_the_next_attempt_takes_the_end_of_the_one_before_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    for entry in whole_attempt(()):
+        journal.append(entry)
+    journal.rotate()
+    disk = Disk(path, monkeypatch)
+    second: list[Entry] = [
+        entry.model_copy(update={"attempt": "b"}) for entry in whole_attempt(()) if isinstance(entry, Begin)
+    ]
+    for entry in (*second, Swapping(aside={})):
+        journal.append(entry)
+    action = decide(disk.entries())
+    assert isinstance(action, RollBack)
+    assert action.attempt.begin.attempt == "b"

@@ -20,7 +20,7 @@ from tests.store.kinds import ManualClock, Mirror, run
 
 from holdfast.errors import Conflict, StoreDamaged, StoreFull, StoreUnavailable
 from holdfast.store import sqlite_file
-from holdfast.store.port import Check, Delete, Put
+from holdfast.store.port import Changes, Check, Delete, Put
 from holdfast.store.sqlite import SqliteEngine
 from holdfast.store.store import Store
 
@@ -343,6 +343,7 @@ def test_many_commits_at_once_share_their_waits_for_the_disk_and_keep_their_own_
         assert {entry.key: entry.version for entry in page.entries} == {f"k/{n}": told[n] for n in range(50)}
         async with engine.watch("k/", versions[0] - 1) as changes:
             first = await anext(changes)
+        assert isinstance(first, Changes)
         assert len(first.changes) == 50
         await engine.close()
 

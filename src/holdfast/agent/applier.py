@@ -232,6 +232,8 @@ class _Run:
         self._kernel.prepare()
         self._validate(generations.folder(name))
         self._install_units()
+        if loads := Service.NFTABLES in (*self._changes.touched, *self._changes.leaving):
+            self._kernel.note_nftables()
         with step("swap"):
             generations.prepare_swap(name, self._old_name)
             aside = {str(p): str(p.with_name(f".aside-{self._attempt_name}-{p.name}")) for p in self._foreign}
@@ -241,7 +243,7 @@ class _Run:
             with step(f"stop {service}"):
                 self._touch(service)
                 self._node.manager.stop(service)
-        if Service.NFTABLES in (*self._changes.touched, *self._changes.leaving):
+        if loads:
             self._kernel.load_nftables()
         for service in self._changes.daemons:
             if service is Service.KEEPALIVED:  # at the last moment: what is added fits the new base weights

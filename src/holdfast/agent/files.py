@@ -23,8 +23,17 @@ def create_folder(folder: Path, mode: int = 0o755) -> None:
         folder.chmod(mode)  # whatever the umask says
 
 
-def write_new(path: Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
-    """Create a file that does not exist yet, synced; raises OSError."""
+def sync_file(path: Path) -> None:
+    """Make the content of `path` survive a power cut; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: Path, data: bytes, mode: int, uid: int = 0, gid: int = 0, *, sync: bool = True) -> None:
+    """Create a file that does not exist yet, synced unless the caller does that later; raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         rest = memoryview(data)
@@ -32,7 +41,8 @@ def write_new(path: Path, data: bytes, mode: int, uid: int = 0, gid: int = 0) ->
             rest = rest[os.write(descriptor, rest) :]
         os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -59,8 +69,10 @@ def replace(path: Path, data: bytes, mode: int = 0o644, uid: int = 0, gid: int =
 
 
 def prepare_link(beside: Path, target: str) -> None:
-    """Make (anew) a symbolic link that waits to be renamed into place; raises OSError."""
+    """Make (anew) a symbolic link that waits to be renamed into place; raises OSError.
+
+    Not synced: the rename is, and without it the link is nothing.
+    """
     with suppress(FileNotFoundError):
         beside.unlink()
     beside.symlink_to(target)
-    sync_folder(beside.parent)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from holdfast.agent.files import beside, create_folder, prepare_link, replace, sync_folder, write_new
+from holdfast.agent.files import beside, create_folder, prepare_link, replace, sync_file, sync_folder, write_new
 from holdfast.agent.host.port import Places
 from holdfast.agent.server_lists import carried_over, unmarked
 from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
@@ -130,7 +130,10 @@ class Generations:
         raise ApplyError(f"{self._folder} holds a thousand damaged copies of {base}", "remove them")
 
     def stage(self, bundle: Bundle, name: str) -> None:
-        """Write all files, synced, under `name`; until it returns the name does not exist."""
+        """Write all files, synced, under `name`; until it returns the name does not exist.
+
+        They are synced when all are written: a journalling file system then waits once for most of it.
+        """
         waiting = self._folder / ".staging"
         shutil.rmtree(waiting, ignore_errors=True)
         create_folder(self._folder)
@@ -143,12 +146,14 @@ class Generations:
             create_folder((waiting / relative).parent)
             uid, gid = _owner(file)
             data = file.content.encode()
-            write_new(waiting / relative, data, file.mode, uid, gid)
+            write_new(waiting / relative, data, file.mode, uid, gid, sync=False)
             records[relative] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), mode=file.mode, uid=uid, gid=gid)
         # The bundle may hold a VRRP password, so its copy is root's alone.
         manifest = Manifest(digest=bundle.digest, files=records, bundle=bundle)
-        write_new(waiting / _MANIFEST, manifest.model_dump_json().encode(), 0o600)
-        for folder, _, _ in os.walk(waiting):
+        write_new(waiting / _MANIFEST, manifest.model_dump_json().encode(), 0o600, sync=False)
+        for folder, _, names in os.walk(waiting):
+            for each in names:
+                sync_file(Path(folder, each))
             sync_folder(Path(folder))
         os.rename(waiting, self.folder(name))
         sync_folder(self._folder)
@@ -210,6 +215,7 @@ class Generations:
                     os.unlink(original)
                 os.rename(waiting, original)
         self._tidy()
+        sync_folder(self._config)
 
     def commit(self, name: str) -> None:
         """Enter `name` into the history, and remove what is older than the last KEPT."""
@@ -239,7 +245,7 @@ class Generations:
         return None
 
     def _tidy(self) -> None:
-        """Remove links of services that are not in use, and links that waited for a rename."""
+        """Remove links of services that are not in use, and what waited for a rename; what stays does no harm."""
         for service in Service:
             path = self._config / service
             if _link_target(path) == f"current/{service}" and not path.exists():
@@ -247,7 +253,6 @@ class Generations:
         for name in (".current.new", ".current.old"):
             with suppress(FileNotFoundError):
                 (self._config / name).unlink()
-        sync_folder(self._config)
 
 
 def relative_path(file: BundleFile, bundle: Bundle) -> str:

@@ -1,11 +1,15 @@
-"""What the applier did and was about to do, on disk before it does it: one checksummed JSON line an entry."""
+"""What the applier did and was about to do, written before it does it: one checksummed JSON line an entry.
+
+A kill loses nothing that was written. A power cut loses what was not synced, and with it everything that the kernel and
+running programs had: so only entries about what a disk keeps are waited for, and they take all before them along.
+"""
 
 from __future__ import annotations
 
 import os
 import zlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -16,6 +20,8 @@ from holdfast.bundle import Service
 
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    synced: ClassVar[bool] = False  # whether it has to be on the disk before what it announces is done
 
 
 class Begin(_Entry):
@@ -53,6 +59,7 @@ class Validated(_Entry):
 class UnitsBefore(_Entry):
     """systemd's units are about to be written; `adopted` maps one that is not ours to its copy."""
 
+    synced: ClassVar[bool] = True
     kind: Literal["units_before"] = "units_before"
     adopted: dict[str, str] = {}
 
@@ -63,12 +70,16 @@ class Swapping(_Entry):
     `aside` maps what is not ours to where it waits meanwhile.
     """
 
+    synced: ClassVar[bool] = True
     kind: Literal["swapping"] = "swapping"
     aside: dict[str, str] = {}
 
 
 class NftablesBefore(_Entry):
-    """The tables that are about to be replaced, and how the old ones read (empty: there were none)."""
+    """The tables that are about to be replaced, and how the old ones read (empty: there were none).
+
+    Written before `Swapping`, which takes it to the disk: after a power cut the new tables may be loaded at boot.
+    """
 
     kind: Literal["nftables_before"] = "nftables_before"
     tables: tuple[str, ...]
@@ -76,7 +87,7 @@ class NftablesBefore(_Entry):
 
 
 class Touching(_Entry):
-    """A running service is about to be started, reloaded or stopped."""
+    """A running service is about to be started, reloaded or stopped. After a power cut each has started anew anyway."""
 
     kind: Literal["touching"] = "touching"
     service: Service
@@ -86,18 +97,20 @@ class Touching(_Entry):
 class Verified(_Entry):
     """Everything that the new bundle expects has been seen."""
 
+    synced: ClassVar[bool] = True  # who was told of it must not find the old state after a power cut
     kind: Literal["verified"] = "verified"
 
 
 class RollingBack(_Entry):
     """The attempt failed, and the old state is being put back."""
 
+    synced: ClassVar[bool] = True
     kind: Literal["rolling_back"] = "rolling_back"
     reason: str
 
 
 class Ended(_Entry):
-    """The node is in exactly one state again."""
+    """The node is in exactly one state again. Lost in a power cut, the same end is come to once more."""
 
     kind: Literal["ended"] = "ended"
     outcome: Literal["committed", "rolled_back"]
@@ -129,7 +142,7 @@ def encode(entry: Entry) -> bytes:
 def decode(data: bytes) -> tuple[tuple[Entry, ...], int]:
     """The entries up to the first line that is torn or damaged, and how many bytes they take.
 
-    Lines are written one after the other, each synced before the next: what follows a torn line is not ours.
+    Lines are written one after the other, and syncing one syncs all before it: what follows a torn line is not ours.
     """
     entries: list[Entry] = []
     used = 0
@@ -160,6 +173,7 @@ class Journal:
         self._path = path
         data = path.read_bytes() if path.exists() else b""
         self._entries, self._length = decode(data)
+        self._named = False  # whether the file's name is known to be on the disk
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -167,9 +181,8 @@ class Journal:
         return self._entries
 
     def append(self, entry: Entry) -> None:
-        """Write and sync; raises OSError, after which the entry counts as not written."""
+        """Write, and sync what has to be; raises OSError, after which the entry counts as not written."""
         create_folder(self._path.parent)
-        created = not self._path.exists()
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(descriptor, self._length)  # a torn tail must not come before a good line
@@ -177,17 +190,21 @@ class Journal:
             written = os.pwrite(descriptor, line, self._length)
             if written != len(line):
                 raise OSError(28, os.strerror(28), str(self._path))
-            os.fsync(descriptor)
+            if entry.synced:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if created:
+        if entry.synced and not self._named:
             sync_folder(self._path.parent)
+            self._named = True
         self._entries += (entry,)
         self._length += len(line)
 
     def rotate(self) -> None:
-        """Set an attempt that has ended aside (the last one is kept, to be read by people); raises OSError."""
+        """Set an attempt that has ended aside (the last one is kept, to be read by people); raises OSError.
+
+        The next attempt's first synced entry syncs the folder: until then the same end may be come to once more.
+        """
         if self._path.exists():
             os.replace(self._path, self._path.with_name("journal.last.jsonl"))
-            sync_folder(self._path.parent)
-        self._entries, self._length = (), 0
+        self._entries, self._length, self._named = (), 0, False

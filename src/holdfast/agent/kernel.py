@@ -59,17 +59,25 @@ class Kernel:
             sysctl.write(host, differing)
             remark.text = _listed(differing)
 
+    def note_nftables(self) -> None:
+        """How the tables are that are about to be replaced. Before the swap: at a boot after it, the new ones load."""
+        names = self._tables()
+        if names:
+            with self.steps.step("note nftables"):
+                listing = nftables.listing(self.node.host, names)
+                self.journal.append(NftablesBefore(tables=names, listing=listing))
+
     def load_nftables(self) -> None:
         """Replace the old tables by the new ones."""
-        ruleset = nftables.text(self.bundle)
-        names = tuple(sorted({*nftables.tables(nftables.text(self.old)), *nftables.tables(ruleset)}))
-        if not names:
-            return
-        with self.steps.step("load nftables") as remark:
-            listing = nftables.listing(self.node.host, names)
-            self.journal.append(NftablesBefore(tables=names, listing=listing))
-            nftables.load(self.node.host, names, ruleset)
-            remark.text = ", ".join(names)
+        names = self._tables()
+        if names:
+            with self.steps.step("load nftables") as remark:
+                nftables.load(self.node.host, names, nftables.text(self.bundle))
+                remark.text = ", ".join(names)
+
+    def _tables(self) -> tuple[str, ...]:
+        old, new = nftables.text(self.old), nftables.text(self.bundle)
+        return tuple(sorted({*nftables.tables(old), *nftables.tables(new)}))
 
     def settle(self) -> None:
         """What nobody wants any more goes, addresses first, then the sysctls that kept them silent; routes change."""
