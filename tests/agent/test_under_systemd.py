@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -109,7 +110,7 @@ def node(tmp_path: Path) -> Iterator[SystemdMachine]:
 
 
 def committed(report: dict[str, Any]) -> dict[str, Any]:
-    assert report["outcome"] == "committed", report
+    assert report["outcome"] == "committed", json.dumps(report, indent=1)
     return report
 
 
