@@ -38,15 +38,24 @@ class Agents:
     cluster: str = "shop"
     refuses: set[tuple[str, int]] = field(default_factory=set)
     breaks: set[tuple[str, int]] = field(default_factory=set)  # neither the new nor the old state runs then
+    dies: set[tuple[str, int]] = field(default_factory=set)  # as soon as it is told this revision
     silent: set[str] = field(default_factory=set)  # they hear nothing, and say nothing
     mute: set[str] = field(default_factory=set)  # they do as they are told, and their reports get lost
     paused: set[str] = field(default_factory=set)
+    restarts: set[str] = field(default_factory=set)  # once, while they wait for the word
+    deaf: set[str] = field(default_factory=set)  # of a version that does not know of the word
+    dies_ready: set[str] = field(default_factory=set)  # as soon as they have said that they are
+    unhearing: set[str] = field(default_factory=set)  # the word does not reach them, all else does
+    both_hold: set[int] = field(default_factory=set)  # at these revisions every node holds every group
+    waiting: dict[str, int] = field(default_factory=dict)  # node → the number that it waits with
+    too_early: list[str] = field(default_factory=list)  # nodes that went while another one was not ready
     loses: dict[str, str] = field(default_factory=dict)  # node → group that it loses when it changes
     running: dict[str, Bundle] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     busy: set[str] = field(default_factory=set)
     most_busy: set[frozenset[str]] = field(default_factory=set)
-    _seen: dict[str, int] = field(default_factory=dict)
+    _seen: dict[str, Assignment] = field(default_factory=dict)
+    _words: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.kept = RolloutStore(self.store, self.cluster)
@@ -74,10 +83,17 @@ class Agents:
         async with self.kept.assignments.watch() as updates, asyncio.TaskGroup() as group:
             async for update in updates:
                 for node, found in update.items:
-                    if found is None or node in self.silent or self._seen.get(node, 0) >= found.record.number:
+                    if found is None or node in self.silent:
                         continue
-                    self._seen[node] = found.record.number
-                    group.create_task(self._do(found.record))
+                    before = self._seen.get(node)
+                    new = before is None or before.number < found.record.number
+                    if new and (node, found.record.revision) in self.dies:
+                        self.silent.add(node)
+                        continue
+                    self._seen[node] = found.record
+                    self._words.setdefault(node, asyncio.Event()).set()
+                    if new:
+                        group.create_task(self._do(found.record))
 
     async def _do(self, told: Assignment) -> None:
         node = told.node
@@ -91,9 +107,11 @@ class Agents:
         if changed:
             self.busy.add(node)
             self.most_busy.add(frozenset(self.busy))
-        await self._say(told, Progress.WRITTEN)
+        refuses = (node, told.revision) in self.refuses
+        if not (refuses and told.together):
+            await self._say(told, Progress.WRITTEN)
         self.busy.discard(node)
-        if (node, told.revision) in self.refuses:
+        if refuses:
             failure = Failure(message="nginx refused line 7", hint="mend line 7", program_line="unknown directive")
             report = ApplyReport(node=node, outcome=Outcome.REFUSED, digest=told.digest, failure=failure)
             await self._say(told, Progress.REFUSED, report)
@@ -101,6 +119,8 @@ class Agents:
         if (node, told.revision) in self.breaks:
             report = ApplyReport(node=node, outcome=Outcome.BROKEN, digest=told.digest)
             await self._say(told, Progress.BROKEN, report)
+            return
+        if changed and not await self._gets_the_word(told):
             return
         self.running[node] = wanted
         if changed:
@@ -112,6 +132,32 @@ class Agents:
         report = ApplyReport(node=node, outcome=outcome, digest=told.digest)
         await self._say(told, Progress.APPLIED)
         await self._say(told, Progress.VERIFIED, report, self.status(node))
+
+    async def _gets_the_word(self, told: Assignment) -> bool:
+        """As of a real agent: whether it goes on, or was told something else."""
+        node, word = told.node, self._words[told.node]
+        if not told.together or node in self.deaf:
+            return True
+        self.waiting[node] = told.number
+        if node in self.dies_ready:
+            self.silent.add(node)
+            return False
+        if node in self.restarts:
+            self.restarts.discard(node)
+            self.waiting.pop(node)
+            await self._say(told, Progress.ACCEPTED)
+            await asyncio.sleep(3)
+            self.waiting[node] = told.number
+            await self._say(told, Progress.WRITTEN)
+        while self._seen[node].number == told.number and (not self._seen[node].go or node in self.unhearing):
+            word.clear()
+            await word.wait()
+        ready = {each for each, number in self.waiting.items() if self._seen[each].number == number}
+        ready |= {each for each, at in self._seen.items() if at.go and self.running[each].digest == at.digest}
+        if self._seen[node].number == told.number and ready != {each for each, at in self._seen.items() if at.together}:
+            self.too_early.append(node)
+        self.waiting.pop(node, None)
+        return self._seen[node].number == told.number
 
     async def _say(
         self, told: Assignment, progress: Progress, applied: ApplyReport | None = None, status: NodeStatus | None = None
@@ -143,8 +189,9 @@ class Agents:
         present = self.running.get(node)
         if present is None:
             return NodeStatus(node=node)
+        both = self._seen[node].revision in self.both_hold if node in self._seen else False
         groups = tuple(
-            GroupFacts(group=each.group, vrid=each.vrid, holds=self.holders.get(each.group) == node)
+            GroupFacts(group=each.group, vrid=each.vrid, holds=self.holders.get(each.group) == node or both)
             for each in present.expected.vrrp
         )
         services = tuple(ServiceFacts(service=service, running=True) for service in present.services)
@@ -167,7 +214,15 @@ class Agents:
             if order.verb is Verb.MOVE:
                 others = [other for other in sorted(self.running) if other != node]
                 self.holders[order.group] = others[0] if others else None
-        answer = Answer(order=order.id, node=node, moved=moved, status=None if moved else self.status(node))
+        waits = self.waiting.get(node)
+        answer = Answer(
+            order=order.id,
+            node=node,
+            moved=moved,
+            status=None if moved else self.status(node),
+            heeds_word=node not in self.deaf,
+            waiting=self.kept.fence(waits) if waits is not None else None,
+        )
         record = AnswerRecord(node=node, answer=answer, time=self.store.clock.now())
         await self.kept.answers.create(order.id, record, await self.store.engine.grant(60))
 

@@ -10,14 +10,13 @@ def bundle(
 ) -> Bundle:
     """A node's bundle whose nginx.conf is `text`, in the groups given as (name, priority)."""
     peers = {"lb01": ("lb02",), "lb02": ("lb01",)}.get(node, ("other",))
-    values = {"vrid": 51, "interface": "eth0", "advert_interval_ms": 100, **vrrp}
+    values = {"peers": peers, "vrid": 51, "interface": "eth0", "advert_interval_ms": 100, **vrrp}
     expected = tuple(
         VrrpExpectation(
             group=name,
             priority=priority,
             anchor=HeldAddress(address="169.254.255.51/32", interface="eth0"),
             addresses=(HeldAddress(address="10.0.0.3/24", interface="eth0"),),
-            peers=peers,
             hold_file=f"/var/lib/holdfast/hold/{name}",
             **values,  # type: ignore[arg-type]
         )

@@ -13,6 +13,7 @@ from .desired import (
     LARGEST_INLINE,
     PING_EVERY_S,
     TO_AGENT,
+    WORD_WITHIN_S,
     AgentReport,
     Answer,
     Desired,
@@ -22,6 +23,7 @@ from .desired import (
     Order,
     Ping,
     Progress,
+    Together,
     Verb,
 )
 from .enrolment import JoinAnswer, JoinRequest, JoinToken, RenewAnswer, RenewRequest, node_name_in_certificate
@@ -67,6 +69,7 @@ __all__ = [
     "PING_EVERY_S",
     "PROTOCOL_VERSION",
     "TO_AGENT",
+    "WORD_WITHIN_S",
     "AdvertFacts",
     "AgentReport",
     "Answer",
@@ -110,6 +113,7 @@ __all__ = [
     "Service",
     "ServiceFacts",
     "StageReport",
+    "Together",
     "UnreadFacts",
     "Verb",
     "VrrpExpectation",

@@ -22,6 +22,7 @@ from .reports import ApplyReport, Failure, MoveReport, NodeStatus
 LARGEST_INLINE = 262_144  # bytes of a bundle that travels with the desired state; larger ones are fetched by digest
 PING_EVERY_S = 10.0  # a stream that is silent for three times as long is dead
 LONGEST_DIFF = 20_000  # characters
+WORD_WITHIN_S = 300.0  # how long a node keeps what is staged, and waits for the word to go
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 OrderId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -43,11 +44,23 @@ class Fence(Message):
         return self.store_id != other.store_id or (self.epoch, self.number) < (other.epoch, other.number)
 
 
+class Together(Message):
+    """A node changes in one moment with others: it stages and judges, says `written`, and waits until `go` is true.
+
+    If that does not come within `within_s` seconds, what is staged is dropped and the state is refused: nothing that
+    runs was touched.
+    """
+
+    within_s: Annotated[float, Field(gt=0, le=3600)] = WORD_WITHIN_S
+    go: bool = False
+
+
 class Desired(Message):
     """What a node should run. It stays so until a later one comes, whatever becomes of the controllers.
 
     `bundle` is there up to LARGEST_INLINE, else it is fetched: `GET /agent/v1/bundles/DIGEST`. The same `fence` may
-    come again, after a reconnection, or with other `overrides`: these are live state, and have no number of their own.
+    come again, after a reconnection, with other `overrides` (these are live state, and have no number of their own), or
+    with the word to go of `together`: that is part of the state, so whoever connects hears it, however late.
     """
 
     kind: Literal["desired"] = "desired"
@@ -60,6 +73,7 @@ class Desired(Message):
     adopt: bool = False  # files in the way that are not Holdfast's may be moved aside
     bundle: Bundle | None = None
     overrides: Overrides = Overrides()
+    together: Together | None = None
 
 
 class Verb(StrEnum):
@@ -153,7 +167,11 @@ class AgentReport(Message):
 
 
 class Answer(Message):
-    """Posted to `/agent/v1/answers`: what became of an order; `failure` where it was not done."""
+    """Posted to `/agent/v1/answers`: what became of an order; `failure` where it was not done.
+
+    `heeds_word`: this agent knows of `Together`. `waiting` is the desired state that is staged here, and that waits for
+    the word to go; None where none does.
+    """
 
     version: Literal[1] = PROTOCOL_VERSION
     order: OrderId
@@ -161,3 +179,5 @@ class Answer(Message):
     moved: MoveReport | None = None
     status: NodeStatus | None = None
     failure: Failure | None = None
+    heeds_word: bool = False
+    waiting: Fence | None = None

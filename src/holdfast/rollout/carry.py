@@ -11,12 +11,15 @@ from holdfast.plan import Plan
 from holdfast.protocol import AgentReport, ApplyReport, Progress
 from holdfast.store.models import Event
 
-from .decide import NodePhase, RolloutState
+from .decide import GOING_BACK, STAGED, NodePhase, RolloutState
 from .judge import Verdict, brief, may_not_lose
-from .records import Assignment, BatchRecord, NodeState, RolloutPhase, RolloutRecord, Wish
+from .records import Assignment, NodeState, RolloutPhase, RolloutRecord, Wish
+from .together import recorded
 from .waves import Batch
 
 _AS_BEFORE = frozenset({NodePhase.WAITING, NodePhase.FAILED, NodePhase.PUT_BACK, NodePhase.AWAY})
+_HAS_BEEN_TOLD = STAGED | {NodePhase.APPLYING}
+_STAGES_BACK = frozenset({NodePhase.STAGING_BACK, NodePhase.READY_BACK})
 _WITHDRAWN = frozenset({NodePhase.FAILED, NodePhase.LOST, NodePhase.BROKEN})
 _LONGEST_LINE = 1000
 OTHERWISE = frozenset({Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN, Progress.PAUSED})
@@ -29,6 +32,7 @@ class Changed:
     record: RolloutRecord
     tells: tuple[tuple[str, bool], ...] = ()  # (node, whether it goes back)
     events: tuple[Event, ...] = ()
+    words: tuple[str, ...] = ()  # nodes that are given the word: what they were told stays as it is
 
 
 def state_of(record: RolloutRecord) -> RolloutState:
@@ -40,6 +44,8 @@ def state_of(record: RolloutRecord) -> RolloutState:
         put_back_on_failure=puts_back,
         pause_after_first=record.options.pause_after_first and not record.confirmed,
         halted=record.wish is not Wish.GO_ON,
+        together=frozenset(at for at, batch in enumerate(record.batches) if batch.at_once),
+        unchecked=frozenset(at for at, batch in enumerate(record.batches) if batch.at_once and not batch.checked),
     )
 
 
@@ -55,7 +61,7 @@ def begun(record: RolloutRecord, plan: Plan, drawn: Sequence[Batch], now: dateti
             "phase": RolloutPhase.RUNNING,
             "started": now,
             "nodes": nodes,
-            "batches": tuple(BatchRecord(nodes=each.nodes, at_once=each.at_once, why=each.why) for each in drawn),
+            "batches": tuple(recorded(each, plan) for each in drawn),
         }
     )
     return Changed(after, events=(event(after, now, "rollout.started", f"rollout {record.id} begins"),))
@@ -69,22 +75,30 @@ def refused(record: RolloutRecord, reason: str, hint: str, now: datetime) -> Cha
     return Changed(after, events=(event(after, now, "rollout.ended", f"rollout {record.id} is refused: {reason}"),))
 
 
-def told(record: RolloutRecord, nodes: Iterable[str], held: Mapping[str, Iterable[str]], now: datetime) -> Changed:
-    """These nodes get the new state now, of which each held these groups before."""
+def told(
+    record: RolloutRecord,
+    nodes: Iterable[str],
+    held: Mapping[str, Iterable[str]],
+    now: datetime,
+    *,
+    together: bool = False,
+) -> Changed:
+    """These nodes get the new state now, of which each held these groups before; `together`: they only stage it."""
     after = record
+    phase = NodePhase.STAGING if together else NodePhase.APPLYING
     for node in nodes:
         groups = tuple(sorted(held.get(node, ())))
-        after = _with(after, node, phase=NodePhase.APPLYING, progress=None, held=groups, started=now)
+        after = _with(after, node, phase=phase, progress=None, held=groups, started=now)
     after = after.model_copy(update={"phase": RolloutPhase.RUNNING})
     said = tuple(node_event(after, node, now, f"{node}: is told revision {record.revision}") for node in nodes)
     return Changed(after, tuple((node, False) for node in nodes), said)
 
 
-def told_to_go_back(record: RolloutRecord, nodes: Iterable[str], now: datetime) -> Changed:
-    """These nodes get their old state again."""
+def told_to_go_back(record: RolloutRecord, nodes: Iterable[str], now: datetime, *, together: bool = False) -> Changed:
+    """These nodes get their old state again; `together`: they only stage it."""
     after = record
     for node in nodes:
-        after = _with(after, node, phase=NodePhase.PUTTING_BACK, progress=None)
+        after = _with(after, node, phase=NodePhase.STAGING_BACK if together else NodePhase.PUTTING_BACK, progress=None)
     after = after.model_copy(update={"phase": RolloutPhase.PUTTING_BACK})
     said = tuple(
         node_event(after, node, now, f"{node}: is taken back to revision {record.nodes[node].old_revision}")
@@ -99,6 +113,45 @@ def progressed(record: RolloutRecord, node: str, progress: Progress, now: dateti
     return Changed(after, events=() if quiet else (node_event(after, node, now, f"{node}: {progress}"),))
 
 
+def ready(record: RolloutRecord, node: str, now: datetime) -> Changed:
+    """It has staged what it was told, and waits for the word."""
+    back = record.nodes[node].phase in GOING_BACK
+    after = _with(record, node, phase=NodePhase.READY_BACK if back else NodePhase.READY, progress=Progress.WRITTEN)
+    return Changed(after, events=(node_event(after, node, now, f"{node}: is ready, and waits for the others"),))
+
+
+def not_ready(record: RolloutRecord, node: str, progress: Progress, now: datetime) -> Changed:
+    """It was, but begins anew: its agent has been restarted."""
+    back = record.nodes[node].phase in GOING_BACK
+    after = _with(record, node, phase=NodePhase.STAGING_BACK if back else NodePhase.STAGING, progress=progress)
+    return Changed(after, events=(node_event(after, node, now, f"{node}: stages anew"),))
+
+
+def given_the_word(record: RolloutRecord, nodes: Sequence[str], now: datetime) -> Changed:
+    """All of these are ready: they go on in one moment."""
+    after = record
+    for node in nodes:
+        back = record.nodes[node].phase in GOING_BACK
+        after = _with(after, node, phase=NodePhase.PUTTING_BACK if back else NodePhase.APPLYING)
+    said = tuple(node_event(after, node, now, f"{node}: is given the word to go") for node in nodes)
+    return Changed(after, words=tuple(nodes), events=said)
+
+
+def checked(record: RolloutRecord, batch: int, wrong: str, now: datetime) -> Changed:
+    """Whether the groups of a batch that changed in one moment have one holder each; `wrong` says why not."""
+    if not wrong:
+        drawn = list(record.batches)
+        drawn[batch] = drawn[batch].model_copy(update={"checked": True})
+        return Changed(record.model_copy(update={"batches": tuple(drawn)}))
+    changed = Changed(record)
+    hint = "do the nodes hear each other's adverts? look at what keepalived says on each"
+    verdict = Verdict(NodePhase.REGRESSED, f"{wrong}, after its members changed in one moment", hint)
+    for node in record.batches[batch].nodes:
+        if changed.record.nodes[node].phase is NodePhase.VERIFIED:
+            changed = both(changed, judged(changed.record, node, verdict, now))
+    return changed
+
+
 def judged(
     record: RolloutRecord,
     node: str,
@@ -110,10 +163,11 @@ def judged(
     """A node has reached an end.
 
     Where that is no good one, it is told its old state again: it must not find the new one when it comes back, or
-    tries again by itself. Where it runs neither, that is waited for: nobody else may change meanwhile.
+    tries again by itself. So is one that was to go back together with others, now with no need of a word. Where a node
+    runs neither, that is waited for: nobody else may change meanwhile.
     """
     phase = verdict.phase
-    withdrawn = record.nodes[node].phase is NodePhase.APPLYING and phase in _WITHDRAWN
+    withdrawn = record.nodes[node].phase in _HAS_BEEN_TOLD | _STAGES_BACK and phase in _WITHDRAWN
     if withdrawn and phase is NodePhase.BROKEN:
         phase = NodePhase.PUTTING_BACK
     after = _with(
@@ -163,7 +217,8 @@ def finished(record: RolloutRecord, succeeded: bool, now: datetime) -> Changed:
 
 def both(first: Changed, second: Changed) -> Changed:
     """One after the other; `second` was made from the record of `first`."""
-    return Changed(second.record, (*first.tells, *second.tells), (*first.events, *second.events))
+    words = (*first.words, *second.words)
+    return Changed(second.record, (*first.tells, *second.tells), (*first.events, *second.events), words)
 
 
 def assignment(record: RolloutRecord, node: str, number: int, back: bool, now: datetime) -> Assignment:
@@ -176,6 +231,7 @@ def assignment(record: RolloutRecord, node: str, number: int, back: bool, now: d
         digest=state.old if back else state.new,
         adopt=record.options.adopt,
         rollout=record.id,
+        together=state.phase in (NodePhase.STAGING, NodePhase.STAGING_BACK),
         time=now,
     )
 

@@ -13,20 +13,26 @@ class NodePhase(StrEnum):
     """How far one node is."""
 
     WAITING = "waiting"
+    STAGING = "staging"  # it was told, with others; it stages and judges, and waits for the word before it goes further
+    READY = "ready"  # it has done so, and waits for the word
     APPLYING = "applying"  # it was told; how far it is, its agent says
     VERIFIED = "verified"  # the new state runs and was checked
     FAILED = "failed"  # its agent put it back by itself, or refused
     REGRESSED = "regressed"  # its agent is content, but the node lost a group that it should have kept
     LOST = "lost"  # nobody knows: it could not be asked
     BROKEN = "broken"  # neither the new state nor the old one for certain; its agent goes on trying
+    STAGING_BACK = "staging back"  # as STAGING and READY, on the way back
+    READY_BACK = "ready to go back"
     PUTTING_BACK = "putting back"  # it was told to take the old state again
     PUT_BACK = "put back"  # it had the new state and was taken back to the old one
     AWAY = "away"  # not waited for: it has never joined, or the operator left it out; it finds its state when it comes
 
 
-_ON_ITS_WAY = frozenset({NodePhase.APPLYING, NodePhase.PUTTING_BACK})
+STAGED = frozenset({NodePhase.STAGING, NodePhase.READY})  # without the word: nothing that runs was touched
+GOING_BACK = frozenset({NodePhase.STAGING_BACK, NodePhase.READY_BACK, NodePhase.PUTTING_BACK})
+_ON_ITS_WAY = frozenset({NodePhase.APPLYING, NodePhase.PUTTING_BACK, NodePhase.STAGING_BACK})
 _HAS_THE_NEW_STATE = frozenset({NodePhase.VERIFIED, NodePhase.REGRESSED})
-_GOOD = frozenset({NodePhase.WAITING, NodePhase.APPLYING, NodePhase.VERIFIED, NodePhase.AWAY})
+_GOOD = frozenset({NodePhase.WAITING, NodePhase.APPLYING, NodePhase.VERIFIED, NodePhase.AWAY}) | STAGED
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class RolloutState:
     """All that a decision needs: who goes together, in which order, and each node's phase.
 
     `pause_after_first` waits behind the first batch, until somebody has looked. `halted`: nobody wants it to go on.
+    `together` are the batches (by their place) that change in one moment: each node of one waits, staged and judged,
+    until all are. `unchecked` are those whose groups have not been seen with one holder each since.
     """
 
     batches: tuple[tuple[str, ...], ...]
@@ -41,6 +49,8 @@ class RolloutState:
     put_back_on_failure: bool = True
     pause_after_first: bool = False
     halted: bool = False
+    together: frozenset[int] = frozenset()
+    unchecked: frozenset[int] = frozenset()
 
     def with_phase(self, node: str, phase: NodePhase) -> RolloutState:
         """The state after a node has come that far."""
@@ -53,16 +63,32 @@ class RolloutState:
 
 @dataclass(frozen=True)
 class Apply:
-    """Bring these nodes to their new bundles, all in one moment, and verify them."""
+    """Bring these nodes to their new bundles and verify them; `together`: not before they are given the word."""
+
+    nodes: tuple[str, ...]
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """Take these nodes back to their old bundles, or let them drop what is only staged; `together` as of Apply."""
+
+    nodes: tuple[str, ...]
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class Go:
+    """Give these nodes the word: all of them are staged and judged, and go on in one moment."""
 
     nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class PutBack:
-    """Take these nodes, which have the new bundle already, back to their old ones, all in one moment."""
+class CheckHolders:
+    """See whether each group of a batch, by its place, has one holder after its nodes changed in one moment."""
 
-    nodes: tuple[str, ...]
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ class Stop:
     succeeded: bool
 
 
-Step = Apply | PutBack | Wait | Pause | Stop
+Step = Apply | PutBack | Go | CheckHolders | Wait | Pause | Stop
 
 
 def begin(batches: tuple[tuple[str, ...], ...], *, put_back_on_failure: bool = True) -> RolloutState:
@@ -104,25 +130,38 @@ def decide(state: RolloutState) -> Step:
     for number, batch in enumerate(state.batches):
         if waiting := state.those(batch, NodePhase.WAITING):
             pause = state.pause_after_first and number > 0
-            return Pause() if pause and len(waiting) == len(batch) else Apply(waiting)
-        if applying := state.those(batch, NodePhase.APPLYING):
-            return Wait(applying)
+            return Pause() if pause and len(waiting) == len(batch) else Apply(waiting, number in state.together)
+        if state.those(batch, NodePhase.APPLYING, NodePhase.STAGING):
+            return Wait(state.those(batch, NodePhase.APPLYING, *STAGED))
+        if ready := state.those(batch, NodePhase.READY):
+            return Go(ready)
+        if number in state.unchecked:
+            return CheckHolders(number)
     return Stop(succeeded=True)
 
 
 def _unfinished(state: RolloutState) -> bool:
     """Whether there is something to stop: with everything done, only to go back."""
-    return state.put_back_on_failure or any(state.those(batch, NodePhase.WAITING) for batch in state.batches)
+    begun = (NodePhase.WAITING, *STAGED)
+    return state.put_back_on_failure or any(state.those(batch, *begun) for batch in state.batches)
 
 
 def _backwards(state: RolloutState) -> Step:
+    """What is staged without the word is dropped, whatever becomes of the rest: it must not stay there.
+
+    On the way back one that fails holds nobody up: the others would stay with a state that nobody wants.
+    """
     everybody = tuple(node for batch in state.batches for node in batch)
-    if moving := state.those(everybody, *_ON_ITS_WAY):
-        return Wait(moving)
+    if staged := state.those(everybody, *STAGED):
+        return PutBack(staged)
+    if state.those(everybody, *_ON_ITS_WAY):
+        return Wait(state.those(everybody, *_ON_ITS_WAY, NodePhase.READY_BACK))
+    if ready := state.those(everybody, NodePhase.READY_BACK):
+        return Go(ready)
     if state.put_back_on_failure:
-        for batch in reversed(state.batches):
+        for number, batch in reversed(tuple(enumerate(state.batches))):
             if done := state.those(batch, *_HAS_THE_NEW_STATE):
-                return PutBack(done)
+                return PutBack(done, number in state.together and len(done) > 1)
     return Stop(succeeded=False)
 
 

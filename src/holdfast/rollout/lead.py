@@ -7,46 +7,34 @@ fails when the lead was lost. So at any moment there is exactly one thing that c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from holdfast.errors import Conflict, HoldfastError, LeaseLost, PlanRefused, StoreDamaged, StoreError, StoreUnsure
 from holdfast.plan import Plan, make_plan
-from holdfast.protocol import AgentReport, Bundle, NodeStatus, Progress
-from holdfast.store.collection import Versioned
+from holdfast.protocol import Bundle
+from holdfast.store.collection import Step, Versioned
 from holdfast.store.holding import Held
 from holdfast.store.store import Store
 
 from . import carry
+from .asking import Asking
 from .bundles import Bundles
 from .carry import Changed
-from .decide import Apply, NodePhase, Pause, PutBack, Stop, Wait, decide
-from .judge import Verdict, after, badly_ended, groups_held, nothing
+from .decide import Apply, CheckHolders, Go, NodePhase, Pause, PutBack, Stop, Wait, decide
+from .hearing import MOST_TOLD, Hearing, Patience
+from .judge import groups_held, nothing
 from .news import News
-from .orders import Orders
+from .orders import Looked, Orders
 from .propose import rollout_in
 from .records import KEPT_ROLLOUTS, RolloutPhase, RolloutRecord, RolloutStore, Wish
+from .together import disagreement, is_deaf, refuse_who_does_not_wait
 from .waves import batches, refuse_forbidden
 
-_MOST_TOLD = 30  # nodes in one commit: each takes an assignment and an event
-_MOST_ASKED = 16  # at a time: each waits at a watch of its own
 _GATHER_S = 0.1
 _AGAIN_S = 0.05
-
-
-@dataclass(frozen=True)
-class Patience:
-    """In seconds: how long an agent may be silent, how long it may work, how long a question waits for it.
-
-    An agent whose controller has just died takes a while until it has found another one.
-    """
-
-    accept_s: float = 45.0
-    apply_s: float = 150.0
-    ask_s: float = 30.0
+_ASK_AGAIN_S = 0.5
 
 
 async def run_rollout(
@@ -78,14 +66,6 @@ async def run_rollout(
                 await asyncio.sleep(_AGAIN_S)  # what is there now tells whether it happened
 
 
-class _Deadline(NamedTuple):
-    """When a node's time is over, on the event loop's clock; of which assignment, and whether its agent was heard."""
-
-    number: int
-    heard: bool
-    at: float
-
-
 class _Leading:
     """One process's part in a rollout: it keeps nothing that a successor would need."""
 
@@ -94,8 +74,8 @@ class _Leading:
         self._store = kept.store
         self._orders = Orders(kept, f"controller {held.holding.holder}")
         self._bundles = Bundles(kept.store, kept.name)
-        self._asking = asyncio.Semaphore(_MOST_ASKED)
-        self._deadlines: dict[str, _Deadline] = {}
+        self._asking = Asking(self._orders, self._patience.ask_s)
+        self._hearing = Hearing(kept, news, self._asking, self._patience)
 
     async def go_on(self, found: Versioned[RolloutRecord]) -> None:
         """Do the next thing, or wait until there is one. What is written makes the next call do the one after it."""
@@ -104,10 +84,16 @@ class _Leading:
             await self._write(found, await self._begun(record))
             return
         match decide(carry.state_of(record)):
-            case Apply(nodes=nodes):
-                await self._write(found, await self._told(record, nodes[:_MOST_TOLD]))
-            case PutBack(nodes=nodes):
-                await self._write(found, carry.told_to_go_back(record, nodes[:_MOST_TOLD], self._now()))
+            case Apply(nodes=nodes, together=together):
+                await self._write(found, await self._told(record, nodes[:MOST_TOLD], together))
+            case PutBack(nodes=nodes, together=together):
+                back = carry.told_to_go_back(record, nodes[:MOST_TOLD], self._now(), together=together)
+                await self._write(found, back)
+            case Go(nodes=nodes):
+                await self._give_the_word(found, nodes)
+            case CheckHolders(batch=batch):
+                wrong = await disagreement(record, record.batches[batch], self._asking, self._patience.holders_s)
+                await self._write(found, carry.checked(record, batch, wrong, self._now()))
             case Wait(nodes=nodes):
                 await self._wait(found, nodes)
             case Pause():
@@ -137,12 +123,12 @@ class _Leading:
                 raise PlanRefused("it was stopped before it began")
             plan = await self._plan(record)
             refuse_forbidden(plan, frozenset(record.options.forbidden))
-            statuses = await self._statuses([node for node in record.nodes if node not in away])
-            for node, status in statuses.items():
-                if isinstance(status, HoldfastError):
-                    hint = f"{status.hint}; or do not wait for it: --without {node}"
-                    raise PlanRefused(f"{status.message}; no node was touched", hint)
-            held = {node: len(groups_held(s)) for node, s in statuses.items() if isinstance(s, NodeStatus)}
+            looked = await self._asking.looks([node for node in record.nodes if node not in away])
+            for node, one in looked.items():
+                if isinstance(one, HoldfastError):
+                    hint = f"{one.hint}; or do not wait for it: --without {node}"
+                    raise PlanRefused(f"{one.message}; no node was touched", hint)
+            held = {node: len(groups_held(one.status)) for node, one in looked.items() if isinstance(one, Looked)}
             drawn = batches(
                 plan,
                 held,
@@ -150,6 +136,7 @@ class _Leading:
                 first_alone=record.options.pause_after_first,
                 away=away,
             )
+            refuse_who_does_not_wait(drawn, looked)
         except (PlanRefused, StoreDamaged) as error:
             return carry.refused(record, error.message, error.hint, self._now())
         return carry.begun(record, plan, drawn, self._now())
@@ -170,110 +157,63 @@ class _Leading:
             )
         return bundle
 
-    async def _statuses(self, nodes: Iterable[str]) -> Mapping[str, NodeStatus | HoldfastError]:
-        names = tuple(nodes)
-        return dict(zip(names, await asyncio.gather(*(self._status(node) for node in names)), strict=True))
-
-    async def _status(self, node: str) -> NodeStatus | HoldfastError:
-        try:
-            async with self._asking:
-                return await self._orders.status(node, self._patience.ask_s)
-        except StoreError:
-            raise  # that is not the node's fault
-        except HoldfastError as error:
-            return error
-
     # ---- node by node -------------------------------------------------------------------------------------------
 
-    async def _told(self, record: RolloutRecord, nodes: tuple[str, ...]) -> Changed:
+    async def _told(self, record: RolloutRecord, nodes: tuple[str, ...], together: bool) -> Changed:
         """Who does not answer is told nothing, and nobody else is told anything then."""
-        statuses = await self._statuses(nodes)
+        looked = await self._asking.looks(nodes)
         lost = Changed(record)
-        for node, status in statuses.items():
-            if isinstance(status, HoldfastError):
-                verdict = Verdict(NodePhase.LOST, status.message, status.hint)
-                lost = carry.both(lost, carry.judged(lost.record, node, verdict, self._now()))
+        for node, one in looked.items():
+            if isinstance(one, HoldfastError):
+                lost = carry.both(lost, self._hearing.lost(lost.record, node, one.message, one.hint))
+            elif together and is_deaf(one):
+                said = f"{node}: its agent was replaced by one that is too old to wait for the others"
+                hint = "install this controller's version of Holdfast there"
+                lost = carry.both(lost, self._hearing.lost(lost.record, node, said, hint))
         if lost.events:
             return lost
-        held = {node: groups_held(status) for node, status in statuses.items() if isinstance(status, NodeStatus)}
-        return carry.told(record, nodes, held, self._now())
+        held = {node: groups_held(one.status) for node, one in looked.items() if isinstance(one, Looked)}
+        return carry.told(record, nodes, held, self._now(), together=together)
+
+    async def _give_the_word(self, found: Versioned[RolloutRecord], nodes: tuple[str, ...]) -> None:
+        """Once each node says again that it is ready: what one said before its agent was restarted does not count."""
+        changed = await self._hearing.from_all(found.record, nodes)
+        if changed.record is not found.record:
+            await self._write(found, changed)
+            return
+        looked = await self._asking.looks(nodes)
+        for node in nodes:
+            one = looked[node]
+            if isinstance(one, HoldfastError):
+                changed = carry.both(changed, self._hearing.lost(changed.record, node, one.message, one.hint))
+            elif not self._hearing.is_waiting(found.record.nodes[node], one) and self._hearing.time_is_over(
+                node, found.record.nodes[node], "stage", self._patience.stage_s
+            ):
+                said = f"{node} was ready to change with the others, and is not any more"
+                gone = self._hearing.lost(changed.record, node, said, "what does its agent log?")
+                changed = carry.both(changed, gone)
+        if changed.record is not found.record:
+            await self._write(found, changed)
+        elif all(self._hearing.is_waiting(found.record.nodes[node], looked[node]) for node in nodes):
+            await self._write(found, carry.given_the_word(found.record, nodes, self._now()))
+        else:
+            await self._news.wait(_ASK_AGAIN_S)
 
     async def _wait(self, found: Versioned[RolloutRecord], nodes: tuple[str, ...]) -> None:
         """Until one of the nodes came further, somebody changed the record, or the time of one is over.
 
         Where many change at a time, what they say is gathered for a moment, and on their way only the record tells.
         """
-        many = len(nodes) > _MOST_TOLD
+        many = len(nodes) > MOST_TOLD
         if many:
             await asyncio.sleep(_GATHER_S)
-        changed = Changed(found.record)
-        for node in nodes:
-            if len(changed.events) < _MOST_TOLD:
-                news = await self._news_of(changed.record, node, quiet=many)
-                changed = carry.both(changed, news) if news else changed
+        changed = await self._hearing.from_all(found.record, nodes, quiet=many)
         if changed.record is not found.record:
             await self._write(found, changed)
             return
         now = asyncio.get_running_loop().time()
-        first = min(self._deadlines[node].at for node in nodes)
+        first = self._hearing.first_deadline(found.record, nodes)
         await self._news.wait(max(first - now, _AGAIN_S))
-
-    async def _news_of(self, record: RolloutRecord, node: str, *, quiet: bool) -> Changed | None:
-        state = record.nodes[node]
-        report = self._news.report(node)
-        identity = self._store.identity
-        if report is not None and not carry.is_about(report, state, identity.store_id, identity.epoch):
-            report = None
-        progress = report.progress if report else None
-        if report is None or progress is None:
-            return await self._overdue(record, node, self._patience.accept_s, heard=False)
-        if progress is Progress.VERIFIED:
-            return await self._verified(record, node, report)
-        if progress in carry.OTHERWISE:
-            back = state.phase is NodePhase.PUTTING_BACK
-            verdict = badly_ended(node, progress, report.applied, going_back=back)
-            return carry.judged(record, node, verdict, self._now(), progress, report.applied)
-        if progress is not state.progress:
-            return carry.progressed(record, node, progress, self._now(), quiet=quiet)
-        return await self._overdue(record, node, self._patience.apply_s, heard=True)
-
-    async def _verified(self, record: RolloutRecord, node: str, report: AgentReport) -> Changed:
-        state = record.nodes[node]
-        if state.phase is NodePhase.PUTTING_BACK:
-            verdict = Verdict(NodePhase.PUT_BACK)
-        elif state.keeps:
-            verdict = self._kept_all(record, node, report.status or await self._status(node))
-        else:
-            verdict = Verdict(NodePhase.VERIFIED)
-        return carry.judged(record, node, verdict, self._now(), Progress.VERIFIED, report.applied)
-
-    def _kept_all(self, record: RolloutRecord, node: str, status: NodeStatus | HoldfastError) -> Verdict:
-        if isinstance(status, HoldfastError):
-            return Verdict(NodePhase.REGRESSED, status.message, status.hint)
-        return after(node, record.nodes[node].keeps, record.nodes[node].held, status)
-
-    async def _overdue(self, record: RolloutRecord, node: str, patience: float, *, heard: bool) -> Changed | None:
-        """None while there is time. Then the node is asked once: what it runs counts, not that a report got lost."""
-        state = record.nodes[node]
-        now = asyncio.get_running_loop().time()
-        deadline = self._deadlines.get(node)
-        if deadline is None or (deadline.number, deadline.heard) != (state.number, heard):
-            deadline = self._deadlines[node] = _Deadline(state.number, heard, now + patience)
-        if now < deadline.at:
-            return None
-        back = state.phase is NodePhase.PUTTING_BACK
-        status = await self._status(node)
-        wanted = state.old if back else state.new
-        if isinstance(status, NodeStatus) and status.digest == wanted and not status.interrupted:
-            verdict = Verdict(NodePhase.PUT_BACK) if back else self._kept_all(record, node, status)
-            return carry.judged(record, node, verdict, self._now())
-        what = "take its old state again" if back else f"apply revision {record.revision}"
-        hint = (
-            status.hint if isinstance(status, HoldfastError) else "what does its agent log? It tells what it waits for"
-        )
-        return carry.judged(
-            record, node, Verdict(NodePhase.LOST, f"{node} did not {what} within {patience:.0f} s", hint), self._now()
-        )
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
@@ -288,6 +228,7 @@ class _Leading:
             present = await kept.assignments.get(node)
             told = carry.assignment(record, node, numbers[node], back, now)
             steps.append(kept.assignments.replacing(node, told, present.version if present else 0))
+        steps += [await self._word(node, record.nodes[node].number) for node in changed.words]
         if numbers or record.phase.ended:
             running = None if record.phase.ended else head.running
             last = head.last_number + len(numbers)
@@ -298,14 +239,21 @@ class _Leading:
             )
         await self._store.commit(*steps, events=changed.events, guard=self._held)
 
+    async def _word(self, node: str, number: int) -> Step:
+        """What a node was told, with the word."""
+        present = await self._kept.assignments.get(node)
+        if present is None or present.record.number != number:
+            raise StoreDamaged(f"what {node} was told last is not in the store any more", "restore a dump of it")
+        return self._kept.assignments.replacing(node, present.record.model_copy(update={"go": True}), present.version)
+
     async def _bring_along(self, record: RolloutRecord) -> None:
         """Nodes for which nothing changed, or that are away, are of this revision, too; piece by piece."""
         listed = await self._bundles.of_revision(record.revision) or {}
         present = {one.name: one.record for one in await self._kept.assignments.all()}
         due = carry.brought_along(record, listed, present)
         names = sorted(due)
-        for start in range(0, len(names), _MOST_TOLD):
-            await self._bring(record, {node: due[node] for node in names[start : start + _MOST_TOLD]})
+        for start in range(0, len(names), MOST_TOLD):
+            await self._bring(record, {node: due[node] for node in names[start : start + MOST_TOLD]})
 
     async def _bring(self, record: RolloutRecord, digests: Mapping[str, str]) -> None:
         kept = self._kept

@@ -7,10 +7,11 @@ import math
 import secrets
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from holdfast.errors import RolloutFailed, StoreDamaged, StoreError
-from holdfast.protocol import Answer, MoveReport, NodeStatus, Order, Verb
+from holdfast.protocol import Answer, Fence, MoveReport, NodeStatus, Order, Verb
 from holdfast.store.port import Resync
 
 from .records import OrderRecord, RolloutStore
@@ -20,6 +21,15 @@ T = TypeVar("T")
 WITHIN_S = 15.0  # how long an order is good for, unless told otherwise: an agent may have to reconnect first
 MOVE_WITHIN_S = 10.0
 MOVE_S = 90.0  # how long a move may take, once it has begun
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A node as it is now; whether its agent waits for the word to go, and with which state it does so now."""
+
+    status: NodeStatus
+    heeds_word: bool = False
+    waiting: Fence | None = None
 
 
 class Orders:
@@ -63,10 +73,14 @@ class Orders:
 
     async def status(self, node: str, within_s: float = WITHIN_S) -> NodeStatus:
         """The node as it is now. RolloutFailed as of `ask`."""
+        return (await self.look(node, within_s)).status
+
+    async def look(self, node: str, within_s: float = WITHIN_S) -> Looked:
+        """The same, with what else its agent said. RolloutFailed as of `ask`."""
         answer = await self.ask(node, Verb.STATUS, within_s=within_s)
         if answer.status is None:
             raise RolloutFailed(f"{node}: its agent answered without a status", "is it of another version?")
-        return answer.status
+        return Looked(answer.status, answer.heeds_word, answer.waiting)
 
     async def moved(self, node: str, verb: Verb, group: str, *, within_s: float, work_s: float) -> MoveReport:
         """What became of a group on the node. RolloutFailed as of `ask`."""

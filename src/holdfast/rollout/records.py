@@ -25,7 +25,8 @@ Groups = Annotated[tuple[SafeName, ...], Field(max_length=255)]
 class Assignment(Record):
     """What a node should run, from now until a later one. `number` is that of the fence, and rises in a cluster.
 
-    Taking a node back to what it ran is a new assignment with a higher number and the old revision.
+    Taking a node back to what it ran is a new assignment with a higher number and the old revision. `together`: it may
+    be staged and judged, and nothing more, until `go` is written, with that of the other nodes in one commit.
     """
 
     node: SafeName
@@ -34,6 +35,8 @@ class Assignment(Record):
     digest: Digest
     adopt: bool = False  # files in the way that are not Holdfast's may be moved aside
     rollout: Count = 0  # the rollout that wrote it
+    together: bool = False
+    go: bool = False
     time: AwareDatetime
 
 
@@ -86,11 +89,19 @@ class RolloutOptions(Record):
 
 
 class BatchRecord(Record):
-    """As of waves.Batch."""
+    """As of waves.Batch.
+
+    Where nodes change in one moment, each of `groups` has to have one holder again afterwards, for `settle_s` seconds;
+    those that are not in `fresh` may have none, if they had none before. `checked`: so it was.
+    """
 
     nodes: Annotated[tuple[SafeName, ...], Field(min_length=1, max_length=MOST_NODES)]
     at_once: bool = False
     why: Line = ""
+    groups: Annotated[tuple[SafeName, ...], Field(max_length=10_000)] = ()
+    fresh: Annotated[tuple[SafeName, ...], Field(max_length=10_000)] = ()
+    settle_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    checked: bool = False
 
 
 class NodeState(Record):

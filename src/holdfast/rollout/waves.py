@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import PlanRefused
@@ -10,10 +10,12 @@ from holdfast.plan import Hazard, Plan, Wave
 
 from .decide import refused_hazards
 
+MOST_TOGETHER = 30  # the word is one commit
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Nodes that are told in one moment. `at_once`: they have to be, as the plan says; `why` is the plan's reason."""
+    """Nodes that are told together. `at_once`: they have to change in one moment, and `why` is the plan's reason."""
 
     nodes: tuple[str, ...]
     at_once: bool = False
@@ -41,6 +43,7 @@ def batches(
         if not nodes:
             continue
         if wave.at_once is not None:
+            _not_too_many(wave.at_once.groups, nodes)
             found.append(Batch(tuple(nodes), len(nodes) > 1, wave.why))
             continue
         if first_alone and not found:
@@ -48,6 +51,15 @@ def batches(
         for start in range(0, len(nodes), at_a_time):
             found.append(Batch(tuple(nodes[start : start + at_a_time]), why=wave.why))
     return tuple(found)
+
+
+def _not_too_many(groups: Sequence[str], nodes: Sequence[str]) -> None:
+    if len(nodes) > MOST_TOGETHER:
+        raise PlanRefused(
+            f"{len(nodes)} nodes would have to change in one moment, because of {', '.join(groups)}; "
+            f"{MOST_TOGETHER} is the most",
+            "make the change group by group",
+        )
 
 
 def _nobody_missing(wave: Wave, away: Collection[str], plan: Plan) -> None:

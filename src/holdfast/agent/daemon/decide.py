@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from holdfast.errors import ApplyError
 from holdfast.protocol import (
     ApplyReport,
     Desired,
@@ -67,13 +68,20 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Told:
+    """The word to go has come for the desired state that is known: it goes to the disk, too."""
+
+    known: Known
+
+
+@dataclass(frozen=True)
 class Same:
     """The desired state that is known already, with `known.desired.overrides` as they are now."""
 
     known: Known
 
 
-def take(known: Known, desired: Desired) -> Ignored | Accepted | Same:
+def take(known: Known, desired: Desired) -> Ignored | Accepted | Told | Same:
     """What becomes of a desired state. Never backwards: a fence that is older than the known one has no say."""
     if (desired.cluster, desired.node) != (known.cluster, known.node):
         return Ignored(f"it is for {desired.node} of {desired.cluster}")
@@ -88,7 +96,10 @@ def take(known: Known, desired: Desired) -> Ignored | Accepted | Same:
         return Accepted(_fresh(known, desired))
     if (desired.digest, desired.revision) != (present.digest, present.revision):
         return Ignored(f"it contradicts what came before with the same fence {_text(desired.fence)}")
-    return Same(replace(known, desired=present.model_copy(update={"overrides": desired.overrides})))
+    went = waits(present) and desired.together is not None and desired.together.go
+    together = desired.together if went else present.together  # a word is never taken back, nor the need of one
+    now = present.model_copy(update={"overrides": desired.overrides, "together": together})
+    return Told(replace(known, desired=now)) if went else Same(replace(known, desired=now))
 
 
 def _fresh(known: Known, desired: Desired) -> Known:
@@ -106,6 +117,42 @@ class Work(Enum):
     NOTHING = "nothing"
     APPLY = "apply"
     OVERRIDE = "override"
+
+
+def waits(desired: Desired) -> bool:
+    """Whether it may be staged, and nothing more."""
+    return desired.together is not None and not desired.together.go
+
+
+def may_go_on(known: Known, attempt: Desired, waited_s: float) -> bool:
+    """Whether an attempt that is staged and judged goes on now; False: it waits for the word.
+
+    ApplyError where it is dropped instead: nothing that runs was touched, and nothing will be.
+    """
+    present = known.desired
+    if present is None or present.fence != attempt.fence:
+        raise ApplyError(
+            "it was replaced before the word to go came", "nothing to do: the node follows what replaced it"
+        )
+    if not waits(present):
+        return True
+    if known.paused:
+        raise ApplyError(
+            "somebody began to work on this node by hand while it waited for the word to go",
+            "when that is over: holdfast agent resume, on the node; then roll out again",
+        )
+    if attempt.together is not None and waited_s >= attempt.together.within_s:
+        raise ApplyError(
+            f"it was to change in one moment with others, and no word to go came within {waited_s:.0f} s",
+            "do the controllers run, and reach this node? then roll out again",
+        )
+    return False
+
+
+def waiting(known: Known) -> Fence | None:
+    """The state that is staged here, and waits for the word to go."""
+    staged = known.desired is not None and known.progress is Progress.WRITTEN and not known.paused
+    return known.fence if staged and known.desired is not None and waits(known.desired) else None
 
 
 def due(known: Known) -> Work:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from holdfast.agent.daemon import decide
-from holdfast.agent.daemon.decide import Accepted, Ignored, Known
+from holdfast.agent.daemon.decide import Accepted, Ignored, Known, Told
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.state import State
 from holdfast.agent.daemon.wanted import Wanted
@@ -21,7 +21,7 @@ _FETCH_S = 120.0
 
 
 class Inbox:
-    """`accepted` is called when there is another desired state, `ordered` with each order."""
+    """`accepted` is called when there is another desired state, or the word to go, `ordered` with each order."""
 
     def __init__(self, state: State, accepted: Callable[[], None], ordered: Callable[[Order], None]) -> None:
         self._state = state
@@ -41,6 +41,8 @@ class Inbox:
                 state.tell()
             case Accepted(known):
                 await self._accept(controller, message, known)
+            case Told(known):
+                await self._go(known)
             case _:
                 state.known = taken.known
                 state.wake.set()
@@ -65,6 +67,19 @@ class Inbox:
         state.tell()
         state.wake.set()
 
+    async def _go(self, known: Known) -> None:
+        """On the disk first: after a crash it is not waited for again. Where that fails, the others go all the same."""
+        state, desired = self._state, known.desired
+        assert desired is not None, "the word is about one"
+        try:
+            await state.look(lambda: _write_again(state.wanted, desired))
+        except ApplyError as error:
+            LOG.warning("the word to go could not be kept", extra={"why": error.message})
+        if state.known.fence == desired.fence:  # what changed while the disk was written stays changed
+            state.known = replace(state.known, desired=desired)
+        self._accepted()
+        state.wake.set()
+
     async def _bundle(self, controller: Controller, desired: Desired) -> Bundle:
         bundle = desired.bundle or await self._state.look(lambda: self._state.wanted.bundle(desired.digest))
         if bundle is None:
@@ -81,6 +96,10 @@ class Inbox:
                 "install the controller's version of Holdfast on this node",
             )
         return bundle
+
+
+def _write_again(wanted: Wanted, desired: Desired) -> None:
+    _write(wanted, desired.model_copy(update={"bundle": wanted.bundle(desired.digest)}))
 
 
 def _write(wanted: Wanted, desired: Desired) -> None:

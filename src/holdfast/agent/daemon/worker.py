@@ -13,6 +13,7 @@ from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.state import State
 from holdfast.agent.daemon.wanted import Wanted
+from holdfast.agent.daemon.word import Word
 from holdfast.errors import HoldfastError
 from holdfast.protocol import Answer, Desired, Order, Outcome, Progress, Verb
 
@@ -29,10 +30,12 @@ class Worker:
         self._answered: OrderedDict[str, Answer | None] = OrderedDict()
         self._failures = 0
         self._retry_at = 0.0
+        self._word = Word(lambda: state.known)
 
     def afresh(self) -> None:
-        """There is another desired state: failures of the one before do not count."""
+        """There is another desired state, or the word to go: failures of before do not count."""
         self._failures, self._retry_at = 0, 0.0
+        self._word.ring()
 
     def order(self, order: Order) -> None:
         """Take an order; one that is known is answered as before, or will be."""
@@ -52,11 +55,14 @@ class Worker:
 
     async def keep(self) -> None:
         """Until cancelled."""
-        while True:  # ends: cancelled
-            await self._state.wake.wait()
-            self._state.wake.clear()
-            while await self._once():  # ends: nothing is due
-                pass
+        try:
+            while True:  # ends: cancelled
+                await self._state.wake.wait()
+                self._state.wake.clear()
+                while await self._once():  # ends: nothing is due
+                    pass
+        finally:
+            self._word.end()
 
     async def _once(self) -> bool:
         if self._orders:
@@ -85,6 +91,7 @@ class Worker:
             answer = await state.change(lambda: state.work.follow(order, name))
             LOG.info("an order was followed", extra={"verb": order.verb.value, "group": order.group or ""})
             state.in_background(state.refresh())
+        answer = answer.model_copy(update={"heeds_word": True, "waiting": decide.waiting(state.known)})
         if order.id in self._answered:
             self._answered[order.id] = answer
         state.outbox.answer(answer)
@@ -101,6 +108,8 @@ class Worker:
 
         def told(progress: Progress) -> None:
             loop.call_soon_threadsafe(self._step, desired, progress)
+            if progress is Progress.WRITTEN:
+                self._word.wait(desired)
 
         report = await state.change(partial(state.work.apply, bundle, desired, told))
         del bundle  # before memory is given back
