@@ -375,7 +375,17 @@ def test_what_people_typed_is_never_markup() -> None:
             client = await begun(made)
             form = {"kind": "drained", "server": "rs01:80", "why": MARKUP}
             told = [(await client.post(f"{HERE}/servers/shop/override", data=form, headers=part(client))).text]
-            for field in "address entry on persistence target hook_up sorry scheduler servers".split():
+            for field in [
+                "address",
+                "entry",
+                "on",
+                "persistence",
+                "target",
+                "hook_up",
+                "sorry",
+                "scheduler",
+                "servers",
+            ]:
                 for kind in ("add_server", "add_virtual_server", "change_virtual_server"):
                     known = {"kind": kind, "entry": "shop", "check": "http"}
                     answer = await planned(client, **(known | {field: MARKUP}))

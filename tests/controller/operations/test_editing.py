@@ -7,7 +7,8 @@ from tests.controller.operations.world import end_rollout, new_desk, request, ru
 
 from holdfast.controller.operations import editing, revisions
 from holdfast.controller.operations.desk import Desk
-from holdfast.controller.operations.editing import (
+from holdfast.controller.operations.editing import edited, find_server, find_virtual_server
+from holdfast.controller.operations.edits import (
     AddServer,
     AddVirtualServer,
     ChangeServer,
@@ -18,9 +19,6 @@ from holdfast.controller.operations.editing import (
     RemoveVirtualServer,
     ServerAsked,
     VirtualServerAsked,
-    edited,
-    find_server,
-    find_virtual_server,
 )
 from holdfast.errors import NotFound, Outdated, PlanRefused, SpecError, UsageError
 from holdfast.protocol.api.rollouts import RolloutOptions

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, StringConstraints, TypeAdapter
+from typing import Any
 
 from holdfast.errors import NotFound, PlanRefused, UsageError
-from holdfast.protocol.api.base import Asked
 from holdfast.protocol.api.plans import ProposalView
 from holdfast.protocol.api.revisions import Applied, RevisionRequest
 from holdfast.protocol.api.rollouts import RolloutOptions
@@ -29,111 +26,26 @@ from holdfast.store.revisions import digest_of
 
 from .compiling import content_of
 from .desk import Desk, known_cluster
+from .edits import (
+    WITH_TARGET,
+    AddServer,
+    AddVirtualServer,
+    ChangeServer,
+    ChangeVirtualServer,
+    CheckAsked,
+    Edit,
+    RemoveServer,
+    RemoveVirtualServer,
+    Section,
+    ServerAsked,
+    VirtualServerAsked,
+    described,
+)
 from .proposals import propose
 from .revisions import apply
 
-Text = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Section = Literal["virtual_servers", "pools"]
-CheckKind = Literal["http", "https", "tcp", "smtp", "dns", "udp", "ping", "script"]
-WITH_TARGET = ("http", "https", "dns", "script")
 _WITH_FLAGS = ("sh", "mh")
 _OF_ANY_CHECK = ("every", "timeout", "fall", "retry_every", "delay")
-
-
-class ServerAsked(Asked):
-    """A server as it is to be written."""
-
-    address: Text
-    weight: Annotated[int, Field(ge=1, le=65535)] = 1
-    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    resume_below: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    backup: bool = False
-
-
-class CheckAsked(Asked):
-    """What servers are to be asked; times as the spec writes them (`2s`), empty where it says nothing."""
-
-    kind: CheckKind
-    target: Text = ""
-    every: Text = ""
-    timeout: Text = ""
-    fall: Annotated[int, Field(ge=1, le=1000)] | None = None
-    retry_every: Text = ""
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-
-
-class VirtualServerAsked(Asked):
-    """A virtual server as it is to be; what is empty is left out of the spec."""
-
-    on: Annotated[tuple[Text, ...], Field(max_length=500)] = ()
-    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
-    forward: Literal["nat", "dr", "tun"] = "dr"
-    scheduler: Text = "wlc"
-    persistence: Text = ""
-    check: CheckAsked | None = None
-    quorum: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    sorry: Text = ""
-    hook_up: Text = ""
-    hook_down: Text = ""
-
-
-class AddServer(Asked):
-    """One server more."""
-
-    kind: Literal["add_server"] = "add_server"
-    section: Section
-    entry: Text
-    to: ServerAsked
-
-
-class ChangeServer(Asked):
-    """A server, `server` as the spec names it, becomes `to`."""
-
-    kind: Literal["change_server"] = "change_server"
-    section: Section
-    entry: Text
-    server: Text
-    to: ServerAsked
-
-
-class RemoveServer(Asked):
-    """One server less."""
-
-    kind: Literal["remove_server"] = "remove_server"
-    section: Section
-    entry: Text
-    server: Text
-
-
-class AddVirtualServer(Asked):
-    """One virtual server more."""
-
-    kind: Literal["add_virtual_server"] = "add_virtual_server"
-    entry: Text
-    to: VirtualServerAsked
-    servers: Annotated[tuple[ServerAsked, ...], Field(max_length=2000)]
-
-
-class ChangeVirtualServer(Asked):
-    """A virtual server becomes `to`; its servers stay."""
-
-    kind: Literal["change_virtual_server"] = "change_virtual_server"
-    entry: Text
-    to: VirtualServerAsked
-
-
-class RemoveVirtualServer(Asked):
-    """One virtual server less."""
-
-    kind: Literal["remove_virtual_server"] = "remove_virtual_server"
-    entry: Text
-
-
-Edit = Annotated[
-    AddServer | ChangeServer | RemoveServer | AddVirtualServer | ChangeVirtualServer | RemoveVirtualServer,
-    Field(discriminator="kind"),
-]
-EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 
 
 async def propose_edit(desk: Desk, cluster: str, base: int, edit: Edit) -> ProposalView:
@@ -158,23 +70,6 @@ async def _text(desk: Desk, cluster: str, base: int, edit: Edit) -> str:
         raise PlanRefused(f"{cluster} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
     content = await content_of(desk.store, cluster, base)
     return await asyncio.to_thread(edited, content.spec, edit)
-
-
-def described(edit: Edit) -> str:
-    """What a revision's list says of it, unless its author says something else."""
-    match edit:
-        case AddServer():
-            return f"{edit.to.address} added to {edit.entry}"
-        case ChangeServer():
-            return f"{edit.server} of {edit.entry} changed"
-        case RemoveServer():
-            return f"{edit.server} removed from {edit.entry}"
-        case AddVirtualServer():
-            return f"virtual server {edit.entry} added"
-        case ChangeVirtualServer():
-            return f"virtual server {edit.entry} changed"
-        case RemoveVirtualServer():
-            return f"virtual server {edit.entry} removed"
 
 
 def edited(text: str, edit: Edit) -> str:

@@ -13,7 +13,8 @@ from holdfast.protocol.api.base import Asked
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.virtual_servers import SchedulerName
 
-from ...operations.editing import (
+from ...operations.editing import find_server, find_virtual_server
+from ...operations.edits import (
     WITH_TARGET,
     AddServer,
     AddVirtualServer,
@@ -28,8 +29,6 @@ from ...operations.editing import (
     ServerAsked,
     Text,
     VirtualServerAsked,
-    find_server,
-    find_virtual_server,
 )
 from ..words import N_
 
@@ -203,5 +202,6 @@ def _filled(virtual: VirtualServerAsked) -> dict[str, object]:
 
 def hosts_of(spec: ClusterSpec) -> tuple[str, ...]:
     """What may be typed for a server: the cluster's own nodes, those first that serve something already."""
-    serving = {server.host for one in (*spec.virtual_servers.values(), *spec.pools.values()) for server in one.servers}
+    found = (one.servers for section in (spec.virtual_servers, spec.pools) for one in section.values())
+    serving = {server.host for servers in found for server in servers}
     return tuple(sorted(spec.nodes, key=lambda name: (name not in serving, name)))

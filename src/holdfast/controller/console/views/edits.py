@@ -18,7 +18,7 @@ from ...callers import Allowed, AtDesk
 from ...identity import Action, Person
 from ...operations import editing
 from ...operations.desk import Desk
-from ...operations.editing import EDIT, Edit, Section
+from ...operations.edits import EDIT, Edit, Section, described
 from ...operations.situation import spec_of
 from ..forms import Sent
 from ..navigation import PREFIX
@@ -104,7 +104,7 @@ async def _planned(desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str,
         "plan": plan_of(planned.plan, planned.spec_diff),
         "edit": EDIT.dump_json(edit).decode(),
         "base": base,
-        "message": editing.described(edit),
+        "message": described(edit),
     }
 
 

@@ -41,10 +41,13 @@ _ONE, _EMPTYING = "servers/now.html", "servers/emptying.html"
 _WAIT_S = 4.0  # what directors say later is seen in the table
 
 
+Kind = Literal["drained", "suspended", "weight"]
+
+
 class OverrideForm(Asked):
     """What becomes of a server: `scope` says whether in this virtual server alone; `minutes` None: until resumed."""
 
-    kind: Literal["drained", "suspended", "weight"]
+    kind: Kind
     server: Annotated[str, Field(max_length=300)]
     scope: Literal["here", "everywhere"] = "everywhere"
     weight: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -126,11 +129,11 @@ def _in(row: VirtualRow, written: str) -> RealServer:
 
 @router.get("/servers/{name}/override", name="console_overriding")
 async def overriding(
-    page: Console, who: Overriding, cluster: ClusterName, name: str, kind: OverrideWord, server: Server
+    page: Console, who: Overriding, cluster: ClusterName, name: str, kind: Kind, server: Server
 ) -> Response:
     """Why, for how long, and what it will do."""
     row = await _row(page, cluster, name)
-    return _asking(page, row, _in(row, server), OverrideForm.model_construct(kind=kind.value, server=server))
+    return _asking(page, row, _in(row, server), OverrideForm(kind=kind, server=server))
 
 
 def _asking(page: Page, row: VirtualRow, server: RealServer, form: OverrideForm, refused: str = "") -> Response:
