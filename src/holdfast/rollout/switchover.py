@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,6 +42,19 @@ class _Member:
         return self.facts.hold == 0 and bool(self.status.services) and all(s.running for s in self.status.services)
 
 
+def refuse_imported(bundles: Mapping[str, Bundle], asked: Iterable[str]) -> None:
+    """PlanRefused where one of these groups keeps the shape of its import: it has no hold file to move it by."""
+    wanted = set(asked)
+    for bundle in bundles.values():
+        for kept in bundle.expected.imported:
+            addresses = {held.address.partition("/")[0] for held in kept.addresses}
+            if wanted & {kept.group, *addresses}:
+                raise PlanRefused(
+                    f"'{kept.group}' keeps the shape of its import, which has no hold file: it cannot be moved",
+                    "give it Holdfast's own shape first: `holdfast import steps SPEC --write`, then apply each step",
+                )
+
+
 class Switch:
     """Moves one group of a running cluster."""
 
@@ -62,6 +75,7 @@ class Switch:
             if expected.group == group
         }
         if not self._expected:
+            refuse_imported(bundles, [group])
             known = sorted({expected.group for bundle in bundles.values() for expected in bundle.expected.vrrp})
             raise PlanRefused(f"there is no VRRP group '{group}'", f"known: {', '.join(known)}")
 

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
@@ -18,10 +17,11 @@ from ruamel.yaml.reader import ReaderError
 from holdfast.errors import SpecError
 from holdfast.findings import Finding, Location, Severity
 
+from .composing import compose
 from .values import shown
 from .wording import yaml_problem
 
-MAX_BYTES = 1_000_000  # ten times what a thousand nodes need; reading it takes some seconds
+MAX_BYTES = 8_000_000  # four times what a thousand imported virtual servers need; reading it takes half a minute
 MAX_NODES = 400_000
 MAX_DEPTH = 40
 
@@ -67,10 +67,8 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _failure(file, 1, 1, f"the file is larger than {MAX_BYTES // 1_000_000} MB", "no spec is; check the path")
-    yaml = YAML(typ="rt", pure=True)
-    yaml.composer.warn_double_anchors = False
     try:
-        documents = list(yaml.compose_all(text))
+        documents = compose(text)
     except MarkedYAMLError as error:
         raise _marked(file, error) from None
     except ReaderError as error:
@@ -78,13 +76,14 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
         raise _failure(file, len(before), len(before[-1]) + 1, *yaml_problem(str(error.reason))) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise _failure(file, 1, 1, *yaml_problem(str(error).partition("\n")[0][:200])) from None
-    if not documents or documents[0] is None:
+    first = documents[0] if documents else None
+    if first is None:
         raise _failure(file, 1, 1, "the file is empty", "begin with `holdfast: 1`")
     if len(documents) > 1:
-        mark = documents[1].start_mark
+        mark = first.end_mark if documents[1] is None else documents[1].start_mark
         message = "a second YAML document begins here"
         raise _failure(file, mark.line + 1, mark.column + 1, message, "write one cluster a file; remove the line ---")
-    return _Reader(file).read(documents[0])
+    return _Reader(file).read(first)
 
 
 def _marked(file: str, error: MarkedYAMLError) -> SpecError:

@@ -71,6 +71,33 @@ def test_what_cannot_be_moved() -> None:
     _story(SPEC, ["lb01", "lb02"], told)
 
 
+IMPORTED = """
+origin:
+  nodes: [lb01, lb02]
+  vrrp_instance:
+    VI_1:
+      interface: eth0
+      virtual_router_id: 77
+      virtual_ipaddress: [10.0.0.9/24]
+      nodes: {lb01: {priority: 150}, lb02: {priority: 100}}
+"""
+
+
+def test_a_group_of_an_imported_shape_is_refused_with_what_to_do_first() -> None:
+    async def told(members: Members) -> None:
+        for name in ("VI_1", "10.0.0.9"):
+            with pytest.raises(PlanRefused, match="'VI_1' keeps the shape of its import") as refused:
+                await moving.move(members.desk, "shop", name, MoveRequest(node="lb02"))
+            assert "holdfast import steps SPEC --write" in (refused.value.hint or "")
+        with pytest.raises(PlanRefused, match="'VI_1' keeps the shape"):
+            await moving.begin_maintenance(members.desk, "shop", "lb01", MaintenanceRequest(why="a disk"))
+        assert (members.holder, members.held_back) == ("lb01", set())
+        moved = await moving.move(members.desk, "shop", "www", MoveRequest(node="lb02"))
+        assert moved.after == "lb02", "a group of Holdfast's own shape beside it moves as ever"
+
+    _story(SPEC + IMPORTED, ["lb01", "lb02"], told)
+
+
 def test_one_move_at_a_time() -> None:
     async def told(members: Members) -> None:
         holdings = members.desk.store.holdings

@@ -93,7 +93,7 @@ def test_of_lists_only_the_lines_that_keepalived_skips_are_left_out() -> None:
 
 
 def test_a_spec_that_nobody_can_read_is_no_complete_import() -> None:
-    addresses = "".join(f"    10.{n // 250}.{n % 250}.1/32 label eth0:{'x' * 800}\n" for n in range(1_300))
+    addresses = "".join(f"    10.{n // 250}.{n % 250}.1/32 label eth0:{'x' * 800}\n" for n in range(9_900))
     found = imported(lb1=f"vrrp_instance a {{\n  virtual_ipaddress {{\n{addresses}  }}\n}}\n")
     assert not found.complete
     assert any("MB are read" in left.reason for left in found.not_carried)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.bundle import Bundle, VrrpExpectation
-from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused, RolloutFailed, StoreError
+from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused, RolloutFailed, StoreError, UsageError
 from holdfast.protocol import NodeStatus, Verb
 from holdfast.protocol.api.nodes import MaintenanceRequest, MaintenanceResult, MovedGroup, MoveRequest
 from holdfast.rollout.orders import Orders, StoreTransport
 from holdfast.rollout.records import RolloutStore
-from holdfast.rollout.switchover import Switch, Switchover
+from holdfast.rollout.switchover import Switch, Switchover, refuse_imported
 from holdfast.store.models import Override, OverrideKind
 from holdfast.store.store import override_name
 
@@ -49,6 +49,11 @@ class _Place:
         bundle = self.bundles.get(node)
         return tuple(each.group for each in bundle.expected.vrrp) if bundle else ()
 
+    def imported_on(self, node: str) -> tuple[str, ...]:
+        """The groups that a node may hold and that keep the shape of their import."""
+        bundle = self.bundles.get(node)
+        return tuple(each.group for each in bundle.expected.imported) if bundle else ()
+
     async def statuses(self, nodes: Mapping[str, object]) -> dict[str, NodeStatus]:
         """Those nodes that answer, as they are now."""
 
@@ -74,7 +79,8 @@ async def _place(desk: Desk, cluster: str) -> _Place:
 async def move(desk: Desk, cluster: str, group: str, request: MoveRequest) -> MovedGroup:
     """Let another node hold a group (named, or one of its addresses), without a lost answer, and see it hold it.
 
-    PlanRefused where no other node could, or while the group is being moved; RolloutFailed if nobody took over.
+    PlanRefused where no other node could, where the group keeps the shape of its import, or while something is being
+    moved; RolloutFailed if nobody took over.
     """
     place = await _place(desk, cluster)
     name = _named(place, group)
@@ -96,6 +102,7 @@ def _named(place: _Place, text: str) -> str:
     for group, each in known.items():
         if text in {address.address.partition("/")[0] for address in each.addresses}:
             return group
+    refuse_imported(place.bundles, [text])
     listed = ", ".join(sorted(known)[:20]) or "the cluster has none"
     raise NotFound(f"there is no VRRP group '{text[:80]}', nor such an address of one", f"known: {listed}")
 
@@ -166,13 +173,16 @@ def _held_back(status: NodeStatus, group: str) -> bool:
 async def begin_maintenance(desk: Desk, cluster: str, node: str, request: MaintenanceRequest) -> MaintenanceResult:
     """A node gives up every group, without a lost answer, and holds none until maintenance ends.
 
-    PlanRefused, and everything is as before, where it is the last that could hold one of them. Asked again, it finishes
-    what was cut off.
+    PlanRefused, and everything is as before, where it is the last that could hold one of them, or one keeps the shape
+    of its import. Asked again, it finishes what was cut off.
     """
+    if request.until is not None and request.until <= desk.now():
+        raise UsageError(f"{request.until.isoformat()} is over already", "name a moment to come")
     place = await _place(desk, cluster)
     await _known_node(place, node)
     async with _alone(desk, cluster):
         try:
+            refuse_imported(place.bundles, place.imported_on(node))
             await _refuse_last(place, node)
         except PlanRefused as error:
             await _audit(place, "maintenance.on", node, request, error)
@@ -234,18 +244,26 @@ async def end_maintenance(desk: Desk, cluster: str, node: str) -> MaintenanceRes
     place = await _place(desk, cluster)
     await _known_node(place, node)
     async with _alone(desk, cluster):
-        done: list[MovedGroup] = []
-        for group in place.groups_of(node):
-            others = [other for other in place.members(group) if other != node]
-            if any([await _in_maintenance(place, other) for other in others]):
-                await place.order(node, Verb.RELEASE, group)  # a hand-over would call the others back, too
-                continue
-            back = await asyncio.to_thread(place.switch(group).back)
-            if back.before != back.after:
-                done.append(MovedGroup(group=group, before=back.before, after=back.after, report=back.report))
+        try:
+            done = [moved for group in place.groups_of(node) if (moved := await _taken_back(place, node, group))]
+        except HoldfastError as error:
+            await _audit(place, "maintenance.off", node, None, error)
+            raise
         await _undone(place, node, created=True)
         await _audit(place, "maintenance.off", node, None, None, f"{node} is in service again", node)
     return MaintenanceResult(node=node, on=False, moved=tuple(done))
+
+
+async def _taken_back(place: _Place, node: str, group: str) -> MovedGroup | None:
+    """One group that the node may hold again: what became of it, if it changed hands."""
+    others = [other for other in place.members(group) if other != node]
+    if any([await _in_maintenance(place, other) for other in others]):
+        await place.order(node, Verb.RELEASE, group)  # a hand-over would call the others back, too
+        return None
+    back = await asyncio.to_thread(place.switch(group).back)
+    if back.before == back.after:
+        return None
+    return MovedGroup(group=group, before=back.before, after=back.after, report=back.report)
 
 
 async def _known_node(place: _Place, node: str) -> None:

@@ -18,6 +18,7 @@ from holdfast.spec.origin.values import FOLDER, from_quotes, line_mistake
 from holdfast.spec.values import as_address
 
 from .losses import Losses, Vault
+from .sequence import as_counted, tunnel_mistake
 
 Values = dict[str, Any]
 
@@ -37,6 +38,7 @@ _DEFINED_BY = {
 _FALLBACK = 100  # the priority that keepalived takes instead of one that it cannot use
 _INNER: dict[str, type[Block]] = {"url": Url, "host": SmtpHost, "authentication": Authentication}
 _SEVERAL = frozenset({"url", "host"})
+_ELSEWHERE = frozenset({"virtual_server_group"})  # read as a block of its own, although it is a list
 _NOT_KEYWORDS = frozenset({"address", "lines"})
 _OF_ADDRESSES = frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded", "static_ipaddress"})
 _UPPER = frozenset({"protocol"})  # keepalived takes it in any letter case
@@ -61,6 +63,7 @@ class Reading:
     def block(self, tree: Node, model: type[Block]) -> Values:
         """The fields of `tree` as `model` takes them; what it refuses is lost."""
         values: Values = {}
+        tree = as_counted(tree, self.losses)
         for name, info in model.model_fields.items():
             form = next((one for one in info.metadata if isinstance(one, Form)), None)
             keyword = info.alias or name
@@ -68,6 +71,10 @@ class Reading:
                 self._inner(tree, name, values)
             elif name not in _NOT_KEYWORDS and tree.has(keyword):
                 self._field(tree, keyword, name, form, values)
+        held = {info.alias or name for name, info in model.model_fields.items()}
+        for child in tree.children:
+            if child.keyword is not None and not child.keyword.block and child.name not in held | _ELSEWHERE:
+                self.losses.lost(child, "no spec has a word for it")
         return self._checked(tree, model, values)
 
     def _field(self, tree: Node, keyword: str, name: str, form: Form, values: Values) -> None:
@@ -79,6 +86,9 @@ class Reading:
             elif form is Form.TRACKED:
                 lines = [line for line in tree.listed(keyword) if self._is_defined(keyword, line)]
                 values[name] = [one for line in lines if (one := self._tracked(keyword, line)) is not None]
+            elif wrong := tunnel_mistake(found):
+                values[name] = found.arg()
+                self.losses.ignored(found, f"keepalived takes {found.arg()} alone: {wrong}")
             elif form is Form.SECRET and not found.args:
                 raise _OddError("keepalived takes a password")
             elif form is Form.SECRET:

@@ -13,6 +13,7 @@ from holdfast.spec.origin.trackers import Bfd, GarpGroup, Script, TrackFile, Tra
 
 from .blocks import FOLDER_MARK, Reading, Values, head
 from .losses import Losses, Vault
+from .sequence import tell_order
 
 NAMED: dict[str, type[Block]] = {
     "track_group": TrackGroup,
@@ -52,6 +53,7 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
         if FOLDER_MARK in tree.text:
             losses.differs(tree, "${_PWD} is /etc/holdfast/keepalived once compiled: write the folder that is meant")
     _name_of_host(read, losses)
+    tell_order(read, losses)
     reading = Reading(losses, vault)
     found = NodeBlocks(node)
     found.single["outside"] = reading.block(read.root, TopLevel)

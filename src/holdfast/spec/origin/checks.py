@@ -17,9 +17,9 @@ class Checker(Block):
 
     alpha: WordsOrNone = None
     retry: Unsigned = None
-    delay_before_retry: Annotated[Decimal, Field(ge=0, le=4294967295)] = None
-    warmup: Annotated[Decimal, Field(ge=0, le=4294967295)] = None
-    delay_loop: Annotated[Decimal, Field(ge=0.000001, le=4294967295)] = None
+    delay_before_retry: Annotated[Decimal, Field(ge=0, le=18446744073709)] = None
+    warmup: Annotated[Decimal, Field(ge=0, le=18446744073709)] = None
+    delay_loop: Annotated[Decimal, Field(ge=0.000001, le=18446744073709)] = None
     log_all_failures: Switch = None
 
 

@@ -92,6 +92,7 @@ class Instance(Block):
     vmac_garp_intvl: Words = None
     down_timer_adverts: Annotated[Number, Field(ge=1, le=100)] = None
     timer_expired_backup: WordsOrNone = None
+    thread_timer_expired: WordsOrNone = None
     lower_prio_no_advert: Switch = None
     higher_prio_send_advert: Switch = None
     owner_ignore_adverts: Switch = None

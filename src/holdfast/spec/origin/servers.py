@@ -32,9 +32,9 @@ class RealServer(Block):
     alpha: WordsOrNone = None
     connect_timeout: Annotated[Decimal, Field(ge=0.000001, le=4294.967295)] = None
     retry: Annotated[Number, Field(ge=1, le=4294967295)] = None
-    delay_before_retry: Annotated[Decimal, Field(ge=0, le=4294967295)] = None
-    warmup: Annotated[Decimal, Field(ge=0, le=4294967295)] = None
-    delay_loop: Annotated[Decimal, Field(ge=0.000001, le=4294967295)] = None
+    delay_before_retry: Annotated[Decimal, Field(ge=0, le=18446744073709)] = None
+    warmup: Annotated[Decimal, Field(ge=0, le=18446744073709)] = None
+    delay_loop: Annotated[Decimal, Field(ge=0.000001, le=18446744073709)] = None
     inhibit_on_failure: Switch = None
     checks: Annotated[tuple[Check, ...], Field(max_length=1000)] = ()
 
@@ -44,10 +44,10 @@ class VirtualServer(Block):
 
     address: Words = Field(None, description="address and port, `fwmark NUMBER`, or `group NAME`")
     ip_family: Annotated[Literal["inet", "inet6"] | None, Form.WORD] = None
-    delay_loop: Annotated[Decimal, Field(ge=0.000001, le=4294967295)] = None
-    delay_before_retry: Annotated[Decimal, Field(ge=0, le=4294967295)] = None
+    delay_loop: Annotated[Decimal, Field(ge=0.000001, le=18446744073709)] = None
+    delay_before_retry: Annotated[Decimal, Field(ge=0, le=18446744073709)] = None
     retry: Annotated[Number, Field(ge=1, le=4294967295)] = None
-    warmup: Annotated[Decimal, Field(ge=0, le=4294967295)] = None
+    warmup: Annotated[Decimal, Field(ge=0, le=18446744073709)] = None
     connect_timeout: Annotated[Decimal, Field(ge=0.000001, le=4294.967295)] = None
     lvs_sched: Scheduler = None
     lb_algo: Scheduler = None

@@ -66,8 +66,8 @@ class Bfd(Block):
     neighbor_ip: Word = None
     neighbour_ip: Word = None
     source_ip: Word = None
-    min_rx: Annotated[Decimal, Field(ge=0.001, le=1000)] = None
-    min_tx: Annotated[Decimal, Field(ge=0.001, le=1000)] = None
+    min_rx: Annotated[Decimal, Field(ge=0.001, le=4294967)] = None
+    min_tx: Annotated[Decimal, Field(ge=0.001, le=4294967)] = None
     idle_tx: Annotated[Decimal, Field(ge=1000, le=10000)] = None
     multiplier: Annotated[Number, Field(ge=1, le=255)] = None
     passive: Flag = False

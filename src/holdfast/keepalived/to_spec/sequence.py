@@ -1,0 +1,137 @@
+"""What the order of lines means: an origin is written in one order, so what counts by its place is settled here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.keepalived.keywords import Keyword
+from holdfast.keepalived.tree import Configuration, Node
+from holdfast.spec.values import as_address
+
+from .losses import Losses
+
+# Two keywords for one setting: what stands last counts.
+_LAST = {
+    "vrrp_instance": (("nopreempt", "preempt"), ("accept", "no_accept"), ("mcast_src_ip", "unicast_src_ip")),
+    "virtual_server": (("lvs_sched", "lb_algo"), ("lvs_method", "lb_kind")),
+}
+_SCHEDULERS = ("lvs_sched", "lb_algo")
+_METHODS = frozenset({"lvs_method", "lb_kind", "sorry_server_lvs_method"})
+_OF_SCHEDULER = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
+_OF_SORRY = frozenset({"sorry_server_inhibit", "sorry_server_lvs_method"})
+_TUNNELS = frozenset({"ipip", "gue", "gre"})
+_SUMS = frozenset({"nocsum", "csum", "remcsum"})
+
+
+def as_counted(tree: Node, losses: Losses) -> Node:
+    """The block without the statements that keepalived leaves out for where they stand; each is noted."""
+    left_out = dict(_left_out(tree))
+    if not left_out:
+        return tree
+    for child in tree.children:
+        if child in left_out:
+            losses.ignored(child, left_out[child])
+    copy = Node(tree.words, tree.source, tree.line, tree.start, tree.origin, tree.keyword)
+    copy.end, copy.children = tree.end, [child for child in tree.children if child not in left_out]
+    return copy
+
+
+def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
+    for pair in _LAST.get(tree.name, ()):
+        both = [child for child in tree.all(*pair) if _is_taken(child)]
+        last = both[-1].name if both else ""
+        yield from ((child, f"{last} stands below it, and counts") for child in both if child.name != last)
+    if tree.name == "vrrp_instance":
+        yield from _states(tree)
+    elif tree.name == "virtual_server":
+        yield from _early(tree)
+
+
+def _is_taken(child: Node) -> bool:
+    """Whether keepalived takes its value at all: what it does not take leaves an earlier one in force."""
+    argument = child.keyword.arguments[0] if child.keyword and child.keyword.arguments else None
+    return argument is None or not argument.check(child.arg())
+
+
+def _states(tree: Node) -> Iterator[tuple[Node, str]]:
+    """Once MASTER, BACKUP is ignored; a word that is neither makes it a BACKUP."""
+    master: Node | None = None
+    for child in tree.all("state"):
+        if child.arg() == "BACKUP" and master is not None:
+            yield child, "it is MASTER by a line above, which keepalived keeps"
+        else:
+            master = child if child.arg() == "MASTER" else None
+
+
+def _early(tree: Node) -> Iterator[tuple[Node, str]]:
+    """Flags that belong to a scheduler or a sorry server of which keepalived has not read yet."""
+    scheduler, sorry = "", False
+    for child in tree.children:
+        if child.name in _SCHEDULERS and _is_taken(child):
+            scheduler = child.arg()
+        sorry = sorry or child.name == "sorry_server"
+        if child.name in _OF_SCHEDULER and _OF_SCHEDULER[child.name] != scheduler:
+            yield child, f"the scheduler is not {_OF_SCHEDULER[child.name]} where it stands"
+        elif child.name in _OF_SORRY and not sorry:
+            yield child, "no sorry_server stands above it"
+
+
+def tunnel_mistake(found: Node) -> str:
+    """Why keepalived takes the method alone of a statement, and not the options behind it; empty where it takes all."""
+    if found.name not in _METHODS:
+        return ""
+    words, kind, port, total = list(found.args[1:]), "ipip", "", "nocsum"
+    while words:
+        word = words.pop(0)
+        if word in _SUMS:
+            total = word
+        elif word not in ("type", "port") or not words:
+            return f"{word} is no option of a tunnel" if word not in ("type", "port") else f"{word} says nothing"
+        elif word == "type":
+            kind = words.pop(0)
+        else:
+            port = words.pop(0)
+    if kind not in _TUNNELS:
+        return f"there is no tunnel of type {kind}"
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        return f"{port} is no port"
+    if (kind == "gue") != bool(port):
+        return "a gue tunnel needs a port, and no other takes one"
+    if (kind, total) in (("ipip", "csum"), ("ipip", "remcsum"), ("gre", "remcsum")):
+        return f"a tunnel of type {kind} takes no {total}"
+    return ""
+
+
+def tell_order(read: Configuration, losses: Losses) -> None:
+    """What depends on an order that an origin does not keep, and that its words cannot say."""
+    _users(read.root, losses)
+    for tree in read.root.all("vrrp_instance"):
+        families = dict(_families(tree))
+        if len(set(families.values())) > 1:
+            losses.lost(tree, "addresses of two families decide by their order which one its adverts are of")
+
+
+def _users(root: Node, losses: Losses) -> None:
+    """A script without a user runs as the one that script_user named last above it."""
+    waiting = False
+    for node in root.walk():
+        if node.name == "script_user" and node.keyword is not None:
+            if waiting:
+                losses.lost(node, "scripts stand above it, which do not run as this user: write it above them")
+            return
+        waiting = waiting or _is_script(node.keyword)
+
+
+def _is_script(keyword: Keyword | None) -> bool:
+    return keyword is not None and any(argument.kind == "script" for argument in keyword.arguments)
+
+
+def _families(tree: Node) -> Iterator[tuple[str, int]]:
+    """What sets the family of an instance, and which one it would be."""
+    for name in ("mcast_src_ip", "unicast_src_ip"):
+        if (address := as_address(tree.value(name).partition("/")[0])) is not None:
+            yield name, address.version
+    for name in ("unicast_peer", "virtual_ipaddress"):
+        lines = (as_address(line.name.partition("/")[0]) for line in tree.listed(name))
+        if (first := next((address for address in lines if address is not None), None)) is not None:
+            yield name, first.version
