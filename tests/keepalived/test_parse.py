@@ -125,6 +125,34 @@ def test_a_block_of_a_name_that_is_taken_is_left_out() -> None:
     assert lines_of(parse(instance("priority 1") + instance("priority 2"))) == ["vrrp_instance a", "  priority 1"]
 
 
+def test_of_some_kinds_a_second_block_of_a_name_is_read_though_the_first_counts() -> None:
+    text = "vrrp_script a {\nscript /bin/a\n}\nvrrp_script a {\nitnerval 2\nscript /bin/b\n}\n"
+    assert codes(text) == ["KA009:4", "KA001:5"]
+    (script,) = parse(text).root.children
+    assert script.value("script") == "/bin/a"
+
+
+def test_all_blocks_of_global_defs_are_one() -> None:
+    text = "global_defs {\nnotify_fifo /a\n}\nglobal_defs {\nnotify_fifo /b\n}\n"
+    assert codes(text) == ["KA008:5"]
+
+
+def test_a_second_list_of_a_group_closes_the_block_around_it() -> None:
+    group = "group {\na\nb\n}\n"
+    assert codes(f"vrrp_sync_group g {{\n{group}{group}smtp_alert\n}}\n") == [
+        "KA008:6",
+        "KA020:9",
+        "KA002:10",
+        "KA020:11",
+    ]
+
+
+def test_keepalived_names_the_line_before_a_last_one_without_an_end() -> None:
+    assert codes(instance() + "}") == ["KA020:4", "KA055:3"]
+    assert codes(instance() + "}\n") == ["KA020:4"]
+    assert codes("}") == ["KA020:1"]
+
+
 def test_an_unknown_block_ends_the_block_around_it_as_it_does_for_keepalived() -> None:
     found = parse(instance("odd {", "priority 10", "}", "priority 20"))
     assert lines_of(found) == ["vrrp_instance a", "  priority 10"]
@@ -148,7 +176,7 @@ def test_any_heap_of_pieces_is_read(text: str) -> None:
 
 
 def test_codes_are_stable_and_unique() -> None:
-    assert len({code.code for code in CODES}) == len(CODES) == 40
+    assert len({code.code for code in CODES}) == len(CODES) == 41
 
 
 def test_files_that_cannot_be_read_are_findings(tmp_path: Path) -> None:

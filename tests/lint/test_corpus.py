@@ -122,7 +122,7 @@ def test_keepalived_says_nothing_that_lint_does_not(kind: str) -> None:
     """On the same machine, interfaces and users included: each complaint with a line has a remark on that line."""
     total, lost = 0, []
     for path in samples() if kind == "samples" else corpus(kind):
-        wanted = _complaints(path)
+        wanted = complaints(path)
         have = places(remarks(path, here=True)) if wanted else set()
         total += len(wanted)
         lost += [f"{Path(file).name}:{line}: {said}" for file, line, said in sorted(wanted) if (file, line) not in have]
@@ -130,7 +130,8 @@ def test_keepalived_says_nothing_that_lint_does_not(kind: str) -> None:
     assert share >= SHARE, f"{share:.4f} of {total}; nothing is said of:\n" + "\n".join(lost[:80])
 
 
-def _complaints(path: Path) -> set[tuple[str, int, str]]:
+def complaints(path: Path) -> set[tuple[str, int, str]]:
+    """File, line and words of each complaint of `keepalived -t` that names a line."""
     argv = ["keepalived", "-t", "-f", str(path)]
     try:
         done = subprocess.run(argv, cwd=path.parent, capture_output=True, timeout=10, check=False)

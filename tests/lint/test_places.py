@@ -131,6 +131,54 @@ FLOOR = {
     "bindto before connect_ip": ("CHECK110", check(f"bindto fd00::1 {HERE}\n    connect_ip 10.0.0.12")),
     "connect_ip behind bindto": ("CHECK110", check(f"bindto 10.0.0.1\n    connect_ip fd00::12 {HERE}")),
     "bindto behind connect_ip": ("CHECK110", check(f"connect_ip fd00::12\n    bindto 10.0.0.1 {HERE}")),
+    "a link-local server without an interface": (
+        "CHECK114",
+        virtual(address="fd00::100 80", server="fe80::11 80", real="TCP_CHECK {\n    retry 3\n}").replace(
+            "        }", f"        }} {HERE}", 1
+        )
+        + instance(),
+    ),
+    "a link-local address that is asked": (
+        "CHECK114",
+        check("connect_ip fe80::12").replace("        }", f"        }} {HERE}", 1),
+    ),
+    "two names of a virtual interface": ("VRRP112", instance(f"use_vmac vrrp51 vrrp52 {HERE}")),
+    "a mail server with a mask": (
+        "GLOBAL109",
+        f"global_defs {{\n    smtp_server 10.0.0.1/33 {HERE}\n}}\n" + instance(),
+    ),
+    "a real server of another family, with a mask": (
+        "KA014",
+        virtual(server="fd00::1/128 80").replace("\n    }\n", f"\n    }} {HERE}\n", 1) + instance(),
+    ),
+    "a second script of a name": (
+        "KA001",
+        SCRIPTS + script() + f'vrrp_script check_web {{\n    script "/usr/bin/true"\n    itnerval 2 {HERE}\n}}\n',
+    ),
+    "a second list of a group": (
+        "KA020",
+        SCRIPTS
+        + instance()
+        + instance(name="mail", vrid=52, address="10.0.0.101/24")
+        + "vrrp_sync_group all {\n"
+        + "    group {\n        web\n        mail\n    }\n" * 2
+        + f"}} {HERE}\n",
+    ),
+    "a vrf beside an interface": ("VRRP115", instance(f"interface eth0\nvrf eth0 {HERE}")),
+    "a contradicted family": ("LVS122", virtual(f"ip_family inet6 {HERE}") + instance()),
+    "a multicast address of another family": (
+        "UNICAST105",
+        instance(f"virtual_ipaddress {{\n    10.0.0.100/24\n}}\nmcast_dst_ip ff02::12 {HERE}"),
+    ),
+    "hashed without sh": ("LVS115", virtual(f"hashed {HERE}") + instance()),
+    "a second fifo": (
+        "KA008",
+        f"global_defs {{\n    notify_fifo /run/a\n}}\nglobal_defs {{\n    notify_fifo /run/b {HERE}\n}}\n" + instance(),
+    ),
+    "a second track_file of a check": (
+        "CHECK108",
+        virtual(real=f"FILE_CHECK {{\n    track_file web {HERE}\n    track_file web\n}}") + instance(),
+    ),
     "label of one letter": (
         "KA006",
         virtual("protocol UDP", real=f"DNS_CHECK {{\n    type A\n    name a.example.com {HERE}\n}}") + instance(),
@@ -159,6 +207,7 @@ SILENT = {
     "a source that nobody sets": ("ADDR116", route("192.168.9.0/24 via 10.0.0.254 dev eth0 src 10.0.0.109")),
     "BFD with itself": ("TRACK110", bfd(f"neighbor_ip 10.0.0.2 {HERE}\nsource_ip 10.0.0.2").replace(f"}} {HERE}", "}")),
     "no timeout": ("GLOBAL111", f"global_defs {{\n    lvs_timeouts tcp 0 {HERE}\n}}\n" + instance()),
+    "an engine without persistence": ("LVS115", virtual(f"persistence_engine sip {HERE}") + instance()),
     "SIP over TCP": ("LVS121", virtual(f"persistence_timeout 60\npersistence_engine sip {HERE}") + instance()),
     "arguments in a name": (
         "TRACK109",
@@ -182,6 +231,7 @@ CLEAN = [
     group("fd00::10-20 80").replace("10.0.0.11 80", "fd00::11 80"),
     instance("use_vmac vrrp51 00:00:5e:00:01:33"),
     instance("use_ipvlan vrrp51 10.0.0.5 bridge"),
+    virtual(address="fd00::100 80", server="fe80::11 80", real="TCP_CHECK {\n    bind_if eth0\n}"),
     instance(
         "virtual_routes {\n    192.168.9.0/24 via inet6 fe80::1 dev eth0\n    src 10.0.0.100 to 10.9.0.0/16 dev eth0\n}"
     ),

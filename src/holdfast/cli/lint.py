@@ -15,6 +15,7 @@ from rich.text import Text
 from holdfast import __version__
 from holdfast.errors import UsageError
 from holdfast.keepalived.files import OnDisk
+from holdfast.keepalived.garbage import uncollected
 from holdfast.keepalived.source import encode
 from holdfast.lint import engine, fixes, formats, registry, suppressions
 from holdfast.lint.engine import Remark, Subject
@@ -86,12 +87,13 @@ def lint(
         raise UsageError("--fix changes files, and standard input is none", "name the file")
     wanted, unwanted = _ids(select or [], "--select"), _ids(ignore or [], "--ignore")
     named = lint_inputs.named(files, cluster=cluster)
-    subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
-    remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
-    if fix and _fixed(subjects, remarks):
+    with uncollected():  # of a large file a single search for garbage would take as long as all rules
         subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
         remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
-    _tell(remarks, subjects, output, len(named))
+        if fix and _fixed(subjects, remarks):
+            subjects, remarks = _found(named, facts or [], keepalived, cluster=cluster, here=here)
+            remarks = [one for one in remarks if _is_wanted(one.finding.code, wanted, unwanted)]
+        _tell(remarks, subjects, output, len(named))
     least = _RANK.get(fail_on.value, len(_RANK))
     if any(_RANK[one.finding.severity.value] >= least for one in remarks):
         raise typer.Exit(1)

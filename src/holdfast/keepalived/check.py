@@ -105,6 +105,9 @@ class Checker:
             self.listed(node, keyword.options, keyword.name)
             return False
         instead = keyword.instead.get(node.words[1]) if given else None
+        if instead is not None and given - 1 < sum(not argument.optional for argument in instead):
+            self._missing(node, keyword)
+            return False
         if instead is not None:
             sound, used = self.match(node, instead, 2, node.words[1])
         else:
@@ -233,7 +236,8 @@ class Checker:
 
     def _family(self, real: Node, end: Node, virtual: Node) -> None:
         """IPVS translates no addresses: but through a tunnel, both sides are of one family."""
-        if (":" in virtual.arg()) == (":" in real.arg()) or not is_ip(virtual.arg()) or not is_ip(real.arg()):
+        hosts = [server.arg().partition("/")[0] for server in (real, virtual)]
+        if (":" in hosts[0]) == (":" in hosts[1]) or not all(map(is_ip, hosts)):
             return
         methods = [server.value(name) for server in (real, virtual) for name in ("lvs_method", "lb_kind")]
         if next((method for method in methods if method), "NAT") != "TUN":

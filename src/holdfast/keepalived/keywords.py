@@ -4,10 +4,11 @@ A row is `keyword = "ARGUMENTS"`, or a table with `args` and any of: `block` or 
 `repeat` (`last`: the last one wins, `first`: later ones are ignored, `many`: each counts), `since` (the first release
 that has it), `newer` (release → its ARGUMENTS from there on), `deprecated` (what to write instead), `default`,
 `instead` (first words that change what follows them), `options` (what its line
-may hold, as a list's), `built` (the library that it must be built with) and `named`
-(a block of its name stands only once). ARGUMENTS are kinds of values, see values.py, with `?` for one that may be
-missing and `*` for any number: `int(-253..253) one(reverse)?`. Of a whole block, `needs` names what it does nothing
-without (`a|b`: one of them), and `use` the tables whose rows it has too.
+may hold, as a list's), `built` (the library that it must be built with), `named` (a block of its name stands only
+once) and `again` (`read`: keepalived reads a second block of the name, though the first one counts; `one`: all blocks
+of this kind are one, for what may stand in it once). ARGUMENTS are kinds of values, see values.py, with `?` for one
+that may be missing and `*` for any number: `int(-253..253) one(reverse)?`. Of a whole block, `needs` names what it does
+nothing without (`a|b`: one of them), and `use` the tables whose rows it has too.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Keyword:
     deprecated: str | None  # what to write instead; empty if there is nothing
     default: str
     named: bool
+    again: str
     options: Listed | None  # on its own line
     built: str
     instead: dict[str, tuple[Argument, ...]]
@@ -143,6 +145,7 @@ def _keyword(name: str, row: str | dict[str, Any]) -> Keyword:
         deprecated=columns.get("deprecated"),
         default=columns.get("default", ""),
         named=bool(columns.get("named")),
+        again=columns.get("again", ""),
         options=lists()[columns["options"]] if "options" in columns else None,
         built=columns.get("built", ""),
         instead={word: arguments(text) for word, text in columns.get("instead", {}).items()},

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +10,16 @@ from . import complaints
 from .check import Checker
 from .complaints import Complaints, shown
 from .files import Files, Nowhere, OnDisk, Refusal
+from .garbage import uncollected
 from .keywords import OLDEST, Keyword, Listed, Table, tables
 from .source import Source, decode
 from .statements import MOST_BYTES, Statement, Statements
 from .tree import Configuration, Node
 
 MOST_STATEMENTS = 2_500_000
+_OUTSIDE = frozenset(
+    code.code for code in (complaints.UNKNOWN, complaints.WRONG_PLACE, complaints.STRAY_CLOSE, complaints.STRAY_OPEN)
+)
 
 
 def parse(
@@ -41,7 +42,7 @@ def parse(
     into = Configuration(root=Node((), source, 1), findings=notes.found)
     statements = Statements(files or Nowhere(), config_id, into, notes, folder)
     builder = _Builder(into.root, Checker(notes, version), notes)
-    with _no_collection():
+    with uncollected():
         for count, statement in enumerate(statements.read(source)):
             if count >= MOST_STATEMENTS:
                 into.complete = False
@@ -51,18 +52,6 @@ def parse(
             builder.take(statement)
     builder.finish(source)
     return into
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No search for garbage in circles meanwhile: a tree has none, and the search costs the square of its size."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def load(
@@ -89,6 +78,7 @@ class _Frame:
     listed: Listed | None
     waiting: bool  # for its opening brace
     seen: dict[str, Node] = field(default_factory=dict)
+    ends_two: bool = False  # whether its closing brace is also that of the block around it
 
 
 class _Bystander:
@@ -134,6 +124,7 @@ class _Builder:
         self._top = _Frame(root, "root", self._tables["root"], None, False)
         self._frames = [self._top]
         self._closed: tuple[Node, Node] | None = None  # the block that the brace just before closed, and that brace
+        self._together: dict[str, dict[str, Node]] = {}  # kind of block that is one with all others of it → `seen`
         self._skip = 0  # how many blocks deep in what is left out; -1: waiting for its opening brace
         self._bystander: _Bystander | None = None  # only where an outer brace is missing
 
@@ -211,37 +202,44 @@ class _Builder:
             self._checker.unknown(node, frame.table, frame.name)
             return
         self._checker.statement(node, keyword, frame.table)
+        counts = True
         if keyword.repeat != "many" or keyword.named:
-            self._repeated(node, keyword, frame)
+            counts = self._counts(node, keyword, frame)
             if self._skip:
                 return
-        frame.node.children.append(node)
+        if counts:
+            frame.node.children.append(node)
         if keyword.block or keyword.listed is not None:
             table = self._tables.get(keyword.block, {})
-            self._top = _Frame(node, name, table, keyword.listed, True)
+            seen = self._together.setdefault(name, {}) if keyword.again == "one" else {}
+            # Behind a second list of what is listed once, keepalived takes the block around it for closed (measured).
+            again = keyword.listed is not None and keyword.repeat == "first" and frame.seen.get(name) is not node
+            self._top = _Frame(node, name, table, keyword.listed, True, seen, again)
             self._frames.append(self._top)
 
-    def _repeated(self, node: Node, keyword: Keyword, frame: _Frame) -> None:
-        """A second statement of a kind that counts once; a second block of one name is left out, as keepalived does."""
+    def _counts(self, node: Node, keyword: Keyword, frame: _Frame) -> bool:
+        """Whether a statement of a kind that counts once does; a second block of one name does not, and is left out."""
         key = keyword.name if not keyword.named else f"{keyword.name} {node.arg()}"
         if keyword.named and len(node.words) < 2:
             self._skip = -1
-            return
+            return False
         before = frame.seen.setdefault(key, node)
         if before is node or (not keyword.arguments and not keyword.block and keyword.listed is None):
-            return
+            return True
         where = f"{before.source.name}:{before.line}" if before.source is not node.source else f"line {before.line}"
         if keyword.named:
             message = f"{keyword.name} {shown(node.arg())} is defined already, at {where}"
             self._checker.note(complaints.TWICE, node, message, "give it another name, or remove one of the two", 1)
-            self._skip = -1
-        elif keyword.repeat == "first":
+            self._skip = 0 if keyword.again == "read" else -1
+            return False
+        if keyword.repeat == "first":
             message = f"{keyword.name} is given already, at {where}: keepalived ignores this one"
             self._checker.note(complaints.REPEATED, node, message, "remove one of the two")
         else:
             frame.seen[key] = node
             message = f"{keyword.name} is given already, at {where}: this one replaces it"
             self._checker.note(complaints.REPEATED, node, message, "remove one of the two")
+        return True
 
     def _close(self, statement: Statement) -> None:
         frame = self._frames.pop()
@@ -250,6 +248,8 @@ class _Builder:
         end = Node(statement[0], statement[3], statement[1], statement[2], statement[4])
         self._closed = (frame.node, end)
         self._checker.closed(frame.node, end, self._top.node)
+        if frame.ends_two:
+            self._close(statement)
 
     def finish(self, source: Source) -> None:
         """Blocks that are open at the end."""
@@ -257,3 +257,15 @@ class _Builder:
             head = frame.node
             message = f"{shown(' '.join(head.words))} is not closed: what follows it is read as a part of it"
             self._checker.note(complaints.UNCLOSED, head, message, "add the missing }")
+        self._last_line(source)
+
+    def _last_line(self, source: Source) -> None:
+        """Of what stands outside all blocks on a last line without a line feed, keepalived names the line before."""
+        last = source.text.count("\n") + 1
+        if last == 1 or source.text.endswith("\n"):
+            return
+        told = (one.location for one in self._notes.found if one.code in _OUTSIDE)
+        if any(where is not None and (where.file, where.line) == (source.name, last) for where in told):
+            message = f"keepalived tells of line {last} as of this one: that line has no line feed behind it"
+            node = Node((source.line(last - 1).strip() or "line",), source, last - 1)
+            self._checker.note(complaints.UNENDED, node, message, "end the last line of the file")

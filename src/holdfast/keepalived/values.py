@@ -18,6 +18,7 @@ _INTEGER = re.compile(r"[ \t]*[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[ \t]*([0-9]*)(?:\.([0-9]*))?")
 _TRUE_FALSE = frozenset({"on", "off", "true", "false", "yes", "no"})
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}:?")
+_NEVER_IN_A_NAME = frozenset("/ \t\v\f")  # of an interface: the kernel refuses it
 _BACKWARDS = "is a range that ends before it begins"
 _HEX = re.compile(r"[0-9A-Fa-fxX \t]*")
 
@@ -191,7 +192,7 @@ def interface(word: str) -> str:
         return f"is longer than the {LONGEST_INTERFACE} characters that an interface may have"
     if ":" in word:
         return f"is a label of an address, no interface: keepalived finds none (is {word.partition(':')[0]} meant?)"
-    return "is no name of an interface" if "/" in word or word in ("", ".", "..") else ""
+    return "is no name of an interface" if set(word) & _NEVER_IN_A_NAME or word in ("", ".", "..") else ""
 
 
 def vmac(word: str) -> str:

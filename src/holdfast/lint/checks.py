@@ -89,6 +89,8 @@ def slow(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
         outer_delay = virtual_server.seconds("delay_loop")
         outer_limit = virtual_server.get("connect_timeout")
+        if outer_delay and outer_delay < _CONNECT_S and outer_limit is None:
+            yield from _slow_by_default(virtual_server, outer_delay)
         for real in virtual_server.real_servers:
             for check in real.checks:
                 limit = check.get("misc_timeout" if check.kind == "MISC_CHECK" else "connect_timeout")
@@ -102,6 +104,19 @@ def slow(model: Model) -> Iterator[Hit]:
                 if seconds > delay:
                     message = f"{check.kind} of {real.host} may take {seconds:g} s, but is due every {delay:g} s"
                     yield Hit(limit, message, 1)
+
+
+def _slow_by_default(virtual_server: VirtualServer, delay: float) -> Iterator[Hit]:
+    """The first check that says nothing of its time, and so has keepalived's 5 s."""
+    for real in virtual_server.real_servers:
+        for check in real.checks:
+            own = [block.get(name) for block in (check, real) for name in ("connect_timeout", "delay_loop")]
+            if check.connects and not any(own):
+                message = (
+                    f"{check.kind} of {real.host} may take {_CONNECT_S:g} s by default, but is due every {delay:g} s"
+                )
+                yield Hit(check.node, message, severity=INFO, hint=f"add `connect_timeout {delay:g}`, or less")
+                return
 
 
 def _seconds(word: str) -> float:
@@ -212,20 +227,22 @@ def undefined(model: Model) -> Iterator[Hit]:
         if check.kind not in names:
             continue
         keyword, kind = names[check.kind]
-        node = check.get(keyword)
-        if node is None or not node.arg():
-            continue
-        known = model.definitions.get((kind, node.arg()))
-        if known is None:
-            message = f"there is no {kind.replace('track_bfd', 'bfd_instance')} {node.arg()}"
-        elif kind == "track_file" and order[id(known.node)] > order[id(virtual_server.node)]:
-            message = f"{node.arg()} is defined below, at line {known.node.line}, where it is too late"
-        elif known.missing:
-            message = f"{node.arg()} has no {known.missing}, so keepalived leaves it out"
-        else:
-            continue
-        yield Hit(node, f"{message}: {real.host} is not checked", 1)
-        yield Hit(check.node, f"{message}: keepalived leaves {check.kind} of {real.host} out", at_end=True)
+        message = ""
+        for node in check.node.all(keyword):
+            known = model.definitions.get((kind, node.arg()))
+            if not node.arg():
+                continue
+            if known is None:
+                message = f"there is no {kind.replace('track_bfd', 'bfd_instance')} {node.arg()}"
+            elif kind == "track_file" and order[id(known.node)] > order[id(virtual_server.node)]:
+                message = f"{node.arg()} is defined below, at line {known.node.line}, where it is too late"
+            elif known.missing:
+                message = f"{node.arg()} has no {known.missing}, so keepalived leaves it out"
+            else:
+                continue
+            yield Hit(node, f"{message}: {real.host} is not checked", 1)
+        if message:
+            yield Hit(check.node, f"{message}: keepalived leaves {check.kind} of {real.host} out", at_end=True)
 
 
 @rule(
@@ -327,6 +344,27 @@ def silence(model: Model) -> Iterator[Hit]:
     for _, real, check in checks(model):
         if check.kind == "UDP_CHECK" and check.get("require_reply") is None:
             yield Hit(check.node, f"UDP_CHECK of {real.host} requires no reply: silence counts as success")
+
+
+@rule(
+    "CHECK114",
+    ERROR,
+    "a check of a link-local address by no interface",
+    effect="fe80::/10 is on every link: keepalived does not know where to send the check, and leaves it out.",
+    hint="add `bind_if INTERFACE` to the check, or check the server's global address",
+    bad=virtual(address="fd00::100 80", server="fe80::11 80") + instance(),
+    good=virtual(address="fd00::100 80", server="fe80::11 80", real="TCP_CHECK {\n    bind_if eth0\n}") + instance(),
+    references=("measured with keepalived 2.2.7: 'Checker link local address … requires a bind_if'",),
+)
+def link_local(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        asks = check.get("connect_ip")
+        host = host_of(asks.arg()) if asks is not None else real.host
+        if host.startswith("fe") and check.connects and check.get("bind_if") is None:
+            found = address_of(host)
+            if found is not None and found.is_link_local:
+                message = f"{found} is on every link, and {check.kind} has no bind_if: keepalived leaves it out"
+                yield Hit(check.node, message, at_end=True)
 
 
 @rule(

@@ -11,14 +11,13 @@ counts little: it is told as information. Nothing here raises, whatever the file
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from holdfast.findings import Finding, Location, Severity
 from holdfast.keepalived.files import Files
+from holdfast.keepalived.garbage import uncollected
 from holdfast.keepalived.keywords import OLDEST
 from holdfast.keepalived.parse import load, parse
 from holdfast.keepalived.source import Source
@@ -103,18 +102,6 @@ def _subject(file: str, node: str, load_for: Callable[[str], Configuration]) -> 
     return Subject(file, node, tuple(models), others)
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No search for garbage in circles meanwhile: it takes as long as the rules do, and finds nothing."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
 def examine(
     subjects: Sequence[Subject],
     facts: Mapping[str, HostFacts] | None = None,
@@ -129,7 +116,7 @@ def examine(
     those of one cluster's nodes, and are compared. `here` are facts of the machine that this runs on, by the same
     names: it may be the node or not, so what they show of files without facts of their own is told as information.
     """
-    with _no_collection():
+    with uncollected():
         return _examined(
             subjects, facts or {}, here or {}, tuple(rules().values() if among is None else among), peers=peers
         )

@@ -42,8 +42,7 @@ def _named_interfaces(model: Model) -> Iterator[tuple[Node, int, str]]:
     """Every word of the configuration that names an interface."""
     made = {word for one in model.instances if one.uses_vmac is not None for word in one.uses_vmac.args}
     for one in model.instances:
-        if one.interface.given:
-            yield one.interface.node, 1, one.interface.value
+        yield from ((node, 1, node.arg()) for node in one.node.all("interface") if node.arg())
         for tracker in one.trackers:
             if tracker.kind == "track_interface" and tracker.name not in made:
                 yield tracker.node, 0, tracker.name

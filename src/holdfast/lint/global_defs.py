@@ -206,9 +206,12 @@ def iptables(model: Model) -> Iterator[Hit]:
     references=(f"{_MAN}, smtp_server", "measured with keepalived 2.2.7: 'Invalid smtp server'"),
 )
 def mail_server(model: Model) -> Iterator[Hit]:
-    node = model.global_defs.get("smtp_server")
-    if node is not None and node.arg() and address_of(node.arg()) is None and node.arg() != "localhost":
-        yield Hit(node, f"{node.arg()} must be known to DNS or /etc/hosts when keepalived starts", 1)
+    for node in model.global_defs.node.all("smtp_server"):
+        name = node.arg()
+        if "/" in name:
+            yield Hit(node, f"{name} is no address, nor the name of a host: no mail is sent", 1, severity=WARNING)
+        elif name and address_of(name) is None and name != "localhost":
+            yield Hit(node, f"{name} must be known to DNS or /etc/hosts when keepalived starts", 1)
 
 
 @rule(
@@ -227,6 +230,24 @@ def no_timeout(model: Model) -> Iterator[Hit]:
     for at, word in enumerate(words[1:-1], 1):
         if node is not None and word in ("tcp", "tcpfin", "udp") and words[at + 1].strip("0") == "":
             yield Hit(node, f"{word} 0 changes nothing: the kernel keeps its timeout", at + 1)
+
+
+@rule(
+    "GLOBAL112",
+    WARNING,
+    "a garp_group that delays nothing",
+    effect="With intervals of 0 all gratuitous ARP are sent at once, as without the group: switches that drop a burst "
+    "go on sending to the old master.",
+    hint="write a garp_interval above 0, as 0.001, or remove the group",
+    bad="garp_group {\n    garp_interval 0\n    interface eth0\n}\n" + instance(),
+    good="garp_group {\n    garp_interval 0.01\n    interface eth0\n}\n" + instance(),
+    references=("man keepalived.conf: garp_group", "keepalived issues 2066, 2319"),
+)
+def no_delay(model: Model) -> Iterator[Hit]:
+    for group in model.root.all("garp_group"):
+        given = [node for name in ("garp_interval", "gna_interval") if (node := group.get(name)) is not None]
+        if given and all(node.arg() and not node.arg().strip("0.") for node in given):
+            yield Hit(given[0], "an interval of 0 delays nothing: all gratuitous ARP are sent at once", 1)
 
 
 @rule(

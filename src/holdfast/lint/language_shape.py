@@ -222,6 +222,14 @@ KA054 = of(
     good=instance("@lb1 priority 150\n@^lb1 priority 100"),
     references=("man keepalived.conf: conditional configuration",),
 )
+KA055 = of(
+    complaints.UNENDED,
+    effect="keepalived names the line before in what it says of the last one: somebody will look in the wrong place.",
+    hint="end the last line of the file",
+    bad=instance() + "}",
+    good=instance(),
+    references=_MEASURED,
+)
 KA060 = of(
     complaints.MORE,
     effect="There are more than 20,000 complaints; the rest was not kept.",

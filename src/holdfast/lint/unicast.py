@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from holdfast.keepalived.tree import Node
+from holdfast.keepalived.values import is_ip
 
 from .model import Model
 from .model_values import address_of, host_of
@@ -131,8 +132,10 @@ def _addresses(one: Instance) -> Iterator[tuple[Node, int, str]]:
     for child in one.node.children:
         if child.name in ("unicast_peer", "virtual_ipaddress"):
             yield from ((line, 0, child.name) for line in child.children)
-        elif child.name in ("unicast_src_ip", "mcast_src_ip") and len(child.words) > 1:
+        elif child.name in ("unicast_src_ip", "mcast_src_ip", "mcast_dst_ip") and len(child.words) > 1:
             yield child, 1, child.name
+        elif child.name == "use_ipvlan":
+            yield from ((child, at, child.name) for at, word in enumerate(child.words) if is_ip(word.partition("/")[0]))
 
 
 @rule(

@@ -8,7 +8,7 @@ from holdfast.keepalived.tree import Node
 from holdfast.keepalived.values import address_range
 
 from .model import Model
-from .model_values import whole
+from .model_values import address_of, whole
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 
@@ -163,3 +163,28 @@ def unused_group(model: Model) -> Iterator[Hit]:
             yield Hit(group.node, f"the group {group.name} has {what}: keepalived removes it", at_end=True)
         elif group.name not in used:
             yield Hit(group.node, f"no virtual_server uses the group {group.name}", 1)
+
+
+@rule(
+    "LVS122",
+    WARNING,
+    "an ip_family that the addresses contradict",
+    effect="keepalived ignores ip_family: the family is that of the virtual server's address, or of its real servers.",
+    hint="remove ip_family, or correct it; it is for firewall marks whose servers are behind tunnels",
+    bad=virtual("ip_family inet6") + instance(),
+    good=virtual("ip_family inet") + instance(),
+    references=(
+        "man keepalived.conf: virtual_server, ip_family",
+        "measured with keepalived 2.2.7: 'family inet6 conflicts with server family'",
+    ),
+)
+def contradicted_family(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        said = one.get("ip_family")
+        wanted = {"inet": 4, "inet6": 6}.get(said.arg()) if said is not None else None
+        if said is None or wanted is None:
+            continue
+        hosts = [one.host, *(real.host for real in one.real_servers if one.method_of(real).value != "TUN")]
+        own = next((found for host in hosts if (found := address_of(host)) is not None), None)
+        if own is not None and own.version != wanted:
+            yield Hit(said, f"{own} is IPv{own.version}: keepalived ignores this ip_family of {one.label}", 1)

@@ -247,11 +247,12 @@ def quiesced(model: Model) -> Iterator[Hit]:
     references=(_MAN,),
 )
 def without_effect(model: Model) -> Iterator[Hit]:
-    flags = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
+    flags = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh", "hashed": "sh"}
     for one in model.virtual_servers:
-        granularity = one.get("persistence_granularity")
-        if granularity is not None and one.get("persistence_timeout") is None:
-            yield Hit(granularity, f"{one.label} is not persistent: its persistence_granularity does nothing")
+        for keyword in ("persistence_granularity", "persistence_engine"):
+            setting = one.get(keyword)
+            if setting is not None and one.get("persistence_timeout") is None:
+                yield Hit(setting, f"{one.label} is not persistent: its {keyword} does nothing")
         for name, scheduler in flags.items():
             found = one.get(name)
             if found is not None and one.scheduler.value != scheduler:
@@ -338,13 +339,18 @@ def family_of(model: Model, one: VirtualServer) -> int:
         server="10.0.0.11 5060",
     )
     + instance(),
-    references=("Linux: net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param",),
+    references=(
+        "Linux: net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param (-EINVAL for what is no UDP); ip_vs_core.c,"
+        " ip_vs_sched_persist (NF_DROP then): as the source says, not measured",
+    ),
 )
 def sip_without_udp(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         engine = one.get("persistence_engine")
         if engine is None or engine.arg() != "sip" or one.protocol.value == "UDP" or one.kind == "fwmark":
             continue
+        if one.get("persistence_timeout") is None:
+            continue  # the kernel asks the engine of persistent services alone
         message = f"{one.label} is {one.protocol.value}, and sip counts calls in UDP alone: IPVS drops its connections"
         yield Hit(engine, message, 1, related=(one.protocol.node,))
 

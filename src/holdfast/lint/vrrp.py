@@ -271,9 +271,10 @@ def half_a_vmac(model: Model) -> Iterator[Hit]:
 @rule(
     "VRRP112",
     ERROR,
-    "one name for two virtual interfaces",
-    effect="keepalived ignores the second name and makes one up: what firewalls and sysctls say of that name is lost.",
-    hint="give each use_vmac its own name, or none",
+    "one name for two virtual interfaces, or two names for one",
+    effect="keepalived ignores the second one, and makes one up where it has none: what firewalls and sysctls say of "
+    "that name is lost.",
+    hint="give each use_vmac one name of its own, or none",
     bad=instance("use_vmac vrrp51") + instance("use_vmac vrrp51", name="mail", vrid=52, address="10.0.0.101/24"),
     good=instance("use_vmac vrrp51") + instance("use_vmac vrrp52", name="mail", vrid=52, address="10.0.0.101/24"),
     references=(f"{_MAN}, use_vmac",),
@@ -290,8 +291,12 @@ def vmac_name_twice(model: Model) -> Iterator[Hit]:
         names = [
             (index, word)
             for index, word in enumerate(words)
-            if word not in skipped and index not in groups and ":" not in word and address_of(word) is None
+            if word not in skipped and index not in groups and ":" not in word
+            if found.name == "use_vmac" or address_of(word) is None
         ]
+        for index, name in names[1:2]:
+            message = f"{one.name} has the virtual interface {names[0][1]} already: keepalived ignores {name}"
+            yield Hit(found, message, index + 1)
         for index, name in names[:1]:
             first = seen.setdefault(name, one)
             if first is not one:
@@ -319,3 +324,20 @@ def master_of_low_priority(model: Model) -> Iterator[Hit]:
                 " it may take the addresses from a better peer at each start"
             )
             yield Hit(one.state.node, message, 1, related=(one.priority.node,))
+
+
+@rule(
+    "VRRP115",
+    WARNING,
+    "a vrf beside an interface",
+    effect="keepalived ignores vrf: the interface says already to which routing domain the adverts belong.",
+    hint="remove vrf; it is for unicast instances that have no interface",
+    bad=instance("vrf blue"),
+    good=instance(),
+    references=(f"{_MAN}, vrf", "measured with keepalived 2.2.7: 'Cannot specify VRF interface and interface'"),
+)
+def vrf_and_interface(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for found in one.node.all("vrf"):
+            if one.interface.given:
+                yield Hit(found, f"{one.name} has an interface: keepalived ignores its vrf {found.arg()}")
