@@ -35,6 +35,8 @@ class ConfdLike:
         await asyncio.to_thread(self._cluster.start)
         self._engine = EtcdEngine(EtcdAddress(self._cluster.endpoints, "confd"), EtcdCredentials())
         self._task = asyncio.create_task(self._follow(self._engine))
+        async with asyncio.timeout(60):
+            await self._done.wait()
 
     async def change(self, port: int) -> tuple[float, float]:
         """Milliseconds from the write until it was told, and until the rules were loaded."""
@@ -61,7 +63,7 @@ class ConfdLike:
                     self._told = time.perf_counter()
                     await self._load(json.loads(one.changes[-1].entry.value))
                     self._loaded = time.perf_counter()
-                    self._done.set()
+                self._done.set()  # for the first time when it has begun to watch
 
     async def _load(self, values: dict[str, object]) -> None:
         rules = self._template.substitute(values)
