@@ -99,7 +99,7 @@ def test_a_server_is_drained_seen_empty_and_resumed(console: Console, looking: L
     console.change(lambda fleet: fleet.open.update({"web01-80": 0}))
     page.get_by_text("It is empty: no connection is left").wait_for(timeout=LONG_MS)
     page.get_by_role("button", name="Close", exact=True).last.click()
-    mine.get_by_text("drained, says admin").wait_for(timeout=LONG_MS)
+    mine.get_by_text("by admin").wait_for(timeout=LONG_MS)
     assert mine.get_by_text("new disk").is_visible()
     assert mine.get_by_text("0 connections left").is_visible()
     mine.get_by_role("button", name="Resume").click()
@@ -136,7 +136,7 @@ def test_another_weight_for_a_while(looking: Looking) -> None:
     page.get_by_role("button", name="Set the weight").click()
     page.get_by_text("web01:80 has weight 9").wait_for(timeout=LONG_MS)
     mine = page.locator("table.inner tr").filter(has_text="web01:80")
-    mine.get_by_text("weight 9, says admin").wait_for(timeout=LONG_MS)
+    mine.get_by_text("weight 9 by admin").wait_for(timeout=LONG_MS)
     mine.get_by_role("button", name="Resume").click()
     page.get_by_text("web01:80 is as the spec says").wait_for(timeout=LONG_MS)
 
