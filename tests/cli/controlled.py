@@ -62,12 +62,15 @@ class Controlled:
 
 @contextmanager
 def controlled(folder: Path) -> Iterator[Controlled]:
-    """A controller on a store in memory; agents carry out what it assigns. Ended, and waited for, afterwards."""
+    """A controller on a store in memory; agents carry out what it assigns. Ended, and waited for, afterwards.
+
+    Its key file is `controller.key` in `folder`, beside the profile.
+    """
     made: Future[tuple[Controlled, asyncio.Event]] = Future()
 
     async def live() -> None:
         end = asyncio.Event()
-        async with running() as world:
+        async with running(folder=folder) as world:
             await world.admin()
             agents = Agents(world.store, {"www": "lb01"})
             async with agents.there():

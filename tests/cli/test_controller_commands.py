@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import stat
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +17,10 @@ import pytest
 from tests.cli.controlled import Controlled, controlled, token_profile
 from tests.controller.operations.world import MORE_WEIGHT, SPEC
 from tests.controller.world import join
+from tests.waiting import wait_until
 
+from holdfast.agent.enrolment import client_context
+from holdfast.client.trust import fingerprint_of
 from holdfast.errors import (
     AuthorityChanged,
     HoldfastError,
@@ -20,6 +28,7 @@ from holdfast.errors import (
     NotFound,
     NotPermitted,
     Outdated,
+    PlanRefused,
     UsageError,
 )
 from holdfast.store.models import NodeRecord
@@ -141,6 +150,44 @@ def test_a_rollout_that_fails_says_which_node_which_program_which_line(applied: 
     applied.well("rollback", "1", "--yes", "--no-wait")
 
 
+def last_rollout(applied: Controlled) -> tuple[int, str]:
+    """Its number and its state."""
+    one = json.loads(applied.well("rollout", "list", "-n", "1", "--json"))["rollouts"][0]
+    return one["id"], one["phase"]
+
+
+def nodes_of_the_last(applied: Controlled) -> list[dict[str, str]]:
+    """How each node of the last rollout is; 1 is no failure of the command, where that has not gone well."""
+    told = applied.run("rollout", "show", "--json")
+    nodes: list[dict[str, str]] = json.loads(told.stdout)["nodes"]
+    return nodes
+
+
+def test_a_rollout_that_waits_is_listed_continued_and_stopped(applied: Controlled) -> None:
+    applied.well("rollback", "1", "--yes")
+    paused = applied.run("set", "pools.app.tries=5", "--yes", "--pause-after-first")
+    assert paused.exit_code == 0, paused.output
+    number, phase = last_rollout(applied)
+    assert phase == "paused"
+    listed = applied.well("rollout", "list")
+    assert re.search(rf"{number} +\d+ +.*admin +paused", listed), listed
+    applied.well("rollout", "continue")
+    done = applied.run("rollout", "show", str(number), "--follow")
+    assert done.exit_code == 0, done.output
+    assert last_rollout(applied) == (number, "succeeded")
+    assert "has ended" in fails(applied, HoldfastError, "rollout", "continue", str(number))
+    applied.well("set", "pools.app.tries=6", "--yes", "--pause-after-first")
+    (first,) = [one["node"] for one in nodes_of_the_last(applied) if one["phase"] == "verified"]
+    applied.well("rollout", "stop", "--why", "wrong pool")
+    ended = applied.run("rollout", "show", "--follow")
+    assert ended.exit_code == 1, ended.output
+    assert last_rollout(applied)[1] == "put back"
+    assert "stopped by admin (wrong pool)" in applied.well("rollout", "list")
+    assert {one["node"]: one["phase"] for one in nodes_of_the_last(applied)}[first] == "put back"
+    assert "(wrong pool)" in applied.well("events")
+    assert "there is no rollout" in fails(applied, NotFound, "rollout", "show", "999")
+
+
 def test_mistakes_in_a_spec_are_told_before_anything_is_sent(applied: Controlled, tmp_path: Path) -> None:
     spec = tmp_path / "cluster.yaml"
     spec.write_text(SPEC.replace("to: app", "to: nowhere"))
@@ -174,6 +221,73 @@ def test_nodes_are_invited_events_and_audit_are_told(applied: Controlled) -> Non
     assert json.loads(applied.well("events", "--json", "-n", "1"))["number"] > 1
     assert "node.invite" in applied.well("audit")
     assert "login" in applied.well("audit", "--all", "-n", "1000")
+
+
+def test_a_node_that_is_revoked_is_shut_out_at_once(applied: Controlled) -> None:
+    token = applied.well("nodes", "invite", "web02").splitlines()[-1]
+    identity = applied.there(join(applied.world.client(), applied.world.authority, token))
+    agent = applied.world.client(client_context(identity))
+    told = "/agent/v1/bundles/" + "0" * 64
+    assert applied.there(agent.get(told)).status_code == 404
+    assert "nobody is there to be asked" in fails(applied, UsageError, "nodes", "revoke", "web02")
+    assert "counts no more" in applied.well("nodes", "revoke", "web02", "--yes")
+    assert applied.there(agent.get(told)).status_code == 401
+    assert "no node" in fails(applied, NotFound, "nodes", "revoke", "lb77", "--yes")
+    assert "node.revoke" in applied.well("audit")
+
+
+def test_who_forgot_a_password_gets_one_for_one_time_and_their_sessions_end(
+    applied: Controlled, tmp_path: Path
+) -> None:
+    first = applied.well("users", "add", "bea", "--role", "viewer").splitlines()[-1].strip()
+    bea = Controlled(applied.world, applied.agents, applied.loop, tmp_path)
+    words = ("login", applied.world.url, "--name", "bea", "--password-stdin")
+    words = (*words, "--fingerprint", fingerprint_of(applied.world.authority))
+    assert "has to be changed first" in str(bea.run(*words, stdin=f"{first}\n").exception)  # so it is the right one
+    changed = json.loads(applied.well("users", "reset-password", "bea", "--json"))["password"]
+    assert changed != first
+    assert isinstance(bea.run(*words, stdin=f"{first}\n").exception, NotAuthenticated)
+    assert "has to be changed first" in str(bea.run(*words, stdin=f"{changed}\n").exception)
+    applied.well("users", "remove", "bea")
+    assert "no user bea" in fails(applied, NotFound, "users", "reset-password", "bea")
+
+
+def test_a_node_in_maintenance_holds_nothing_until_it_ends(applied: Controlled) -> None:
+    applied.run("move", "www", "lb01")
+    begun = applied.well("maintenance", "lb01", "on", "--why", "new kernel", "--until", "2h")
+    assert "lb01 is in maintenance" in begun
+    assert applied.agents.holders["www"] == "lb02"
+    kept = json.loads(applied.run("status", "--json").stdout)  # other nodes here have their troubles
+    assert any(one["node"] == "lb01" and one["maintenance"] for one in kept["nodes"])
+    assert "lb01 is in maintenance" in fails(applied, PlanRefused, "move", "www", "lb01")
+    assert "is over already" in fails(
+        applied, UsageError, "maintenance", "lb02", "on", "--until", "2020-01-01T00:00:00Z"
+    )
+    told = json.loads(applied.well("maintenance", "lb01", "off", "--json"))
+    assert (told["ok"], told["on"]) == (True, False)
+    assert "there is no node" in fails(applied, NotFound, "maintenance", "lb77", "off")
+    applied.run("move", "www", "lb01")  # these agents prefer nobody: it does not come back by itself
+
+
+def test_events_are_followed_until_somebody_stops_it(applied: Controlled) -> None:
+    environment = {**os.environ, "HOLDFAST_PROFILE": str(applied.folder / "profile.json"), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "holdfast.cli", "events", "--follow", "--json", "-n", "1"]
+    lines: list[dict[str, object]] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as following:
+        try:
+            reading = threading.Thread(
+                target=lambda: lines.extend(map(json.loads, following.stdout or ())), daemon=True
+            )
+            reading.start()
+            wait_until(lambda: bool(lines), 60)
+            applied.well("set", "pools.app.tries=9", "--yes", "--no-wait")
+            wait_until(lambda: any(one["kind"] == "revision.made" for one in lines[1:]), 60)
+            following.send_signal(signal.SIGINT)
+            assert following.wait(60) == 130
+        finally:
+            following.kill()
+    numbers = [one["number"] for one in lines]
+    assert numbers == sorted(set(numbers), key=int)
 
 
 def test_what_is_live_and_moves(applied: Controlled) -> None:

@@ -16,6 +16,7 @@ from holdfast.controller import connections
 from holdfast.controller.rates import Rates
 from holdfast.controller.serving import Options
 from holdfast.controller.settings import Limits, Rate
+from holdfast.protocol import AgentReport
 
 
 def limited(limits: Limits):  # type: ignore[no-untyped-def]
@@ -132,6 +133,30 @@ def test_nonsense_is_a_mistake_of_whoever_sent_it() -> None:
                 assert answer.status_code in (400, 422)
                 assert answer.json()["error"]["code"]
                 assert "secret-one" not in answer.text
+
+    asyncio.run(story())
+
+
+def test_an_agent_of_another_version_of_the_protocol_is_told_so() -> None:
+    async def story() -> None:
+        async with running() as world:
+            agent = await world.joined(await world.admin(), "lb01")
+            report = AgentReport(node="lb01", time=world.store.clock.now()).model_dump(mode="json")
+            for path, body in (
+                ("/agent/v1/reports", report),
+                ("/agent/v1/renew", {"certificate_request": "x"}),
+                ("/agent/v1/join", {"token": "t", "certificate_request": "x"}),
+            ):
+                for version in (0, 2):
+                    answer = await agent.client.post(path, json={**body, "version": version})
+                    told = answer.json()["error"]
+                    assert (answer.status_code, told["code"]) == (422, "other_protocol"), told
+                    assert f"speaks version {version} of the protocol, and this controller version 1" in told["message"]
+                odd = await agent.client.post(path, json={**body, "version": {"secret": "s3cret"}})
+                assert odd.status_code == 422
+                assert "s3cret" not in odd.text
+            newer = await agent.client.post("/agent/v1/reports", json={**report, "since": "a newer release"})
+            assert newer.status_code == 204
 
     asyncio.run(story())
 

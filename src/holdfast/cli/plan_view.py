@@ -12,6 +12,8 @@ from rich.text import Text
 
 from holdfast.plan import Change, Folded, Hazard, NodePlan, Plan, Wave, alike, evidence, folded
 
+from .plan_why import why_text
+
 STYLE = {
     Hazard.LIVE: "green",
     Hazard.RELOAD: "cyan",
@@ -50,7 +52,8 @@ def _print_nodes(nodes: tuple[NodePlan, ...], console: Console) -> None:
     table.add_column("why, and what would be safer", ratio=3, overflow="fold")
     said: set[str] = set()
     for each in folded(node.changes):
-        table.add_row(Text(each.hazard.value, style=STYLE[each.hazard]), _what(each), _why(each, said))
+        reason = why_text(each.why, each.safer, said)
+        table.add_row(Text(each.hazard.value, style=STYLE[each.hazard]), _what(each), reason)
     console.print(table)
 
 
@@ -58,17 +61,6 @@ def _what(each: Folded) -> Text:
     more = len(each.places) - _MOST_PLACES
     places = list(each.places[:_MOST_PLACES]) + ([f"and {more} more"] if more > 0 else [])
     return Text("; ".join(places) + (f": {each.what}" if each.what else ""))
-
-
-def _why(each: Folded, said: set[str]) -> Text:
-    """In full the first time, and not again for the same reason."""
-    if each.why in said:
-        return Text("as above", style="dim")
-    said.add(each.why)
-    text = Text(each.why)
-    if each.safer:
-        text.append(f"\n→ {each.safer}", style="green")
-    return text
 
 
 def _print_wave(number: int, wave: Wave, console: Console) -> None:

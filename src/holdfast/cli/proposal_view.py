@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.protocol.api.plans import ChangeView, NodeChangeView, PlanView
+from holdfast.protocol.api.plans import NodeChangeView, PlanView
 
 from .diff_lines import line_style
+from .plan_why import why_text
 
 STYLE = {
     "live": "green",
@@ -64,19 +65,9 @@ def _print_nodes(nodes: list[NodeChangeView], wide: Console) -> None:
     said: set[str] = set()
     for change in worst_first:
         what = f"{change.where}: {change.what}" if change.what else change.where
-        table.add_row(Text(_words(change.hazard), style=STYLE[change.hazard]), Text(what), _why(change, said))
+        reason = why_text(change.why, change.safer, said)
+        table.add_row(Text(_words(change.hazard), style=STYLE[change.hazard]), Text(what), reason)
     wide.print(table)
-
-
-def _why(change: ChangeView, said: set[str]) -> Text:
-    """In full the first time, and not again for the same reason."""
-    if change.why in said:
-        return Text("as above", style="dim")
-    said.add(change.why)
-    text = Text(change.why)
-    if change.safer:
-        text.append(f"\n→ {change.safer}", style="green")
-    return text
 
 
 def print_diff(text: str, console: Console) -> None:

@@ -8,20 +8,7 @@ import typer
 
 from holdfast.protocol.api.revisions import RollbackRequest
 
-from .apply import (
-    AtATimeOption,
-    ForbidOption,
-    MessageOption,
-    PauseOption,
-    PutBackOption,
-    WaitOption,
-    WithoutOption,
-    YesOption,
-    confirm,
-    finish,
-    options_of,
-    told_outdated,
-)
+from . import apply as change
 from .output import stdout
 from .proposal_view import print_diff, print_plan_view
 from .remote import ClusterOption, ControllerOption, connect
@@ -30,14 +17,14 @@ from .validate import AsJson
 
 def rollback(
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="The revision to go back to.")],
-    message: MessageOption = "",
-    yes: YesOption = False,
-    wait: WaitOption = True,
-    forbid: ForbidOption = [],  # noqa: B006  (Typer reads it, nobody writes to it)
-    put_back: PutBackOption = True,
-    at_a_time: AtATimeOption = 1,
-    pause_after_first: PauseOption = False,
-    without: WithoutOption = [],  # noqa: B006
+    message: change.MessageOption = "",
+    yes: change.YesOption = False,
+    wait: change.WaitOption = True,
+    forbid: change.ForbidOption = [],  # noqa: B006  (Typer reads it, nobody writes to it)
+    put_back: change.PutBackOption = True,
+    at_a_time: change.AtATimeOption = 1,
+    pause_after_first: change.PauseOption = False,
+    without: change.WithoutOption = [],  # noqa: B006
     cluster: ClusterOption = None,
     controller: ControllerOption = None,
     as_json: AsJson = False,
@@ -53,7 +40,7 @@ def rollback(
         print_diff(found.spec_diff, stdout())
         print_plan_view(found.plan, stdout())
     if not yes:
-        confirm(f"bring revision {revision} of {of.name} back, as revision {newest + 1}?")
-    options = options_of(forbid, put_back, at_a_time, pause_after_first, without)
+        change.confirm(f"bring revision {revision} of {of.name} back, as revision {newest + 1}?")
+    options = change.options_of(forbid, put_back, at_a_time, pause_after_first, without)
     asked = RollbackRequest(revision=revision, base=newest, message=message, options=options)
-    finish(of, told_outdated(lambda: of.rollback(asked), quiet=as_json), wait=wait, as_json=as_json)
+    change.finish(of, change.told_outdated(lambda: of.rollback(asked), quiet=as_json), wait=wait, as_json=as_json)

@@ -11,20 +11,7 @@ from holdfast.protocol.api.plans import PlanRequest
 from holdfast.protocol.api.revisions import RevisionRequest
 from holdfast.spec.edit import edit
 
-from .apply import (
-    AtATimeOption,
-    ForbidOption,
-    MessageOption,
-    PauseOption,
-    PutBackOption,
-    WaitOption,
-    WithoutOption,
-    YesOption,
-    confirm,
-    finish,
-    options_of,
-    told_outdated,
-)
+from . import apply as change
 from .output import print_findings, stderr, stdout
 from .proposal_view import print_diff, print_plan_view
 from .remote import ClusterOption, ControllerOption, connect
@@ -35,14 +22,14 @@ def set_value(
     changes: Annotated[
         list[str], typer.Argument(metavar="PATH=VALUE…", help="Such as pools.web.servers[10.0.0.7].weight=2")
     ],
-    message: MessageOption = "",
-    yes: YesOption = False,
-    wait: WaitOption = True,
-    forbid: ForbidOption = [],  # noqa: B006  (Typer reads it, nobody writes to it)
-    put_back: PutBackOption = True,
-    at_a_time: AtATimeOption = 1,
-    pause_after_first: PauseOption = False,
-    without: WithoutOption = [],  # noqa: B006
+    message: change.MessageOption = "",
+    yes: change.YesOption = False,
+    wait: change.WaitOption = True,
+    forbid: change.ForbidOption = [],  # noqa: B006  (Typer reads it, nobody writes to it)
+    put_back: change.PutBackOption = True,
+    at_a_time: change.AtATimeOption = 1,
+    pause_after_first: change.PauseOption = False,
+    without: change.WithoutOption = [],  # noqa: B006
     cluster: ClusterOption = None,
     controller: ControllerOption = None,
     as_json: AsJson = False,
@@ -66,14 +53,14 @@ def set_value(
         print_diff(proposal.spec_diff or "nothing is different", stdout())
         print_plan_view(proposal.plan, stdout())
     if not yes:
-        confirm(f"make this revision {newest + 1} of {of.name}, and roll it out?")
+        change.confirm(f"make this revision {newest + 1} of {of.name}, and roll it out?")
     asked = RevisionRequest(
         spec=text,
         base=newest,
         message=message or f"set {' '.join(changes)}"[:500],
-        options=options_of(forbid, put_back, at_a_time, pause_after_first, without),
+        options=change.options_of(forbid, put_back, at_a_time, pause_after_first, without),
     )
-    finish(of, told_outdated(lambda: of.apply(asked), quiet=as_json), wait=wait, as_json=as_json)
+    change.finish(of, change.told_outdated(lambda: of.apply(asked), quiet=as_json), wait=wait, as_json=as_json)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar, cast
 
 import typer
 
+from holdfast.client.controller import Controller
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.store.adapters import open_engine
 from holdfast.store.address import MemoryAddress, parse_address
 from holdfast.store.clock import SystemClock
+from holdfast.store.dump import check
 from holdfast.store.dump import dump as dump_lines
 from holdfast.store.port import Engine
 from holdfast.store.restore import load as load_dump
 from holdfast.store.summary import Summary, summarise
 
 from .output import print_json, stdout
+from .remote import ControllerOption, connect
 
 T = TypeVar("T")
 
@@ -47,15 +51,24 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stand
 def dump(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; it gets mode 0600.")],
     store: At = DEFAULT,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Ask the controller for it, from afar; without compiled bundles.")
+    ] = False,
+    controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Write everything that the store holds, as of one moment, to a file. Controllers may go on meanwhile.
+
+    Secrets in it stay sealed: to be of use it takes the controllers' key file, which is kept elsewhere.
 
     Example:  holdfast store dump /var/backups/holdfast.dump
     """
     if os.path.lexists(file):
         raise UsageError(f"{file} is there already", "name a new file; a dump is never overwritten")
-    entries = _run(_with_engine(store, lambda engine: _dump(engine, file), create=False))
+    if remote:
+        entries = _fetched(connect(controller).controller, file)
+    else:
+        entries = _run(_with_engine(store, lambda engine: _dump(engine, file), create=False))
     if as_json:
         print_json({"ok": True, "file": str(file), "entries": entries})
         return
@@ -127,28 +140,39 @@ async def _with_engine(store: str, use: Any, *, create: bool = True) -> Any:
         await engine.close()
 
 
-async def _dump(engine: Engine, file: Path) -> int:
-    """Beside the file, then in its place: what lies at `file` is whole, or nothing."""
+@contextmanager
+def _beside(file: Path) -> Iterator[BinaryIO]:
+    """Written beside the file, then in its place: what lies at `file` is whole, or nothing."""
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as opened:
             try:
-                lines = await _write(engine, cast(BinaryIO, opened))
+                yield cast(BinaryIO, opened)
+                opened.flush()
+                os.fsync(opened.fileno())
                 os.link(opened.name, file)  # not over a file that somebody made meanwhile
             finally:
                 Path(opened.name).unlink(missing_ok=True)
     except OSError as error:
         raise HoldfastError(f"{file} cannot be written: {error.strerror}", "check the folder, and its room") from None
+
+
+async def _dump(engine: Engine, file: Path) -> int:
+    lines = 0
+    with _beside(file) as opened:
+        async for line in dump_lines(engine, SystemClock()):
+            opened.write(line)
+            lines += 1
     return lines - 2
 
 
-async def _write(engine: Engine, opened: BinaryIO) -> int:
-    lines = 0
-    async for line in dump_lines(engine, SystemClock()):
-        opened.write(line)
-        lines += 1
-    opened.flush()
-    os.fsync(opened.fileno())
-    return lines
+def _fetched(controller: Controller, file: Path) -> int:
+    """The same over the API; StoreDamaged if the stream was cut off."""
+    with _beside(file) as opened:
+        with controller.dump() as pieces:
+            for piece in pieces:
+                opened.write(piece)
+        _, entries = check(opened)
+    return entries
 
 
 def _run(coroutine: Coroutine[Any, Any, T]) -> T:

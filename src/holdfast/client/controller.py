@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from urllib.parse import quote
 
+from holdfast.protocol.api.authorities import AuthorityList
 from holdfast.protocol.api.clusters import ClusterList, ClusterRequest, ClusterView, LockRequest, LockView
 from holdfast.protocol.api.events import AuditList, EventList, EventView
 from holdfast.protocol.api.nodes import (
@@ -88,6 +90,22 @@ class Controller:
     def audit(self, before: int | None = None, limit: int = 100) -> AuditList:
         """Who changed what, everywhere."""
         return self.wire.ask(AuditList, "GET", f"{_API}/audit", params={"before": before, "limit": limit})
+
+    def authorities(self) -> AuthorityList:
+        """The certificate authorities that are trusted."""
+        return self.wire.ask(AuthorityList, "GET", f"{_API}/authorities")
+
+    def rotate_authority(self) -> AuthorityList:
+        """Another one signs from now on."""
+        return self.wire.ask(AuthorityList, "POST", f"{_API}/authorities")
+
+    def withdraw_authority(self, fingerprint: str, *, force: bool = False) -> None:
+        """Trust an old one no more."""
+        self.wire.do("DELETE", f"{_API}/authorities/{_in(fingerprint)}", params={"force": force or None})
+
+    def dump(self) -> AbstractContextManager[Iterator[bytes]]:
+        """All that the store holds, in pieces; whether it is whole, says its last line."""
+        return self.wire.pieces(f"{_API}/store/dump")
 
     def users(self) -> UserList:
         """All users."""

@@ -77,17 +77,29 @@ class Wire:
     @contextmanager
     def events(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Iterator[tuple[str, str]]]:
         """A stream of events as (kind, data), until the controller ends it; ControllerUnreachable if it breaks."""
+        with self._streamed(path, params, {"accept": "text/event-stream"}) as answer:
+            yield _parsed(answer.iter_lines())
+
+    @contextmanager
+    def pieces(self, path: str) -> Iterator[Iterator[bytes]]:
+        """A long answer as it comes; ControllerUnreachable if it breaks."""
+        with self._streamed(path, None, {}) as answer:
+            yield answer.iter_bytes()
+
+    @contextmanager
+    def _streamed(
+        self, path: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> Iterator[httpx.Response]:
         timeout = httpx.Timeout(SILENT_S, connect=CONNECT_S)
-        headers = {"accept": "text/event-stream"}
         url = self._reachable()
         try:
             with self.client.stream(
-                "GET", f"{url}{path}", params=_sent(params), headers=headers, timeout=timeout
+                "GET", f"{url}{path}", params=_sent(params), headers=dict(headers), timeout=timeout
             ) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                     raise _problem(answer)
-                yield _parsed(answer.iter_lines())
+                yield answer
         except httpx.HTTPError as error:
             raise ControllerUnreachable(f"{url}: the stream broke: {reason(error)}", "begin again") from None
 

@@ -16,7 +16,20 @@ from holdfast import __version__
 from holdfast.errors import HoldfastError
 
 from .agents import routes as agents
-from .api import clusters, health, history, invitations, operating, people, revisions, rollouts, sessions
+from .api import (
+    authorities,
+    clusters,
+    dumps,
+    health,
+    history,
+    invitations,
+    operating,
+    people,
+    revisions,
+    rollouts,
+    sessions,
+)
+from .callers import AGENT_PATHS
 from .console import problems as console_problems
 from .console import routes as console
 from .console.live import Live
@@ -25,13 +38,16 @@ from .context import Context
 from .document import document
 from .gate import Gate
 from .identity.sealing import Randomness
-from .problems import answer, plain
+from .problems import answer, other_protocol, plain
 
 OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operations that ask for nobody
 ROUTERS = tuple(
     each.router
-    for each in (sessions, people, clusters, revisions, rollouts, operating, invitations, history, agents, health)
-)
+    for each in (
+        sessions, people, clusters, revisions, rollouts, operating, invitations, history, authorities, dumps, agents,
+        health,
+    )
+)  # fmt: skip
 _TAGS = [
     {"name": "session", "description": "Logging in and out."},
     {"name": "people", "description": "Users, and the API tokens of programs."},
@@ -41,6 +57,8 @@ _TAGS = [
     {"name": "operating", "description": "Status, overrides, moves, maintenance."},
     {"name": "nodes", "description": "The nodes of a cluster, and how they are let in."},
     {"name": "history", "description": "Events and audit."},
+    {"name": "authorities", "description": "The certificate authority, and how another one follows it."},
+    {"name": "store", "description": "All that is kept, for a backup."},
     {"name": "agents", "description": "What the agents of nodes ask, with their certificates."},
     {"name": "health", "description": "For whoever watches over the controller."},
 ]
@@ -87,6 +105,8 @@ async def _told(request: Request, error: Exception) -> Response:
 async def _mistaken(request: Request, error: Exception) -> Response:
     """What is wrong and where; never what was sent, which may be a password."""
     assert isinstance(error, RequestValidationError)
+    if request.url.path.startswith(AGENT_PATHS) and (other := other_protocol(error.errors())):
+        return plain(422, other, "install one version of Holdfast on nodes and controllers", "other_protocol")
     told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:_MOST_MISTAKES]]
     if console_problems.is_ours(request):
         return await console_problems.strayed(request, "; ".join(told)[:1000])

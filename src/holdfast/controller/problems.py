@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.responses import JSONResponse
 
@@ -26,6 +27,7 @@ from holdfast.errors import (
     TooManyAttempts,
     UsageError,
 )
+from holdfast.protocol import PROTOCOL_VERSION
 from holdfast.protocol.api.problems import Problem, ProblemDetails, problem_of
 
 STATUS: tuple[tuple[type[HoldfastError], int], ...] = (  # the first that fits
@@ -70,6 +72,15 @@ def plain(
 ) -> JSONResponse:
     """A problem that no error of ours stands for."""
     return _response(status, Problem(error=ProblemDetails(code=code, message=message, hint=hint, wait_s=wait)), headers)
+
+
+def other_protocol(errors: Sequence[Any]) -> str:
+    """What is to be said of a message of another version of the protocol; nothing where that is not what is wrong."""
+    for one in errors:
+        if one["loc"] == ("body", "version") and one["type"] == "literal_error":
+            told = one["input"] if isinstance(one["input"], int) else "another one"
+            return f"this agent speaks version {told} of the protocol, and this controller version {PROTOCOL_VERSION}"
+    return ""
 
 
 def _response(status: int, problem: Problem, headers: Mapping[str, str] | None) -> JSONResponse:

@@ -87,19 +87,29 @@ class JoinAnswer(Message):
 
 
 class RenewRequest(Message):
-    """A node asks, over a connection that its present certificate opened, for the next one: a new key each time."""
+    """A node asks, over a connection that its present certificate opened, for the next one: a new key each time.
+
+    `follows`: it goes over to an authority that the one which it pinned vouches for.
+    """
 
     version: Literal[1] = PROTOCOL_VERSION
     certificate_request: _Request
     agent_version: Annotated[str, Field(max_length=50)] = ""
+    follows: bool = False
 
 
 class RenewAnswer(Message):
-    """The next certificate; `authority` must be the one that the node pinned."""
+    """The next certificate; `authority` must be the one that the node pinned.
+
+    With a `successor`, it is of that authority, which the pinned one vouches for in `crossed`: from now on it is the
+    one that the node trusts, and the pinned one may be withdrawn.
+    """
 
     version: Literal[1] = PROTOCOL_VERSION
     certificate: _Certificate
     authority: _Certificate
+    successor: _Certificate = ""
+    crossed: _Certificate = ""
 
 
 def node_name_in_certificate(cluster: str, node: str) -> str:

@@ -25,6 +25,8 @@ from .records import (
     rollout_name,
 )
 
+_LONGEST_REASON = 1000
+
 
 @dataclass(frozen=True)
 class Proposed:
@@ -168,12 +170,14 @@ async def wish(
     number: int,
     wanted: Wish,
     *,
+    why: str = "",
     audit: Sequence[AuditRecord] = (),
     events: Sequence[Event] = (),
 ) -> RolloutRecord:
     """Say how a rollout goes on: GO_ON ends its pause, STOP and PUT_BACK let it begin nothing new.
 
-    `audit` and `events` tell of it, in the same commit. PlanRefused if it has ended, or if it is to go on although
+    `why` is the reason of one that is stopped, unless something had gone wrong before. `audit` and `events` tell of it,
+    in the same commit. PlanRefused if it has ended, or if it is to go on although
     somebody has stopped it; NotFound if there is none.
     """
     kept = RolloutStore(store, cluster)
@@ -184,7 +188,8 @@ async def wish(
             raise PlanRefused(f"rollout {number} has ended: {record.phase}", "begin a new one")
         if wanted is Wish.GO_ON and record.wish is not Wish.GO_ON:
             raise PlanRefused(f"rollout {number} is being stopped", "wait for its end, then begin a new one")
-        changed = {"confirmed": True} if wanted is Wish.GO_ON else {"wish": wanted}
+        stopped: dict[str, object] = {"wish": wanted, "reason": record.reason or why[:_LONGEST_REASON]}
+        changed = {"confirmed": True} if wanted is Wish.GO_ON else stopped
         after = record.model_copy(update=changed)
         try:
             step = kept.rollouts.replacing(found.name, after, found.version)

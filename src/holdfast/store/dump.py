@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, BinaryIO, Literal
 
@@ -58,8 +58,10 @@ class Dumped:
     ttl: int
 
 
-async def dump(engine: Engine, clock: Clock) -> AsyncIterator[bytes]:
-    """The lines of a dump, all as of one moment; StoreError if the store was never used."""
+async def dump(
+    engine: Engine, clock: Clock, leave_out: Callable[[str], bool] = lambda key: False
+) -> AsyncGenerator[bytes, None]:
+    """The lines of a dump, all as of one moment, without some keys; StoreError if the store was never used."""
     identity, _ = await read_identity(engine)
     if identity is None:
         raise StoreError("this store has never been used: there is nothing to dump", "check the address")
@@ -79,7 +81,7 @@ async def dump(engine: Engine, clock: Clock) -> AsyncIterator[bytes]:
     yield line
     async for page in engine.snapshot(""):
         for entry in page.entries:
-            if entry.key == IDENTITY or entry.key.startswith(HOLDINGS):
+            if entry.key == IDENTITY or entry.key.startswith(HOLDINGS) or leave_out(entry.key):
                 continue
             ttl = await engine.time_to_live(entry.lease) if entry.lease else 0
             if entry.lease and not ttl:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from pydantic import SecretStr
 from tests.controller.identity.test_enrolment import ADMIN, World
-from tests.controller.identity.world import WallClock
+from tests.controller.identity.world import WallClock, request
 
 from holdfast.agent.enrolment import Identity, client_context, join, joining_context, read_identity, renew
-from holdfast.controller.identity.authority import pem
+from holdfast.agent.enrolment.identity import make_key, succeeded
+from holdfast.controller.identity.authority import Authority, fingerprint_of, pem
 from holdfast.controller.identity.tls import server_context
 from holdfast.errors import AuthorityChanged, ControllerUnreachable, EnrolmentRefused, NotAuthenticated
 from holdfast.protocol import JoinAnswer, JoinRequest, RenewAnswer, RenewRequest
@@ -264,9 +267,66 @@ def test_nodes_go_on_through_a_rotation_over_tls_and_by_renewal(tmp_path: Path) 
             assert shown is not None
             assert (await world.enrolment.identify(shown)).node == identity.node
         renewed = await renew(old, transport, tmp_path / "old.pem", TODAY)
-        assert renewed.authority == old.authority
+        assert renewed.authority == new.authority
         shown = handshake(client_context(renewed), server)
         assert shown == renewed.certificate.public_bytes(serialization.Encoding.DER)
+        assert (await world.enrolment.identify(shown)).node == "lb01"
+        await world.authorities.withdraw(ADMIN, fingerprint_of(old.authority))
+        assert (await world.enrolment.identify(shown)).node == "lb01"
+        with pytest.raises(NotAuthenticated):
+            await world.enrolment.identify(old.certificate.public_bytes(serialization.Encoding.DER))
+
+    run(scenario())
+
+
+def test_a_node_of_an_older_release_stays_with_the_authority_that_it_pinned() -> None:
+    async def scenario() -> None:
+        world = await World.make(clock=WallClock(TODAY - timedelta(days=21)))
+        old = await world.joined()
+        await world.authorities.rotate(ADMIN)
+        world.clock.wall = TODAY
+        agent = await world.enrolment.identify(old)
+        answer = await world.enrolment.renew(agent, RenewRequest(certificate_request=request()))
+        assert (answer.successor, answer.crossed) == ("", "")
+        leaf = x509.load_pem_x509_certificate(answer.certificate.encode())
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(answer.authority.encode()))
+
+    run(scenario())
+
+
+def test_a_node_goes_over_to_nobody_whom_its_own_authority_does_not_vouch_for(tmp_path: Path) -> None:
+    """Whatever a controller says: another authority, one with another's word, a certificate of the wrong one."""
+
+    async def scenario() -> None:
+        clock = WallClock(TODAY - timedelta(days=21))
+        world, stranger = await World.make(clock=clock), await World.make(clock=clock)
+        mine, _ = await joined(world, tmp_path / "node.pem")
+        before = (tmp_path / "node.pem").read_bytes()
+        await stranger.authorities.rotate(ADMIN)
+        await world.authorities.rotate(ADMIN)
+        clock.wall = TODAY
+        key = make_key()
+        public, moment = key.public_key(), clock.now()
+
+        def signed(by: Authority) -> str:
+            return pem(by.for_agent(public, "shop", "lb01", moment, os.urandom))
+
+        right, foreign = world.authorities.current, stranger.authorities.current
+        word, their_word = pem(world.authorities.crossed[0]), pem(stranger.authorities.crossed[0])
+        for leaf, successor, crossed in (
+            (signed(foreign), foreign, their_word),
+            (signed(foreign), foreign, word),
+            (signed(foreign), foreign, pem(foreign.certificate)),
+            (signed(right), right, their_word),
+            (signed(foreign), right, word),
+            (signed(right), right, pem(right.certificate)),
+            (signed(right), right, pem(mine.certificate)),
+            (signed(right), right, "nothing"),
+        ):
+            with pytest.raises(EnrolmentRefused):
+                succeeded(mine, key, leaf, pem(successor.certificate), crossed, moment)
+        assert succeeded(mine, key, signed(right), pem(right.certificate), word, moment).authority == right.certificate
+        assert (tmp_path / "node.pem").read_bytes() == before
 
     run(scenario())
 

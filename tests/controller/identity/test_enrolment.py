@@ -29,6 +29,7 @@ from holdfast.controller.identity.sealing import KeyFileSealer
 from holdfast.errors import (
     EnrolmentRefused,
     NotAuthenticated,
+    NotFound,
     NotPermitted,
     SealBroken,
     StoreDamaged,
@@ -455,8 +456,10 @@ def test_a_rotation_cuts_off_nobody_until_the_old_authority_is_withdrawn() -> No
             await other.join(early)
         new = await other.joined()
         assert (await other.enrolment.identify(new)).node == "lb01"
-        with pytest.raises(NotPermitted):
+        with pytest.raises(UsageError, match="the authority that signs"):
             await world.authorities.withdraw(ADMIN, after)
+        with pytest.raises(NotFound):
+            await world.authorities.withdraw(ADMIN, "0" * 64)
         last = await world.joined("lb03")
         await world.authorities.withdraw(ADMIN, before)
         with pytest.raises(NotAuthenticated, match="not one of"):

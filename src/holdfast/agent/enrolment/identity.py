@@ -111,6 +111,27 @@ def checked(
     return Identity(cluster, node, key, leaf, authority)
 
 
+def succeeded(
+    identity: Identity, key: ec.EllipticCurvePrivateKey, certificate: str, successor: str, crossed: str, now: datetime
+) -> Identity:
+    """The identity of a node that goes over to the authority which follows the one that it pinned.
+
+    That one has to vouch for it: the very certificate that the successor signed is right by the pinned authority, too,
+    over what this signed for the successor's key. EnrolmentRefused otherwise.
+    """
+    authority, between = one_certificate(successor), one_certificate(crossed)
+    after = checked(key, certificate, authority, identity.cluster, identity.node, now)
+    try:
+        same = between.public_key() == authority.public_key() and between.subject == authority.subject
+        policy = verification.PolicyBuilder().store(verification.Store([identity.authority])).time(now)
+        policy.build_client_verifier().verify(after.certificate, [between])
+    except (*_UNREADABLE, verification.VerificationError):
+        same = False
+    if not same:
+        raise EnrolmentRefused("the pinned authority does not vouch for the one that is said to follow it", _ASK)
+    return after
+
+
 def renewal_time(identity: Identity, jitter: float) -> datetime:
     """When to renew it; `jitter` (0 to 1) is drawn once for each certificate."""
     return renewal_moment(identity.certificate.not_valid_before_utc, identity.expires, jitter)

@@ -12,7 +12,7 @@ from holdfast import __version__
 from holdfast.errors import AuthorityChanged, EnrolmentRefused
 from holdfast.protocol import JoinRequest, JoinToken, RenewRequest
 
-from .identity import Identity, certificate_request, checked, make_key, pinned
+from .identity import Identity, certificate_request, checked, make_key, pinned, succeeded
 from .keeping import fingerprint_of, read_identity, write_identity
 from .port import EnrolmentTransport
 
@@ -49,7 +49,8 @@ async def join(
 async def renew(identity: Identity, transport: EnrolmentTransport, path: Path, now: datetime) -> Identity:
     """The next certificate, with a new key; until it is on the disk, the old one stays what it was.
 
-    AuthorityChanged if a controller answers with another authority: a node changes that with a new token alone.
+    Where the authority is being replaced, the pinned one vouches for its successor, which is pinned from then on.
+    AuthorityChanged if a controller answers with any other one: a node changes to that with a new token alone.
     """
     if now > identity.expires:
         raise EnrolmentRefused(
@@ -57,10 +58,13 @@ async def renew(identity: Identity, transport: EnrolmentTransport, path: Path, n
             "make a new join token and join again: holdfast agent join --again",
         )
     key = make_key()
-    request = RenewRequest(certificate_request=certificate_request(key), agent_version=__version__)
+    request = RenewRequest(certificate_request=certificate_request(key), agent_version=__version__, follows=True)
     answer = await transport.renew(identity, request)
     _same_authority(answer.authority, fingerprint_of(identity.authority))
-    renewed = checked(key, answer.certificate, identity.authority, identity.cluster, identity.node, now)
+    if answer.successor:
+        renewed = succeeded(identity, key, answer.certificate, answer.successor, answer.crossed, now)
+    else:
+        renewed = checked(key, answer.certificate, identity.authority, identity.cluster, identity.node, now)
     write_identity(path, renewed)
     return renewed
 

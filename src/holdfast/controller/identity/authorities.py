@@ -10,7 +10,7 @@ from typing import Annotated
 from cryptography import x509
 from pydantic import AwareDatetime, Field
 
-from holdfast.errors import Conflict, NotPermitted, StoreDamaged
+from holdfast.errors import Conflict, NotFound, StoreDamaged, UsageError
 from holdfast.store.collection import Update
 from holdfast.store.models import Digest, Record
 from holdfast.store.store import Store
@@ -72,6 +72,15 @@ class Authorities:
         return self._signers[self._kept[-1].fingerprint]
 
     @property
+    def records(self) -> tuple[AuthorityRecord, ...]:
+        """As they are kept, in the order in which they followed each other; the last one signs."""
+        return self._kept
+
+    def crossed_by(self, signer: Authority) -> x509.Certificate | None:
+        """What an earlier one signed for the current one: its word to the nodes that pinned it. None for others."""
+        return next((one for one in self.crossed if one.issuer == signer.certificate.subject), None)
+
+    @property
     def crossed(self) -> tuple[x509.Certificate, ...]:
         """What earlier ones signed for the current one: servers send it along, for nodes that pinned an earlier one."""
         earlier = {one.subject for one in self._trusted}
@@ -103,24 +112,29 @@ class Authorities:
     async def rotate(self, who: Person, source: str = "") -> str:
         """A new authority signs from now on, and the old ones stay trusted; returns the new fingerprint.
 
-        Nodes go on with the one that they pinned: it vouches for the new one, and renews their certificates.
-        Each joins again, with a new token, before the old one is withdrawn.
+        Nodes go on with the one that they pinned: it vouches for the new one, to which each goes over when it renews
+        its certificate, or joins again. UsageError if there are too many already.
         """
         require(who, Action.AUTHORITY_ROTATE)
         await self.refresh()
         if len(self._kept) >= MOST_AUTHORITIES:
-            raise NotPermitted(f"there are {MOST_AUTHORITIES} authorities already", "withdraw one that no node uses")
+            raise UsageError(f"there are {MOST_AUTHORITIES} authorities already", "withdraw one that no node uses")
         record = self._new(tuple(self._signers.values()))
         await self._write((*self._kept, record), who.actor, "authority.rotate", record.fingerprint, source)
         return record.fingerprint
 
     async def withdraw(self, who: Person, fingerprint: str, source: str = "") -> None:
-        """Trust an old authority no more: nodes that have not joined anew are refused from now on."""
+        """Trust an old authority no more: nodes that have not gone over are refused from now on.
+
+        NotFound for one that is not there, UsageError for the one that signs.
+        """
         require(who, Action.AUTHORITY_ROTATE)
         await self.refresh()
         left = tuple(one for one in self._kept if one.fingerprint != fingerprint)
-        if fingerprint == self.current.fingerprint or len(left) == len(self._kept):
-            raise NotPermitted("only an authority that another one has followed can be withdrawn", "rotate first")
+        if len(left) == len(self._kept):
+            raise NotFound(f"there is no certificate authority {fingerprint[:16]}…", "look at the list of authorities")
+        if fingerprint == self.current.fingerprint:
+            raise UsageError("this is the authority that signs", "rotate first: another one has to follow it")
         await self._write(left, who.actor, "authority.withdraw", fingerprint, source)
 
     async def _begin(self) -> None:

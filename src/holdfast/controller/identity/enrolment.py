@@ -125,7 +125,10 @@ class Enrolment:
         return alive and self._store.clock.now() <= agent.expires
 
     async def renew(self, agent: NodeAgent, request: RenewRequest, source: str = "") -> RenewAnswer:
-        """The node's next certificate. The old one is good until the new one is first used: no answer can be lost."""
+        """The node's next certificate. The old one is good until the new one is first used: no answer can be lost.
+
+        Of the authority that the node pinned; or, if the node follows, of the current one, which that vouches for.
+        """
         require(agent, Action.CERTIFICATE_RENEW, agent.cluster, agent.node)
         now = self._store.clock.now()
         if now < agent.renew_after:
@@ -134,14 +137,32 @@ class Enrolment:
         if not await self.still_good(agent):
             raise refusal(agent, await self._lost(agent))
         in_force = await self._certificates.get(agent.serial)
-        signer = self._authorities.signer(in_force.record.authority if in_force else "")  # the one that the node pinned
+        pinned = self._authorities.signer(in_force.record.authority if in_force else "")
+        crossed = self._authorities.crossed_by(pinned) if request.follows else None
+        signer = self._authorities.current if crossed is not None else pinned
         certificate = self._signed(signer, request.certificate_request, agent.cluster, agent.node)
         record = self._kept(
             signer, certificate, agent.cluster, agent.node, (in_force.record.number if in_force else 0) + 1
         )
         told = audited(now, agent.actor, "node.renew", agent.node, after=record, cluster=agent.cluster, source=source)
         await self._store.commit(self._certificates.creating(record.serial, record), audit=[told])
-        return RenewAnswer(certificate=pem(certificate), authority=pem(signer.certificate))
+        return RenewAnswer(
+            certificate=pem(certificate),
+            authority=pem(pinned.certificate),
+            successor=pem(signer.certificate) if crossed is not None else "",
+            crossed=pem(crossed) if crossed is not None else "",
+        )
+
+    async def nodes_of_authorities(self) -> dict[str, list[tuple[str, str]]]:
+        """By an authority's fingerprint the nodes (cluster, node) whose certificate in force is of it."""
+        signed = {one.record.serial: one.record.authority for one in await self._certificates.all()}
+        found: dict[str, list[tuple[str, str]]] = {}
+        for cluster in await self._store.clusters.all():
+            for node in await self._nodes(cluster.name).all():
+                authority = signed.get(node.record.certificate)
+                if authority is not None and node.record.revoked is None:
+                    found.setdefault(authority, []).append((cluster.name, node.name))
+        return found
 
     async def _lost(self, agent: NodeAgent) -> Standing:
         node = await self._nodes(agent.cluster).get(agent.node)

@@ -11,7 +11,6 @@ from .desk import Desk, known_cluster
 from .told import rollout_view
 
 LARGEST_PAGE = 200
-
 _PAGE = 50
 
 
@@ -59,5 +58,6 @@ async def _wished(desk: Desk, cluster: str, number: int, wanted: Wish, why: str)
     told = desk.told(action, f"rollout {number}", cluster, after={"wish": wanted, "why": why})
     reason = f" ({why})" if why else ""
     event = desk.event(action, cluster, f"rollout {number}: {desk.actor} says {wanted}{reason}")
-    after = await wish(desk.store, cluster, number, wanted, audit=[told], events=[event])
+    said = f"stopped by {desk.actor.removeprefix('user:')}{reason}"
+    after = await wish(desk.store, cluster, number, wanted, why=said, audit=[told], events=[event])
     return rollout_view(after)
