@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +13,7 @@ import pytest
 from tests.browser.fleet import Fleet
 from tests.controller.world import PASSWORD, WITHIN_S, World, running
 
+from holdfast.controller.serving import Options
 from holdfast.store.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
@@ -81,10 +82,15 @@ class Console:
         self.do(applied())
 
 
+def _patient(options: Options) -> Options:
+    """On a busy machine nobody loses the lead."""
+    return replace(options, settings=replace(options.settings, leader_ttl_s=60))
+
+
 async def serve(console: Console, folder: Path, spec: str, ready: threading.Event, over: threading.Event) -> None:
     """Until it is over."""
     engine = await SqliteEngine.open(folder / "store.db")
-    async with running(engine, folder) as world:
+    async with running(engine, folder, _patient) as world:
         console.world, console.url, console.loop = world, world.url, asyncio.get_running_loop()
         console.admin = await world.admin()
         console.fleet = Fleet(world)
