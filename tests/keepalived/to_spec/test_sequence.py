@@ -27,6 +27,7 @@ SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\
         (SERVER, "sh-port\nlvs_sched sh\nsh-fallback", {"lvs_sched sh", "sh-fallback"}),
         (SERVER, "lb_algo mh\nmh-port\nsh-port", {"lb_algo mh", "mh-port"}),
         (SERVER, "sorry_server_inhibit\nsorry_server 10.0.0.9 80", {"sorry_server 10.0.0.9 80"}),
+        (SERVER, "inhibit_on_failure 0", {"inhibit_on_failure true"}),
         (SERVER, "lvs_method TUN type gue", {"lvs_method TUN"}),
         (SERVER, "lvs_method TUN type gue port 5555", {"lvs_method TUN type gue port 5555"}),
         (SERVER, "lvs_method TUN type ipip csum", {"lvs_method TUN"}),

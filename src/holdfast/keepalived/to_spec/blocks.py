@@ -29,6 +29,7 @@ _LEADING = re.compile(r"[+-]?[0-9]{1,20}")
 _HEAVIEST = 253  # of a weight; 254 is taken for it
 _DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
 _SWITCHES = {"": True, "on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+_ON_WHATEVER = frozenset({("virtual_server", "inhibit_on_failure")})  # measured; of a real_server it reads the word
 _REVERSE = {"reverse": True, "noreverse": False, "no_reverse": False}
 _DEFINED_BY = {
     "track_script": "vrrp_script",
@@ -93,6 +94,9 @@ class Reading:
                 raise _OddError("keepalived takes a password")
             elif form is Form.SECRET:
                 values[name] = {"secret": self.vault.name_of(found.arg(), _wish(tree))}
+            elif (tree.name, name) in _ON_WHATEVER and found.arg() not in _SWITCHES:
+                values[name] = True
+                self.losses.ignored(found, "keepalived takes it for on, whatever stands behind it")
             else:
                 values[name] = _value(found, form)
                 if name.endswith("garp_master_repeat") and values[name] == 0:
