@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from tests.controller.world import WITHIN_S, context_of_memory, eventually
 
+from holdfast.controller import duties
 from holdfast.controller.context import Context
 from holdfast.controller.duties import end_overrides
 from holdfast.controller.leader import NAME, Leader
@@ -17,6 +18,7 @@ from holdfast.errors import Conflict, StoreUnavailable
 from holdfast.store.holding import Held
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.models import ClusterRecord, Override, OverrideKind
+from holdfast.store.port import Health
 from holdfast.store.store import Store, override_name
 
 pytestmark = pytest.mark.whole
@@ -160,5 +162,40 @@ def test_overrides_end_with_their_time_and_only_by_who_leads() -> None:
         assert (await store.audit.newest(limit=1))[0].record.action == "override.over"
         with pytest.raises(Conflict):
             await store.commit(overrides.creating("x", record), guard=old)
+
+    asyncio.run(story())
+
+
+def test_an_etcd_that_others_use_is_left_alone_which_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Shared(MemoryEngine):
+        ours = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked: list[int] = []
+
+        async def health(self) -> Health:
+            return replace(await super().health(), kind="etcd", revision=7)
+
+        async def compact(self, revision: int) -> bool:
+            self.asked.append(revision)
+            return self.ours
+
+    async def story() -> None:
+        monkeypatch.setattr(duties, "COMPACT_EVERY_S", 0.001)
+        context, engine = await context_of_memory(), Shared()
+        context.store.engine = engine
+        running = asyncio.ensure_future(duties._compaction(context))
+        await eventually(lambda: len(engine.asked) > 3)
+        assert set(engine.asked) == {7}  # what was the newest a round before
+        assert [one.message for one in caplog.records].count(duties._SHARED) == 1
+        engine.ours, seen = True, len(engine.asked)
+        await eventually(lambda: len(engine.asked) > seen + 1)
+        engine.ours, seen = False, len(engine.asked)
+        await eventually(lambda: len(engine.asked) > seen + 1)
+        assert [one.message for one in caplog.records].count(duties._SHARED) == 2  # somebody has come since
+        running.cancel()
 
     asyncio.run(story())

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from tests.controller.world import CHEAP, WITHIN_S, context_of_memory, login, ru
 
 from holdfast.agent.enrolment.identity import Identity
 from holdfast.agent.enrolment.tls import client_context, joining_context
+from holdfast.controller.connections import ControllerProtocol
 from holdfast.controller.identity import Person, open_doors
 from holdfast.controller.identity.authority import make_authority, make_key
 from holdfast.controller.listening import OwnCertificate, bound, given_certificate
@@ -240,5 +242,27 @@ def test_the_own_certificate_is_renewed_while_it_is_in_use() -> None:
         assert seen[0] == first
         assert seen[1].serial_number != first.serial_number
         assert seen[1].issuer != first.issuer
+
+    asyncio.run(story())
+
+
+def test_a_connection_takes_little_memory_to_read_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand agents are connected and say little; what is large is read in parts."""
+    made: list[int] = []  # bytes
+    begin = ControllerProtocol.connection_made
+
+    def seen(self: ControllerProtocol, transport: Any) -> None:
+        made.append(len(transport._ssl_protocol._ssl_buffer))
+        begin(self, transport)
+
+    monkeypatch.setattr(ControllerProtocol, "connection_made", seen)
+
+    async def story() -> None:
+        async with running() as world:
+            client = world.client()
+            body = {"name": "admin", "password": "x" * 60_000}
+            assert (await client.post("/api/v1/session", json=body)).status_code in (401, 422)
+            assert made
+            assert max(made) <= 16 * 1024
 
     asyncio.run(story())
