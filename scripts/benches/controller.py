@@ -35,8 +35,8 @@ AGENTS = int(os.environ.get("HOLDFAST_BENCH_AGENTS", "1000"))
 CHANGES = 3  # of all nodes
 IDLE_S = 20.0
 WITHIN_S = 600.0
-LARGEST_AGENT = 400.0  # kB of the controller's memory
-LONGEST_CPU = 0.05  # per cent of one processor, for one idle agent
+LARGEST_AGENT = 200.0  # kB of the controller's memory
+LONGEST_CPU = 0.02  # per cent of one processor, for one idle agent
 LONGEST_TOLD = 4.0  # ms of processor time
 LONGEST_CHANGE = 5000.0  # ms, p99: as long as the store takes to write a thousand assignments, and some
 
