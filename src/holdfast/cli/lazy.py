@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from holdfast.keepalived.garbage import uncollected
+
 
 @dataclass(frozen=True)
 class Command:
@@ -26,7 +28,9 @@ class Command:
 
     def load(self) -> TyperCommand | TyperGroup:
         """Import it; a Typer stays a group of commands of its own."""
-        found = getattr(import_module(f".{self.module or self.name}", __package__), self.attribute or self.name)
+        with uncollected():
+            module = import_module(f".{self.module or self.name}", __package__)
+        found = getattr(module, self.attribute or self.name)
         if isinstance(found, typer.Typer):
             group = get_group(found)
             group.name = self.name

@@ -70,10 +70,8 @@ class Checker:
         return self._hints[key]
 
     def statement(self, node: Node, keyword: Keyword, table: Table) -> None:
-        """The words of a keyword, unless the same words were found sound before."""
+        """The words of a keyword; those that are sound need not be asked again."""
         words = node.words
-        if words in keyword.sound:
-            return
         if keyword.deprecated is not None:
             hint = f"write {keyword.deprecated} instead" if keyword.deprecated else "remove it"
             self.note(complaints.DEPRECATED, node, f"{keyword.name} is deprecated", hint)
@@ -209,6 +207,16 @@ class Checker:
         word = node.words[at]
         hint = self._nearest(word, kind.options, block) or "write one entry a line"
         self.note(complaints.TOO_MANY, node, f"{block}: keepalived does not understand {shown(word)} here", hint, at)
+
+    @staticmethod
+    def judges(block: Node, around: Node) -> bool:
+        """Whether anything is to be said of a block as a whole: of most of a large file's nothing is."""
+        keyword = block.keyword
+        if keyword is None or keyword.listed is not None or keyword.block in needs():
+            return True
+        if keyword.block == "real_server":
+            return (":" in block.arg()) != (":" in around.arg())
+        return keyword.block == "bfd_instance"
 
     def closed(self, block: Node, end: Node, around: Node) -> None:
         """A block that is whole now: complaints stand at its closing brace `end`, where keepalived has them too."""

@@ -68,6 +68,11 @@ def load(
     return parse(content, name, files=OnDisk(), config_id=config_id, version=version, folder=folder)
 
 
+def _node(statement: Statement) -> Node:
+    words, line, start, source, origin = statement
+    return Node(words, source, line, start, origin)
+
+
 @dataclass(slots=True)
 class _Frame:
     """A block that is open."""
@@ -123,7 +128,9 @@ class _Builder:
         self._notes = notes
         self._top = _Frame(root, "root", self._tables["root"], None, False)
         self._frames = [self._top]
-        self._closed: tuple[Node, Node] | None = None  # the block that the brace just before closed, and that brace
+        self._closed: tuple[Node, Statement] | None = (
+            None  # the block that the brace just before closed, and that brace
+        )
         self._together: dict[str, dict[str, Node]] = {}  # kind of block that is one with all others of it → `seen`
         self._skip = 0  # how many blocks deep in what is left out; -1: waiting for its opening brace
         self._bystander: _Bystander | None = None  # only where an outer brace is missing
@@ -198,12 +205,13 @@ class _Builder:
         if keyword is None:
             inner = closed[0].keyword if closed is not None else None
             if closed is not None and inner is not None and name in self._tables.get(inner.block, {}):
-                self._checker.early(*closed, node)
+                self._checker.early(closed[0], _node(closed[1]), node)
             self._checker.unknown(node, frame.table, frame.name)
             return
-        self._checker.statement(node, keyword, frame.table)
+        if words not in keyword.sound:
+            self._checker.statement(node, keyword, frame.table)
         counts = True
-        if keyword.repeat != "many" or keyword.named:
+        if keyword.named or (keyword.repeat != "many" and frame.seen.setdefault(name, node) is not node):
             counts = self._counts(node, keyword, frame)
             if self._skip:
                 return
@@ -245,9 +253,9 @@ class _Builder:
         frame = self._frames.pop()
         self._top = self._frames[-1]
         frame.node.end = statement[1]
-        end = Node(statement[0], statement[3], statement[1], statement[2], statement[4])
-        self._closed = (frame.node, end)
-        self._checker.closed(frame.node, end, self._top.node)
+        self._closed = (frame.node, statement)
+        if self._checker.judges(frame.node, self._top.node):
+            self._checker.closed(frame.node, _node(statement), self._top.node)
         if frame.ends_two:
             self._close(statement)
 

@@ -261,7 +261,7 @@ def slow_detection(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
         seen: set[tuple[tuple[str, ...], ...]] = set()
         for real in virtual_server.real_servers:
-            alike = tuple(tuple(child.words) for check in real.checks for child in check.node.children)
+            alike = tuple([child.words for check in real.checks for child in check.node.children])
             if alike in seen:
                 continue
             seen.add(alike)

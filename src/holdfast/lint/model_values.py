@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from holdfast.keepalived.tree import Node
 
@@ -12,8 +11,7 @@ T = TypeVar("T")
 _ON = frozenset({"on", "true", "yes", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class Value(Generic[T]):
+class Value(NamedTuple, Generic[T]):
     """`value`, and where it stands: word `word` of `node`. Not `given`: keepalived's default; `node` is the block."""
 
     value: T
