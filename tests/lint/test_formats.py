@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
 from holdfast.lint import engine, formats
+from holdfast.lint.registry import rules
 from holdfast.lint.samples import instance
 
 TEXT = instance("nopreempt", state="MASTER")
@@ -54,3 +56,72 @@ def test_bytes_that_are_no_text_become_marks() -> None:
     assert found
     for text in (formats.as_json(found), formats.as_sarif(found, "1"), formats.as_github(found)):
         text.encode("utf-8")
+
+
+def closed(*required: str, **properties: object) -> dict[str, object]:
+    """An object of SARIF 2.1.0 with the properties that are written here, and no others."""
+    return {"type": "object", "required": list(required), "properties": properties, "additionalProperties": False}
+
+
+COUNT = {"type": "integer", "minimum": 1}
+MESSAGE = closed("text", text={"type": "string", "minLength": 1})
+LEVEL = {"enum": ["none", "note", "warning", "error"]}
+REGION = closed("startLine", startLine=COUNT, startColumn=COUNT, endColumn=COUNT)
+ARTIFACT = closed("uri", uri={"type": "string", "pattern": r"^[^\s\\]*$"})
+LOCATIONS = {
+    "type": "array",
+    "items": closed(physicalLocation=closed("artifactLocation", artifactLocation=ARTIFACT, region=REGION)),
+}
+RULE = closed(
+    "id",
+    id={"type": "string"},
+    shortDescription=MESSAGE,
+    fullDescription=MESSAGE,
+    help=MESSAGE,
+    defaultConfiguration=closed(level=LEVEL),
+)
+DRIVER = closed(
+    "name",
+    name={"type": "string"},
+    version={"type": "string"},
+    informationUri={"type": "string", "pattern": "^https://"},
+    rules={"type": "array", "uniqueItems": True, "items": RULE},
+)
+RESULT = closed(
+    "message",
+    ruleId={"type": "string"},
+    ruleIndex={"type": "integer", "minimum": -1},
+    level=LEVEL,
+    message=MESSAGE,
+    locations=LOCATIONS,
+    relatedLocations={**LOCATIONS, "uniqueItems": True},
+)
+SARIF = closed(
+    "version",
+    "runs",
+    version={"enum": ["2.1.0"]},
+    runs={
+        "type": "array",
+        "items": closed(
+            "tool",
+            tool=closed("driver", driver=DRIVER),
+            columnKind={"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+            results={"type": "array", "items": RESULT},
+        ),
+    },
+)
+SARIF["properties"]["$schema"] = {"type": "string"}  # type: ignore[index]
+
+
+def test_sarif_is_as_the_standard_says_for_the_bad_example_of_every_rule() -> None:
+    """Of the standard's schema what is used here: required properties, closed objects, what is unique."""
+    told = 0
+    for rule in rules().values():
+        subjects = [engine.read_text(text, f"{node or 'a'} b.conf", node) for node, text in rule.bad.files.items()]
+        document = json.loads(formats.as_sarif(engine.examine(subjects, rule.bad.facts, peers=True), "1"))
+        jsonschema.validate(document, SARIF)
+        (run,) = document["runs"]
+        named = run["tool"]["driver"]["rules"]
+        assert all(named[one["ruleIndex"]]["id"] == one["ruleId"] for one in run["results"])
+        told += len(run["results"])
+    assert told > len(rules())

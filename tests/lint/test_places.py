@@ -164,6 +164,16 @@ FLOOR = {
         + "    group {\n        web\n        mail\n    }\n" * 2
         + f"}} {HERE}\n",
     ),
+    "an interface in two groups": (
+        "GLOBAL113",
+        "garp_group {\n    garp_interval 0.01\n    interface lo\n}\n"
+        + f"garp_group {{\n    garp_interval 0.01\n    interface lo {HERE}\n}}\n"
+        + instance(),
+    ),
+    "a block without its name where another is not opened": (
+        "KA003",
+        instance(f"virtual_ipaddress\n    10.0.0.100/24\n}}\ntrack_file {{ {HERE}\n    web\n}}"),
+    ),
     "a vrf beside an interface": ("VRRP115", instance(f"interface eth0\nvrf eth0 {HERE}")),
     "a contradicted family": ("LVS122", virtual(f"ip_family inet6 {HERE}") + instance()),
     "a multicast address of another family": (

@@ -92,8 +92,7 @@ class Checker:
 
     def _arguments(self, node: Node, keyword: Keyword, table: Table) -> bool:
         given = len(node.words) - 1
-        if given < keyword.least:
-            self._missing(node, keyword)
+        if not self.enough(node, keyword):
             return False
         if keyword.listed is not None and not keyword.arguments and given:
             message = f"words stand between {keyword.name} and its brace: keepalived ignores them"
@@ -119,6 +118,12 @@ class Checker:
         """What the keyword takes in this release: the rows say what was so first."""
         newer = [arguments for since, arguments in keyword.newer if since <= self._version]
         return newer[-1] if newer else keyword.arguments
+
+    def enough(self, node: Node, keyword: Keyword) -> bool:
+        """Whether a keyword has all words that it needs behind it."""
+        if len(node.words) <= keyword.least:
+            self._missing(node, keyword)
+        return len(node.words) > keyword.least
 
     def _missing(self, node: Node, keyword: Keyword) -> None:
         needed = [argument.note or argument.kind for argument in keyword.arguments if not argument.optional]

@@ -108,10 +108,12 @@ class _Bystander:
         if self._skip:
             self._skip += (first == "{") - (first == "}")
             return
-        if first in self._root:
+        node = Node(words, source, line, start, origin)
+        keyword = self._root.get(first)
+        if keyword is not None:
+            self._checker.enough(node, keyword)
             self._skip = -1
             return
-        node = Node(words, source, line, start, origin)
         if first == "{":
             self._checker.note(complaints.STRAY_OPEN, node, "this { belongs to no block: keepalived ignores it")
         elif first == "}":

@@ -251,7 +251,8 @@ def _remark(rule: Rule, hit: Hit, node: str) -> Remark:
         hint=hit.hint or rule.hint,
         location=hit.node.source.location(line, begin),
     )
-    return Remark(finding, end, tuple(one.location() for one in hit.related), hit.fix, node)
+    related = tuple(dict.fromkeys(one.location() for one in hit.related))  # SARIF takes none twice
+    return Remark(finding, end, related, hit.fix, node)
 
 
 def merged(remarks: Iterable[Remark]) -> list[Remark]:

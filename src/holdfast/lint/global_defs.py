@@ -251,6 +251,27 @@ def no_delay(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "GLOBAL113",
+    WARNING,
+    "an interface in two garp_groups",
+    effect="keepalived ignores it in the second one: its gratuitous ARP are counted with the first group's alone.",
+    hint="name each interface in one garp_group",
+    bad="garp_group {\n    garp_interval 0.01\n    interface eth0\n}\n" * 2 + instance(),
+    good="garp_group {\n    garp_interval 0.01\n    interface eth0\n}\n" + instance(),
+    references=("measured with keepalived 2.2.7: 'garp_group already specified for'",),
+)
+def two_groups(model: Model) -> Iterator[Hit]:
+    seen: dict[str, Node] = {}
+    for group in model.root.all("garp_group"):
+        for node in group.all("interface", "interfaces"):
+            words = node.args[:1] if node.name == "interface" else [one for line in node.children for one in line.words]
+            twice = [word for word in words if seen.setdefault(word, node) is not node]
+            if twice:
+                message = f"{', '.join(twice[:8])} is in a garp_group already, at line {seen[twice[0]].line}"
+                yield Hit(node, message, at_end=node.name == "interfaces", related=(seen[twice[0]],))
+
+
+@rule(
     "GLOBAL110",
     INFO,
     "scripts of a user that may not exist",
