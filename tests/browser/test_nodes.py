@@ -11,7 +11,7 @@ from tests.browser.contrast import too_faint
 
 pytestmark = [pytest.mark.browser]
 
-WITHIN_MS = 60_000
+WITHIN_MS = 120_000
 
 
 def _open(looking: Looking, path: str) -> Page:

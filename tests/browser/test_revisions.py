@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser]
 
-WITHIN_MS = 60_000
+WITHIN_MS = 120_000
 OTHER = SPEC.replace("check: {http: /healthz}", "check: {http: /alive}")
 
 
