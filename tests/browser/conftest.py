@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE_MS = 90_000  # of a browser on a machine that has other things to do
 CLUSTER = "shop"
 HERE = f"/console/clusters/{CLUSTER}"
 BY_THEN_MS = 120_000  # whatever a page is waited for has come; the machine may be busy
@@ -143,7 +142,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: scripts/setup --test installs it")
     sync_api = pytest.importorskip("playwright.sync_api")
-    sync_api.expect.set_options(timeout=PATIENCE_MS)
+    sync_api.expect.set_options(timeout=BY_THEN_MS)
     with sync_api.sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield made
@@ -174,7 +173,6 @@ def looking(browser: Browser, console: Console) -> Iterator[Looking]:
     context = browser.new_context(ignore_https_errors=True, viewport={"width": 1440, "height": 900}, locale="en-GB")
     context.set_default_timeout(BY_THEN_MS)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
     made = Looking(page, console)
     page.on("request", lambda request: made.asked.append(request.url))
     page.on("pageerror", lambda error: made.said.append(str(error)))
