@@ -29,6 +29,8 @@ from holdfast.store.memory import MemoryEngine
 from holdfast.store.restore import load
 from holdfast.store.store import Store
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def there(tmp_path: Path) -> Iterator[Controlled]:

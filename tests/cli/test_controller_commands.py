@@ -33,6 +33,8 @@ from holdfast.errors import (
 )
 from holdfast.store.models import NodeRecord
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from tests.controller.world import PASSWORD, WITHIN_S, context_of_memory, running
+from tests.controller.world import PASSWORD, WITHIN_S, context_of_memory, login, running
 
 from holdfast.agent.enrolment.keeping import write_identity
 from holdfast.controller.app import ROUTERS, create_app
@@ -35,13 +35,11 @@ class Served:
     authority: Path
     headers: dict[str, str]
     node: Path  # its key and certificate
+    sessions: list[dict[str, str]]  # headers of those that may be ended; made before anybody guesses passwords
 
     def another_session(self) -> dict[str, str]:
-        """Headers of a session that may be ended."""
-        asked = {"name": "admin", "password": PASSWORD}
-        answer = httpx.post(f"{self.url}/api/v1/session", json=asked, verify=str(self.authority), timeout=WITHIN_S)
-        assert answer.status_code == 200, answer.text
-        return of_session(answer.cookies, answer.json()["csrf"])
+        """One of them, and in the end one that has ended."""
+        return self.sessions.pop() if len(self.sessions) > 1 else self.sessions[0]
 
 
 def of_session(cookies: httpx.Cookies, csrf: str) -> dict[str, str]:
@@ -62,7 +60,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             write_identity(folder / "node.pem", agent.identity)
             (folder / "ca.pem").write_text(world.authority)
             headers = of_session(admin.cookies, admin.headers["X-CSRF-Token"])
-            found.append(Served(world.url, folder / "ca.pem", headers, folder / "node.pem"))
+            sessions = []
+            for _ in range(2 * EXAMPLES):
+                client = world.client()
+                await login(client, "admin", PASSWORD)
+                sessions.append(of_session(client.cookies, client.headers["X-CSRF-Token"]))
+                await client.aclose()
+            found.append(Served(world.url, folder / "ca.pem", headers, folder / "node.pem", sessions))
             ready.set()
             await asyncio.to_thread(over.wait)
 

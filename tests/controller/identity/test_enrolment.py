@@ -460,6 +460,9 @@ def test_a_rotation_cuts_off_nobody_until_the_old_authority_is_withdrawn() -> No
             await world.authorities.withdraw(ADMIN, after)
         with pytest.raises(NotFound):
             await world.authorities.withdraw(ADMIN, "0" * 64)
+        with pytest.raises(UsageError, match="an earlier certificate authority is trusted still"):
+            await world.authorities.rotate(ADMIN)
+        assert world.authorities.current.fingerprint == after
         last = await world.joined("lb03")
         await world.authorities.withdraw(ADMIN, before)
         with pytest.raises(NotAuthenticated, match="not one of"):

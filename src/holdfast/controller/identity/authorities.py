@@ -113,12 +113,17 @@ class Authorities:
         """A new authority signs from now on, and the old ones stay trusted; returns the new fingerprint.
 
         Nodes go on with the one that they pinned: it vouches for the new one, to which each goes over when it renews
-        its certificate, or joins again. UsageError if there are too many already.
+        its certificate, or joins again. UsageError while one from before is trusted.
         """
         require(who, Action.AUTHORITY_ROTATE)
         await self.refresh()
-        if len(self._kept) >= MOST_AUTHORITIES:
-            raise UsageError(f"there are {MOST_AUTHORITIES} authorities already", "withdraw one that no node uses")
+        if len(self._kept) > 1:
+            # With two earlier ones a server would have to send two certificates for one key, and OpenSSL follows the
+            # first alone: nodes that pinned the other one would be cut off.
+            raise UsageError(
+                "an earlier certificate authority is trusted still, and only one may be",
+                "withdraw it first, once no node comes with a certificate of it: holdfast authority list",
+            )
         record = self._new(tuple(self._signers.values()))
         await self._write((*self._kept, record), who.actor, "authority.rotate", record.fingerprint, source)
         return record.fingerprint
