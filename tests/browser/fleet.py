@@ -103,7 +103,7 @@ class Fleet:
         return max(members)[1] if members else None
 
     async def _listen(self, node: Node) -> None:
-        while True:
+        while not node.agent.client.is_closed:
             with suppress(httpx.HTTPError):
                 if not node.silent:
                     await self._stream(node)
@@ -152,7 +152,7 @@ class Fleet:
         )
 
     async def _tell(self, node: Node) -> None:
-        while True:
+        while not node.agent.client.is_closed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await node.changed.wait()

@@ -91,7 +91,7 @@ def drawn(picture: Picture) -> Drawing:
     balancers = _balancers(picture)
     lefts, total = _columns(picture, bool(balancers))
     named = len(picture.servers) <= _NAMED_SERVERS
-    groups = _stacked([(one, HEAD + LINE * (len(one.addresses[:4]) + len(one.members)) + 4) for one in picture.groups],
+    groups = _stacked([(one, 40 + LINE * (len(one.addresses[:4]) + len(one.members))) for one in picture.groups],
                       lefts["groups"], _WIDTHS["groups"])  # fmt: skip
     machines = _stacked([(one, HEAD + LINE) for one in balancers], lefts["machines"], _WIDTHS["machines"])
     by_group: dict[str, list[Row]] = {}
@@ -108,9 +108,14 @@ def drawn(picture: Picture) -> Drawing:
     clients = Box(lefts["clients"], height / 2 - 30 + TOP / 2, _WIDTHS["clients"], 60)
     drawing = Drawing(
         width=total, height=height + PAD, clients=clients, groups=placed[0], machines=placed[1], services=framed[0],
-        proxies=placed[2], pools=framed[1], edges=(), titles=tuple((name, x) for name, x in lefts.items() if x >= 0),
+        proxies=placed[2], pools=framed[1], edges=(), titles=_titles(lefts),
     )  # fmt: skip
     return _with_edges(drawing)
+
+
+def _titles(lefts: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """The columns that are there, but for the clients': their box says it."""
+    return tuple((name, x) for name, x in lefts.items() if x >= 0 and name != "clients")
 
 
 def _balancers(picture: Picture) -> list[Machine]:
@@ -258,7 +263,7 @@ def _edge(kind: str, source: Box, target: Box, label: str = "") -> Edge:
     (x1, y1), (x2, y2) = source.right, target.left
     bend = max(18.0, (x2 - x1) / 2)
     path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
-    return Edge(kind, path, label, ((x1 + x2) / 2, (y1 + y2) / 2))
+    return Edge(kind, path, label, ((x1 + x2) / 2, min(y1, y2) - 3))
 
 
 def shown_marks(marks: Sequence[Mark], most: int) -> tuple[Mark, ...]:

@@ -8,22 +8,23 @@
   // ---- time: the controller's clock counts; this browser's may be wrong ------------------------------------------------
   const zero = performance.now(), started = Date.parse(body.dataset.now) || Date.now();
   const now = () => started + (performance.now() - zero);
-  const words = (seconds) => {
-    const s = Math.max(0, Math.floor(seconds));
-    if (s < 120) return `${s} s`;
-    if (s < 7200) return `${Math.floor(s / 60)} min`;
-    return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+  const lang = document.documentElement.lang;
+  const UNITS = [["second", 120], ["minute", 7200, 60], ["hour", 172800, 3600], ["day", Infinity, 86400]];
+  const split = (time) => {
+    const seconds = Math.max(0, (now() - time) / 1000), [unit, , one = 1] = UNITS.find((each) => seconds < each[1]);
+    return [Math.floor(seconds / one), unit];
   };
-  const aged = (time) => words((now() - time) / 1000);
-  const local = new Intl.DateTimeFormat(document.documentElement.lang, {dateStyle: "medium", timeStyle: "medium"});
-  const clock = new Intl.DateTimeFormat(document.documentElement.lang, {timeStyle: "medium"});
+  const relative = new Intl.RelativeTimeFormat(lang, {style: "narrow"});
+  const aged = (time) => relative.format(-split(time)[0], split(time)[1]);
+  const local = new Intl.DateTimeFormat(lang, {dateStyle: "medium", timeStyle: "medium"});
+  const clock = new Intl.DateTimeFormat(lang, {timeStyle: "medium"});
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   const tell_times = (root = document) => {
     for (const one of root.querySelectorAll("time[data-age], time[data-clock]")) {
       const time = Date.parse(one.dateTime);
       if (Number.isNaN(time)) continue;
       one.title = local.format(time);
-      write(one, "clock" in one.dataset ? local.format(time) : body.dataset.ago.replace("{}", aged(time)));
+      write(one, "clock" in one.dataset ? local.format(time) : aged(time));
     }
   };
 
@@ -178,6 +179,9 @@
       getSelection().selectAllChildren(source); // what may not be copied for somebody can be copied by them
     }
   };
+
+  // What somebody has opened or closed stays so when its part is fetched again.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
 
   settle();
   broken();
