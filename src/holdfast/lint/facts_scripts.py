@@ -151,12 +151,12 @@ def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
         else:
             message = f"{facts.hostname} has no user {name}, and no script_user is given: scripts run as root"
             yield Hit(node, message, word, severity=WARNING)
-    everybody = model.global_defs.get("script_user")
-    if everybody is None or (everybody.arg(), id(everybody)) in said:
-        return
-    if everybody.arg() in facts.users and facts.users[everybody.arg()] is None:
-        message = f"{facts.hostname} has no user {everybody.arg()}: no script could run as it"
-        yield Hit(everybody, message, 1, severity=WARNING)
+    for everybody in model.global_defs.node.all("script_user"):
+        if (everybody.arg(), id(everybody)) in said:
+            continue
+        if everybody.arg() in facts.users and facts.users[everybody.arg()] is None:
+            message = f"{facts.hostname} has no user {everybody.arg()}: no script could run as it"
+            yield Hit(everybody, message, 1, severity=WARNING)
 
 
 def _users_of_checks(model: Model) -> dict[int, Node]:
