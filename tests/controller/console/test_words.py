@@ -39,9 +39,10 @@ def known() -> dict[str | tuple[str, ...], str]:
 @pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {SOURCE}))
 def test_every_text_is_translated(language: str) -> None:
     there = {one.id if isinstance(one.id, str) else tuple(one.id): one for one in catalogue(language) if one.id}
-    missing = [f"{where}: {text}" for text, where in known().items() if text not in there or not there[text].string]
+    said = known()
+    missing = [f"{where}: {text}" for text, where in said.items() if text not in there or not there[text].string]
     assert not missing, "not translated:\n" + "\n".join(missing)
-    gone = [str(text) for text in there if text not in known()]
+    gone = [str(text) for text in there if text not in said]
     assert not gone, "translated, and not said any more:\n" + "\n".join(gone)
 
 
