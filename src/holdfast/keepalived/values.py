@@ -20,6 +20,7 @@ _TRUE_FALSE = frozenset({"on", "off", "true", "false", "yes", "no"})
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}:?")
 _NEVER_IN_A_NAME = frozenset("/ \t\v\f")  # of an interface: the kernel refuses it
 _BACKWARDS = "is a range that ends before it begins"
+_OCTETS = re.compile(r"[0-9A-Fa-f \t]+")
 _HEX = re.compile(r"[0-9A-Fa-fxX \t]*")
 
 
@@ -230,6 +231,11 @@ def hexadecimal(word: str) -> str:
     return "" if _HEX.fullmatch(word) else "has other signs than hexadecimal digits"
 
 
+def octets(word: str) -> str:
+    """Hexadecimal digits alone: what is sent is known to its last half octet."""
+    return "" if _OCTETS.fullmatch(word) else "has other signs than hexadecimal digits, or none"
+
+
 def status_code(word: str) -> str:
     """A status, 200, or a range of them, 200-299."""
     low, dash, high = word.partition("-")
@@ -309,6 +315,7 @@ PLAIN: dict[str, Check] = {
     "vmac": vmac,
     "ipvlan": ipvlan,
     "hex": hexadecimal,
+    "octets": octets,
     "status": status_code,
     "port": integer(1, 65535, signed=False),
     "port0": integer(0, 65535, signed=False),
