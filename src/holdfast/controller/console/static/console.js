@@ -143,8 +143,9 @@
     if (is_part(detail)) { failed.add(detail.elt.id); show_stale(); } else toast(body.dataset.unreached, "bad");
   });
   body.addEventListener("htmx:afterRequest", ({detail}) => {
-    if (detail.successful && detail.elt.id) failed.delete(detail.elt.id);
-    const form = detail.successful && detail.elt.closest("[data-problems]");
+    const well = detail.successful && detail.xhr.status < 400; // a problem that was shown counts as one of htmx's successes
+    if (well && detail.elt.id) failed.delete(detail.elt.id);
+    const form = well && detail.elt.closest("[data-problems]");
     const box = form && document.querySelector(form.dataset.problems);
     if (box) box.replaceChildren();
   });
