@@ -43,6 +43,16 @@ def attempt(throttle: Throttle, user: str, address: str, now: float, mark: str |
     return True
 
 
+def test_who_has_to_wait_for_less_than_a_second_is_not_told_to_wait_for_none() -> None:
+    throttle = Throttle()
+    while attempt(throttle, "ada", "192.0.2.1", 0.0):
+        pass
+    with pytest.raises(TooManyAttempts) as told:
+        throttle.begin(login_counters("ada", "192.0.2.1", None), 0.8)
+    assert 0 < told.value.wait < 0.5
+    assert told.value.hint == "try again in 1 s"
+
+
 def test_guessing_from_one_address_is_slow() -> None:
     throttle = Throttle()
     tried = sum(attempt(throttle, "admin", "192.0.2.1", float(second)) for second in range(3600))

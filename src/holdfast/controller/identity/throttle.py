@@ -13,6 +13,7 @@ attempts at the same moment are a hundred.
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class Throttle:
         """
         longest = max(wait(self._counters[kind].get(what), RULES[kind], now) for kind, what in counted)
         if longest > 0:
-            raise TooManyAttempts("too many failed attempts", f"try again in {longest:.0f} s", wait=longest)
+            raise TooManyAttempts("too many failed attempts", f"try again in {math.ceil(longest)} s", wait=longest)
         for kind, what in counted:
             counters = self._counters[kind]
             counters[what] = failed(counters.get(what), RULES[kind], now)
