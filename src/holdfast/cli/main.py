@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from typing import Annotated, ClassVar
@@ -109,3 +110,5 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has left: nobody to tell
         sys.exit(1)
+    finally:
+        gc.freeze()  # the process ends: a last search through all that was loaded would find nothing that matters
