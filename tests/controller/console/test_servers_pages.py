@@ -273,6 +273,7 @@ def test_an_edit_shows_its_plan_and_becomes_a_revision_with_its_rollout() -> Non
             said = words(unescape(plan.text))
             assert "+ - {address: rs01:80, weight: 3} # the old one" in said
             assert "In this order" in said
+            assert "1 finding that was there before" in said or "findings that were there before" in said
             answer = await applied(client, plan, message="it is faster now")
             assert answer.headers["hx-redirect"] == f"{HERE}/rollouts/2"
             number, message, text = await newest(made)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, ValidationError
 
 from holdfast.errors import NotFound, UsageError
+from holdfast.findings import Finding
 from holdfast.protocol.api.base import Asked
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.virtual_servers import SchedulerName
@@ -205,3 +206,13 @@ def hosts_of(spec: ClusterSpec) -> tuple[str, ...]:
     found = (one.servers for section in (spec.virtual_servers, spec.pools) for one in section.values())
     serving = {server.host for servers in found for server in servers}
     return tuple(sorted(spec.nodes, key=lambda name: (name not in serving, name)))
+
+
+def told_apart(now: Iterable[Finding], before: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """(what an edit brings with it, what was said of the spec already)."""
+    known = {(one.code, one.message) for one in before}
+    new: list[Finding] = []
+    old: list[Finding] = []
+    for one in now:
+        (old if (one.code, one.message) in known else new).append(one)
+    return new, old

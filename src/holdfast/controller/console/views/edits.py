@@ -17,13 +17,14 @@ from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
 from ...identity import Action, Person
 from ...operations import editing
+from ...operations.compiling import content_of
 from ...operations.desk import Desk
 from ...operations.edits import EDIT, Edit, Section, described
 from ...operations.situation import spec_of
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console
-from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of
+from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of, told_apart
 from ..pictures.plans import plan_of
 
 router = APIRouter(
@@ -99,7 +100,11 @@ async def plan(
 
 async def _planned(desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str, Any]:
     planned = await editing.propose_edit(desk, cluster, base, edit)
+    before = await content_of(desk.store, cluster, base)
+    new, old = told_apart(planned.findings, before.findings)
     return {
+        "new_findings": new,
+        "old_findings": old,
         "planned": planned,
         "plan": plan_of(planned.plan, planned.spec_diff),
         "edit": EDIT.dump_json(edit).decode(),
