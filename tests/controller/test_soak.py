@@ -51,15 +51,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def test_kills_at_random_during_rollouts_cost_nobody_a_request(made: Installation, rollouts: int) -> None:
     text = made.cluster.running().loaded.text
     seed = int(os.environ.get("HOLDFAST_SOAK_SEED", str(time.time_ns() % 1_000_000)))
-    with watched(made) as users, Killer(made, seed, gap_s=(0.2, 2.0)) as killer:
-        for number, (changed, message) in enumerate(revisions(text), 1):
-            view = made.change(changed, f"{message} of {rollouts}")
-            assert view.phase == "succeeded", made.told(f"seed {seed}: {dumped(view)}")
-            if number == rollouts:
-                break
-        wait_until(lambda: all(killer.kills.values()), SLOW_S)
+    with watched(made) as users:
+        with Killer(made, seed, gap_s=(0.2, 2.0)) as killer:
+            for number, (changed, message) in enumerate(revisions(text), 1):
+                view = made.change(changed, f"{message} of {rollouts}")
+                assert view.phase == "succeeded", made.told(f"seed {seed}: {dumped(view)}")
+                if number == rollouts:
+                    break
+            wait_until(lambda: all(killer.kills.values()), SLOW_S)
+        trouble = users.trouble()
     with_seed = f"seed {seed}, {killer.kills}"
-    trouble = users.trouble()
     assert trouble == "", made.told(f"{with_seed}: {trouble}")
     assert comes_true(lambda: made.as_planned(view.revision) == "", SLOW_S), made.told(made.as_planned(view.revision))
     assert comes_true(lambda: holders(made) == AT_HOME, SLOW_S), made.told(f"{with_seed}: {holders(made)}")
