@@ -21,7 +21,7 @@ from .composing import compose
 from .values import shown
 from .wording import yaml_problem
 
-MAX_BYTES = 8_000_000  # four times what a thousand imported virtual servers need; reading it takes half a minute
+MAX_BYTES = 8_000_000  # five times a thousand imported virtual servers with ten servers each, which take three seconds
 MAX_NODES = 400_000
 MAX_DEPTH = 40
 

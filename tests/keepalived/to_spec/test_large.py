@@ -17,7 +17,7 @@ from holdfast.spec import parse_spec
 
 pytestmark = [pytest.mark.measures, pytest.mark.timeout(900)]
 
-_LONGEST_S = 60.0  # of processor time, for each step; a third of it is usual
+_LONGEST_S = 20.0  # of processor time, for each step; five is the most that was measured
 
 
 def test_a_large_cluster_is_imported_and_goes_all_the_way() -> None:
