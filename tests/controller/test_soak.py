@@ -27,7 +27,6 @@ AT_HOME = {"www": ["lb01"], "bbs": ["lb02"]}
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.soak,
     pytest.mark.xdist_group("soak"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a lab makes network namespaces"),
     pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd"),
@@ -45,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     "rollouts",
     [
         pytest.param(2, marks=pytest.mark.timeout(600)),
-        pytest.param(50, marks=pytest.mark.timeout(4 * 3600)),
+        pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(4 * 3600)]),
     ],
 )
 def test_kills_at_random_during_rollouts_cost_nobody_a_request(made: Installation, rollouts: int) -> None:
