@@ -124,7 +124,8 @@
   const is_part = (detail) => detail.elt.classList.contains("part") && detail.requestConfig.verb === "get";
   body.addEventListener("htmx:beforeSwap", ({detail}) => {
     if (detail.xhr.status < 400) return;
-    const form = detail.elt.closest("[data-problems]"), box = form && document.querySelector(form.dataset.problems);
+    const form = detail.requestConfig.elt.closest("[data-problems]"); // detail.elt is what would be swapped
+    const box = form && document.querySelector(form.dataset.problems);
     if (is_part(detail)) {
       failed.add(detail.elt.id);
       detail.shouldSwap = false;
@@ -140,9 +141,11 @@
     }
   });
   body.addEventListener("htmx:sendError", ({detail}) => {
+    broken(); // a stream that is still open says nothing about a controller that cannot be asked
     if (is_part(detail)) { failed.add(detail.elt.id); show_stale(); } else toast(body.dataset.unreached, "bad");
   });
   body.addEventListener("htmx:afterRequest", ({detail}) => {
+    if (detail.successful && stream && stream.readyState === EventSource.OPEN) silent_since = null;
     const well = detail.successful && detail.xhr.status < 400; // a problem that was shown counts as one of htmx's successes
     if (well && detail.elt.id) failed.delete(detail.elt.id);
     const form = well && detail.elt.closest("[data-problems]");
@@ -154,6 +157,11 @@
   });
   const settle = () => { tell_times(); filter_all(); show_stale(); };
   body.addEventListener("htmx:afterSettle", settle);
+  body.addEventListener("htmx:afterRequest", ({detail}) => {
+    // A refresh may have taken the button away before its answer came: what that tells would reach nobody.
+    const told = !detail.elt.isConnected && detail.xhr.getResponseHeader("HX-Trigger");
+    for (const [name, value] of told ? Object.entries(JSON.parse(told)) : []) htmx.trigger(body, name, value);
+  });
   body.addEventListener("console:toast", ({detail}) => toast(detail.text, "ok"));
   body.addEventListener("console:close", () => { if (dialog.open) dialog.close(); });
   dialog.addEventListener("close", () => dialog.replaceChildren());
