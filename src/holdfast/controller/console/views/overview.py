@@ -57,5 +57,6 @@ async def _now(page: Page, cluster: str, only: str) -> dict[str, object]:
         "only": only,
         "connected": sum(one.connected for one in seen.told.nodes),
         "up": sum(one.state == "ok" for one in picture.servers),
+        "unknown": sum(one.state == "unknown" for one in picture.servers),
         "shown_marks": shown_marks,
     }
