@@ -46,7 +46,7 @@ VM = tests("vm", "vm and not (measures or rehearsal or soak)", "-n", "2", "--dis
 # A whole cluster in one emulated machine: two of them take twice as long, and longer than its programs wait.
 VM_REHEARSALS = tests("vm-rehearsals", "vm and rehearsal and not soak")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
-BROWSER = tests("browser", "browser and not soak")
+BROWSER = tests("browser", "browser and not soak", "-n", "2", "--dist", "loadfile")
 SOAK = tests("soak", "soak", "--timeout=14400")
 
 TARGETS = {

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.cli.conftest import Command
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TWO = """\
 vrrp_script chk {{
@@ -132,15 +136,9 @@ def test_names_in_the_graph_are_text_not_markup(holdfast: Command, tmp_path: Pat
 
 
 @pytest.mark.browser
-def test_the_graph_in_a_browser(holdfast: Command, spec: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("Debian's chromium is not installed")
+def test_the_graph_in_a_browser(browser: Browser, holdfast: Command, spec: Path) -> None:
     drawn = graph(holdfast, spec)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
-        page = browser.new_page()
+    with browser.new_page() as page:
         page.goto(drawn.as_uri())
         outside = page.evaluate(
             """() => [...document.querySelectorAll('g')].flatMap(g => {
@@ -153,7 +151,6 @@ def test_the_graph_in_a_browser(holdfast: Command, spec: Path) -> None:
             })"""
         )
         count = page.evaluate("() => document.querySelectorAll('g text').length")
-        browser.close()
     assert outside == [], "every text lies in its box"
     assert count > 10
 

@@ -7,7 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +22,9 @@ from holdfast.lab.report_words import KINDS, MEANING_ZH, REASONS, SUBSTITUTIONS,
 from holdfast.lab.scenario import Kind
 from holdfast.lab.traffic_records import Record, parse_line
 from holdfast.lab.verdict import Verdict
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TIMES = {"failover_s", "longest_gap_s", "double_holder_s"}
 PROMISED = {"name", "holders_before", "holders_after", "sent", "failed", "verdict"} | TIMES
@@ -151,17 +154,11 @@ def test_two_holders_are_drawn_where_they_were() -> None:
 
 
 @pytest.mark.browser
-def test_the_page_in_a_browser(tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("Debian's chromium is not installed")
+def test_the_page_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     page_file = write_report(rehearsal(), tmp_path, "holdfast rehearse cluster.yaml")
     asked: list[str] = []
     said: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 844})
+    with browser.new_page(viewport={"width": 390, "height": 844}) as page:
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -174,6 +171,5 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert page.evaluate("document.querySelector('.scroll').scrollWidth") > 390
         assert page.locator("svg title").count() > 10
-        browser.close()
     assert asked == [page_file.as_uri()]
     assert said == []

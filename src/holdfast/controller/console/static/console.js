@@ -121,6 +121,7 @@
       return body.dataset.refused;
     }
   };
+  const is_page = (xhr) => (xhr.getResponseHeader("content-type") || "").startsWith("text/html");
   const is_part = (detail) => detail.elt.classList.contains("part") && detail.requestConfig.verb === "get";
   body.addEventListener("htmx:beforeSwap", ({detail}) => {
     if (detail.xhr.status < 400) return;
@@ -130,7 +131,7 @@
       failed.add(detail.elt.id);
       detail.shouldSwap = false;
       show_stale();
-    } else if (!(detail.xhr.getResponseHeader("content-type") || "").startsWith("text/html")) {
+    } else if (!is_page(detail.xhr)) {
       detail.shouldSwap = false;
       toast(said(detail.xhr), "bad");
     } else {
@@ -150,17 +151,22 @@
     if (well && detail.elt.id) failed.delete(detail.elt.id);
     const form = well && detail.elt.closest("[data-problems]");
     const box = form && document.querySelector(form.dataset.problems);
-    if (box) box.replaceChildren();
+    if (box && box !== detail.target) box.replaceChildren(); // what was asked for may stand where problems would
   });
   body.addEventListener("htmx:afterSwap", ({detail}) => {
     if (detail.target === dialog && dialog.childElementCount && !dialog.open) dialog.showModal();
   });
   const settle = () => { tell_times(); filter_all(); show_stale(); };
   body.addEventListener("htmx:afterSettle", settle);
-  body.addEventListener("htmx:afterRequest", ({detail}) => {
-    // A refresh may have taken the button away before its answer came: what that tells would reach nobody.
-    const told = !detail.elt.isConnected && detail.xhr.getResponseHeader("HX-Trigger");
-    for (const [name, value] of told ? Object.entries(JSON.parse(told)) : []) htmx.trigger(body, name, value);
+  body.addEventListener("htmx:beforeRequest", ({detail: {elt, xhr}}) => {
+    // A refresh may take a button away before its answer comes: htmx would tell it to an element that nobody hears.
+    xhr.addEventListener("readystatechange", () => {
+      if (xhr.readyState !== XMLHttpRequest.DONE || elt.isConnected) return;
+      if (xhr.status >= 400 && is_page(xhr)) toast("", "bad").innerHTML = xhr.responseText;
+      else if (xhr.status >= 400) toast(said(xhr), "bad");
+      const told = JSON.parse(xhr.getResponseHeader("HX-Trigger") || "{}");
+      for (const [name, value] of Object.entries(told)) htmx.trigger(body, name, value);
+    });
   });
   body.addEventListener("console:toast", ({detail}) => toast(detail.text, "ok"));
   body.addEventListener("console:close", () => { if (dialog.open) dialog.close(); });
