@@ -110,7 +110,7 @@ def test_a_server_is_drained_seen_empty_and_resumed(console: Console, looking: L
     assert mine.get_by_text("new disk").is_visible()
     assert mine.get_by_text("0 connections left").is_visible()
     mine.get_by_role("button", name="Resume").click()
-    page.get_by_text("web01:80 is as the spec says").wait_for(timeout=LONG_MS)  # although the button may be gone by then
+    page.get_by_text("web01:80 is as the spec says").wait_for(timeout=LONG_MS)  # also where the button is gone by then
     mine.get_by_role("button", name="Drain").wait_for(timeout=LONG_MS)
     assert mine.get_by_text("in service").is_visible()
 
