@@ -12,12 +12,27 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-# One of them in `make test`: both directors hold something, and each dies under live connections. All in a soak.
-ALWAYS = "lvs-dual-master"
+# One with the whole scenario in `make test`: both directors hold something, and each dies under live connections.
+WHOLE = "lvs-dual-master"
 EXAMPLES = [
-    pytest.param(path, id=path.parent.name, marks=() if path.parent.name == ALWAYS else pytest.mark.soak)
+    pytest.param(path, id=path.parent.name, marks=() if path.parent.name == WHOLE else pytest.mark.soak)
     for path in sorted((ROOT / "examples").glob("lvs-*/cluster.yaml"))
 ]
+# The others with what distinguishes them, in a minute each; whole in a soak. A group, and one of its servers.
+SHORT = {
+    "lvs-dr-pair": ("www", "web02"),
+    "lvs-nat-floating-gateway": ("gate", "rs02:8080"),
+    "lvs-nginx-two-tier": ("www", "web02:80"),
+    "lvs-tun": ("www", "web02:80"),
+}
+SCENARIO = """
+steps:
+  - {{drain: '{server}'}}
+  - {{resume: '{server}'}}
+  - {{move: {{group: {group}, to: lb02}}}}
+  - {{release: {group}}}
+  - {{crash: lb01, for: 5s}}
+"""
 WITHIN_S = 900  # four minutes on two quiet cores
 
 pytestmark = [
@@ -28,13 +43,32 @@ pytestmark = [
 ]
 
 
-def rehearsed(spec: Path, folder: Path) -> dict[str, Any]:
+def rehearsed(spec: Path, folder: Path, *more: str) -> dict[str, Any]:
     """The report of a rehearsal that met every objective."""
-    argv = [sys.executable, "-m", "holdfast.cli", "rehearse", str(spec), "--report", str(folder)]
+    argv = [sys.executable, "-m", "holdfast.cli", "rehearse", str(spec), "--report", str(folder), *more]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
+
+
+def test_all_are_rehearsed() -> None:
+    assert {path.parent.name for path in (ROOT / "examples").glob("lvs-*/cluster.yaml")} == {WHOLE, *SHORT}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_example_is_drained_moved_and_loses_its_director(name: str, tmp_path: Path) -> None:
+    group, server = SHORT[name]
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(SCENARIO.format(group=group, server=server))
+    steps = rehearsed(ROOT / "examples" / name / "cluster.yaml", tmp_path, "--scenario", str(scenario))["steps"]
+    planned = [step for step in steps if step["kind"] == "planned"]
+    assert len(planned) == 4
+    assert all((step["failed"], step["live"]["cut"]) == (0, 0) for step in planned), planned
+    lost = next(step for step in steps if step["kind"] == "node_lost")
+    assert lost["failover_s"] is not None, lost
+    assert lost["live"]["live"] >= 1, lost
+    assert lost["live"]["cut"] == 0, lost
 
 
 @pytest.mark.parametrize("spec", EXAMPLES)
