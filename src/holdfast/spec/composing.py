@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -37,7 +37,18 @@ def compose(text: str) -> list[Node | None]:
     if len(text) > _LARGE:
         with suppress(YAMLError, ValueError):
             return _Composer().documents(text)
-    yaml = YAML(typ="safe", pure=True)
+    try:
+        return _all(text, "safe")
+    except MarkedYAMLError:
+        if len(text) <= _LARGE:
+            # Its other parser often finds the very place: an open quote, where this one only sees a line that is odd.
+            # Not for what is sound, because it leaves signs of its own in folded texts.
+            _all(text, "rt")
+        raise
+
+
+def _all(text: str, kind: Literal["safe", "rt"]) -> list[Node | None]:
+    yaml = YAML(typ=kind, pure=True)
     yaml.composer.warn_double_anchors = False
     return list(yaml.compose_all(text))
 
