@@ -329,6 +329,9 @@ def _steps(state: RolloutState) -> list[RolloutState]:
     match step:
         case Stop() | Pause():
             assert not state.those(everybody, *_BECOMES), "it ends while somebody is on its way, or waits"
+            there = state.those(_PAIR, NodePhase.VERIFIED, NodePhase.REGRESSED)
+            assert there in ((), _PAIR), "members with two states would both hold"
+            assert not state.those(_PAIR, NodePhase.REGRESSED)
         case Apply(nodes=nodes, together=together):
             assert together == (nodes == _PAIR)
             assert state.those(everybody, *_BECOMES) == ()
@@ -337,7 +340,10 @@ def _steps(state: RolloutState) -> list[RolloutState]:
         case PutBack(nodes=nodes, together=together):
             had = {state.phases[node] for node in nodes}
             dropped = had <= {NodePhase.STAGING, NodePhase.READY}
-            assert dropped or (state.put_back_on_failure and had <= {NodePhase.VERIFIED, NodePhase.REGRESSED})
+            assert dropped or had <= {NodePhase.VERIFIED, NodePhase.REGRESSED}
+            pair = {state.phases[node] for node in _PAIR}
+            split = set(nodes) <= set(_PAIR) and pair != {NodePhase.VERIFIED}
+            assert dropped or split or state.put_back_on_failure
             assert together == (len(nodes) == 2 and not dropped)
             after.append(_all(state, nodes, NodePhase.STAGING_BACK if together else NodePhase.PUTTING_BACK))
         case Go(nodes=nodes):

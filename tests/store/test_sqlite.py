@@ -367,3 +367,27 @@ def test_what_is_cancelled_before_its_turn_is_not_done(tmp_path: Path) -> None:
         assert await late < await waiting
 
     run(scenario())
+
+
+def test_one_commit_that_meets_a_damaged_page_does_not_take_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        engine = await opened(tmp_path / "store.db")
+        commit = type(engine._writer)._commit
+
+        def met(self: object, checks: list[Check], writes: list[Put]) -> int:
+            if writes[0].key == "k/7":
+                damaged = sqlite3.DatabaseError("database disk image is malformed")
+                damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise damaged
+            return commit(self, checks, writes)
+
+        monkeypatch.setattr(type(engine._writer), "_commit", met)
+        steps = (engine.commit([], [Put(f"k/{n}", b"x")]) for n in range(20))
+        told = await asyncio.gather(*steps, return_exceptions=True)
+        assert [n for n, one in enumerate(told) if not isinstance(one, int)] == [7]
+        assert isinstance(told[7], StoreDamaged)
+        await engine.close()
+
+    run(scenario())

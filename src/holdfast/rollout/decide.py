@@ -149,7 +149,9 @@ def _unfinished(state: RolloutState) -> bool:
 def _backwards(state: RolloutState) -> Step:
     """What is staged without the word is dropped, whatever becomes of the rest: it must not stay there.
 
-    On the way back one that fails holds nobody up: the others would stay with a state that nobody wants.
+    Those of one moment that did not all come to their end go back, even where others may stay: members with two
+    states would both hold. On the way back one that fails holds nobody up: the others would stay with a state that
+    nobody wants.
     """
     everybody = tuple(node for batch in state.batches for node in batch)
     if staged := state.those(everybody, *STAGED):
@@ -158,10 +160,11 @@ def _backwards(state: RolloutState) -> Step:
         return Wait(state.those(everybody, *_ON_ITS_WAY, NodePhase.READY_BACK))
     if ready := state.those(everybody, NodePhase.READY_BACK):
         return Go(ready)
-    if state.put_back_on_failure:
-        for number, batch in reversed(tuple(enumerate(state.batches))):
-            if done := state.those(batch, *_HAS_THE_NEW_STATE):
-                return PutBack(done, number in state.together and len(done) > 1)
+    for number, batch in reversed(tuple(enumerate(state.batches))):
+        split = number in state.together and len(state.those(batch, NodePhase.VERIFIED)) < len(batch)
+        done = state.those(batch, *_HAS_THE_NEW_STATE)
+        if done and (split or state.put_back_on_failure):
+            return PutBack(done, number in state.together and len(done) > 1)
     return Stop(succeeded=False)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
-from holdfast.errors import HoldfastError, StoreError, StoreFull
+from holdfast.errors import HoldfastError, StoreDamaged, StoreError, StoreFull
 
 from .clock import Clock, SystemClock
 from .port import (
@@ -262,12 +262,13 @@ class SqliteEngine:
         return results + self._committed(together)
 
     def _committed(self, commits: Sequence[_Commit]) -> list[object]:
-        """Where the disk does not take all of them, each is tried alone: one that is too large harms no other."""
+        """Where the file does not take all of them, each is tried alone: one that is too large, or that meets a damaged
+        page, harms no other."""
         if len(commits) > 1:
             try:
                 return [*self._translated(partial(self._writer.commit_all, [(c.checks, c.writes) for c in commits]))]
             except StoreError as error:  # nothing of it was written
-                if not isinstance(error, StoreFull):
+                if not isinstance(error, StoreFull | StoreDamaged):
                     return [error] * len(commits)
         return [self._outcome(partial(self._writer.commit, one.checks, one.writes)) for one in commits]
 

@@ -82,11 +82,15 @@ def _first(lines: tuple[str, ...]) -> str:
 
 
 def remember(places: Places, host: Host, bundle: Bundle) -> None:
-    """Keep how the kernel lists our tables, so that a later run sees whether they were changed; raises OSError."""
+    """Keep how the kernel lists our tables, so that a later run sees whether they were changed; raises OSError.
+
+    After a power cut this may run before anything has loaded them: nothing is kept then, so that they count as changed.
+    """
     names = tables(text(bundle))
     path = _kept(places)
-    if names:
-        replace(path, listing(host, names, stateless=True).encode(), 0o600)
+    there = listing(host, names, stateless=True) if names else ""
+    if names and set(names) <= set(tables(there)):
+        replace(path, there.encode(), 0o600)
     elif path.exists():
         path.unlink()
 

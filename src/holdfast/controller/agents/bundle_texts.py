@@ -14,7 +14,8 @@ from holdfast.store.store import Store
 MOST_KEPT = 64_000_000  # bytes
 _AT_ONCE = 32  # are read and unpacked
 _LARGE = 100_000  # characters: below that a thread costs more than it saves
-_IN_VAIN_S = 60.0  # a cluster's bundles are not compiled again sooner, if that brought none back
+_IN_VAIN_S = 60.0  # for a bundle that did not come back, a cluster's are not compiled again sooner
+_MOST_IN_VAIN = 1000
 
 Restore = Callable[[str], Awaitable[int]]
 
@@ -34,7 +35,7 @@ class BundleTexts:
         self._size = 0
         self._reading = asyncio.Semaphore(_AT_ONCE)
         self._restoring = asyncio.Lock()
-        self._in_vain: dict[str, float] = {}  # cluster → when, on the steady clock
+        self._in_vain: OrderedDict[tuple[str, str], float] = OrderedDict()  # cluster, digest → when, steady
 
     async def get(self, cluster: str, digest: str) -> bytes | None:
         """The bundle on one line, or None if it cannot be had. StoreDamaged, StoreUnavailable, StoreFull."""
@@ -63,13 +64,15 @@ class BundleTexts:
         bundles = Bundles(self._store, cluster)
         async with self._restoring:
             text = await bundles.text(digest)  # somebody who waited here before may have brought it back
-            tried = self._in_vain.get(cluster)
+            tried = self._in_vain.get((cluster, digest))
             if text is not None or (tried is not None and time.monotonic() - tried < _IN_VAIN_S):
                 return text
             await self._restore(cluster)
             text = await bundles.text(digest)
             if text is None:
-                self._in_vain[cluster] = time.monotonic()
+                self._in_vain[cluster, digest] = time.monotonic()
+                while len(self._in_vain) > _MOST_IN_VAIN:
+                    self._in_vain.popitem(last=False)
             return text
 
 
