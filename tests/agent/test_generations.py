@@ -159,7 +159,17 @@ def test_an_edited_generation_is_staged_under_another_name(generations: Generati
     assert generations.name_for(a_bundle()) == (f"{name}.1", True)
 
 
-def test_what_is_not_ours_is_named_and_copied_aside(generations: Generations, places: Places) -> None:
+def test_what_is_not_ours_is_named_and_copied_aside(
+    generations: Generations, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     (places.config / "nginx").mkdir(parents=True)
     (places.config / "nginx/own.conf").write_text("own")
     foreign = generations.foreign(a_bundle())
@@ -169,6 +179,9 @@ def test_what_is_not_ours_is_named_and_copied_aside(generations: Generations, pl
     assert "--adopt" in caught.value.hint
     (copy,) = set_aside(foreign, places, "a1")
     assert (Path(copy) / "own.conf").read_text() == "own"
+    # After a commit it may be all that is left of somebody's file: it outlives a power cut, and its name does.
+    here = [Path(copy) / "own.conf", Path(copy), *Path(copy).parents]
+    assert {each.stat().st_ino for each in here[: here.index(places.state) + 1]} <= synced
 
 
 def test_previous_is_the_latest_other_bundle(generations: Generations) -> None:

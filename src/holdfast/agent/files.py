@@ -32,6 +32,18 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(path: Path) -> None:
+    """The same for a file, or for a folder with all that is in it; links are their folder's. Raises OSError."""
+    if path.is_symlink() or not path.exists():
+        return
+    if path.is_dir():
+        for inner in path.iterdir():
+            sync_tree(inner)
+        sync_folder(path)
+    elif path.is_file():
+        sync_file(path)
+
+
 def write_new(path: Path, data: bytes, mode: int, uid: int = 0, gid: int = 0, *, sync: bool = True) -> None:
     """Create a file that does not exist yet, synced unless the caller does that later; raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

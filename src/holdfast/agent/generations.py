@@ -19,7 +19,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from holdfast.agent.files import beside, create_folder, prepare_link, replace, sync_file, sync_folder, write_new
+from holdfast.agent.files import (
+    beside,
+    create_folder,
+    prepare_link,
+    replace,
+    sync_file,
+    sync_folder,
+    sync_tree,
+    write_new,
+)
 from holdfast.agent.host.port import Places
 from holdfast.agent.server_lists import carried_over, unmarked
 from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
@@ -300,7 +309,10 @@ def _link_target(path: Path) -> str:
 
 
 def set_aside(paths: tuple[Path, ...], places: Places, attempt: str) -> tuple[str, ...]:
-    """Copy what is not ours to where `--adopt` keeps it; returns the copies' paths."""
+    """Copy what is not ours to where `--adopt` keeps it; returns the copies' paths. They outlive a power cut.
+
+    The originals are removed once the attempt is kept, so these may be all that is left of somebody's files.
+    """
     copies = []
     for path in paths:
         target = places.state / "adopted" / attempt / path.relative_to(places.root)
@@ -310,6 +322,11 @@ def set_aside(paths: tuple[Path, ...], places: Places, attempt: str) -> tuple[st
             shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True)
         elif os.path.lexists(path):
             shutil.copy2(path, target, follow_symlinks=False)
+        sync_tree(target)
+        for folder in target.parents:
+            sync_folder(folder)
+            if folder == places.state:
+                break
         copies.append(str(target))
     return tuple(copies)
 

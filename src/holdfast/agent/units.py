@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from holdfast.agent.changes import KERNEL
-from holdfast.agent.files import beside, replace, sync_folder
+from holdfast.agent.files import beside, replace, sync_folder, sync_tree
 from holdfast.agent.host.port import Places
 from holdfast.agent.service_manager import SYSTEMD_MARK
 from holdfast.agent.systemctl import Systemctl, unit_name
@@ -90,6 +90,7 @@ class Units:
                 waiting = beside(Path(original))
                 waiting.unlink(missing_ok=True)
                 shutil.copy2(copy, waiting, follow_symlinks=False)
+                sync_tree(waiting)
                 os.replace(waiting, original)
         if adopted:
             sync_folder(self._folder)
