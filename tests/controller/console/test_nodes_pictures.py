@@ -55,6 +55,25 @@ def test_what_a_silent_node_held_it_is_not_said_to_hold() -> None:
     assert row_of(_summary(holds=("www",), connected=False)).holds == ()
 
 
+def test_verified_is_said_of_what_it_should_run_alone() -> None:
+    behind = {"wanted": 5, "running": 4, "progress": Progress.VERIFIED}
+    assert row_of(_summary(**behind)).progress is None
+    assert row_of(_summary(**behind, connected=False)).progress is None
+    assert row_of(_summary(wanted=5, running=4, progress=Progress.ACCEPTED)).progress == ("busy", "accepted")
+    same = {"wanted": 5, "running": 5, "progress": Progress.VERIFIED}
+    assert (row_of(_summary(**same)).up_to_date, row_of(_summary(**same)).as_wanted) == (True, True)
+    assert not row_of(_summary(**same, connected=False)).as_wanted
+    assert not row_of(_summary(**same, revoked=NOW)).as_wanted
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_runs_on_a_silent_node_is_not_known(running: bool) -> None:
+    status = NodeStatus(services=(ServiceFacts(service=Service.NGINX, running=running),))
+    report = AgentReport(node="lb01", time=NOW, status=status)
+    (found,) = node_of(NodeDetail(node=_summary(connected=False), report=report), (), None).services
+    assert (found.state, found.word) == ("unknown", "not known: its agent is silent")
+
+
 def test_whoever_is_in_trouble_comes_first_and_who_was_shut_out_is_not_in_trouble() -> None:
     rows = [
         _summary(node="a"), _summary(node="b", trouble=("it has never joined",)),

@@ -56,6 +56,16 @@ def test_nothing_of_a_difference_is_lost(text: str) -> None:
         assert (line.head + line.changed + line.tail).strip() in raw
 
 
+def test_a_line_that_looks_like_a_heading_is_a_line_all_the_same() -> None:
+    found = diffs.diff_of("--- a\n+++ b\n@@ -1,2 +1,2 @@\n--- a comment of SQL\n+++ more\n same\n")
+    assert [(line.sign, line.head + line.changed + line.tail) for line in found.lines[1:]] == [
+        ("−", "-- a comment of SQL"),
+        ("+", "++ more"),
+        (" ", "same"),
+    ]
+    assert (found.added, found.removed) == (1, 1)
+
+
 def test_a_long_difference_says_what_is_left_out() -> None:
     found = diffs.diff_of("".join(f"+{number}\n" for number in range(diffs.MOST_LINES + 7)))
     assert (len(found.lines), found.left_out, found.added) == (diffs.MOST_LINES, 7, diffs.MOST_LINES + 7)
@@ -147,7 +157,11 @@ def test_revisions_come_with_what_became_of_them_and_where_they_run() -> None:
     found = revisions.history_of(
         RevisionList(revisions=(_revision(2, message="more\nand why"), _revision(1)), newest=2, before=None),
         [_rollout("failed", number=3, revision=2), _rollout("succeeded", number=2, revision=2)],
-        [NodeSummary(node="lb01", running=1), NodeSummary(node="lb02", running=2), NodeSummary(node="lb03")],
+        [
+            NodeSummary(node="lb01", running=1, connected=True),
+            NodeSummary(node="lb02", running=2, connected=True),
+            NodeSummary(node="lb03", running=2, connected=False),  # silent: nobody knows what runs there now
+        ],
     )
     newest, first = found.rows
     assert newest.outcome is not None

@@ -56,7 +56,7 @@ class File:
 
 def diff_of(text: str) -> Diff:
     """A unified diff, read; the names above its first part are left out, as a page says them elsewhere."""
-    raw = [line for line in text.splitlines() if not line.startswith(("--- ", "+++ "))] if text else []
+    raw = _without_names(text.splitlines())
     lines: list[Line] = []
     old = new = 0
     for line in raw[:MOST_LINES]:
@@ -73,6 +73,12 @@ def diff_of(text: str) -> Diff:
         old, new = old + (kind != "add"), new + (kind != "del")
     added, removed = (sum(line.startswith(sign) for line in raw) for sign in "+-")
     return Diff(tuple(_compared(lines)), added, removed, max(0, len(raw) - MOST_LINES))
+
+
+def _without_names(raw: Sequence[str]) -> list[str]:
+    """What stands after the first `@@` is content, even where it looks like a name: a comment that began with `--`."""
+    first = next((at for at, line in enumerate(raw) if _HUNK.match(line)), len(raw))
+    return [line for line in raw[:first] if not line.startswith(("--- ", "+++ "))] + list(raw[first:])
 
 
 def files_of(files: Iterable[FileDiff]) -> tuple[File, ...]:

@@ -34,6 +34,7 @@ _ATTEMPTS: dict[Progress, tuple[State, str]] = {
     Progress.PAUSED: ("warning", N_("paused")),
 }
 VRRP_KINDS = ("vrrp.holds", "vrrp.left", "vip.moved", "maintenance.on", "maintenance.off")
+_SILENT = N_("not known: its agent is silent")
 _LOG_LEVELS: dict[str, State] = {"warning": "warning", "error": "bad"}
 
 
@@ -59,8 +60,13 @@ class Row:
 
     @property
     def up_to_date(self) -> bool:
-        """Whether it runs what it should, verified."""
+        """Whether it ran what it should, verified, when it was last heard of."""
         return self.wanted == self.running and self.wanted > 0
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether it runs what it should, verified, and can be asked now."""
+        return self.up_to_date and self.state == "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,7 @@ def row_of(one: NodeSummary) -> Row:
         agent_version=one.agent_version,
         wanted=one.wanted,
         running=one.running,
-        progress=_ATTEMPTS.get(one.progress) if one.progress else None,
+        progress=_progress(one),
         holds=one.holds if one.connected else (),
         paused=one.paused,
         maintenance=one.maintenance,
@@ -196,6 +202,13 @@ def row_of(one: NodeSummary) -> Row:
         joined=one.enrolled is not None,
         revoked=one.revoked is not None,
     )
+
+
+def _progress(one: NodeSummary) -> tuple[State, str] | None:
+    """Of the revision that it reports on: that one is verified, which says nothing of another that it should run."""
+    if one.progress is None or (one.progress is Progress.VERIFIED and one.wanted != one.running):
+        return None
+    return _ATTEMPTS.get(one.progress)
 
 
 def _agent(one: NodeSummary) -> tuple[State, str]:
@@ -221,7 +234,7 @@ def node_of(detail: NodeDetail, events: Iterable[EventView], maintenance: Overri
         programs=tuple((program, number or "") for program, number in sorted(machine.programs.items()))
         if machine
         else (),
-        services=tuple(_services(report)) if report else (),
+        services=tuple(_services(report, detail.node.connected)) if report else (),
         addresses=tuple(_addresses(report)) if report else (),
         groups=tuple(_groups(report, detail.node.connected)) if report else (),
         history=tuple(_happened(one) for one in events if _is_about(one, name)),
@@ -232,13 +245,17 @@ def node_of(detail: NodeDetail, events: Iterable[EventView], maintenance: Overri
     )
 
 
-def _services(report: AgentReport) -> Iterable[Service]:
+def _services(report: AgentReport, connected: bool) -> Iterable[Service]:
     versions = report.machine.programs if report.machine else {}
     for one in report.status.services if report.status else ():
+        state: State = "ok" if one.running else "bad"
+        word = N_("runs") if one.running else N_("does not run")
+        if not connected:
+            state, word = "unknown", _SILENT
         yield Service(
             name=one.service.value,
-            state="ok" if one.running else "bad",
-            word=N_("runs") if one.running else N_("does not run"),
+            state=state,
+            word=word,
             detail=one.state,
             pid=one.pid,
             restarts=one.restarts,
@@ -262,7 +279,7 @@ def _groups(report: AgentReport, connected: bool) -> Iterable[Group]:
         state: State = "off"
         word = N_("standby")
         if not connected:
-            state, word = "unknown", N_("not known: its agent is silent")
+            state, word = "unknown", _SILENT
         elif one.holds:
             state, word = "ok", N_("holds it")
         elif one.hold != 0:

@@ -23,7 +23,7 @@ _SEVEREST_FIRST = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A revision in the list. `runs_on`: nodes that run it now, verified; `outcome` None: no node was to change."""
+    """A revision in the list. `runs_on`: nodes that say now that it is verified; `outcome` None: none was to change."""
 
     number: int
     author: str
@@ -102,7 +102,7 @@ def _row(one: RevisionView, last: Mapping[int, RolloutView], nodes: Sequence[Nod
         warnings=one.warnings,
         errors=one.errors,
         outcome=outcome_of(rollout) if rollout else None,
-        runs_on=tuple(node.node for node in nodes if node.running == one.number),
+        runs_on=tuple(node.node for node in nodes if node.connected and node.running == one.number),
         newest=one.number == newest,
     )
 
