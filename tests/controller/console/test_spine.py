@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 
 import httpx
@@ -101,6 +102,35 @@ def test_strangers_log_in_and_come_back_to_where_they_wanted() -> None:
     asyncio.run(story())
 
 
+def test_strangers_come_back_to_what_they_asked_for_whatever_it_is_called() -> None:
+    """With what was searched for; and no address that somebody invents breaks the way in."""
+
+    async def story() -> None:
+        async with world() as made:
+            await (await made.browser()).aclose()
+            (name,) = [one.name for one in await made.context.store.users.all() if one.name != "admin"]
+            stranger = made.stranger()
+            answer = await stranger.get("/console/clusters/中/?group=web&x=中")
+            assert answer.headers["location"].isascii()
+            page = await stranger.get(answer.headers["location"])
+            (back,) = re.findall(r'name="next" value="(/console/clusters/[^"]*)"', page.text)
+            sent = {"name": name, "password": PASSWORD, "next": html.unescape(back)}
+            answer = await stranger.post("/console/login", data=sent)
+            wanted = "/console/clusters/%E4%B8%AD/?group=web&x=%E4%B8%AD"
+            assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+            odd = await stranger.post("/console/preferences", data={"theme": "dark", "next": "/console/中"})
+            assert (odd.status_code, odd.headers["location"]) == (303, "/console/%E4%B8%AD")
+            raw = {"name": name, "password": PASSWORD, "next": "/console/中?x=中"}
+            answer = await made.stranger().post("/console/login", data=raw)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/console/%E4%B8%AD?x=%E4%B8%AD")
+            assert answer.cookies
+            assert (await made.stranger().get("/console/login?next=http://[")).status_code == 200
+            asked = part(stranger, "http://[")
+            assert (await made.stranger().get(f"{HERE}/now", headers=asked)).headers["hx-redirect"] == "/console/login"
+
+    asyncio.run(story())
+
+
 def test_a_wrong_password_is_told_and_counted() -> None:
     async def story() -> None:
         async with world() as made:
@@ -125,6 +155,7 @@ def test_a_wrong_password_is_told_and_counted() -> None:
         ({"sec-fetch-site": "same-site"}, 403),
         ({"sec-fetch-site": "", "origin": "https://evil.example"}, 403),
         ({"sec-fetch-site": "", "origin": "null"}, 403),
+        ({"sec-fetch-site": "", "origin": "http://["}, 403),
         ({"sec-fetch-site": "", "origin": "https://console.test"}, 401),
         ({"sec-fetch-site": "same-origin"}, 401),
     ],
@@ -260,7 +291,9 @@ def test_who_has_to_choose_a_password_sees_nothing_else() -> None:
     ("address", "path"),
     [
         ("/console/clusters/shop/", "/console/clusters/shop/"),
-        ("https://here/console/x?y=1", "/console/x"),
+        ("https://here/console/x?y=1#z", "/console/x?y=1"),
+        ("http://[", ""),
+        ("/console/中?group=中", "/console/中?group=中"),
         ("//evil.example/console/", "/console/"),
         ("https://evil.example/", ""),
         ("/console", ""),

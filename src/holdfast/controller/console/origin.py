@@ -15,6 +15,14 @@ def refuse_other_sites(headers: Headers) -> None:
     if site == "same-origin":
         return
     origin = headers.get("origin", "")
-    if not site and origin and urlsplit(origin).netloc == headers.get("host", ""):
+    if not site and origin and _host_of(origin) == headers.get("host", ""):
         return
     raise NotPermitted("this form was not sent by a page of this controller", "open the page again and send it there")
+
+
+def _host_of(origin: str) -> str | None:
+    """None for what is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

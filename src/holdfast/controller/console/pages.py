@@ -34,6 +34,9 @@ LANGUAGE_COOKIE = "holdfast-language"
 THEME_COOKIE = "holdfast-theme"
 THEMES = ("auto", "light", "dark")
 LOGIN = f"{PREFIX}/login"
+_ADDRESS = (
+    "!#$%&'()*+,/:;=?@[]"  # what an address may have beside letters and digits: quoted already where it has to be
+)
 HEADERS: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -157,7 +160,8 @@ class Page:
         return response
 
     def go(self, url: str) -> Response:
-        """To another page of ours."""
+        """To another page of ours. Headers are ASCII: whatever else an address has is quoted."""
+        url = quote(url, safe=_ADDRESS)
         if self.by_htmx:
             return Response(status_code=200, headers={"HX-Redirect": url})
         return Response(status_code=303, headers={"Location": url})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -61,8 +61,14 @@ def _to_login(page: Page) -> Response:
         return page.part("session/again.html")
     if request.headers.get("accept", "").startswith("text/event-stream"):
         return Response(status_code=401, headers=dict(HEADERS))
-    back = request.url.path if request.method == "GET" and not page.by_htmx else _shown_by(request)
+    back = _asked(request) if request.method == "GET" and not page.by_htmx else _shown_by(request)
     return page.go(f"{LOGIN}?{urlencode({'next': back})}" if back else LOGIN)
+
+
+def _asked(request: Request) -> str:
+    """What was asked for, with what was searched for there."""
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(request.url.path) + (f"?{query}" if query else "")
 
 
 def _shown_by(request: Request) -> str:
@@ -71,8 +77,13 @@ def _shown_by(request: Request) -> str:
 
 
 def inner_path(address: str) -> str:
-    """The path of an address within the console; empty for what leads anywhere else."""
+    """The path and query of an address within the console; empty for what leads anywhere else, or is no address."""
     if len(address) > 2000 or any(ord(one) < 0x21 for one in address) or "\\" in address:
         return ""
-    path = urlsplit(address).path
-    return path if path.startswith(f"{PREFIX}/") and not path.startswith("//") else ""
+    try:
+        found = urlsplit(address)
+    except ValueError:
+        return ""
+    if not found.path.startswith(f"{PREFIX}/"):
+        return ""
+    return f"{found.path}?{found.query}" if found.query else found.path

@@ -108,7 +108,7 @@ async def preferences(page: Console) -> Response:
     """Language and theme, for this browser."""
     refuse_other_sites(page.request.headers)
     asked = parsed(Preferences, await fields_of(page.request))
-    response = Response(status_code=303, headers={"Location": inner_path(asked.next) or f"{PREFIX}/"})
+    response = page.go(inner_path(asked.next) or f"{PREFIX}/")
     for name, value in ((LANGUAGE_COOKIE, asked.language), (THEME_COOKIE, asked.theme)):
         if value is not None:
             response.set_cookie(name, value, max_age=_YEAR_S, path=PREFIX, secure=True, httponly=True, samesite="lax")
