@@ -89,6 +89,10 @@ def test_maintenance_shows_what_would_move_and_then_moves_it() -> None:
             dialog = await client.get(f"{HERE}/nodes/lb01/maintenance", headers=part(client))
             assert "moves to lb02" in dialog.text
             async with members.listening():
+                for odd in ("nan", "inf", "-1"):
+                    wrong = {"why": "", "hours": odd}
+                    answer = await client.post(f"{HERE}/nodes/lb01/maintenance", data=wrong, headers=part(client))
+                    assert answer.status_code == 400, odd
                 sent = {"why": f"kernel {HOSTILE}", "hours": "2"}
                 answer = await client.post(f"{HERE}/nodes/lb01/maintenance", data=sent, headers=part(client))
                 assert answer.status_code == 200, answer.text

@@ -13,6 +13,7 @@ from holdfast.errors import UsageError
 M = TypeVar("M", bound=BaseModel)
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 2000
+_LARGEST = 2_000_000  # bytes: what is read at once holds everybody else up
 _MOST_MISTAKES = 10
 
 
@@ -30,7 +31,7 @@ class Sent(Generic[M]):
 async def fields_of(request: Request) -> dict[str, list[str]]:
     """The fields of a form, each with all that was sent under its name."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await request.body()
+    body = await _body(request)
     if body and kind != _FORM:
         raise UsageError("this is no form", f"send {_FORM}")
     try:
@@ -41,6 +42,19 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
     for name, value in pairs:
         found.setdefault(name, []).append(value.replace("\r\n", "\n"))
     return found
+
+
+async def _body(request: Request) -> bytes:
+    """What was sent; UsageError as soon as it is more than any form of ours."""
+    found, said = bytearray(), request.headers.get("content-length", "")
+    if not (said.isascii() and said.isdigit() and len(said) < 20 and int(said) > _LARGEST):
+        async for piece in request.stream():
+            found += piece
+            if len(found) > _LARGEST:
+                break
+        else:
+            return bytes(found)
+    raise UsageError("this form is too large", "send less at once, or apply a spec from the command line")
 
 
 def parsed(model: type[M], fields: dict[str, list[str]]) -> M:

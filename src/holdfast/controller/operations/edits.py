@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, TypeAdapter
 from holdfast.protocol.api.base import Asked
 
 Text = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Target = Annotated[str, StringConstraints(max_length=501, pattern=r"^[^\x00-\x1f\x7f]*$")]  # as long as a spec's path
 Section = Literal["virtual_servers", "pools"]
 CheckKind = Literal["http", "https", "tcp", "smtp", "dns", "udp", "ping", "script"]
 WITH_TARGET = ("http", "https", "dns", "script")
@@ -28,7 +29,7 @@ class CheckAsked(Asked):
     """What servers are to be asked; times as the spec writes them (`2s`), empty where it says nothing."""
 
     kind: CheckKind
-    target: Text = ""
+    target: Target = ""
     every: Text = ""
     timeout: Text = ""
     fall: Annotated[int, Field(ge=1, le=1000)] | None = None

@@ -28,6 +28,7 @@ from ...operations.edits import (
     RemoveVirtualServer,
     Section,
     ServerAsked,
+    Target,
     Text,
     VirtualServerAsked,
 )
@@ -73,7 +74,7 @@ class EditForm(Asked):
     persistence: Text = ""
     servers: Lines = ""
     check: CheckKind | None = None
-    target: Text = ""
+    target: Target = ""
     every: Text = ""
     timeout: Text = ""
     fall: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -161,7 +162,7 @@ def _servers(text: str) -> Iterable[ServerAsked]:
     """`web01:80`, or `web01:80 3` with a weight."""
     for line in _lines(text):
         address, _, weight = line.partition(" ")
-        if weight.strip() and not weight.strip().isdigit():
+        if not re.fullmatch(r"\s*|\s*[0-9]{1,5}\s*", weight):
             raise UsageError(f"'{line[:80]}' is no server", "write a server a line, such as web01:80, or web01:80 3")
         yield ServerAsked(address=address, weight=int(weight) if weight.strip() else 1)
 

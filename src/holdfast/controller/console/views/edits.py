@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -40,7 +41,7 @@ _AT_ONCE = ("remove_server", "remove_virtual_server")  # nothing to fill in: its
 class ApplyForm(Asked):
     """An edit as it was planned: `edit` is its JSON, `digest` of the text that was planned."""
 
-    edit: Annotated[str, Field(max_length=200_000)]
+    edit: Annotated[str, Field(max_length=500_000)]
     base: Annotated[int, Field(ge=1, le=10**12)]
     digest: Digest
     message: Annotated[str, Field(max_length=500)] = ""
@@ -107,10 +108,16 @@ async def _planned(desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str,
         "old_findings": old,
         "planned": planned,
         "plan": plan_of(planned.plan, planned.spec_diff),
-        "edit": EDIT.dump_json(edit).decode(),
+        "edit": dumped(edit),
         "base": base,
         "message": described(edit),
     }
+
+
+def dumped(edit: Edit) -> str:
+    """An edit as JSON, short: what it does not say is as its model has it."""
+    said = {"kind": edit.kind, **edit.model_dump(mode="json", exclude_defaults=True)}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 @router.post("/apply", name="console_edit_apply")

@@ -46,7 +46,7 @@ class MaintenanceForm(Asked):
     """Why, and for how long: `hours` 0 means until somebody ends it."""
 
     why: Line = ""
-    hours: Annotated[float, Field(ge=0, le=24 * 366)] = 0
+    hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)] = 0
 
 
 class InviteForm(Asked):
