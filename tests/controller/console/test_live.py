@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 
+import pytest
 from tests.controller.console.world import CLUSTER, world
 from tests.controller.operations.agents import report
-from tests.controller.operations.world import MORE_WEIGHT
+from tests.controller.operations.world import MORE_WEIGHT, Clock
 from tests.controller.world import WITHIN_S
 
+from holdfast.controller.console import live as live_module
 from holdfast.controller.console.live import Followed, Live
 from holdfast.controller.operations import revisions
 from holdfast.protocol.api.revisions import RevisionRequest
+from holdfast.store.memory import MemoryEngine
+from holdfast.store.store import Store
 
 
 async def told_of(kind: str, told: AsyncGenerator[tuple[str, ...], None]) -> None:
@@ -95,6 +100,74 @@ def test_many_who_ask_for_the_same_get_what_was_made_once() -> None:
     asyncio.run(story())
 
 
+def test_what_takes_long_is_not_begun_twice_and_what_is_old_goes() -> None:
+    async def story() -> None:
+        clock = Clock()
+        store = await Store.open(MemoryEngine(clock), clock)
+        followed, free, begun = Followed(CLUSTER, store), asyncio.Event(), 0
+
+        async def make() -> str:
+            nonlocal begun
+            begun += 1
+            await free.wait()
+            return "x" * 1_000_000
+
+        first = asyncio.create_task(followed.once(("x",), make))
+        await asyncio.sleep(0)
+        clock.wall += timedelta(seconds=5)
+        second = asyncio.create_task(followed.once(("x",), make))
+        await asyncio.sleep(0)
+        free.set()
+        assert len(await first) == len(await second) == 1_000_000
+        assert begun == 1
+        for number in range(40):
+            await followed.once(("many", number), make)
+        assert len(followed._made) < 20
+        clock.wall += timedelta(seconds=5)
+        await followed.once(("y",), make)
+        assert len(followed._made) == 1
+
+    asyncio.run(story())
+
+
+def test_an_error_that_nobody_expected_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_AGAIN_AFTER_S", 0.01)
+
+    async def story() -> None:
+        clock = Clock()
+        store = await Store.open(MemoryEngine(clock), clock)
+        followed, tried = Followed(CLUSTER, store), 0
+
+        async def events(self: Followed) -> None:
+            nonlocal tried
+            tried += 1
+            raise RuntimeError("no")
+
+        monkeypatch.setattr(Followed, "_events", events)
+        followed.start()
+        async with asyncio.timeout(WITHIN_S):
+            while tried < 3:
+                await asyncio.sleep(0.01)
+        await followed.stop()
+        assert not followed._tasks
+
+    asyncio.run(story())
+
+
+def test_events_of_before_they_were_followed_are_counted() -> None:
+    async def story() -> None:
+        clock = Clock()
+        store = await Store.open(MemoryEngine(clock), clock)
+        followed = Followed(CLUSTER, store)
+        followed.start()
+        async with asyncio.timeout(WITHIN_S):
+            while not (followed.versions["events"] and followed.versions["revisions"]):
+                await asyncio.sleep(0.01)
+        await followed.stop()
+
+    asyncio.run(story())
+
+
 def test_what_fails_is_told_to_all_who_asked_and_tried_again() -> None:
     async def story() -> None:
         async with world() as made:
@@ -114,6 +187,7 @@ def test_what_fails_is_told_to_all_who_asked_and_tried_again() -> None:
                     )
                     assert {type(one) for one in found} == {OSError}
                 assert count == 2
+                assert ("x",) not in followed._made
 
     asyncio.run(story())
 
@@ -125,5 +199,7 @@ def test_many_browsers_are_told_less_often() -> None:
             assert followed.pace_s == 0.5
             followed.browsers = 200
             assert followed.pace_s == 4.0
+            followed.browsers = 5000
+            assert followed.pace_s == 10.0  # pages take a stream that says nothing for 25 s for a dead one
 
     asyncio.run(story())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from holdfast.errors import HoldfastError
@@ -19,6 +20,7 @@ _AT_MOST_EVERY_S = 0.5
 _PER_BROWSER_S = 0.02  # many browsers are told less often: what they fetch then has to be answered
 _KEPT_S = 2.0  # what was made is given again for so long, if nothing has changed
 _MOST_KEPT = 100
+_MOST_TEXT = 16_000_000  # characters of what is kept, for one cluster
 _AGAIN_AFTER_S = 1.0
 _LINGER_S = 20.0  # a page that is loaded anew finds everything as it was
 _log = logging.getLogger(__name__)
@@ -32,6 +34,17 @@ class _Made:
     when: float
     content: asyncio.Future[Any]
 
+    def good(self, versions: tuple[int, ...], now: float) -> bool:
+        """Whether it may be given to who asks now. What is still being made is not begun twice."""
+        return self.versions == versions and (not self.content.done() or now - self.when <= _KEPT_S)
+
+    @property
+    def size(self) -> int:
+        """Characters, as far as it is a text that is there already."""
+        content = self.content
+        made = content.result() if content.done() and not _failed(content) else None
+        return len(made) if isinstance(made, str) else 0
+
 
 @dataclass
 class Followed:
@@ -42,7 +55,8 @@ class Followed:
     versions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     browsers: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _stopped: bool = False
     _made: dict[tuple[Any, ...], _Made] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -56,20 +70,34 @@ class Followed:
             known.overrides.prefix: ("status", "overrides"),
             rollouts.rollouts.prefix: ("status", "rollouts"),
         }
-        self._tasks = [asyncio.create_task(self._follow(prefix, kinds)) for prefix, kinds in watched.items()]
-        self._tasks.append(asyncio.create_task(self._events()))
+        for prefix, kinds in watched.items():
+            self._begin(partial(self._follow, prefix, kinds))
+        self._begin(self._events)
+
+    def _begin(self, follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not self._stopped:
+            task = asyncio.create_task(follow())
+            self._tasks.add(task)
+            task.add_done_callback(lambda ended: self._ended(ended, follow))
+
+    def _ended(self, task: asyncio.Task[None], follow: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Nothing ends by itself: what nobody expected is told, and followed again."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            _log.error("changes of %s are followed anew after an error", self.name, exc_info=task.exception())
+            asyncio.get_running_loop().call_later(_AGAIN_AFTER_S, self._begin, follow)
 
     async def stop(self) -> None:
         """Follow no longer."""
-        for task in self._tasks:
+        self._stopped, tasks = True, tuple(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def pace_s(self) -> float:
-        """How long browsers are left alone after they were told something."""
-        return max(_AT_MOST_EVERY_S, self.browsers * _PER_BROWSER_S)
+        """How long browsers are left alone after they were told something; never so long that they think it is over."""
+        return min(max(_AT_MOST_EVERY_S, self.browsers * _PER_BROWSER_S), TICK_S)
 
     def told(self) -> AsyncGenerator[tuple[str, ...], None]:
         """The kinds of things that change from now on, again and again; the status, too, when nothing did for long."""
@@ -93,11 +121,25 @@ class Followed:
         """What `make` makes: at most once for each version, and for a moment, however many ask."""
         now, versions = self.store.clock.steady(), tuple(self.versions.values())
         made = self._made.get(key)
-        if made is None or made.versions != versions or now - made.when > _KEPT_S or _failed(made.content):
-            if len(self._made) >= _MOST_KEPT:
-                self._made.clear()
-            made = self._made[key] = _Made(versions, now, asyncio.ensure_future(make()))
+        if made is None or not made.good(versions, now):
+            made = self._kept(key, _Made(versions, now, asyncio.ensure_future(make())))
         return await asyncio.shield(made.content)
+
+    def _kept(self, key: tuple[Any, ...], made: _Made) -> _Made:
+        """Kept as the newest; what nobody may be given any more goes, then the oldest, then what fails."""
+        self._made.pop(key, None)
+        self._made = {one: kept for one, kept in self._made.items() if kept.good(made.versions, made.when)}
+        size = sum(kept.size for kept in self._made.values())
+        while self._made and (len(self._made) >= _MOST_KEPT or size > _MOST_TEXT):
+            size -= self._made.pop(next(iter(self._made))).size
+        self._made[key] = made
+
+        def forget(content: asyncio.Future[Any]) -> None:
+            if _failed(content) and self._made.get(key) is made:
+                del self._made[key]
+
+        made.content.add_done_callback(forget)
+        return made
 
     async def _follow(self, prefix: str, kinds: tuple[str, ...]) -> None:
         """Count every change below a prefix, for good; what breaks is begun anew."""
@@ -115,6 +157,7 @@ class Followed:
         while True:
             try:
                 async with self.store.events.follow() as told:
+                    self._count(("status", "revisions", "events"))  # whatever came before it was followed
                     async for one in told:
                         if one.record.cluster == self.name:
                             new = one.record.kind.startswith("revision.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 OPEN_BY_ITSELF = 60  # entries inside: of more, only what somebody opens is shown
-_ALL, _NONE = "*", "-"
+ALL, NONE = "*", "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Opened:
     @property
     def all(self) -> str:
         """With all of them open."""
-        return urlencode({"open": _ALL})
+        return urlencode({"open": ALL})
 
     @property
     def none(self) -> str:
         """With none of them open."""
-        return urlencode({"open": _NONE})
+        return urlencode({"open": NONE})
 
     @property
     def is_all(self) -> bool:
@@ -48,7 +48,7 @@ def opened(entries: Sequence[tuple[str, int]], wanted: Sequence[str] | None) -> 
     known, inside = tuple(name for name, _ in entries), sum(count for _, count in entries)
     if not wanted:
         names = frozenset(known) if inside <= OPEN_BY_ITSELF else frozenset()
-    elif _ALL in wanted:
+    elif ALL in wanted:
         names = frozenset(known)
     else:
         names = frozenset(wanted) & frozenset(known)
@@ -57,7 +57,7 @@ def opened(entries: Sequence[tuple[str, int]], wanted: Sequence[str] | None) -> 
 
 def _query(known: tuple[str, ...], names: frozenset[str]) -> str:
     if not names:
-        return urlencode({"open": _NONE})
+        return urlencode({"open": NONE})
     if len(names) == len(known):
-        return urlencode({"open": _ALL})
+        return urlencode({"open": ALL})
     return urlencode([("open", name) for name in known if name in names])
