@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.controller.console.test_servers import NOW, heard, override, row, situation
+from tests.controller.console.test_servers import NOW, heard, override, row, situation, with_part
 from tests.controller.console.world import CLUSTER, HERE, part, world
 from tests.controller.operations.agents import report
 
@@ -36,6 +36,17 @@ virtual_servers:
     + ", ".join(f"'10.9.{n}.{k}:80'" for k in range(1, 11)) + "]}\n"
     for n in range(1, 51)
 )  # fmt: skip
+
+POOLED = """
+holdfast: 1
+cluster: shop
+networks: {front: {cidr: 10.9.0.0/24}}
+nodes: {lb01: 10.9.0.5, lb02: 10.9.0.6}
+vrrp: {www: {addresses: [10.9.0.3/24], nodes: [lb01, lb02], vrid: 51}}
+pools: {app: {servers: ['10.9.0.21:8080']}}
+sites: {shop: {hosts: [www.example.com], routes: [{to: app}]}}
+proxies: {edge: {engine: nginx, nodes: [lb01, lb02], listeners: [{on: 'www:80', sites: [shop]}]}}
+"""
 
 
 def both() -> Situation:
@@ -69,6 +80,31 @@ def test_what_nobody_has_said_is_green_nowhere() -> None:
     assert {one.state for one in picture.machines} == {"unknown"}
     checked_by_nobody = overview_of(both()).services[1]
     assert {one.state for one in checked_by_nobody.servers} == {"unknown"}
+
+
+def test_all_is_well_only_if_there_is_no_server_of_which_nobody_knows() -> None:
+    picture = overview_of(both())
+    assert picture.problems == ()
+    assert (picture.state, picture.not_known > 0) == ("unknown", True)
+    known = [replace(one, servers=()) for one in (*picture.services, *picture.pools)]
+    assert replace(picture, services=tuple(known), pools=()).state == "ok"
+
+
+def test_a_group_of_which_another_node_has_a_part_is_wrong() -> None:
+    picture = overview_of(situation(heard("lb01", row("rs01-80")), with_part("lb02")))
+    (found,) = picture.problems
+    assert (found.tone, found.kind, found.name, found.values["nodes"]) == ("bad", "group", "www", "lb02")
+    assert picture.state == "bad"
+
+
+def test_what_leads_to_a_pool_leads_to_where_it_is() -> None:
+    async def story() -> None:
+        async with world(POOLED) as made:
+            client = await made.browser()
+            (found,) = set(re.findall(r'href="[^"]*/servers#(pool-[^"]*)"', (await client.get(f"{HERE}/")).text))
+            assert f'id="{found}"' in (await client.get(f"{HERE}/servers")).text
+
+    asyncio.run(story())
 
 
 def test_without_a_spec_there_are_the_nodes_alone() -> None:

@@ -194,6 +194,62 @@ def test_what_somebody_decided_is_done_once_the_holders_kernel_shows_it(
     assert (one.word, one.override, one.open) == (word, decided, 3)
 
 
+def _drained(node: str, holds: bool, weight: int = 0, **fields: object) -> Heard:
+    """A director that has heard of the drain; who does not hold the addresses counts none."""
+    first = row("rs01-80", weight, kind=OverrideKind.DRAINED, wanted=0, **{"open": 0, "as_wanted": True} | fields)
+    return heard(node, first, row("rs02-80"), holds=holds)
+
+
+def test_a_server_is_empty_only_if_its_holder_says_so() -> None:
+    standby, told = _drained("lb02", False), (override(),)
+    one = shop(situation(_drained("lb01", True, open=3), standby, overrides=told, silent=("lb01",))).servers[0]
+    assert (one.word, one.holder, one.open, one.is_empty) == ("drained", None, None, False)
+    full = shop(situation(_drained("lb01", True, open=3), standby, overrides=told)).servers[0]
+    assert (full.word, full.open, full.is_empty) == ("drained", 3, False)
+    going = shop(situation(_drained("lb01", True, weight=1, as_wanted=False), standby, overrides=told)).servers[0]
+    assert (going.word, going.open, going.is_empty) == ("being drained", 0, False)
+    empty = shop(situation(_drained("lb01", True), standby, overrides=told)).servers[0]
+    assert (empty.word, empty.open, empty.is_empty) == ("drained", 0, True)
+
+
+def test_a_server_about_which_something_was_decided_everywhere_says_so() -> None:
+    told = (override("weight", weight=2, virtual_server="shop"), override("suspended"))
+    one, other = shop(situation(heard("lb01"), overrides=told)).servers
+    assert (one.override, one.everywhere, other.everywhere) == (told[0], True, False)
+    assert not shop(situation(heard("lb01"), overrides=told[:1])).servers[0].everywhere
+    assert not shop(situation(heard("lb01"), overrides=(override("maintenance"),))).servers[0].everywhere
+
+
+@pytest.mark.parametrize(
+    ("fields", "checked", "fresh", "state"),
+    [
+        ({}, True, True, "ok"),
+        ({}, False, True, "unknown"),
+        ({}, True, False, "unknown"),
+        ({"as_wanted": False}, True, True, "warning"),
+        ({"weight": None}, True, True, "bad"),
+        ({"weight": 0, "kind": OverrideKind.DRAINED}, True, True, "off"),
+        ({"weight": None, "kind": OverrideKind.WEIGHT}, True, True, "bad"),
+    ],
+)
+def test_what_a_director_shows_is_green_only_if_somebody_asks_the_server(
+    fields: dict[str, object], checked: bool, fresh: bool, state: str
+) -> None:
+    table = row("rs01-80", **{"as_wanted": True, "weight": 1} | fields)  # type: ignore[arg-type]
+    sight = shop(situation(heard("lb01", table), silent=() if fresh else ("lb01",))).servers[0].sights[0]
+    assert sight.state(checked) == state
+
+
+def test_a_virtual_server_is_green_only_if_all_of_its_servers_are_known() -> None:
+    half = shop(situation(heard("lb01", row("rs01-80"))))
+    assert [one.word for one in half.servers] == ["in service", "not applied yet"]
+    assert (half.state, half.word) == ("unknown", "some servers are not known")
+    going = shop(situation(heard("lb01", row("rs01-80"), row("rs02-80")), overrides=(override(),)))
+    assert (going.state, going.word) == ("busy", "being changed")
+    out = shop(situation(_drained("lb01", True), overrides=(override(),)))
+    assert (out.state, out.word) == ("ok", "in service")
+
+
 def test_the_override_of_this_virtual_server_counts_more_and_one_that_is_over_does_nothing() -> None:
     table = heard("lb01", row("rs01-80"), row("rs02-80"))
     told = (
@@ -237,6 +293,19 @@ def test_a_pool_is_as_those_see_it_who_ask() -> None:
     silent = pool(situation(heard("lb01", pools=(facts,)), silent=("lb01",)))
     assert (silent.state, {one.word for one in silent.servers}) == ("unknown", {"not known"})
     assert pool(situation(), "plain").word == "not checked"
+
+
+def test_a_pool_of_which_not_every_server_was_asked_is_not_green() -> None:
+    def seen(*servers: ServerFacts) -> PoolRow:
+        return pool(situation(heard("lb01", pools=(PoolFacts(pool="app", min_servers=1, servers=servers),))))
+
+    alone = seen(asked("rs01-8080"))
+    assert (alone.state, alone.word) == ("unknown", "some servers are not known")
+    unasked = seen(asked("rs01-8080"), asked("rs02-8080", last=""))
+    assert (unasked.state, unasked.word) == ("unknown", "some servers are not checked")
+    assert [one.sights[0].state for one in unasked.servers] == ["ok", "unknown"]
+    both = seen(asked("rs01-8080"), asked("rs02-8080"))
+    assert (both.state, both.word) == ("ok", "in service")
 
 
 def test_a_proxy_shows_its_listeners_sites_and_routes() -> None:
@@ -283,6 +352,31 @@ def test_a_group_is_only_held_if_somebody_is_known_to_hold_it() -> None:
     assert (nobody.word, nobody.state) == ("nobody holds it", "bad")
     two = group(situation(heard("lb01"), heard("lb02")))
     assert (two.word, two.state) == ("two holders", "bad")
+
+
+def with_part(node: str) -> Heard:
+    """A node that has one of the two addresses of its group, and so does not hold it."""
+    made = heard(node, holds=False)
+    first, other = (HeldAddress(address=f"10.9.0.{n}/24", interface="eth0") for n in (3, 4))
+    status = made.report.status
+    assert status is not None
+    facts = status.groups[0].model_copy(update={"present": (first,), "missing": (other,)})
+    return Heard(NOW, made.report.model_copy(update={"status": status.model_copy(update={"groups": (facts,)})}))
+
+
+def test_a_member_with_a_part_of_the_addresses_is_no_standby() -> None:
+    beside = group(situation(heard("lb01"), with_part("lb02")))
+    assert (beside.word, beside.state, beside.takers) == ("held, and a part of it by another node", "bad", ())
+    assert [(one.word, one.state, one.holds) for one in beside.members] == [
+        ("holds the addresses", "ok", True), ("holds a part of it", "bad", False),
+    ]  # fmt: skip
+    alone = group(situation(with_part("lb01"), heard("lb02", holds=False)))
+    assert (alone.word, alone.state, alone.holders) == ("held in part", "bad", ())
+    assert [one.missing_on for one in alone.addresses] == [(), ("lb01",)]
+    silent = group(situation(with_part("lb01"), heard("lb02"), silent=("lb01",)))
+    assert (silent.members[0].word, [one.missing_on for one in silent.addresses]) == (
+        "cannot be asked", [(), ("lb02",)],
+    )  # fmt: skip
 
 
 def test_a_member_that_was_told_to_give_it_up_or_is_in_maintenance_says_so() -> None:

@@ -39,6 +39,7 @@ virtual_servers:
 pools:
   app: {servers: ['rs01:8080', 'rs02:8080']}
 """
+BOTH = SPEC.replace("forward: dr, servers: ['rs01:443']", "forward: nat, servers: ['rs01:80', 'rs02:80']")
 MARKUP = "<script>alert(1)</script>"
 
 
@@ -166,6 +167,45 @@ def test_a_server_is_drained_watched_and_resumed() -> None:
             answer = await client.post(f"{HERE}/servers/shop/resume", data={"server": "rs01:80"}, headers=part(client))
             assert answer.status_code == 200
             assert not await made.context.store.cluster("shop").overrides.all()
+
+    run(story())
+
+
+def test_what_was_decided_here_and_everywhere_is_resumed_in_one_go() -> None:
+    async def story() -> None:
+        async with world(BOTH) as made:
+            await alive(made)
+            client = await made.browser()
+            for scope in ("everywhere", "here"):
+                form = {"kind": "weight", "server": "rs01:80", "weight": "3", "scope": scope}
+                answer = await client.post(f"{HERE}/servers/shop/override", data=form, headers=part(client))
+                assert answer.status_code == 200, answer.text
+            assert len(await made.context.store.cluster("shop").overrides.all()) == 2
+            assert "Resume in all 2 that have it" in words(await got(client, "/servers"))
+            answer = await client.post(f"{HERE}/servers/shop/resume", data={"server": "rs01:80"}, headers=part(client))
+            assert answer.status_code == 200, answer.text
+            assert not await made.context.store.cluster("shop").overrides.all()
+
+    run(story())
+
+
+def test_an_empty_server_is_said_to_be_so_by_who_holds_it_alone() -> None:
+    async def story() -> None:
+        async with world(SPEC) as made:
+            await alive(made)
+            client = await made.browser()
+            form = {"kind": "drained", "server": "rs01:80"}
+            await client.post(f"{HERE}/servers/shop/override", data=form, headers=part(client))
+            first = row("rs01-80", OverrideKind.DRAINED, 0).model_copy(update={"open": 0})
+            status = {"groups": [{"group": "www", "vrid": 51, "holds": False}]}
+            for node in ("lb01", "lb02"):
+                await report(made.desk, node, overrides=table(node, first, holds=False), status=status)
+            said = words(await got(client, "/servers/shop/emptying?server=rs01:80"))
+            assert "Nobody who holds its addresses can be asked" in said
+            assert "It is empty" not in said
+            status["groups"][0]["holds"] = True
+            await report(made.desk, "lb01", overrides=table("lb01", first, holds=True), status=status)
+            assert "It is empty" in words(await got(client, "/servers/shop/emptying?server=rs01:80"))
 
     run(story())
 

@@ -21,6 +21,7 @@ from ..words import N_
 MEMBER_STATES = {
     N_("holds the addresses"): "ok",
     N_("standby"): "ok",
+    N_("holds a part of it"): "bad",
     N_("cannot hold them now"): "warning",
     N_("gave them up on purpose"): "off",
     N_("in maintenance"): "off",
@@ -59,7 +60,7 @@ class GroupAddress:
     name: str
     address: str
     interface: str
-    missing_on: tuple[str, ...]  # holders that do not carry it
+    missing_on: tuple[str, ...]  # nodes that hold the group, or a part of it, and do not carry it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Group:
     adverts: str
     advertise_every: str
     hold_back: str
-    trackers: tuple[tuple[str, str], ...]
+    trackers: tuple[tuple[str, str | int], ...]
     users: tuple[tuple[str, str], ...]
     word: str
     state: str
@@ -125,7 +126,7 @@ def group_picture(seen: Situation, spec: ClusterSpec, name: str) -> Group:
     return Group(
         name=name,
         vrid=group.vrid or next((one.vrid for one in facts.values()), None),
-        addresses=tuple(_addresses(group, facts, holders)),
+        addresses=tuple(_addresses(group, {one.node: facts[one.node] for one in members if _carries(one)})),
         members=members,
         holders=holders,
         preempts=group.preempts,
@@ -175,6 +176,8 @@ def _member_word(summary: NodeSummary | None, facts: GroupFacts | None, running:
         return "not applied yet"
     if facts.holds:
         return "holds the addresses"
+    if facts.present:
+        return "holds a part of it"
     if summary.maintenance:
         return "in maintenance"
     if facts.hold != 0:
@@ -186,6 +189,8 @@ def _status(members: tuple[Member, ...], holders: tuple[str, ...]) -> tuple[str,
     """(word, mark) of a group: held is only what somebody is known to hold."""
     if len(holders) > 1:
         return N_("two holders"), "bad"
+    if any(one.word == "holds a part of it" for one in members):
+        return (N_("held, and a part of it by another node") if holders else N_("held in part")), "bad"
     asked = [one for one in members if one.word not in ("cannot be asked", "has not reported")]
     if not holders:
         if any(one.word == "not applied yet" for one in asked):
@@ -198,19 +203,25 @@ def _status(members: tuple[Member, ...], holders: tuple[str, ...]) -> tuple[str,
     return N_("held"), "ok"
 
 
-def _addresses(group: VrrpGroup, facts: dict[str, GroupFacts], holders: tuple[str, ...]) -> Iterable[GroupAddress]:
+def _carries(one: Member) -> bool:
+    return one.holds or one.word == "holds a part of it"
+
+
+def _addresses(group: VrrpGroup, carrying: dict[str, GroupFacts]) -> Iterable[GroupAddress]:
     for name, one in group.addresses.items():
         missing = tuple(
-            node for node in holders if str(one.ip) in {held.address.partition("/")[0] for held in facts[node].missing}
+            node
+            for node, facts in carrying.items()
+            if str(one.ip) in {held.address.partition("/")[0] for held in facts.missing}
         )
         yield GroupAddress("" if name.isdigit() else name, str(one.address), one.interface or "", missing)
 
 
-def _tracker(one: Tracker) -> tuple[str, str]:
-    """(what a holder must have, what losing it means), in words of the spec."""
+def _tracker(one: Tracker) -> tuple[str, str | int]:
+    """(what a holder must have, what losing it means): a word of the spec, or the weight that is lost."""
     value = getattr(one, one.kind)
     target = f"{value.address}:{value.port}{value.path}" if one.kind == "http" else str(value)
-    loss = f"weight {one.weight}" if one.weight is not None else one.on_loss
+    loss = one.on_loss if one.weight is None else one.weight
     return f"{one.kind} {target}", loss
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from holdfast.protocol.api.nodes import NodeSummary
@@ -83,8 +84,15 @@ class Picture:
 
     @property
     def state(self) -> str:
-        """Of all problems, the worst."""
-        return worst(one.tone for one in self.problems) if self.machines else "unknown"
+        """Of all problems, the worst; without any, all is well only if there is no server that nobody knows of."""
+        if not self.machines or (not self.problems and self.not_known):
+            return "unknown"
+        return worst(one.tone for one in self.problems)
+
+    @property
+    def not_known(self) -> int:
+        """Servers that should be in service, and of which nobody can say whether they are."""
+        return sum(one.word in ("not known", "not applied yet") for one in self.servers)
 
 
 def overview_of(seen: Situation) -> Picture:
@@ -93,14 +101,25 @@ def overview_of(seen: Situation) -> Picture:
     pools = tuple(_pool(one) for one in pools_of(seen))
     machines = machines_of(seen)
     known = {one.name: one for one in machines}
+    groups = groups_of(seen)
+    problems = problems_of(seen.told, [(row.kind, row.name, row.servers) for row in (*services, *pools)])
     return Picture(
-        groups=groups_of(seen),
+        groups=groups,
         machines=machines,
         services=services,
         proxies=tuple(_proxy(seen, one, known) for one in proxies_of(seen)),
         pools=pools,
-        problems=problems_of(seen.told, [(row.kind, row.name, row.servers) for row in (*services, *pools)]),
+        problems=(*_parted(groups), *problems),
     )
+
+
+def _parted(groups: Iterable[Group]) -> Iterable[Problem]:
+    """Groups of which some nodes have some addresses: with a whole holder beside them, nothing else would say so."""
+    for group in groups:
+        nodes = ", ".join(one.node for one in group.members if one.word == "holds a part of it")
+        if nodes:
+            values = {"name": group.name, "nodes": nodes}
+            yield Problem("bad", N_("%(name)s: some of its addresses are on %(nodes)s"), "group", group.name, values)
 
 
 def focused(picture: Picture, group: str) -> Picture:

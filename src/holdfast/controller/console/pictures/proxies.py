@@ -17,7 +17,8 @@ from holdfast.spec.values import format_duration, join_host_port
 
 from ...operations.situation import Situation
 from ..words import N_
-from .servers import STATES, CheckWords, check_words
+from .checks import CheckWords, check_words
+from .servers import STATES, rest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,13 @@ class PoolSight:
     in_use: bool
     last: str
     failures: int
+
+    @property
+    def state(self) -> str:
+        """With which mark it is shown: before the first question nothing is known, whatever it begins with."""
+        if not self.fresh or (self.up and not self.last):
+            return "unknown"
+        return "ok" if self.up else "bad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,4 +274,5 @@ def _status(servers: tuple[PoolServer, ...]) -> tuple[str, str]:
         return N_("no server left"), "bad"
     if words & {"down", "partly down"}:
         return N_("some servers are down"), "warning"
-    return "in service", STATES["in service"]
+    state, word = rest_of(words)
+    return word, state

@@ -9,7 +9,6 @@ from datetime import datetime
 from holdfast.agent.weights import file_name
 from holdfast.protocol import WeighedServer
 from holdfast.protocol.api.overrides import OverrideView
-from holdfast.spec.checks import Check
 from holdfast.spec.cluster import ClusterSpec, Email
 from holdfast.spec.overrides import known_servers
 from holdfast.spec.resolve_lvs import directors, families, group_of, real_server_address, taken_by
@@ -19,6 +18,7 @@ from holdfast.spec.virtual_servers import VirtualServer
 
 from ...operations.situation import Situation
 from ..words import N_
+from .checks import CheckWords, check_words
 
 # How a server is, in one word; its state says with which mark it is shown.
 STATES = {
@@ -62,6 +62,16 @@ class Sight:
         """Whether it gets none anywhere."""
         return not any(self.weights)
 
+    def state(self, checked: bool) -> str:
+        """With which mark it is shown; `checked`: whether anybody asks the server how it is."""
+        if not self.fresh:
+            return "unknown"
+        if not self.as_wanted:
+            return "warning"
+        if self.is_in:
+            return "ok" if checked else "unknown"
+        return "off" if self.kind in ("drained", "suspended") else "bad"
+
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
@@ -79,12 +89,18 @@ class RealServer:
     elsewhere: int  # virtual servers that have it, too
     sights: tuple[Sight, ...]
     holder: Sight | None  # whose counts count
-    open: int | None  # connections that have not ended, as holders count them; None: not counted
+    open: int | None  # connections that have not ended, as those who hold the addresses now count them; None: nobody
+    everywhere: bool  # whether something was decided about it in all its virtual servers at once
 
     @property
     def state(self) -> str:
         """With which mark it is shown."""
         return STATES[self.word]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known to have no connection left: its holder sends it none, and counts none."""
+        return self.word == "drained" and self.holder is not None and self.open == 0
 
     @property
     def differing(self) -> tuple[Sight, ...]:
@@ -97,24 +113,6 @@ class RealServer:
     def weight_now(self) -> int | None:
         """The weight that the holder's table shows; None where it is in no table."""
         return self.holder.weights[0] if self.holder and self.holder.weights else None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckWords:
-    """How servers are asked, each number as people write it."""
-
-    kind: str
-    target: str
-    every: str
-    timeout: str
-    retries: int
-    retry_every: str
-    port: int | None
-
-    @property
-    def question(self) -> str:
-        """`http /healthz`."""
-        return f"{self.kind} {self.target}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,22 +244,6 @@ def row_of(seen: Situation, spec: ClusterSpec, name: str, index: _Index | None =
     )
 
 
-def check_words(check: Check | None) -> CheckWords | None:
-    """A check as people read it; `script` is a name out of the policy of whoever asks."""
-    if check is None:
-        return None
-    target = check.path or check.dns or check.script or ""
-    return CheckWords(
-        kind=check.kind,
-        target=target,
-        every=format_duration(check.every),
-        timeout=format_duration(check.timeout),
-        retries=check.fall,
-        retry_every=format_duration(check.retry_every or check.every),
-        port=check.port,
-    )
-
-
 def _recipients(email: Email | None) -> tuple[str, ...]:
     return tuple(email.to) if email else ()
 
@@ -307,7 +289,11 @@ def _server(
         elsewhere=len(index.known[server.written]) - 1,
         sights=sights,
         holder=holder,
-        open=_sum(one.open for one in fresh if one.holds or holder is None),
+        open=_sum(one.open for one in fresh if one.holds),
+        everywhere=any(
+            one.target == server.written and one.virtual_server is None and one.kind.value != "maintenance"
+            for one in seen.told.overrides
+        ),
     )
 
 
@@ -386,6 +372,17 @@ def _status(
         return "warning", N_("some servers are down")
     if "in service" not in words:
         return "unknown", N_("not checked")
+    return rest_of(words)
+
+
+def rest_of(words: set[str]) -> tuple[str, str]:
+    """(mark, word) where some are in service and none is down: green only if nothing else is to be said of the rest."""
+    if words & {"not known", "not applied yet"}:
+        return "unknown", N_("some servers are not known")
+    if "not checked" in words:
+        return "unknown", N_("some servers are not checked")
+    if words & {"being drained", "being changed"}:
+        return "busy", N_("being changed")
     return "ok", N_("in service")
 
 

@@ -219,10 +219,10 @@ async def resume(
     name: str,
     asked: Annotated[ResumeForm, Depends(Sent(ResumeForm))],
 ) -> Response:
-    """Whatever was decided about a server here ends."""
+    """Whatever was decided about a server here ends; if something was decided of it everywhere, it ends everywhere."""
     row = await _row(page, cluster, name)
     found = _in(row, asked.server)
-    where = found.override.virtual_server if found.override else None
+    where = found.override.virtual_server if found.override and not found.everywhere else None
     result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, where, _WAIT_S)
     if result.ok:
         said = page.words.say(
