@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import pytest
-from tests.controller.console.world import CLUSTER, world
+from tests.controller.console.world import CLUSTER, HERE, world
 from tests.controller.operations.agents import report
 from tests.controller.operations.world import MORE_WEIGHT, Clock
 from tests.controller.world import WITHIN_S
@@ -126,6 +126,24 @@ def test_what_takes_long_is_not_begun_twice_and_what_is_old_goes() -> None:
         clock.wall += timedelta(seconds=5)
         await followed.once(("y",), make)
         assert len(followed._made) == 1
+
+    asyncio.run(story())
+
+
+def test_names_that_somebody_invents_make_no_other_table() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            live: Live = made.app.state.console_live
+            with live.followed(CLUSTER) as followed:
+                await settled(followed)
+                for number in range(5):
+                    answer = await client.get(f"{HERE}/parts/servers", params={"open": ["*", f"x{number}"]})
+                    assert answer.status_code == 200
+                    answer = await client.get(f"{HERE}/parts/servers", params={"open": ["-", f"x{number}"]})
+                    assert answer.status_code == 200
+                keys = {key[-1] for key in followed._made}
+                assert keys <= {("*",), ()}, keys
 
     asyncio.run(story())
 

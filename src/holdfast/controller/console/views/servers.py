@@ -23,7 +23,7 @@ from ...operations.situation import situation
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
-from ..pictures.opened import OPEN_BY_ITSELF, Opened, opened
+from ..pictures.opened import ALL, NONE, OPEN_BY_ITSELF, Opened, opened
 from ..pictures.proxies import pools_of, proxies_of
 from ..pictures.servers import RealServer, VirtualRow, row_of, rows_of
 
@@ -65,7 +65,7 @@ class ResumeForm(Asked):
 @router.get("/servers", name="console_servers")
 async def servers(page: Console, who: Reading, cluster: ClusterName, wanted: Wanted = None) -> Response:
     """The whole page."""
-    table = await page.shared_text(_TABLE, tuple(wanted or ()), lambda: _table(page, cluster, wanted))
+    table = await page.shared_text(_TABLE, await _key(page, wanted), lambda: _table(page, cluster, wanted))
     pools = await page.shared_text(_POOLS, (), lambda: _pools(page, cluster))
     return await page.show(
         "servers/page.html", here="servers", title=page.words.say("Virtual servers"), table=table, pools=pools
@@ -75,7 +75,17 @@ async def servers(page: Console, who: Reading, cluster: ClusterName, wanted: Wan
 @router.get("/parts/servers", name="console_servers_table")
 async def table(page: Console, who: Reading, cluster: ClusterName, wanted: Wanted = None) -> Response:
     """The part that changes."""
-    return await page.shared_part(_TABLE, tuple(wanted or ()), lambda: _table(page, cluster, wanted))
+    return await page.shared_part(_TABLE, await _key(page, wanted), lambda: _table(page, cluster, wanted))
+
+
+async def _key(page: Page, wanted: list[str] | None) -> tuple[str, ...] | None:
+    """What is open, as far as it is there: whatever else an address says makes no other table."""
+    if not wanted:
+        return None
+    if ALL in wanted:
+        return (ALL,)
+    spec = await page.spec() if set(wanted) != {NONE} else None
+    return tuple(sorted(set(wanted) & set(spec.virtual_servers))) if spec else ()
 
 
 async def _table(page: Page, cluster: str, wanted: list[str] | None) -> Mapping[str, object]:
