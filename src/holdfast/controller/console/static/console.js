@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const LOST_AFTER_MS = 5000, SILENT_MS = 25000, RETRY_MS = 2000, TOAST_MS = 6000;
+  const PART_MS = 15000, WRITE_MS = 90000; // a write may wait for directors for a minute
   const body = document.body;
   const KINDS = ["status", "overrides", "revisions", "rollouts", "events"];
 
@@ -38,7 +39,7 @@
     write(link.querySelector(".word"), word);
   };
   const changed = (kind) => htmx.trigger(body, `changed:${kind}`);
-  const broken = () => { if (silent_since === null) silent_since = performance.now(); };
+  const broken = () => { if (body.dataset.changes && silent_since === null) silent_since = performance.now(); };
   const open = () => {
     clearTimeout(again);
     if (!body.dataset.changes || document.hidden || stream) return;
@@ -141,9 +142,16 @@
       detail.target = box || toast("", "bad");
     }
   });
-  body.addEventListener("htmx:sendError", ({detail}) => {
+  const unreached = ({detail}) => {
     broken(); // a stream that is still open says nothing about a controller that cannot be asked
     if (is_part(detail)) { failed.add(detail.elt.id); show_stale(); } else toast(body.dataset.unreached, "bad");
+  };
+  body.addEventListener("htmx:sendError", unreached);
+  body.addEventListener("htmx:timeout", unreached);
+  body.addEventListener("htmx:configRequest", ({detail}) => {
+    const part = detail.elt.classList.contains("part") && detail.verb === "get";
+    detail.timeout = part ? PART_MS : WRITE_MS; // one that hangs would hold up all that wait behind it
+    if (part) detail.path = detail.elt.getAttribute("hx-get"); // it may have waited while something else was opened
   });
   body.addEventListener("htmx:afterRequest", ({detail}) => {
     if (detail.successful && stream && stream.readyState === EventSource.OPEN) silent_since = null;
