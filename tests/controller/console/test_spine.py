@@ -16,10 +16,15 @@ from tests.controller.world import PASSWORD
 from holdfast.controller.callers import Allowed
 from holdfast.controller.console.assets import FOLDER, assets
 from holdfast.controller.console.navigation import PAGES
+from holdfast.controller.console.pictures.home import card_of
 from holdfast.controller.console.problems import inner_path
 from holdfast.controller.console.routes import OPEN, ROUTERS
 from holdfast.controller.identity import Action
 from holdfast.controller.identity.permissions import TABLE, Scope
+from holdfast.controller.operations import clusters
+from holdfast.protocol.api.clusters import ClusterRequest, ClusterView
+from holdfast.protocol.api.nodes import NodeSummary
+from holdfast.protocol.api.status import ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.store.models import Role
 
 ROUTES = {route.name: route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)}
@@ -307,6 +312,35 @@ def test_who_has_to_choose_a_password_sees_nothing_else() -> None:
 )
 def test_where_somebody_comes_back_to_is_one_of_our_pages(address: str, path: str) -> None:
     assert inner_path(address) == path
+
+
+def test_the_clusters_are_asked_for_again_and_say_what_the_overview_says() -> None:
+    async def story() -> None:
+        async with world() as made:
+            await clusters.make_cluster(made.desk, ClusterRequest(name="other"))
+            client = await made.browser()
+            page = await client.get("/console/")
+            (again,) = re.findall(r'class="part" data-taken="[^"]+" hx-get="([^"]+)" hx-trigger="every 10s"', page.text)
+            cards = await client.get(again, headers=part(client))
+            assert (cards.status_code, "<html" in cards.text) == (200, False)
+            assert all(f'<span class="card-title">{name}</span>' in cards.text for name in ("shop", "other"))
+            limited = await made.browser(Role.VIEWER, ("other",))
+            assert ">shop<" not in (await limited.get(again, headers=part(limited))).text
+
+    asyncio.run(story())
+
+
+def test_a_cluster_with_servers_that_are_down_is_not_without_trouble() -> None:
+    view = ClusterView.model_construct(name="shop", description="", newest=1)
+    servers = tuple(ServerHealth(name=f"web{number}", up=number == 0) for number in range(10))
+    service = ServiceHealth(name="app", kind="pool", servers=servers)
+    node = NodeSummary.model_construct(node="lb01", connected=True)
+    told = ClusterStatus.model_construct(ok=True, nodes=(node,), services=(service,))
+    card = card_of(view, told)
+    assert (card.state, card.troubles) == ("warning", 1)
+    drained = service.model_copy(update={"servers": (ServerHealth(name="web1", up=False, override="drained"),)})
+    assert card_of(view, told.model_copy(update={"services": (drained,)})).state == "ok"
+    assert card_of(view, None).state == "unknown"
 
 
 def test_the_root_is_the_console_and_every_page_of_the_header_is_there() -> None:

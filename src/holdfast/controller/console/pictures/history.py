@@ -40,17 +40,22 @@ _PHASES: Mapping[str, State] = {
     "succeeded": "ok", "verified": "ok", "failed": "bad", "refused": "bad", "put back": "bad", "broken": "bad",
     "lost": "bad", "regressed": "bad",
 }  # fmt: skip
+_WORDS: Mapping[State, str] = {
+    "ok": N_("good"), "warning": N_("warning"), "bad": N_("bad"), "unknown": N_("event"), "off": N_("off"),
+    "busy": N_("under way"),
+}  # fmt: skip
 _LONGEST = 20_000  # characters of what a record says of a change
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event. `rollout` and `revision` are what it is about, or None."""
+    """An event. `word` says its state; `rollout` and `revision` are what it is about, or None."""
 
     number: int
     time: datetime
     kind: str
     state: State
+    word: str
     text: str
     node: str | None
     rollout: int | None
@@ -87,6 +92,7 @@ def _happened(one: EventView) -> Happened:
         time=one.time,
         kind=one.kind,
         state=state,
+        word=_WORDS[state],
         text=one.message,
         node=one.node,
         rollout=_number(one.data.get("rollout")),

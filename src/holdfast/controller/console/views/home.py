@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
+from holdfast.protocol.api.clusters import ClusterView
+
 from ...callers import Allowed, Ctx
 from ...identity import Action, Person
 from ...operations import clusters as operations
 from ...operations import status
 from ..navigation import PREFIX
-from ..pages import Console
-from ..pictures.home import card_of
+from ..pages import Console, Page
+from ..pictures.home import Card, card_of
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -34,8 +37,17 @@ async def home(page: Console, context: Ctx, who: Anywhere) -> Response:
     known = (await operations.clusters(context.store, who.clusters)).clusters
     if len(known) == 1:
         return page.go(page.url("console_overview", cluster=known[0].name))
-    looked_at = {one.name for one in known[:_MOST_LOOKED_AT]}
-    cards = [
-        card_of(one, await status.status(page.store, one.name) if one.name in looked_at else None) for one in known
-    ]
+    cards = await _cards(page, known)
     return await page.show("home/page.html", here="", title=page.words.say("Clusters"), cards=cards)
+
+
+@router.get("/cards", name="console_home_cards")
+async def part(page: Console, context: Ctx, who: Anywhere) -> Response:
+    """The part that changes."""
+    known = (await operations.clusters(context.store, who.clusters)).clusters
+    return page.part("home/cards.html", cards=await _cards(page, known))
+
+
+async def _cards(page: Page, known: Sequence[ClusterView]) -> list[Card]:
+    looked_at = {one.name for one in known[:_MOST_LOOKED_AT]}
+    return [card_of(one, await status.status(page.store, one.name) if one.name in looked_at else None) for one in known]
