@@ -61,7 +61,8 @@ def test_an_example_is_drained_moved_and_loses_its_director(name: str, tmp_path:
     group, server = SHORT[name]
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text(SCENARIO.format(group=group, server=server))
-    steps = rehearsed(ROOT / "examples" / name / "cluster.yaml", tmp_path, "--scenario", str(scenario))["steps"]
+    spec, report = ROOT / "examples" / name / "cluster.yaml", tmp_path / "report"
+    steps = rehearsed(spec, report, "--scenario", str(scenario))["steps"]
     planned = [step for step in steps if step["kind"] == "planned"]
     assert len(planned) == 4
     assert all((step["failed"], step["live"]["cut"]) == (0, 0) for step in planned), planned

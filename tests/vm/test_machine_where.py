@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import LabError
-from holdfast.lab.vm.rehearsing import check_visible
+from holdfast.lab.vm.rehearsing import check_apart, check_visible
 from holdfast.lab.vm.where import Place, choose, lacking_here, needed_modules
 from holdfast.spec import load_spec
 
@@ -66,3 +66,9 @@ def test_what_every_kernel_with_modules_lacks_is_found_lacking() -> None:
 def test_files_that_the_guest_cannot_see_are_refused(place: str) -> None:
     with pytest.raises(LabError, match="cannot be seen"):
         check_visible(Path(place))
+
+
+def test_a_report_hides_no_input(tmp_path: Path) -> None:
+    check_apart([tmp_path / "spec.yaml"], tmp_path / "report")
+    with pytest.raises(LabError, match="in the folder of the report"):
+        check_apart([tmp_path / "spec.yaml", tmp_path / "report" / "scenario.yaml"], tmp_path / "report")

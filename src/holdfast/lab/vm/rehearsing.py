@@ -26,6 +26,8 @@ def run_once(
     """
     for path in (*inputs, Path.cwd()):
         check_visible(path)
+    if report is not None:
+        check_apart(inputs, report)
     with Machine.boot(progress=say) as machine:
         say("")
         if report is not None:
@@ -44,6 +46,16 @@ def check_visible(path: Path) -> None:
     for place in _HIDDEN:
         if whole.is_relative_to(place):
             raise LabError(f"{path} cannot be seen in the lab's virtual machine", f"copy it out of {place} first")
+
+
+def check_apart(inputs: Sequence[Path], report: Path) -> None:
+    """LabError if an input lies in the report's folder: the guest has an empty one in its place, to write to."""
+    for path in inputs:
+        if path.resolve().is_relative_to(report.resolve()):
+            raise LabError(
+                f"{path} is in the folder of the report, where the lab's virtual machine sees an empty one",
+                f"let --report name another folder, such as {report / 'report'}",
+            )
 
 
 def _bind(machine: Machine, folder: Path) -> None:
