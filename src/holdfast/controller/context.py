@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Followers:
 
     def __init__(self) -> None:
         self.count = 0
+        self.of: Counter[str] = Counter()  # by who follows
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Limits:
     body_within_s: float = 60.0  # a body that takes longer is not waited for
     most_streams: int = 20_000
     most_followers: int = 1000  # people's event streams
+    most_followers_each: int = 300  # of one person or program, so that nobody keeps all others out
 
 
 @dataclass(frozen=True, slots=True)

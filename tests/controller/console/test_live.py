@@ -12,11 +12,15 @@ from tests.controller.operations.agents import report
 from tests.controller.operations.world import MORE_WEIGHT, Clock
 from tests.controller.world import WITHIN_S
 
+from holdfast.controller.api.streams import events
 from holdfast.controller.console import live as live_module
 from holdfast.controller.console.live import Followed, Live
+from holdfast.controller.identity import Person
 from holdfast.controller.operations import revisions
+from holdfast.errors import StoreUnavailable
 from holdfast.protocol.api.revisions import RevisionRequest
 from holdfast.store.memory import MemoryEngine
+from holdfast.store.models import Role
 from holdfast.store.store import Store
 
 
@@ -144,6 +148,30 @@ def test_names_that_somebody_invents_make_no_other_table() -> None:
                     assert answer.status_code == 200
                 keys = {key[-1] for key in followed._made}
                 assert keys <= {("*",), ()}, keys
+
+    asyncio.run(story())
+
+
+def test_nobody_keeps_all_others_from_following() -> None:
+    async def silence() -> AsyncGenerator[bytes, None]:
+        yield b""
+
+    async def story() -> None:
+        async with world() as made:
+            context, eager, other = made.context, Person("eager", Role.VIEWER), Person("other", Role.VIEWER)
+            most = context.settings.limits.most_followers_each
+            streams = []
+            for _ in range(most):
+                streams.append(events(context, eager, silence())._content)
+                await anext(streams[-1])
+            with pytest.raises(StoreUnavailable):
+                events(context, eager, silence())
+            streams.append(events(context, other, silence())._content)
+            await anext(streams[-1])
+            for stream in streams:
+                await stream.aclose()
+            assert not context.followers.of
+            assert context.followers.count == 0
 
     asyncio.run(story())
 

@@ -51,7 +51,7 @@ async def list_events(
     await known_cluster(context.store, cluster)
     if EVENTS in accept:
         begin = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else after
-        return events(context, _followed(context.store, cluster, begin))
+        return events(context, who, _followed(context.store, cluster, begin))
     found, reached = await _events(context.store, cluster, after, limit)
     answer = EventList(events=tuple(event_view(one) for one in found), after=reached)
     return JSONResponse(answer.model_dump(mode="json"))

@@ -49,7 +49,7 @@ async def rollout(context: Ctx, who: Reading, cluster: ClusterName, number: Numb
 async def follow(context: Ctx, who: Reading, cluster: ClusterName, number: Number) -> Events:
     """A rollout as it goes on, until it has ended."""
     await operations.rollout(context.store, cluster, number)
-    return events(context, _followed(context.store, cluster, number))
+    return events(context, who, _followed(context.store, cluster, number))
 
 
 @router.post("/{number}/continue", operation_id="continue_rollout")

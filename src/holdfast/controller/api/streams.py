@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -13,6 +14,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.protocol import PING_EVERY_S
 
 from ..context import Context
+from ..identity import Person
 
 STREAM = "application/x-ndjson"
 EVENTS = "text/event-stream"
@@ -47,18 +49,21 @@ class Events(Lines):
     media_type = EVENTS
 
 
-def events(context: Context, source: AsyncGenerator[bytes, None]) -> Events:
-    """What a source tells, with signs of life in between; StoreUnavailable if too many people follow already."""
+def events(context: Context, who: Person, source: AsyncGenerator[bytes, None]) -> Events:
+    """What a source tells, with signs of life in between; StoreUnavailable if too many follow, or `who` too often."""
+    if context.followers.of[who.name] >= context.settings.limits.most_followers_each:
+        raise StoreUnavailable("you have too many event streams open", "close pages or programs that follow events")
     if context.followers.count >= context.settings.limits.most_followers:
         raise StoreUnavailable("too many event streams are open", "close one, or ask another controller")
-    return Events(_paced(context, source))
+    return Events(_paced(context, who.name, source))
 
 
-async def _paced(context: Context, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _paced(context: Context, name: str, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     ends = context.store.clock.steady() + LONGEST_S
     stopping = asyncio.ensure_future(context.stopping.wait())
     following: asyncio.Task[bytes] | None = None
     context.followers.count += 1
+    context.followers.of[name] += 1
     try:
         yield _KEEP_ALIVE  # at once: whoever follows knows that it was let in
         while not stopping.done() and context.store.clock.steady() < ends:
@@ -75,6 +80,8 @@ async def _paced(context: Context, source: AsyncGenerator[bytes, None]) -> Async
             yield piece
     finally:
         context.followers.count -= 1
+        context.followers.of[name] -= 1
+        context.followers.of += Counter()  # without those who follow nothing any more
         tasks = [stopping] if following is None else [stopping, following]
         for task in tasks:
             task.cancel()

@@ -25,7 +25,7 @@ Reading = Annotated[Person, Depends(Allowed(Action.READ))]
 async def changes(request: Request, context: Ctx, who: Reading, cluster: ClusterName) -> Response:
     """Server-sent events without data, named after what has changed."""
     await known_cluster(context.store, cluster)
-    return events(context, _told(request.app.state.console_live, cluster))
+    return events(context, who, _told(request.app.state.console_live, cluster))
 
 
 async def _told(live: Live, cluster: str) -> AsyncGenerator[bytes, None]:
