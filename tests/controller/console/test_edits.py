@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.controller.console.test_servers_pages import SPEC, WEIGHT, begun, got, planned, run
+from tests.controller.console.test_servers_pages import SPEC, WEIGHT, applied, begun, got, newest, planned, run
 from tests.controller.console.world import HERE, part, world
 
 from holdfast.controller.console.pictures.edits import EditForm, edit_of
@@ -59,5 +59,20 @@ def test_a_form_that_is_larger_than_any_of_ours_is_not_read() -> None:
             said = {"content-type": "application/x-www-form-urlencoded"} | part(client)
             large = await client.post(f"{HERE}/edit/plan", content=pieces(), headers=said)
             assert (large.status_code, "too large" in large.text) == (400, True)
+
+    run(story())
+
+
+def test_what_is_worse_than_what_was_shown_is_not_done() -> None:
+    async def story() -> None:
+        async with world(SPEC) as made:
+            client = await begun(made)
+            plan = await planned(client, **WEIGHT)
+            refused = await applied(client, plan, hazard="")
+            assert refused.status_code >= 400
+            assert (await newest(made))[0] == 1
+            done = await applied(client, plan)
+            assert done.status_code == 200, done.text
+            assert (await newest(made))[0] == 2
 
     run(story())

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from starlette.responses import Response
 
 from holdfast.errors import PlanRefused, UsageError
-from holdfast.protocol.api.base import Asked, Digest
+from holdfast.protocol.api.base import Asked, Digest, HazardClass
 from holdfast.protocol.api.rollouts import RolloutOptions
 
 from ...api.answers import ClusterName
@@ -26,7 +26,7 @@ from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console
 from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of, told_apart
-from ..pictures.plans import plan_of
+from ..pictures.plans import WORST_FIRST, plan_of
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}/edit", include_in_schema=False, default_response_class=HTMLResponse
@@ -39,11 +39,12 @@ _AT_ONCE = ("remove_server", "remove_virtual_server")  # nothing to fill in: its
 
 
 class ApplyForm(Asked):
-    """An edit as it was planned: `edit` is its JSON, `digest` of the text that was planned."""
+    """An edit as it was planned: `edit` is its JSON, `digest` of the text that was planned, `hazard` its worst."""
 
     edit: Annotated[str, Field(max_length=500_000)]
     base: Annotated[int, Field(ge=1, le=10**12)]
     digest: Digest
+    hazard: HazardClass | None = None
     message: Annotated[str, Field(max_length=500)] = ""
     pause_after_first: bool = False
 
@@ -133,7 +134,9 @@ async def apply(
         edit = EDIT.validate_json(asked.edit)
     except ValidationError:
         raise UsageError("this is no edit", "load the page again, and look at the plan") from None
-    options = RolloutOptions(pause_after_first=asked.pause_after_first)
+    worse = WORST_FIRST[: WORST_FIRST.index(asked.hazard)] if asked.hazard else WORST_FIRST
+    # what nodes run may have changed since: what is worse than what was shown is not done
+    options = RolloutOptions(pause_after_first=asked.pause_after_first, forbidden=tuple(worse))
     done = await editing.apply_edit(desk, cluster, asked.base, edit, asked.digest, asked.message, options)
     if done.rollout is not None:
         return page.go(page.url("console_rollout", cluster=cluster, number=done.rollout))
