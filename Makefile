@@ -33,10 +33,10 @@ up: root setup ## Keep the demo cluster running, with controller, agents and use
 down: root setup ## Take the demo cluster down · 拆除演示集群
 	$(HOLDFAST) lab down $(LAB)
 
-check: setup ## Style, types, unit tests, golden files (about 4 min) · 代码风格、类型、单元测试与基准文件
+check: setup ## Style, types, unit tests, golden files (about 3 min) · 代码风格、类型、单元测试与基准文件
 	@$(PYTHON) scripts/run_stages.py check
 
-test: root ## Everything that CI runs (about 40 min) · CI 运行的全部内容（约 40 分钟）
+test: root ## Everything that CI runs (about 50 min) · CI 运行的全部内容（约 50 分钟）
 	@scripts/setup --test
 	@$(PYTHON) scripts/run_stages.py test
 

@@ -162,7 +162,9 @@
     if (box && box !== detail.target) box.replaceChildren(); // what was asked for may stand where problems would
   });
   body.addEventListener("htmx:afterSwap", ({detail}) => {
-    if (detail.target === dialog && dialog.childElementCount && !dialog.open) dialog.showModal();
+    if (detail.target !== dialog || !dialog.childElementCount || dialog.open) return;
+    if (document.getElementById("dialog-title")) dialog.setAttribute("aria-labelledby", "dialog-title");
+    dialog.showModal();
   });
   const settle = () => { tell_times(); filter_all(); show_stale(); };
   body.addEventListener("htmx:afterSettle", settle);
@@ -178,7 +180,7 @@
   });
   body.addEventListener("console:toast", ({detail}) => toast(detail.text, "ok"));
   body.addEventListener("console:close", () => { if (dialog.open) dialog.close(); });
-  dialog.addEventListener("close", () => dialog.replaceChildren());
+  dialog.addEventListener("close", () => { dialog.replaceChildren(); dialog.removeAttribute("aria-labelledby"); });
   document.addEventListener("click", (event) => {
     const closing = event.target.closest("[data-close]"), copying = event.target.closest("[data-copy]");
     if (closing) closing.closest("dialog")?.close();
