@@ -391,3 +391,31 @@ def test_one_commit_that_meets_a_damaged_page_does_not_take_others_with_it(
         await engine.close()
 
     run(scenario())
+
+
+def test_an_error_that_nobody_foresaw_is_told_to_its_own_caller_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits that share a turn with it are on the disk: they must not be told that they failed."""
+
+    async def scenario() -> None:
+        engine = await opened(tmp_path / "store.db")
+        commit = type(engine._writer)._commit
+
+        def met(self: object, checks: list[Check], writes: list[Put]) -> int:
+            if writes[0].key == "k/7":
+                raise OverflowError("int too large")
+            return commit(self, checks, writes)
+
+        monkeypatch.setattr(type(engine._writer), "_commit", met)
+        steps = [engine.commit([], [Put(f"k/{n}", b"x")]) for n in range(20)]
+        asked = [engine.scan("k/", "k0"), engine._read(lambda db: db.scan("k/", "k0", 2**70)), engine.scan("k/", "k0")]
+        told = await asyncio.gather(*steps, *asked, return_exceptions=True)
+        assert [(n, type(one)) for n, one in enumerate(told) if isinstance(one, BaseException)] == [
+            (7, OverflowError),
+            (21, OverflowError),
+        ]
+        assert len((await engine.scan("k/", "k0")).entries) == 19
+        await engine.close()
+
+    run(scenario())

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
-from holdfast.errors import HoldfastError, StoreDamaged, StoreError, StoreFull
+from holdfast.errors import StoreDamaged, StoreError, StoreFull
 
 from .clock import Clock, SystemClock
 from .port import (
@@ -262,21 +262,24 @@ class SqliteEngine:
         return results + self._committed(together)
 
     def _committed(self, commits: Sequence[_Commit]) -> list[object]:
-        """Where the file does not take all of them, each is tried alone: one that is too large, or that meets a damaged
-        page, harms no other."""
+        """Where not all of them can be done together, each is tried alone: one that is too large, that meets a damaged
+        page, or that nobody foresaw, harms no other. A file that is locked is so for all."""
         if len(commits) > 1:
-            try:
-                return [*self._translated(partial(self._writer.commit_all, [(c.checks, c.writes) for c in commits]))]
-            except StoreError as error:  # nothing of it was written
-                if not isinstance(error, StoreFull | StoreDamaged):
-                    return [error] * len(commits)
+            together = self._outcome(partial(self._writer.commit_all, [(c.checks, c.writes) for c in commits]))
+            if isinstance(together, list):
+                return together
+            if isinstance(together, StoreError) and not isinstance(together, StoreFull | StoreDamaged):
+                return [together] * len(commits)
         return [self._outcome(partial(self._writer.commit, one.checks, one.writes)) for one in commits]
 
     def _outcome(self, call: Callable[[], object]) -> object:
-        """What a call returns, or the error that it ends with: one of many must not end the others."""
+        """What a call returns, or the error that it ends with: one of many must not end the others.
+
+        Errors that nobody foresaw, too: what was committed before in the same turn is on the disk, and is told so.
+        """
         try:
             return self._translated(call)
-        except HoldfastError as error:
+        except Exception as error:  # noqa: BLE001  # raised again where the call came from
             return error
 
     def _translated(self, call: Callable[[], T]) -> T:
