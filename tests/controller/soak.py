@@ -435,7 +435,8 @@ def revisions(text: str) -> Iterator[tuple[str, str]]:
         if number % 4 == 2:
             changed = changed.replace("preempt: {after: 3s}", "preempt: {after: 4s}")
         if number % 5 == 3:
-            changed = changed.replace("{path: /static, to: static}", "{path: [/static, /images], to: static}")
+            static = "      - {path: /static, to: static}\n"
+            changed = changed.replace(static, static + static.replace("/static", "/images"))
         yield changed, f"change {number}"
 
 
