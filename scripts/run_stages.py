@@ -48,11 +48,13 @@ VM_REHEARSALS = tests("vm-rehearsals", "vm and rehearsal and not soak")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak", "-n", "2", "--dist", "loadfile")
 SOAK = tests("soak", "soak", "--timeout=14400")
+# What `make check` asks with the same examples every time is asked with others here.
+SEARCHING = tests("searching", f"hypothesis and not ({NOT_PLAIN})", "--hypothesis-profile=searching", "-n", "2")
 
 TARGETS = {
     "check": (STYLE, TYPES, UNIT),
     "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM, VM_REHEARSALS, VM_MEASURES, BROWSER),
-    "soak": (SOAK,),
+    "soak": (SEARCHING, SOAK),
 }
 
 

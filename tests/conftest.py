@@ -1,4 +1,7 @@
-"""One browser for all tests that look at pages: two at a time would be two event loops in one thread."""
+"""What all tests share: how Hypothesis searches, and one browser.
+
+Two browsers at a time would be two event loops in one thread.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# The same examples on every run: a change is to blame for what it breaks, not chance. `make soak` searches anew.
+# No deadline: how long an example takes says more of the machine than of the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("searching", deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 CHROMIUM = Path("/usr/bin/chromium")
 

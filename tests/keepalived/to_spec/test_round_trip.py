@@ -128,7 +128,7 @@ def _statements(draw: st.DrawFn, block: str) -> str:
 # Left out for where they stand, or for what stands beside them: tested apart.
 _PLACED = frozenset({
     "sh-port", "sh-fallback", "mh-port", "mh-fallback", "sorry_server_inhibit", "sorry_server_lvs_method",
-    "lb_algo", "lb_kind", "preempt", "no_accept", "unicast_src_ip",
+    "lb_algo", "lb_kind", "preempt", "no_accept", "unicast_src_ip", "script_user",
 })  # fmt: skip
 
 
