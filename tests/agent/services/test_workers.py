@@ -108,3 +108,19 @@ def test_complaints_of_before_are_not_counted(tmp_path: Path) -> None:
     before = Nginx().observe(node, None)
     worker(host, 8, NGINX_WORKER, ("10.9.0.3", 8080))
     assert Nginx().verify(node, WANTED, before)
+
+
+def test_a_pool_that_is_down_at_once_does_not_take_haproxys_start_back(tmp_path: Path) -> None:
+    """On a busy machine its worker asks the servers before anybody looks at it."""
+    node, host = node_in(tmp_path)
+    before = Haproxy().observe(node, None)
+    node, host = node_in(tmp_path, Service.HAPROXY)
+    worker(host, 157, "haproxy", ("10.9.0.3", 8080))
+    log(node, Service.HAPROXY, "[ALERT]    (157) : backend 'app' has no server available!")
+    assert "10.9.0.3:8080" in Haproxy().verify(node, WANTED_HAPROXY, before)
+    for line in ("[ALERT]    (156) : [haproxy.main()] Cannot chroot1(/x).", "[ALERT]    (100) : Current worker exited"):
+        log(node, Service.HAPROXY, line)
+        with pytest.raises(VerificationFailed) as caught:
+            Haproxy().verify(node, WANTED_HAPROXY, before)
+        assert caught.value.program_line == line
+        (node.places.log / Service.HAPROXY / "haproxy.log").unlink()

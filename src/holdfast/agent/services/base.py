@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -105,6 +105,10 @@ class WorkerGenerations(ABC):
     def worth_quoting(self, line: str) -> bool:
         """Whether a log line tells the reason."""
 
+    def from_one_of(self, pids: Collection[int], line: str) -> bool:
+        """Whether one of these workers wrote the line, so that it serves already: that is no word about its start."""
+        return False
+
     def observe(self, node: Node, bundle: Bundle | None) -> Before:
         """See Daemon."""
         status = node.manager.status(self.service)
@@ -136,16 +140,19 @@ class WorkerGenerations(ABC):
 
     def _not_yet(self, node: Node, bundle: Bundle, before: Before, tail: LogTail) -> tuple[str, bool]:
         lines = tail.lines()
+        status = node.manager.status(self.service)
+        family = children(node.host, status.pid) if status.pid is not None else ()
+        present = [process.pid for process in family if self.is_worker(process)]
+        lines = tuple(line for line in lines if not self.from_one_of(present, line))
         if any(self.gave_up(line, before.running) for line in lines):
             raise VerificationFailed(
                 f"{self.service} took the order, but not its new configuration",
                 f"correct what it complains about; its log is in {node.places.log / self.service}",
                 next((line.strip() for line in lines if self.worth_quoting(line)), ""),
             )
-        status = node.manager.status(self.service)
         if not status.running or status.pid is None:
             return f"it does not run ({status.state})", False
-        workers = [p.pid for p in children(node.host, status.pid) if self.is_worker(p) and p.pid not in before.pids]
+        workers = [pid for pid in present if pid not in before.pids]
         if not workers:
             return "no new worker process has appeared", False
         missing = missing_listeners(node.host, listeners_of(bundle, self.service), workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from holdfast.agent.host.port import Process
@@ -10,6 +11,7 @@ from holdfast.agent.services.base import VALIDATE_TIMEOUT_S, Node, WorkerGenerat
 from holdfast.bundle import Service
 from holdfast.errors import ValidationFailed
 
+_WRITER = re.compile(r"\[[A-Z]+\] +\((?P<pid>\d+)\) : ")
 _FAILED = re.compile(r"\[WARNING\] +\(\d+\) : Loading failure")
 
 
@@ -30,6 +32,11 @@ class Haproxy(WorkerGenerations):
     def worth_quoting(self, line: str) -> bool:
         """What the master writes when it keeps its old workers."""
         return line.startswith("[ALERT]")
+
+    def from_one_of(self, pids: Collection[int], line: str) -> bool:
+        """Workers cry [ALERT], too, when all servers of a pool are down: quickly, where nothing answers there yet."""
+        found = _WRITER.match(line)
+        return found is not None and int(found["pid"]) in pids
 
     def validate(self, node: Node, folder: Path) -> str:
         """See Daemon."""
