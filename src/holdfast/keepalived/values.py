@@ -114,7 +114,7 @@ def address(word: str) -> str:
 
 
 def prefix(word: str) -> str:
-    """An address with or without `/bits`; IPv4 takes a netmask too."""
+    """An address with or without `/bits`; of a netmask keepalived says that it is no number, and takes /32."""
     host, slash, bits = word.partition("/")
     if not is_ip(host):
         return "is not an IP address"
@@ -123,7 +123,7 @@ def prefix(word: str) -> str:
     most = 128 if ":" in host else 32
     if bits.isascii() and bits.isdigit():
         return "" if int(bits) <= most else f"has more than {most} bits behind the slash"
-    return "" if most == 32 and is_ip4(bits) else "has no number of bits behind the slash"
+    return "has no number of bits behind the slash"
 
 
 def route_prefix(word: str) -> str:

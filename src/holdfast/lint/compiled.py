@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from holdfast.findings import Location, Severity
 from holdfast.keepalived.tree import Node
-from holdfast.protocol import Bundle
+from holdfast.protocol import Bundle, HostFacts
 from holdfast.spec import LoadedSpec
 
 from . import engine
@@ -16,11 +16,13 @@ from .engine import Remark, Subject
 _CONFIGURATION = "/keepalived.conf"
 
 
-def of_compiled(bundles: Mapping[str, Bundle], loaded: LoadedSpec) -> list[Remark]:
-    """All that is to be said of a spec that compiled to `bundles`: its own findings first."""
+def of_compiled(
+    bundles: Mapping[str, Bundle], loaded: LoadedSpec, facts: Mapping[str, HostFacts] | None = None
+) -> list[Remark]:
+    """All that is to be said of a spec that compiled to `bundles`: its own findings first; `facts` are by node."""
     said = [Remark(finding) for finding in loaded.findings]
     subjects = [subject for bundle in bundles.values() if (subject := _subject(bundle)) is not None]
-    found = engine.examine(subjects, peers=len(subjects) > 1)
+    found = engine.examine(subjects, facts, peers=len(subjects) > 1)
     return engine.merged([*said, *_told_of_the_spec(found, subjects, loaded)])
 
 

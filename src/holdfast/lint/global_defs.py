@@ -208,7 +208,11 @@ def iptables(model: Model) -> Iterator[Hit]:
 def mail_server(model: Model) -> Iterator[Hit]:
     for node in model.global_defs.node.all("smtp_server"):
         name = node.arg()
-        if "/" in name:
+        host, _, port = name.partition(":")
+        if address_of(host) is not None and port.isdigit():
+            message = f"{name} is no address: a port stands apart, as in `smtp_server {host} {port}`; no mail is sent"
+            yield Hit(node, message, 1, severity=WARNING)
+        elif "/" in name:
             yield Hit(node, f"{name} is no address, nor the name of a host: no mail is sent", 1, severity=WARNING)
         elif name and address_of(name) is None and name != "localhost":
             yield Hit(node, f"{name} must be known to DNS or /etc/hosts when keepalived starts", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Generic, NamedTuple, TypeVar
 
@@ -69,6 +70,15 @@ class Block:
         """A keyword that switches something on, alone or with `on`; None where it is not there, or off."""
         child = self._found.get(name)
         return child if child is not None and child.arg() in _ON else None
+
+
+def overruled(block: Node, pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[Node, Node]]:
+    """Of words that mean one setting: one that has no effect, and the other word, further down, that counts."""
+    for pair in pairs:
+        found = block.all(*pair)
+        for one in found[:-1]:
+            if one.name != found[-1].name and (one.args != found[-1].args or not one.args):
+                yield one, found[-1]
 
 
 def whole(word: str) -> int | None:

@@ -102,7 +102,7 @@ def _code(example: Example) -> Iterator[str]:
     for node, text in (*example.files.items(), *example.beside.items()):
         if len(example.files) + len(example.beside) > 1 and node:
             yield from (f"`{node}`:", "")
-        yield from ("```", *_visible(text).rstrip("\n").split("\n"), "```", "")
+        yield from ("```", *visible(text).rstrip("\n").split("\n"), "```", "")
     for node, facts in example.facts.items():
         yield from (f"Facts{f' of `{node}`' if node else ''}:", "", "```json", *_facts(facts), "```", "")
 
@@ -111,7 +111,7 @@ def _facts(facts: HostFacts) -> list[str]:
     return facts.model_dump_json(indent=1, exclude_defaults=True).split("\n")
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """A text whose odd signs can be seen, and whose lines fit."""
     lines = []
     for line in text.replace("\r", "␍").replace("\ufeff", "␘").replace("\0", "␀").replace("\u00a0", "⍽").split("\n"):
@@ -119,16 +119,20 @@ def _visible(text: str) -> str:
     return "\n".join(lines)
 
 
-def _said(rule: Rule) -> list[str]:
+def said_of(rule: Rule) -> list[str]:
     """What lint says of the bad example, of this rule alone."""
     found = [one for one in remarks(rule.bad) if one.finding.code == rule.id] if rule.bad.runs else []
-    said = [_line(one) for one in found[:2]]
+    return [_line(one) for one in found[:2]]
+
+
+def _said(rule: Rule) -> list[str]:
+    said = said_of(rule)
     return ["says", "", "```", *said, "```", ""] if said else []
 
 
 def _line(remark: Remark) -> str:
     where = remark.finding.location
-    return f"{where}: {remark.finding.severity}: {_visible(remark.finding.message)}"
+    return f"{where}: {remark.finding.severity}: {visible(remark.finding.message)}"
 
 
 def remarks(example: Example) -> list[Remark]:

@@ -1,0 +1,58 @@
+"""What goes wrong with the answers that checks wait for: the wrong site's, or a host's instead of a service's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .checks import checks
+from .model import Model
+from .rule import WARNING, Hit, rule
+from .samples import instance, virtual
+
+_MAN = "man keepalived.conf: real_server, checkers"
+_URL = "    url {\n        path /\n    }\n"
+
+
+@rule(
+    "CHECK115",
+    WARNING,
+    "enable_sni without a name",
+    effect="No name goes with the TLS hello: a server of several sites answers with the default one, or refuses.",
+    hint="add `virtualhost NAME` to the check or its url",
+    bad=virtual(address="10.0.0.100 443", server="10.0.0.11 443", real=f"SSL_GET {{\n    enable_sni\n{_URL}}}")
+    + instance(),
+    good=virtual(
+        address="10.0.0.100 443",
+        server="10.0.0.11 443",
+        real=f"SSL_GET {{\n    enable_sni\n    virtualhost www.example.com\n{_URL}}}",
+    )
+    + instance(),
+    references=(f"{_MAN}, SSL_GET",),
+)
+def no_name(model: Model) -> Iterator[Hit]:
+    for virtual_server, real, check in checks(model):
+        sni = check.get("enable_sni")
+        if sni is None or check.kind != "SSL_GET":
+            continue
+        urls = check.node.all("url")
+        named = any(block.get("virtualhost") is not None for block in (virtual_server, real, check))
+        if not named and not all(url.has("virtualhost") for url in urls):
+            yield Hit(sni, f"the check of {real.host} names no site: enable_sni has nothing to send")
+
+
+@rule(
+    "CHECK116",
+    WARNING,
+    "a real server that is only pinged",
+    effect="A host answers a ping while its service is dead: it goes on getting connections.",
+    hint="check the service: TCP_CHECK, HTTP_GET, UDP_CHECK; a ping may stand beside it",
+    bad=virtual(real="PING_CHECK {\n}") + instance(),
+    good=virtual(real="PING_CHECK {\n}\nTCP_CHECK {\n    connect_timeout 3\n}") + instance(),
+    references=(f"{_MAN}, PING_CHECK",),
+)
+def only_pinged(model: Model) -> Iterator[Hit]:
+    for virtual_server, real in model.real_servers():
+        kinds = {check.kind for check in real.checks}
+        if kinds == {"PING_CHECK"} and virtual_server.protocol.value == "TCP" and virtual_server.kind == "address":
+            first = real.checks[0]
+            yield Hit(first.node, f"only the host {real.host} is asked, not what serves {virtual_server.label} on it")

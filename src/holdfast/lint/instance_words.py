@@ -1,0 +1,52 @@
+"""What goes wrong with the words of an instance: opposites, and names of interfaces copied from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .model import Model
+from .model_values import overruled
+from .rule import WARNING, Hit, rule
+from .samples import instance
+
+_PAIRS = (("nopreempt", "preempt"), ("accept", "no_accept"))
+
+
+@rule(
+    "VRRP116",
+    WARNING,
+    "a setting and its opposite",
+    effect="keepalived takes the one that stands last, and says nothing.",
+    hint="remove the one that is not meant",
+    bad=instance("nopreempt\npreempt"),
+    good=instance("nopreempt"),
+    references=("measured with keepalived 2.2.7: its dump shows the last one",),
+)
+def opposites(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        for lost, last in overruled(one.node, _PAIRS):
+            message = f"{last.name} at line {last.line} overrules it: {lost.name} has no effect in {one.name}"
+            yield Hit(lost, message, related=(last,))
+
+
+@rule(
+    "VRRP117",
+    WARNING,
+    "a name that no interface has",
+    effect="The kernel takes almost any name, so keepalived looks for an interface of this very name: without it the "
+    "instance does not start.",
+    hint="write one name alone: of `eth0.100@eth0`, as `ip` shows it, the part before the @; other interfaces go into "
+    "`track_interface`",
+    bad=instance("interface eth0,eth1"),
+    good=instance("interface eth0"),
+    references=("measured with keepalived 2.2.7: no more is said than that an interface does not exist",),
+)
+def odd_interface(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        places = [(one.interface.node, one.interface.word)] if one.interface.given else []
+        places += [(line, 0) for line in one.node.listed("track_interface")]
+        places += [(a.node, a.node.words.index("dev") + 1) for a in one.all_addresses if a.option("dev")]
+        for node, word in places:
+            name = node.words[word]
+            if set(name) & set(",;@|&"):
+                yield Hit(node, f"there is hardly an interface called {name}: {one.name} waits for it for ever", word)

@@ -1,0 +1,50 @@
+"""What goes wrong with the words of a virtual server: two for one setting, and bits where a mask is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .model import Model
+from .model_values import overruled
+from .rule import WARNING, Hit, rule
+from .samples import instance, virtual
+
+_PAIRS = (("lvs_sched", "lb_algo"), ("lvs_method", "lb_kind"))
+
+
+@rule(
+    "LVS123",
+    WARNING,
+    "two words for one setting",
+    effect="lvs_sched and lb_algo are one setting, lvs_method and lb_kind another: keepalived takes the one that "
+    "stands last, and says nothing.",
+    hint="keep one of the two",
+    bad=virtual("lvs_sched rr\nlb_algo wlc") + instance(),
+    good=virtual("lb_algo wlc") + instance(),
+    references=("measured with keepalived 2.2.7: its dump shows the last one",),
+)
+def twice(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        for lost, last in overruled(one.node, _PAIRS):
+            does = "is not balanced" if lost.name in _PAIRS[0] else "does not forward"
+            message = f"{last.name} {last.arg()} at line {last.line} overrules it: {one.label} {does} by {lost.arg()}"
+            yield Hit(lost, message, related=(last,))
+
+
+@rule(
+    "LVS124",
+    WARNING,
+    "a granularity that is no mask",
+    effect="A number of bits is taken for an address: 24 becomes 0.0.0.24, and clients are told apart by two bits.",
+    hint="write a mask, as in `persistence_granularity 255.255.255.0`",
+    bad=virtual("persistence_timeout 50\npersistence_granularity 24") + instance(),
+    good=virtual("persistence_timeout 50\npersistence_granularity 255.255.255.0") + instance(),
+    references=("measured with keepalived 2.2.7: its dump shows 0.0.0.24",),
+)
+def bits_for_a_mask(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        found = one.text("persistence_granularity")
+        families = {":" in real.host for real in one.real_servers} | ({":" in one.host} if one.host else set())
+        if found.given and found.value.isascii() and found.value.isdigit() and families == {False}:
+            message = f"keepalived takes {found.value} for the mask 0.0.0.{found.value}, not for a number of bits"
+            yield Hit(found.node, message, found.word)
