@@ -44,6 +44,7 @@ COMMANDS = (
     Command("history"),
     Command("show"),
     Command("status"),
+    Command("findings"),
     Command("config"),
     Command("move"),
     Command("maintenance"),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from holdfast.protocol.api.authorities import AuthorityList
 from holdfast.protocol.api.clusters import ClusterList, ClusterRequest, ClusterView, LockRequest, LockView
 from holdfast.protocol.api.events import AuditList, EventList, EventView
+from holdfast.protocol.api.findings import FindingsView, RuleView
 from holdfast.protocol.api.nodes import (
     Invitation,
     InviteRequest,
@@ -103,6 +104,10 @@ class Controller:
         """Trust an old one no more."""
         self.wire.do("DELETE", f"{_API}/authorities/{_in(fingerprint)}", params={"force": force or None})
 
+    def rule(self, code: str) -> RuleView:
+        """A rule behind findings."""
+        return self.wire.ask(RuleView, "GET", f"{_API}/rules/{_in(code)}")
+
     def dump(self) -> AbstractContextManager[Iterator[bytes]]:
         """All that the store holds, in pieces; whether it is whole, says its last line."""
         return self.wire.pieces(f"{_API}/store/dump")
@@ -188,6 +193,11 @@ class Cluster:
     def diff(self, old: int, new: int) -> RevisionDiff:
         """Two revisions compared."""
         return self.wire.ask(RevisionDiff, "GET", f"{self._at}/revisions/{old}/diff/{new}")
+
+    def findings(self, number: int | None = None) -> FindingsView:
+        """Of the newest revision and of what runs; with a number, of that revision."""
+        path = f"{self._at}/findings" if number is None else f"{self._at}/revisions/{number}/findings"
+        return self.wire.ask(FindingsView, "GET", path)
 
     def rollouts(self, before: int | None = None, limit: int = 50) -> RolloutList:
         """Newest first."""

@@ -20,6 +20,7 @@ from .api import (
     authorities,
     clusters,
     dumps,
+    findings,
     health,
     history,
     invitations,
@@ -44,8 +45,8 @@ OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operati
 ROUTERS = tuple(
     each.router
     for each in (
-        sessions, people, clusters, revisions, rollouts, operating, invitations, history, authorities, dumps, agents,
-        health,
+        sessions, people, clusters, revisions, findings, rollouts, operating, invitations, history, authorities, dumps,
+        agents, health,
     )
 )  # fmt: skip
 _TAGS = [
@@ -53,6 +54,7 @@ _TAGS = [
     {"name": "people", "description": "Users, and the API tokens of programs."},
     {"name": "clusters", "description": "Clusters, and what is chosen once for each."},
     {"name": "revisions", "description": "Plans, revisions, rollbacks: what a cluster should be."},
+    {"name": "findings", "description": "What is to be said of revisions and of what runs."},
     {"name": "rollouts", "description": "How it gets there."},
     {"name": "operating", "description": "Status, overrides, moves, maintenance."},
     {"name": "nodes", "description": "The nodes of a cluster, and how they are let in."},

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from .views import addresses, changes, edits, files, history, home, nodes, overview, revisions, rollouts, servers
+from .views import (
+    addresses,
+    changes,
+    edits,
+    files,
+    findings,
+    history,
+    home,
+    nodes,
+    overview,
+    revisions,
+    rollouts,
+    servers,
+)
 from .views import session as sessions
 
 _COMMON = (files, sessions, home, changes)
-_PAGES = (overview, addresses, servers, edits, revisions, rollouts, nodes, history)
+_PAGES = (overview, addresses, servers, edits, revisions, rollouts, nodes, findings, history)
 ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES))
 # What strangers may ask for: the way in, our own files, and how they like to look at it.
 OPEN = frozenset(
