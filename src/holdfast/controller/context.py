@@ -14,6 +14,7 @@ from .agents.hub import Hub
 from .identity import Doors
 from .rates import Rates
 from .settings import Settings
+from .turns import Turns
 
 
 class Stopping:
@@ -71,3 +72,4 @@ class Context:
     rates: Rates = field(default_factory=Rates)
     followers: Followers = field(default_factory=Followers)
     dumps: Followers = field(default_factory=Followers)  # of the whole store: one at a time
+    turns: Turns = field(default_factory=Turns)  # of specs that are checked while they are written

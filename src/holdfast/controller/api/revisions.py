@@ -1,4 +1,4 @@
-"""Plans, revisions and rollbacks."""
+"""Findings, plans, revisions and rollbacks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from holdfast.protocol.api.lints import LintRequest, LintView
 from holdfast.protocol.api.plans import PlanRequest, ProposalView
 from holdfast.protocol.api.revisions import (
     Applied,
@@ -19,7 +20,7 @@ from holdfast.protocol.api.revisions import (
 
 from ..callers import Allowed, AtDesk, Ctx
 from ..identity import Action, Person
-from ..operations import history, proposals, revisions
+from ..operations import checking, history, proposals, revisions
 from .answers import PROBLEMS, Before, ClusterName, Limit, NodeName, RevisionNumber
 
 router = APIRouter(prefix="/api/v1/clusters/{cluster}", tags=["revisions"], responses=PROBLEMS)
@@ -33,6 +34,12 @@ Applying = Annotated[Person, Depends(Allowed(Action.APPLY))]
 async def plan(desk: AtDesk, who: Planning, cluster: ClusterName, asked: PlanRequest) -> ProposalView:
     """What would become of a spec. Nothing is written."""
     return await proposals.propose(desk, cluster, asked.spec, asked.base, asked.file)
+
+
+@router.post("/lint", operation_id="lint")
+async def lint(context: Ctx, desk: AtDesk, who: Reading, cluster: ClusterName, asked: LintRequest) -> LintView:
+    """What is wrong with a spec, or could be better, for whoever is writing it. Asked again, only the newest counts."""
+    return await checking.check(desk, context.turns, cluster, asked)
 
 
 @router.get("/revisions", operation_id="list_revisions")

@@ -1,0 +1,133 @@
+"""What is wrong with a spec while somebody writes it: as often as they pause, and without holding anybody else up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Mapping
+
+from pydantic import TypeAdapter, ValidationError
+
+from holdfast.compile.lock import Lock, Secrets
+from holdfast.errors import CompileError, SpecError
+from holdfast.findings import Finding, Severity
+from holdfast.protocol.api.lints import MOST_FINDINGS, LintRequest, LintView
+from holdfast.store.revisions import digest_of
+
+from ..turns import Turns
+from .compiling import UNKNOWN_SECRET, Choices, choices_of, compiled, placeholder
+from .desk import Desk, known_cluster
+
+_log = logging.getLogger(__name__)
+_SMALL = 20_000  # characters of a spec that is checked within a second; larger ones are checked by another process
+_WITHIN_S = 60.0
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+_ENVIRONMENT: Mapping[str, str] = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+_GONE_WITHIN_S = 10.0
+
+
+async def check(desk: Desk, turns: Turns, cluster: str, request: LintRequest) -> LintView:
+    """All that is to be said of a spec. Nothing is written, no secret is read from what was sealed.
+
+    Conflict if the same person has sent a newer one meanwhile.
+    """
+    await known_cluster(desk.store, cluster)
+    choices = nameless(await choices_of(desk, cluster))
+    async with turns.turn(desk.actor) as newer:
+        if len(request.spec) <= _SMALL:
+            found: tuple[Finding, ...] | None = await asyncio.to_thread(
+                findings_of, request.spec, request.file, cluster, choices, desk.process_events
+            )
+        else:
+            found = await _apart(document_of(request, cluster, choices, desk.process_events), newer)
+    return LintView(
+        cluster=cluster,
+        digest=digest_of(request.spec),
+        findings=(found or ())[:MOST_FINDINGS],
+        left_out=max(0, len(found or ()) - MOST_FINDINGS),
+        complete=found is not None,
+    )
+
+
+def nameless(choices: Choices) -> Choices:
+    """The same choices with no secret in them: what is said of a spec does not depend on any."""
+    secrets = choices.secrets
+    return Choices(
+        choices.lock,
+        Secrets.model_construct(
+            holdfast_secrets=1,
+            cluster=secrets.cluster,
+            vrrp=dict.fromkeys(secrets.vrrp, UNKNOWN_SECRET),
+            origin=dict.fromkeys(secrets.origin, UNKNOWN_SECRET),
+        ),
+        choices.version,
+    )
+
+
+def findings_of(text: str, file: str, cluster: str, choices: Choices, process_events: bool) -> tuple[Finding, ...]:
+    """What a spec's reader, its compiler and lint say of it, errors included. Pure; takes CPU time."""
+    try:
+        return compiled(text, file, cluster, choices, new_secret=placeholder, process_events=process_events).findings
+    except (SpecError, CompileError) as error:
+        said = Finding(code="SPEC100", severity=Severity.ERROR, message=error.message, hint=error.hint)
+        return tuple(error.findings) or (said,)
+
+
+def document_of(request: LintRequest, cluster: str, choices: Choices, process_events: bool) -> bytes:
+    """What another process needs to check a spec."""
+    told = {
+        "spec": request.spec,
+        "file": request.file,
+        "cluster": cluster,
+        "lock": choices.lock.model_dump(mode="json"),
+        "vrrp": sorted(choices.secrets.vrrp),
+        "origin": sorted(choices.secrets.origin),
+        "process_events": process_events,
+    }
+    return json.dumps(told).encode()
+
+
+def answer_of(document: bytes) -> bytes:
+    """What that process answers."""
+    told = json.loads(document)
+    secrets = Secrets.model_construct(
+        holdfast_secrets=1,
+        cluster=told["cluster"],
+        vrrp=dict.fromkeys(told["vrrp"], UNKNOWN_SECRET),
+        origin=dict.fromkeys(told["origin"], UNKNOWN_SECRET),
+    )
+    choices = Choices(Lock.model_validate(told["lock"]), secrets)
+    found = findings_of(told["spec"], told["file"], told["cluster"], choices, told["process_events"])
+    return _FINDINGS.dump_json(found[: 10 * MOST_FINDINGS])
+
+
+async def _apart(document: bytes, newer: asyncio.Event) -> tuple[Finding, ...] | None:
+    """Checked by a process of its own, which ends when it takes too long or something newer is asked; None: it did."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "holdfast.controller.operations.checking_apart",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        env=dict(_ENVIRONMENT), cwd="/",
+    )  # fmt: skip
+    answering = asyncio.ensure_future(process.communicate(document))
+    superseded = asyncio.ensure_future(newer.wait())
+    try:
+        await asyncio.wait({answering, superseded}, timeout=_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            return None
+        told, _ = answering.result()
+    finally:
+        superseded.cancel()
+        if process.returncode is None:
+            process.kill()
+        async with asyncio.timeout(_GONE_WITHIN_S):
+            await asyncio.wait({answering})
+    if process.returncode != 0:
+        _log.warning("a spec of %s bytes could not be checked: exit status %s", len(document), process.returncode)
+        return None
+    try:
+        return _FINDINGS.validate_json(told)
+    except ValidationError:
+        _log.warning("a spec of %s bytes could not be checked: its findings cannot be read", len(document))
+        return None
