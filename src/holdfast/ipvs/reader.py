@@ -45,6 +45,10 @@ class TableReader(Protocol):
         """Services in the kernel's order with their destinations; of those that are not `wanted`, nothing."""
         ...
 
+    def services(self) -> Table:
+        """The services alone, without what stands behind them: one question, however many there are."""
+        ...
+
     def daemons(self) -> tuple[SyncDaemon, ...]:
         """The sync daemons that run: none, a master, a backup, or both."""
         ...
@@ -92,10 +96,7 @@ class KernelTable:
     def table(self, wanted: Callable[[ServiceKey], bool] | None = None) -> Table:
         """One dump of the services, then one for each service: the kernel has no dump of all destinations."""
         with self._asking("services"):
-            began = time.monotonic()
-            # Keyed, because a table that changes while it is listed may say one thing twice.
-            services = map(wire.service, wire.SERVICES.take(self._listen(wire.request(wire.GET_SERVICE))))
-            listed = {found.key: found for found in services}
+            began, listed = time.monotonic(), self._services()
             chosen = {key: one for key, one in listed.items() if wanted is None or wanted(key)}
             self._questions = {
                 key: self._questions.get(key) or wire.about(wire.GET_DESTINATION, one) for key, one in chosen.items()
@@ -104,6 +105,12 @@ class KernelTable:
             behind = wire.DESTINATIONS.take_each(runs)
             full = map(self._with_destinations, chosen.values(), behind)
             return Table(began, tuple(one for one in full if one is not None))
+
+    def services(self) -> Table:
+        """See TableReader."""
+        with self._asking("services"):
+            began = time.monotonic()
+            return Table(began, tuple(self._services().values()))
 
     def daemons(self) -> tuple[SyncDaemon, ...]:
         """See TableReader."""
@@ -126,6 +133,11 @@ class KernelTable:
         with self._asking("connections"):
             self._open()  # what is missing is said here, where the reason is known
         return read_connections(limit)
+
+    def _services(self) -> dict[ServiceKey, Service]:
+        """Keyed, because a table that changes while it is listed may say one thing twice."""
+        services = map(wire.service, wire.SERVICES.take(self._listen(wire.request(wire.GET_SERVICE))))
+        return {found.key: found for found in services}
 
     def _with_destinations(self, service: Service, found: list[Values]) -> Service | None:
         """None if the service was deleted since it was listed: then it has no destinations either."""

@@ -17,6 +17,7 @@ from holdfast.bundle import Bundle, SafeName
 from .machine import MOST_LINES, LogLine, MachineFacts
 from .message import PROTOCOL_VERSION, Message
 from .overrides import OverrideReport, Overrides
+from .realtime import Watch
 from .reports import ApplyReport, Failure, MoveReport, NodeStatus
 
 LARGEST_INLINE = 262_144  # bytes of a bundle that travels with the desired state; larger ones are fetched by digest
@@ -105,8 +106,8 @@ class Ping(Message):
     time: AwareDatetime
 
 
-ToAgent = Annotated[Desired | Order | Ping, Field(discriminator="kind")]
-TO_AGENT: TypeAdapter[Desired | Order | Ping] = TypeAdapter(ToAgent)
+ToAgent = Annotated[Desired | Order | Ping | Watch, Field(discriminator="kind")]
+TO_AGENT: TypeAdapter[Desired | Order | Ping | Watch] = TypeAdapter(ToAgent)
 
 
 class Progress(StrEnum):

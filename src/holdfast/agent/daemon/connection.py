@@ -17,8 +17,9 @@ from holdfast.agent.daemon.rotation import LONGEST_S, Rotation
 from holdfast.agent.daemon.wire import Controller
 from holdfast.errors import ControllerUnreachable, HoldfastError, NotAuthenticated
 from holdfast.protocol import TO_AGENT, Desired, Order, Ping
+from holdfast.protocol.realtime import Watch
 
-Handle = Callable[[Controller, Desired | Order], Awaitable[None]]
+Handle = Callable[[Controller, Desired | Order | Watch], Awaitable[None]]
 
 
 class Connection:
@@ -102,7 +103,7 @@ async def _end(tasks: Collection[asyncio.Future[None]]) -> None:
             await task
 
 
-def understood(line: bytes) -> Desired | Order | None:
+def understood(line: bytes) -> Desired | Order | Watch | None:
     """The message in a line; None for a ping, and for what only a newer agent understands."""
     try:
         message = TO_AGENT.validate_json(line)

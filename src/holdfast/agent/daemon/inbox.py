@@ -16,21 +16,35 @@ from holdfast.agent.steps import failure, translated
 from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError, ControllerUnreachable, NotTaken
 from holdfast.protocol import ApplyReport, Desired, Order, Outcome, Progress
+from holdfast.protocol.realtime import Watch
 
 _FETCH_S = 120.0
 
 
 class Inbox:
-    """`accepted` is called when there is another desired state, or the word to go, `ordered` with each order."""
+    """`accepted` is called when there is another desired state, or the word to go, `ordered` with each order.
 
-    def __init__(self, state: State, accepted: Callable[[], None], ordered: Callable[[Order], None]) -> None:
+    `watched` is called when others than before look at this node, or nobody does.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        accepted: Callable[[], None],
+        ordered: Callable[[Order], None],
+        watched: Callable[[Watch], None] = lambda watch: None,
+    ) -> None:
         self._state = state
         self._accepted = accepted
         self._ordered = ordered
+        self._watched = watched
 
-    async def take(self, controller: Controller, message: Desired | Order) -> None:
+    async def take(self, controller: Controller, message: Desired | Order | Watch) -> None:
         """One message. ControllerUnreachable, NotAuthenticated where its bundle cannot be fetched: it comes again."""
         state = self._state
+        if isinstance(message, Watch):
+            self._watched(message)
+            return
         if isinstance(message, Order):
             self._ordered(message)
             return

@@ -20,6 +20,7 @@ from holdfast.agent.daemon.inbox import Inbox
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.moved import AddressWatch
 from holdfast.agent.daemon.pause import paused
+from holdfast.agent.daemon.realtime import Realtime
 from holdfast.agent.daemon.renewal import Renewal
 from holdfast.agent.daemon.rotation import Rotation
 from holdfast.agent.daemon.state import State
@@ -49,8 +50,9 @@ class Agent:
     ) -> None:
         self.state = State(cluster, node, work)
         self._worker = Worker(self.state)
-        inbox = Inbox(self.state, self._worker.afresh, self._worker.order)
-        self._connection = Connection(rotation, connect, inbox.take, self.state.outbox, self.state.shown.set)
+        self._realtime = Realtime(node, work.node.places, connect, rotation.controllers)
+        inbox = Inbox(self.state, self._worker.afresh, self._worker.order, self._realtime.watch)
+        self._connection = Connection(rotation, connect, inbox.take, self.state.outbox, self._connected)
         self._renewal = renewal
         self._watch = watch(self.state)
         self._addresses = AddressWatch(self.state.refresh)
@@ -63,6 +65,11 @@ class Agent:
     def connect_again(self) -> None:
         """With the certificate that is on the disk now."""
         self._connection.again()
+
+    def _connected(self) -> None:
+        """To a controller, or to none: who looks at this node is told anew over each stream."""
+        self.state.shown.set()
+        self._realtime.connected(self._connection.controller)
 
     async def run(self) -> None:
         """Until cancelled; an attempt that is under way then ends first."""
@@ -82,6 +89,7 @@ class Agent:
             self._worker.keep(),
             self._watch.keep(),
             self._addresses.keep(),
+            self._realtime.keep(),
             self._keep_looking(),
             self._keep_pause(),
             self._keep_telling(),

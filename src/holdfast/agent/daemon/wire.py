@@ -19,6 +19,7 @@ from holdfast import __version__
 from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError, ControllerUnreachable, HoldfastError, NotAuthenticated, NotTaken
 from holdfast.protocol import PING_EVERY_S, AgentReport, Answer
+from holdfast.protocol.realtime import HEEDS_HEADER, WATCH
 
 SILENCE_S = 3 * PING_EVERY_S
 LARGEST_LINE = 2_000_000  # bytes of one message: an inline bundle, escaped, and overrides
@@ -28,7 +29,7 @@ _CONNECT_S = 5.0
 _ANSWER_S = 15.0
 _KEPT_S = 20.0  # a controller closes what is idle after 30 s
 _TOO_MANY = 429
-_HEADERS = [(b"user-agent", f"holdfast-agent/{__version__}".encode())]
+_HEADERS = [(b"user-agent", f"holdfast-agent/{__version__}".encode()), (HEEDS_HEADER.encode(), WATCH.encode())]
 
 
 def stream_lines(buffer: bytearray, chunk: bytes) -> Iterator[bytes]:
@@ -131,6 +132,14 @@ class Controller:
     async def answer(self, answer: Answer) -> None:
         """Tell what became of an order."""
         await self._post("/agent/v1/answers", answer.model_dump_json().encode())
+
+    async def close(self) -> None:
+        """Keep no connection to it."""
+        await self._http.__aexit__(None, None, None)
+
+    async def sample(self, body: bytes) -> None:
+        """Tell what the node does now. NotTaken where nobody looks by this controller. Never twice: it would be old."""
+        await self._http.ask("POST", "/agent/v1/samples", body)
 
     async def _post(self, path: str, body: bytes) -> None:
         try:

@@ -12,11 +12,13 @@ from pydantic import BaseModel
 
 from holdfast.errors import HoldfastError
 from holdfast.protocol import Overrides
+from holdfast.protocol.realtime import MOST_WATCHING, Watching
 from holdfast.rollout.records import Assignment, OrderRecord, RolloutStore
 from holdfast.store.collection import Collection, Versioned
 from holdfast.store.models import NodeRecord, Override
 from holdfast.store.store import Store
 
+from ..realtime.wishes import Wish, wishes_of
 from .overriding import overrides_of
 
 T = TypeVar("T", bound=BaseModel)
@@ -42,9 +44,11 @@ class Feed:
         self.orders: dict[str, dict[str, OrderRecord]] = {}  # by node, then by the order's id
         self.overrides: dict[str, Override] = {}
         self.nodes: dict[str, NodeRecord] = {}
+        self.wishes: dict[str, Wish] = {}  # who looks at a node by which controller
         self.subscribers: dict[str, Subscription] = {}
         self._records = RolloutStore(store, cluster)
         self._kept = store.cluster(cluster)
+        self._wishes = wishes_of(store, cluster)
         self._known: set[str] = set()
         self._told: Overrides | None = None  # what the overrides come to, until something is different
         self._told_at = datetime.max.replace(tzinfo=UTC)
@@ -54,7 +58,7 @@ class Feed:
     @property
     def complete(self) -> bool:
         """Whether everything has been read once: before that nobody is told anything."""
-        return len(self._known) == 4
+        return len(self._known) == 5
 
     def told_overrides(self, now: datetime) -> Overrides:
         """All that is overridden of servers: made once for all streams, until one changes or its time is over."""
@@ -73,6 +77,7 @@ class Feed:
             follow(self._follow("orders", self._records.orders, self._ordered)),
             follow(self._follow("overrides", self._kept.overrides, self._overridden)),
             follow(self._follow("nodes", self._kept.nodes, self._noted)),
+            follow(self._follow("wishes", self._wishes, self._wished)),
         ]
 
     async def stop(self) -> None:
@@ -108,6 +113,14 @@ class Feed:
 
     def _noted(self, resync: bool, items: dict[str, NodeRecord | None]) -> set[str]:
         return _merge(self.nodes, resync, items)
+
+    def watching(self, node: str) -> tuple[Watching, ...]:
+        """All who look at a node now."""
+        found = sorted((name, one.watching) for name, one in self.wishes.items() if one.node == node)
+        return tuple(watching for _, watching in found)[:MOST_WATCHING]
+
+    def _wished(self, resync: bool, items: dict[str, Wish | None]) -> set[str]:
+        return {name.partition("@")[0] for name in _merge(self.wishes, resync, items)}
 
     def _overridden(self, resync: bool, items: dict[str, Override | None]) -> set[str]:
         if not _merge(self.overrides, resync, items):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from holdfast.store.store import Store
 
+from ..realtime.desk import Realtime
 from .bundle_texts import BundleTexts, Restore
 from .feed import Feed, Subscription
 from .presences import Presences
@@ -18,7 +19,9 @@ class Hub:
 
     def __init__(self, store: Store, holder: str = "", restore: Restore | None = None) -> None:
         self.bundles = BundleTexts(store, restore)
-        self._presences = Presences(store, holder or f"controller-{secrets.token_hex(4)}")
+        holder = holder or f"controller-{secrets.token_hex(4)}"
+        self._presences = Presences(store, holder)
+        self.realtime = Realtime(store, holder)
         self._store = store
         self._feeds: dict[str, Feed] = {}
 
@@ -51,6 +54,7 @@ class Hub:
 
     async def close(self) -> None:
         """Follow nothing any more; nobody is connected here."""
+        await self.realtime.close()
         await self._presences.close()
         for feed in self._feeds.values():
             await feed.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -24,6 +25,11 @@ _HOLDS = '"holds":true'
 _GIVEN_UP = -254  # a hold file's number
 _MOST_EVENTS = 40  # of one report
 _FEWEST = 20  # differences that are kept of one that is still too large
+_VERBS = {
+    "node.drift": "differs from what was applied",
+    "node.drift_corrected": "was put right, as the node's policy says",
+    "node.drift_gone": "is as it was applied again",
+}
 
 
 async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> None:
@@ -31,7 +37,7 @@ async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> No
 
     It is dated by this controller: a node's clock that jumps must not make all that comes later look old.
     """
-    _own(agent, report.node)
+    refuse_others(agent, report.node)
     cluster = store.cluster(agent.cluster)
     before = await cluster.reports.get(agent.node)
     now = store.clock.now()
@@ -56,7 +62,7 @@ async def take_answer(store: Store, agent: NodeAgent, answer: Answer) -> None:
 
     The same answer may come again after a broken connection: the first one counts.
     """
-    _own(agent, answer.node)
+    refuse_others(agent, answer.node)
     records = RolloutStore(store, agent.cluster)
     while True:  # ends: an order is only ever written once, and then deleted
         if await records.answers.get(answer.order) is not None:
@@ -100,11 +106,12 @@ def _events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, no
     moved = _moved(agent, before, report, now)
     if not report.drift and (before is None or _NO_DRIFT in before.content):
         return moved  # nearly always
-    known = {_name(each) for each in _drift_of(before)}
-    present = {_name(each): each for each in report.drift}
-    new = [_event(agent, "node.drift", name, now) for name in sorted(present.keys() - known)]
-    gone = [_event(agent, "node.drift_gone", name, now) for name in sorted(known - present.keys())]
-    return [*moved, *new, *gone][:_MOST_EVENTS]
+    known, told = _names(_drift_of(before))
+    present, corrected = _names(report.drift)
+    new = [_event(agent, "node.drift", name, now) for name in sorted(present - known)]
+    mended = [_event(agent, "node.drift_corrected", name, now) for name in sorted(corrected - told)]
+    gone = [_event(agent, "node.drift_gone", name, now) for name in sorted(known - present - corrected)]
+    return [*moved, *new, *mended, *gone][:_MOST_EVENTS]
 
 
 def _moved(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
@@ -139,13 +146,16 @@ def _held(kept: NodeReport | None) -> set[str]:
 
 
 def _event(agent: NodeAgent, kind: str, name: str, now: datetime) -> Event:
-    verb = "differs from what was applied" if kind == "node.drift" else "is as it was applied again"
-    message = f"{agent.node}: {name} {verb}"
+    message = f"{agent.node}: {name} {_VERBS[kind]}"
     return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message[:1000])
 
 
-def _name(drift: Drift) -> str:
-    return f"{drift.kind.value} {drift.what}"
+def _names(drift: Iterable[Drift]) -> tuple[set[str], set[str]]:
+    """What stands, and what was put right a short while ago."""
+    found: tuple[set[str], set[str]] = (set(), set())
+    for each in drift:
+        found[each.corrected].add(f"{each.kind.value} {each.what}")
+    return found
 
 
 def _drift_of(kept: NodeReport | None) -> tuple[Drift, ...]:
@@ -161,6 +171,7 @@ def _cut(diff: str) -> str:
     return diff if len(diff) <= _KEPT_DIFF else f"{diff[:_KEPT_DIFF]}\n… ({len(diff)} characters)\n"
 
 
-def _own(agent: NodeAgent, node: str) -> None:
+def refuse_others(agent: NodeAgent, node: str) -> None:
+    """NotPermitted for what an agent says of another node."""
     if node != agent.node:
         raise NotPermitted(f"{agent.actor} cannot speak for {node}", "a node reports of itself alone")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from starlette.responses import PlainTextResponse
 
 from holdfast.errors import NotFound, StoreUnavailable
@@ -16,6 +16,7 @@ from holdfast.protocol import (
     RenewAnswer,
     RenewRequest,
 )
+from holdfast.protocol.realtime import HEEDS_HEADER, WATCH, Sample
 from holdfast.rollout.records import RolloutStore
 
 from ..api.answers import PROBLEMS
@@ -23,7 +24,7 @@ from ..api.streams import STREAM, Lines
 from ..callers import AllowedNode, Calling, Ctx
 from ..identity import Action, NodeAgent
 from ..identity.authority import pem
-from .reports import take_answer, take_report
+from .reports import refuse_others, take_answer, take_report
 from .stream import lines
 
 router = APIRouter(prefix="/agent/v1", tags=["agents"], responses=PROBLEMS)
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/agent/v1", tags=["agents"], responses=PROBLEMS)
 Fetching = Annotated[NodeAgent, Depends(AllowedNode(Action.BUNDLE_FETCH))]
 Reporting = Annotated[NodeAgent, Depends(AllowedNode(Action.REPORT_SEND))]
 Renewing = Annotated[NodeAgent, Depends(AllowedNode(Action.CERTIFICATE_RENEW))]
+Heeds = Annotated[str, Header(alias=HEEDS_HEADER, max_length=200, include_in_schema=False)]
 BundleDigest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -67,11 +69,11 @@ async def renew(context: Ctx, caller: Calling, agent: Renewing, request: RenewRe
         200: {"content": {STREAM: {}}, "description": "A line of JSON for each message (desired, order, ping)."}
     },
 )
-async def stream(context: Ctx, agent: Fetching) -> Lines:
+async def stream(context: Ctx, agent: Fetching, heeds: Heeds = "") -> Lines:
     """What the node should run and do, as it changes, and a ping every few seconds. One stream for each node."""
     if context.hub.streams >= context.settings.limits.most_streams:
         raise StoreUnavailable("this controller serves as many agents as it can", "connect to another one")
-    return Lines(lines(context, agent))
+    return Lines(lines(context, agent, heeds_watch=WATCH in heeds.split()))
 
 
 @router.get("/bundles/{digest}", operation_id="bundle", response_class=Response)
@@ -100,3 +102,10 @@ async def report(context: Ctx, agent: Reporting, request: AgentReport) -> None:
 async def answer(context: Ctx, agent: Reporting, request: Answer) -> None:
     """What became of an order."""
     await take_answer(context.store, agent, request)
+
+
+@router.post("/samples", operation_id="sample", status_code=204)
+async def sample(context: Ctx, agent: Reporting, request: Sample) -> None:
+    """What the node does now, for those who look at it by this controller; NotFound where nobody does."""
+    refuse_others(agent, request.node)
+    context.hub.realtime.take(agent.cluster, agent.node, request)

@@ -19,6 +19,7 @@ from holdfast.protocol import (
     Ping,
     Together,
 )
+from holdfast.protocol.realtime import Watch, Watching
 from holdfast.rollout.records import OrderRecord
 
 from ..context import Context
@@ -35,10 +36,13 @@ class _Told:
     trusted: object
     desired: tuple[int, str, bool, Overrides] | None = None
     orders: set[str] = field(default_factory=set)
+    watching: tuple[Watching, ...] = ()
 
 
-async def lines(context: Context, agent: NodeAgent) -> AsyncGenerator[bytes, None]:
+async def lines(context: Context, agent: NodeAgent, *, heeds_watch: bool = False) -> AsyncGenerator[bytes, None]:
     """The messages, a line of JSON each; it ends when the controller does, or when the agent is not welcome any more.
+
+    Who looks at the node is told only to agents that know what that is.
 
     The last line is a ping, so that an agent can tell an end that was meant from a connection that broke.
     """
@@ -56,6 +60,9 @@ async def lines(context: Context, agent: NodeAgent) -> AsyncGenerator[bytes, Non
                 yield _ping(context)
                 continue
             news = [line async for line in _news(context, agent, feed, told)]
+            if heeds_watch and (watching := feed.watching(agent.node)) != told.watching:
+                told.watching = watching
+                news.append(Watch(watching=watching).model_dump_json().encode() + b"\n")
             for line in news or [_ping(context)]:
                 yield line
         yield _ping(context)

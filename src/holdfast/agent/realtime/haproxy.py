@@ -1,0 +1,88 @@
+"""What HAProxy did, and what its health checks say, out of its own socket."""
+
+from __future__ import annotations
+
+import csv
+import re
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from holdfast.errors import ApplyError
+from holdfast.protocol.realtime import WebKind, WebRow
+
+ENGINE = "haproxy"
+SOCKET = "/run/holdfast/haproxy/admin.sock"
+_WITHIN_S = 2.0
+_LARGEST = 8_000_000  # bytes: ten thousand servers take half of it
+_QUESTION = b"show stat\n"
+_OWN = re.compile(r"health[0-9]+|MASTER|GLOBAL")  # frontends by which others ask whether HAProxy itself is well
+_KINDS = {"0": WebKind.LISTENER, "1": WebKind.POOL, "2": WebKind.SERVER}
+_STATUSES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
+_LONGEST = 150  # characters of a name
+
+
+def ask(path: Path, within_s: float = _WITHIN_S) -> str:
+    """HAProxy's table of statistics; ApplyError where it does not tell."""
+    deadline, found = time.monotonic() + within_s, bytearray()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as link:
+            link.settimeout(within_s)
+            link.connect(str(path))
+            link.sendall(_QUESTION)
+            while data := link.recv(1 << 16):
+                found += data
+                if len(found) > _LARGEST or time.monotonic() > deadline:
+                    raise ApplyError("HAProxy does not come to an end with its statistics", "look at its log")
+    except TimeoutError:
+        raise ApplyError(f"HAProxy does not answer at {path}", "look at its log") from None
+    except OSError as error:
+        raise ApplyError(f"HAProxy cannot be asked at {path}: {error.strerror}", "does it run?") from None
+    return found.decode("utf-8", "replace")
+
+
+def rows(text: str) -> Iterator[WebRow]:
+    """Its table as rows; ApplyError for anything else than the table."""
+    lines = text.splitlines()
+    if not lines or not lines[0].startswith("# pxname,svname,"):
+        raise ApplyError("what HAProxy tells is no table of statistics", "is it HAProxy, of version 2?")
+    for one in csv.DictReader([lines[0].removeprefix("# "), *lines[1:]]):
+        kind = _KINDS.get(one.get("type") or "")
+        if kind is not None and not _OWN.fullmatch(one["pxname"] or ""):
+            yield _row(kind, one)
+
+
+def _row(kind: WebKind, one: Mapping[str, str | None]) -> WebRow:
+    first, second, third, fourth, fifth, other = (_number(one, name) or 0 for name in _STATUSES)
+    asked = _number(one, "req_tot")
+    server = kind is WebKind.SERVER
+    name, pool = (one["svname"], one["pxname"]) if server else (one["pxname"], "")
+    check = " ".join(part for part in (one.get("check_status"), one.get("check_desc")) if part)
+    return WebRow(
+        engine=ENGINE,
+        kind=kind,
+        name=_plain(name)[:_LONGEST],
+        pool=_plain(pool)[:_LONGEST],
+        requests=asked if asked is not None else first + second + third + fourth + fifth + other,
+        statuses=(first, second, third, fourth, fifth, other),
+        response_ms=_number(one, "rtime"),
+        active=_number(one, "scur"),
+        queue=_number(one, "qcur"),
+        state=_plain(one.get("status"))[:40],
+        check=_plain(check)[:_LONGEST],
+    )
+
+
+def _number(one: Mapping[str, str | None], name: str) -> int | None:
+    text = one.get(name) or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _plain(text: str | None) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text or "")
+
+
+def stat(path: Path) -> Iterable[WebRow]:
+    """What it did. ApplyError."""
+    return tuple(rows(ask(path)))
