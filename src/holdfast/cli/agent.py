@@ -206,7 +206,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         paused = found["paused"]
         lines.append(": ".join(text for text in (f"paused by {paused['who'] or 'somebody'}", paused["why"]) if text))
     for each in found["drift"]:
-        lines.append(f"drift: {each['kind']} {each['what']}: {each['detail']}")
+        word = "put right" if each["corrected"] else "drift"
+        lines.append(f"{word}: {each['kind']} {each['what']}: {each['detail']}")
         lines += [f"    {line}" for line in each["diff"].splitlines()]
     return lines
 

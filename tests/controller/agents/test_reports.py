@@ -39,6 +39,24 @@ def test_a_group_that_changes_hands_is_an_event_of_its_node() -> None:
     ]
 
 
+def test_what_an_agent_puts_right_by_itself_is_told_once_and_as_that() -> None:
+    stands = Drift(kind=DriftKind.FILE, what="/etc/holdfast/nginx/nginx.conf", since=NOW)
+    mended = stands.model_copy(update={"corrected": True})
+
+    async def story() -> list[str]:
+        store = await Store.open(MemoryEngine())
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        for drift in ((stands,), (mended,), (mended,), (), (mended,), (stands,), ()):
+            await take_report(store, LB01, _report().model_copy(update={"drift": drift}))
+        return [one.record.message.removeprefix("lb01: file /etc/holdfast/nginx/nginx.conf ") for one in
+                await store.events.oldest()]  # fmt: skip
+
+    assert asyncio.run(story()) == [
+        "differs from what was applied", "was put right, as the node's policy says",
+        "was put right, as the node's policy says", "differs from what was applied", "is as it was applied again",
+    ]  # fmt: skip
+
+
 def test_of_a_report_that_is_too_large_the_log_goes_first() -> None:
     log = tuple(LogLine(time=NOW, level="info", text="x" * 300) for _ in range(40))
     drift = tuple(

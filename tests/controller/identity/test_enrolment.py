@@ -248,8 +248,16 @@ def test_revoked_is_refused_at_once_everywhere_and_comes_back_with_a_new_token_a
         assert not await other.enrolment.still_good(agent)
         with pytest.raises(NotAuthenticated, match="revoked"):
             await other.enrolment.renew(agent, RenewRequest(certificate_request=request()))
+        await world.enrolment.revoke(ADMIN, "shop", "lb01", "stolen")
         new = await world.joined()
         assert (await other.enrolment.identify(new)).node == "lb01"
+        assert [
+            (one.record.kind, one.record.node, one.record.message) for one in await world.store.events.oldest()
+        ] == [
+            ("node.joined", "lb01", "lb01 joined, invited by anna"),
+            ("node.revoked", "lb01", "lb01 was shut out by anna: stolen"),
+            ("node.joined", "lb01", "lb01 joined again, invited by anna"),
+        ]
         for der_ in (old, unused):
             with pytest.raises(NotAuthenticated, match="newer"):
                 await other.enrolment.identify(der_)

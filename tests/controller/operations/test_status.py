@@ -76,6 +76,26 @@ def test_what_is_wrong_is_said_with_its_node() -> None:
     run(story())
 
 
+def test_what_an_agent_has_put_right_is_no_trouble() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        before = (await status.node(desk.store, "shop", "lb01")).report
+        assert before is not None
+        mended = Drift(kind=DriftKind.FILE, what="/etc/x", diff="-a\n+b\n", since=desk.now(), corrected=True)
+        await report(
+            desk, "lb01", status=before.status, revision=before.revision, progress=before.progress,
+            agent_version="0.1", overrides=before.overrides, drift=(mended,),
+        )  # fmt: skip
+        found = await status.status(desk.store, "shop")
+        assert (found.ok, found.trouble, found.nodes[0].drift) == (True, (), 0)
+        assert (await status.configuration(desk.store, "shop", "lb01")).drift == ()
+
+    run(story())
+
+
 def test_what_is_live_on_a_node() -> None:
     async def story() -> None:
         desk = await new_desk()

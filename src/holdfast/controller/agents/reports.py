@@ -19,7 +19,7 @@ from ..identity import NodeAgent
 LARGEST_REPORT = 95_000  # characters as they are kept, a little below what the store takes
 ANSWER_TTL_S = 600  # whoever asked reads it long before
 _KEPT_DIFF = 2_000  # characters of each difference in a report that is too large
-_NO_DRIFT = '"drift":[]'
+_DRIFT = '"drift":[{'  # a status has names under the same word, and they are no objects
 _NO_STATUS = '"status":null'
 _HOLDS = '"holds":true'
 _GIVEN_UP = -254  # a hold file's number
@@ -104,7 +104,7 @@ def fitting(report: AgentReport) -> str:
 def _events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
     """What drifted or came back, and which groups were taken or given up, since the report before."""
     moved = _moved(agent, before, report, now)
-    if not report.drift and (before is None or _NO_DRIFT in before.content):
+    if not report.drift and (before is None or _DRIFT not in before.content):
         return moved  # nearly always
     known, told = _names(_drift_of(before))
     present, corrected = _names(report.drift)

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretStr
 from holdfast.errors import Conflict, EnrolmentRefused, StoreUnavailable, TooManyAttempts, UsageError
 from holdfast.protocol import JoinAnswer, JoinRequest, JoinToken, RenewAnswer, RenewRequest
 from holdfast.store.collection import Collection, Versioned
-from holdfast.store.models import ClusterRecord, NodeRecord, Token
+from holdfast.store.models import ClusterRecord, Event, NodeRecord, Token
 from holdfast.store.store import Store
 
 from .auditing import STRANGER, audited
@@ -183,8 +183,11 @@ class Enrolment:
                 now, who.actor, "node.revoke", f"{node}: {reason}",
                 before=found.record, after=after, cluster=cluster, source=source,
             )  # fmt: skip
+            why = f": {reason}" if reason else ""
+            said = _event(now, cluster, node, "node.revoked", f"was shut out by {who.actor.removeprefix('user:')}{why}")
             try:
-                await self._store.commit(self._nodes(cluster).replacing(node, after, found.version), audit=[told])
+                step = self._nodes(cluster).replacing(node, after, found.version)
+                await self._store.commit(step, audit=[told], events=[said] if found.record.revoked is None else [])
             except Conflict:
                 continue
             return
@@ -259,7 +262,9 @@ class Enrolment:
         if await self._store.clusters.get(token.cluster) is None:
             cluster = ClusterRecord(name=token.cluster, created=now)
             steps.append(self._store.clusters.creating(token.cluster, cluster))
-        await self._store.commit(*steps, audit=[told])
+        how = "joined" if before is None else "joined again"
+        said = _event(now, token.cluster, token.node, "node.joined", f"{how}, invited by {found.record.record.owner}")
+        await self._store.commit(*steps, audit=[told], events=[said])
         return JoinAnswer(
             cluster=token.cluster,
             node=token.node,
@@ -315,3 +320,7 @@ class Enrolment:
 
     def _nodes(self, cluster: str) -> Collection[NodeRecord]:
         return self._store.cluster(cluster).nodes
+
+
+def _event(now: datetime, cluster: str, node: str, kind: str, what: str) -> Event:
+    return Event(time=now, kind=kind, cluster=cluster, node=node, message=f"{node} {what}"[:1000])

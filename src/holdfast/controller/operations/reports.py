@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from holdfast.protocol import AgentReport
+from holdfast.protocol import AgentReport, Drift
 from holdfast.store.models import NodeReport
 from holdfast.store.store import ClusterStore
 
@@ -43,6 +43,11 @@ async def latest_of(known: ClusterStore, nodes: Iterable[str]) -> dict[str, Hear
         if heard is not None:
             found[node] = heard
     return found
+
+
+def standing(report: AgentReport) -> tuple[Drift, ...]:
+    """What differs now; what the agent has put right is told for a while, and is no trouble any more."""
+    return tuple(each for each in report.drift if not each.corrected)
 
 
 def understood(record: NodeReport) -> Heard | None:

@@ -18,7 +18,7 @@ from holdfast.store.models import NodeRecord, Override, OverrideKind
 from holdfast.store.store import ClusterStore, Store
 
 from .desk import known_cluster
-from .reports import BELIEVED_FOR, Heard, latest
+from .reports import BELIEVED_FOR, Heard, latest, standing
 from .told import file_views, override_view, revision_view, rollout_view
 
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK)
@@ -126,7 +126,7 @@ async def configuration(store: Store, cluster: str, name: str) -> NodeConfigurat
         digest=said.digest,
         as_of=heard.time,
         files=file_views(bundle),
-        drift=tuple(one.diff or f"{one.kind.value} {one.what}: {one.detail}" for one in heard.report.drift),
+        drift=tuple(one.diff or f"{one.kind.value} {one.what}: {one.detail}" for one in standing(heard.report)),
     )
 
 
@@ -167,7 +167,7 @@ def _summary(seen: _Seen, name: str) -> NodeSummary:
         progress=report.progress if report else None,
         paused=report.paused if report else False,
         maintenance=seen.in_maintenance(name),
-        drift=len(report.drift) if report else 0,
+        drift=len(standing(report)) if report else 0,
         holds=tuple(each.group for each in status.groups if each.holds) if status else (),
     )
     return summary.model_copy(update={"trouble": tuple(_trouble(summary, heard, seen.now))})
@@ -194,7 +194,7 @@ def _trouble(node: NodeSummary, heard: Heard | None, now: datetime) -> Iterable[
         yield f"revision {heard.report.revision} was {node.progress}" + (f": {failure.message}" if failure else "")
     if node.paused:
         yield "its agent is paused: somebody works there by hand"
-    for each in heard.report.drift[:5]:
+    for each in standing(heard.report)[:5]:
         yield f"{each.kind.value} {each.what} differs from what was applied"
     status = heard.report.status
     for service in status.services if status else ():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.agent import bundles
-from tests.agent.daemon.stand_in import KEY, until
+from tests.agent.daemon.stand_in import KEY, desired, until
 from tests.agent.services.fakes import FakeManager
 
+from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.drift.looks import DEAR_EVERY_S, Looks
 from holdfast.agent.daemon.drift.watch import DriftWatch
 from holdfast.agent.daemon.pause import pause
@@ -23,7 +25,7 @@ from holdfast.agent.host.port import LocalAddress, Places
 from holdfast.agent.services.base import Node
 from holdfast.bundle import Bundle, Service
 from holdfast.errors import PolicyRefused
-from holdfast.protocol import DriftKind, Outcome
+from holdfast.protocol import DriftKind, Outcome, Progress
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files of a generation belong to root")
 
@@ -115,13 +117,16 @@ def test_services_and_addresses_are_seen_without_asking_for_every_process_each_t
     assert kinds(looks) == []
 
 
-async def watched(machine: Machine, allowed: tuple[str, ...] | None) -> tuple[State, asyncio.Task[None]]:
+async def watched(
+    machine: Machine, allowed: tuple[str, ...] | None, known: Known | None = None
+) -> tuple[State, asyncio.Task[None]]:
     def policy() -> tuple[str, ...]:
         if allowed is None:
             raise PolicyRefused("policy.toml is wrong")
         return allowed
 
     state = State("shop", "lb01", machine.work)
+    state.known = known or state.known
     return state, asyncio.create_task(DriftWatch(state, every_s=0.02, allowed=policy).keep())
 
 
@@ -171,6 +176,36 @@ def test_drift_is_put_right_where_the_policy_says_so_but_not_while_paused(machin
         kept = list((machine.node.places.state / "adopted").rglob("sysctl.conf"))
         assert [path.read_text() for path in kept] == ["# by hand\n"]
         assert all(each.since <= datetime.now(UTC) for each in state.drift)
+        await ended(state, task)
+
+    asyncio.run(scenario())
+
+
+@needs_root
+@pytest.mark.parametrize(("revision", "progress"), [(1, Progress.VERIFIED), (2, Progress.REFUSED)])
+def test_a_state_that_was_refused_for_a_file_is_verified_once_that_is_put_right(
+    machine: Machine, revision: int, progress: Progress
+) -> None:
+    """That of the generation in use alone: nobody has come any nearer to another one."""
+
+    async def scenario() -> None:
+        first = bundles.bundle(bundles.sysctl())
+        machine.apply(first)
+        state, task = await watched(machine, ())
+        (machine.generation() / "sysctl" / "sysctl.conf").write_text("# by hand\n")
+        wanted = desired(
+            revision, first if revision == 1 else bundles.bundle(bundles.sysctl(net__ipv6__ip_nonlocal_bind="1"))
+        )
+        report = await state.change(lambda: machine.work.apply(wanted.bundle, wanted, lambda progress: None))
+        assert report.outcome is Outcome.REFUSED
+        state.known = replace(state.known, desired=wanted, progress=Progress.REFUSED, applied=report)
+        state.wanted.write(wanted)
+        state.wanted.end(state.known)
+        await ended(state, task)
+        state, task = await watched(machine, ("file",), state.known)
+        await until(lambda: [each.corrected for each in state.drift] == [True])
+        assert state.known.progress is progress
+        assert state.wanted.read("shop", "lb01").progress is progress
         await ended(state, task)
 
     asyncio.run(scenario())

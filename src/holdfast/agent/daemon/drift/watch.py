@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import partial
 
+from holdfast.agent.daemon.decide import ENDS, ended
 from holdfast.agent.daemon.drift.ledger import Ledger, Seen
 from holdfast.agent.daemon.drift.looks import Looks
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.state import State
 from holdfast.agent.policy import load_policy
 from holdfast.errors import HoldfastError
-from holdfast.protocol import DriftKind, Outcome
+from holdfast.protocol import ApplyReport, DriftKind, Outcome
 
 LOOK_EVERY_S = 3.0
 _WELL = frozenset({Outcome.COMMITTED, Outcome.UNCHANGED})
@@ -106,5 +108,18 @@ class DriftWatch:
             well = report.outcome in _WELL
             why = report.failure.message if report.failure else ""
             LOG.info("drift corrected" if well else "drift is not corrected", extra={"why": why})
+            if well:
+                await self._brings_nearer(report)
         self._take(self._ledger.corrected(well, datetime.now(UTC)))
         state.in_background(state.refresh())
+
+    async def _brings_nearer(self, report: ApplyReport) -> None:
+        """What was refused because of a file in the way is as wanted now, where it is what is in use."""
+        state, desired = self._state, self._state.known.desired
+        if desired is None or desired.digest != report.digest or state.known.progress not in ENDS:
+            return
+        state.known = ended(state.known, desired, report)
+        try:
+            await state.look(partial(state.wanted.end, state.known))
+        except OSError as error:  # a restart tries the same once more, and finds it done
+            LOG.warning("how an attempt ended could not be kept", extra={"why": str(error)})
