@@ -14,6 +14,7 @@ from tests.rollout.virtual import run
 from holdfast.errors import LeaseLost, PlanRefused
 from holdfast.plan import Hazard
 from holdfast.protocol import Progress
+from holdfast.rollout import carry
 from holdfast.rollout.decide import NodePhase
 from holdfast.rollout.lead import run_rollout
 from holdfast.rollout.propose import find_rollout, list_rollouts, propose_rollout, wish
@@ -242,6 +243,21 @@ def test_a_paused_rollout_can_be_stopped(wanted: Wish, log: list[str]) -> None:
         assert record.phase is (RolloutPhase.FAILED if wanted is Wish.STOP else RolloutPhase.PUT_BACK)
         assert record.reason == "it was stopped"
         assert agents.log == log
+
+    run(scenario())
+
+
+def test_one_that_succeeded_says_no_reason_for_a_failure() -> None:
+    """Stopped when nothing was left to do: each node runs what it should, and nobody may read that it was stopped."""
+
+    async def scenario() -> None:
+        agents = await cluster()
+        record = await second(agents)
+        stopped = record.model_copy(update={"reason": "stopped by ann", "hint": "ask ann", "wish": Wish.STOP})
+        changed = carry.finished(stopped, True, agents.store.clock.now())
+        assert (changed.record.reason, changed.record.hint) == ("", "")
+        assert changed.events[0].message.endswith("succeeded")
+        assert carry.finished(stopped, False, agents.store.clock.now()).record.reason == "stopped by ann"
 
     run(scenario())
 

@@ -27,10 +27,11 @@ from holdfast.rollout.decide import (
     Wait,
     decide,
 )
+from holdfast.rollout.hearing import Patience
 from holdfast.rollout.lead import run_rollout
 from holdfast.rollout.propose import list_rollouts, propose_rollout, wish
 from holdfast.rollout.records import RolloutPhase, RolloutRecord, Wish
-from holdfast.rollout.waves import batches
+from holdfast.rollout.waves import MOST_TOGETHER, batches
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.store import Store
 
@@ -144,6 +145,32 @@ def test_a_word_that_reaches_only_one_comes_again_or_takes_that_one_back(late_s:
             assert agents.log == ["lb02 2", "lb02 1"]
             assert runs(agents, OLD)
             assert await is_told(agents, OLD)
+
+    run(scenario())
+
+
+def test_many_that_are_silent_are_waited_for_no_longer_than_one() -> None:
+    """All of one moment are asked at once: while nobody knows of them, others wait with what they have staged."""
+    names = tuple(f"lb{number:02d}" for number in range(MOST_TOGETHER))
+    old = {one: bundle(one, "one", (("www", 200),), peers=tuple({*names} - {one})) for one in names}
+    new = {one: bundle(one, "two", (("www", 200),), vrid=77, peers=tuple({*names} - {one})) for one in names}
+
+    async def scenario() -> None:
+        store = await Store.open(MemoryEngine())
+        agents = Agents(store, {"www": "lb01"})
+        await agents.enrol(*names)
+        held = await leader(store)
+        async with agents.there():
+            assert (await roll(agents, held, 1, old, at_a_time=30)).phase is RolloutPhase.SUCCEEDED
+            agents.dies = {(node, 2) for node in names if node != "lb00"}
+            begun = asyncio.get_running_loop().time()
+            record = await roll(agents, held, 2, new)
+            took_s = asyncio.get_running_loop().time() - begun
+        lost = [node for node, phase in phases(record).items() if phase is NodePhase.LOST]
+        assert len(lost) == len(names) - 1
+        assert phases(record)["lb00"] is NodePhase.PUT_BACK
+        patience = Patience()
+        assert took_s < patience.accept_s + 2 * patience.ask_s
 
     run(scenario())
 

@@ -20,7 +20,7 @@ from holdfast.agent.hold import MAY_HOLD
 from holdfast.agent.holdback import let_go
 from holdfast.agent.journal import Begin, Journal, Swapping, Touching, UnitsBefore, Validated, Verified
 from holdfast.agent.kernel import Kernel
-from holdfast.agent.lock import exclusive
+from holdfast.agent.lock import Turn, exclusive
 from holdfast.agent.recovery import Attempt, Finish, Nothing, RollBack, decide
 from holdfast.agent.services import base, modules, network, nftables
 from holdfast.agent.services.base import Node
@@ -53,12 +53,12 @@ class Applier:
 
         Raises ApplyError if the node is busy.
         """
-        with translated(), exclusive(self._node.places):
+        with translated(), exclusive(self._node.places) as turn:
             steps = Steps(self._node.host.monotonic)
             interrupted = self._end_interrupted(steps)
             if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
                 return interrupted
-            return self._run(bundle, adopt, steps)
+            return self._run(bundle, adopt, steps, turn)
 
     def rollback(self, adopt: bool = False) -> ApplyReport:
         """Apply the generation before the present one, through the same steps; raises ApplyError if there is none."""
@@ -73,13 +73,13 @@ class Applier:
 
         Returns None on a node that has nothing to recover and no generation.
         """
-        with translated(), exclusive(self._node.places):
+        with translated(), exclusive(self._node.places) as turn:
             steps = Steps(self._node.host.monotonic)
             interrupted = self._end_interrupted(steps)
             bundle = self.generations.bundle(self.generations.current())
             if bundle is None or (interrupted is not None and interrupted.outcome is Outcome.BROKEN):
                 return interrupted
-            report = self._run(bundle, False, steps)
+            report = self._run(bundle, False, steps, turn)
         if interrupted is not None and report.failure is None:
             return report.model_copy(update={"outcome": Outcome.RECOVERED, "notes": interrupted.notes})
         return report
@@ -89,10 +89,9 @@ class Applier:
         with translated(), exclusive(self._node.places):
             return self._end_interrupted(Steps(self._node.host.monotonic))
 
-    def _run(self, bundle: Bundle, adopt: bool, steps: Steps) -> ApplyReport:
+    def _run(self, bundle: Bundle, adopt: bool, steps: Steps, turn: Turn) -> ApplyReport:
         run = _Run(self._node, self.generations, self._admit, self._prepare, bundle, adopt, steps)
-        run.tell = self._tell
-        return run.run()
+        return run.run(self._tell, turn)
 
     def _end_interrupted(self, steps: Steps) -> ApplyReport | None:
         let_go(self._node.host, self._node.places)  # of a mover that was killed
@@ -121,7 +120,7 @@ class Applier:
 
 
 def journal_path(node: Node) -> Path:
-    """Where the journal is."""
+    """Where it is."""
     return node.places.state / "journal.jsonl"
 
 
@@ -134,8 +133,6 @@ def _broken(trouble: tuple[str, ...]) -> ApplyError:
 
 class _Run:
     """One attempt."""
-
-    tell: Tell
 
     def __init__(
         self,
@@ -159,8 +156,9 @@ class _Run:
         self._changes = Changes((), ())
         self._was_running: dict[Service, bool] = {}
 
-    def run(self) -> ApplyReport:
+    def run(self, tell: Tell, turn: Turn) -> ApplyReport:
         """All steps, or all of them undone."""
+        self._tell, self._turn = tell, turn
         try:
             if not self._needed():
                 with translated():
@@ -250,7 +248,7 @@ class _Run:
                 overrides.put(self._node.places, bundle)
             self._bring_up(service)
         self._kernel.settle()
-        self.tell(Progress.APPLIED)
+        self._tell(Progress.APPLIED)
         with step("verify the whole"):
             self._verify_untouched()
             journal.append(Verified())
@@ -269,7 +267,10 @@ class _Run:
                     self._refuse_taken_ports(service)
         with translated():
             self._journal.append(Validated())
-        self.tell(Progress.WRITTEN)
+        with self._turn.marks_meanwhile():  # whoever is told may wait for others, and servers come and go until then
+            self._tell(Progress.WRITTEN)
+        with translated():
+            self._generations.carry_state(self._bundle, folder.name)
 
     def _refuse_taken_ports(self, service: Service) -> None:
         """A HAProxy that finds a port taken closes its old listeners for two seconds while it tries: ask before."""

@@ -16,6 +16,7 @@ from holdfast.agent.journal import (
     SysctlsBefore,
     Touching,
     UnitsBefore,
+    Validated,
     Verified,
 )
 
@@ -75,6 +76,11 @@ def decide(entries: Sequence[Entry]) -> Action:
     if attempt.verified and not attempt.failed:
         return Finish(attempt)
     return RollBack(attempt)
+
+
+def is_staged(entries: Sequence[Entry]) -> bool:
+    """Whether an attempt is open that every program has accepted, and that has not touched one of them yet."""
+    return bool(entries) and isinstance(entries[-1], Validated)
 
 
 def _with(attempt: Attempt, entry: Entry) -> Attempt:

@@ -9,7 +9,7 @@ from holdfast.errors import HoldfastError, StoreError
 
 from .orders import Looked, Orders
 
-_MOST_ASKED = 16  # at a time: each waits at a watch of its own
+_MOST_ASKED = 32  # at a time, each at a watch of its own: all that change in one moment, MOST_TOGETHER, are among them
 
 
 class Asking:

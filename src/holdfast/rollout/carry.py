@@ -209,8 +209,9 @@ def finished(record: RolloutRecord, succeeded: bool, now: datetime) -> Changed:
     everywhere = all(state.phase in _AS_BEFORE for state in record.nodes.values())
     failed = RolloutPhase.PUT_BACK if everywhere else RolloutPhase.FAILED
     phase = RolloutPhase.SUCCEEDED if succeeded else failed
-    reason = record.reason or ("" if succeeded else "it was stopped")
-    after = record.model_copy(update={"phase": phase, "ended": now, "reason": reason})
+    # Somebody may have stopped one with which nothing was left to do.
+    reason, hint = ("", "") if succeeded else (record.reason or "it was stopped", record.hint)
+    after = record.model_copy(update={"phase": phase, "ended": now, "reason": reason, "hint": hint})
     said = f"rollout {record.id} of revision {record.revision}: {phase}" + (f": {reason}" if reason else "")
     return Changed(after, events=(event(after, now, "rollout.ended", said),))
 

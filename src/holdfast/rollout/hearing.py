@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 from holdfast.errors import HoldfastError
@@ -21,7 +23,15 @@ from .records import NodeState, RolloutRecord, RolloutStore
 from .waves import MOST_TOGETHER
 
 MOST_TOLD = MOST_TOGETHER  # nodes in one commit: each takes an assignment and an event
+_LookedAt = Mapping[str, Looked | HoldfastError]
 _WITHOUT_THE_WORD = STAGED | {NodePhase.STAGING_BACK, NodePhase.READY_BACK}
+
+
+class _Ask(Enum):
+    FIRST = "nothing can be said of the node before it was asked how it is"
+
+
+_News = Changed | _Ask | None
 
 
 @dataclass(frozen=True)
@@ -62,15 +72,32 @@ class Hearing:
         return min(self._deadlines[node].at for node in nodes if not _is_ready(record.nodes[node]))
 
     async def from_all(self, record: RolloutRecord, nodes: tuple[str, ...], *, quiet: bool = False) -> Changed:
-        """What these nodes have said since, up to so much as one commit takes; `quiet`: with no event for each step."""
-        changed = Changed(record)
+        """What these nodes have said since, up to so much as one commit takes; `quiet`: with no event for each step.
+
+        Where there is nothing, those of which something should be known are asked how they are: all at once, so that
+        many that are silent take no longer than one.
+        """
+        changed, to_ask = self._together(record, nodes, {}, quiet=quiet)
+        if changed.record is not record or not to_ask:
+            return changed
+        looked = await self._asking.looks(to_ask[:MOST_TOLD])
+        return self._together(record, nodes, looked, quiet=quiet)[0]
+
+    def _together(
+        self, record: RolloutRecord, nodes: tuple[str, ...], looked: _LookedAt, *, quiet: bool
+    ) -> tuple[Changed, list[str]]:
+        """What is new of these nodes, and which have to be asked before that can be said."""
+        changed, to_ask = Changed(record), list[str]()
         for node in nodes:
             if len(changed.events) < MOST_TOLD:
-                news = await self._news_of(changed.record, node, quiet=quiet)
-                changed = carry.both(changed, news) if news else changed
-        return changed
+                news = self._news_of(changed.record, node, looked, quiet=quiet)
+                if isinstance(news, _Ask):
+                    to_ask.append(node)
+                elif news is not None:
+                    changed = carry.both(changed, news)
+        return changed, to_ask
 
-    async def _news_of(self, record: RolloutRecord, node: str, *, quiet: bool) -> Changed | None:
+    def _news_of(self, record: RolloutRecord, node: str, looked: _LookedAt, *, quiet: bool) -> _News:
         state = record.nodes[node]
         report = self._news.report(node)
         identity = self._kept.store.identity
@@ -78,44 +105,46 @@ class Hearing:
             report = None
         progress = report.progress if report else None
         if report is None or progress is None:
-            return await self._silent(record, node)
+            return self._silent(record, node, looked)
         if progress is Progress.VERIFIED:
-            return await self._verified(record, node, report)
+            return self._verified(record, node, report, looked)
         if progress in carry.OTHERWISE:
             verdict = badly_ended(node, progress, report.applied, going_back=state.phase in GOING_BACK)
             return carry.judged(record, node, verdict, self._now(), progress, report.applied)
         if state.phase in _WITHOUT_THE_WORD:
-            return await self._staging(record, node, progress)
+            return self._staging(record, node, progress, looked)
         if progress is not state.progress:
             return carry.progressed(record, node, progress, self._now(), quiet=quiet)
         if progress is Progress.WRITTEN and _goes_together(record, node):
-            return await self._after_the_word(record, node)
-        return await self._overdue(record, node, "work", self._patience.apply_s)
+            return self._after_the_word(record, node, looked)
+        return self._overdue(record, node, "work", self._patience.apply_s, looked)
 
-    async def _silent(self, record: RolloutRecord, node: str) -> Changed | None:
+    def _silent(self, record: RolloutRecord, node: str, looked: _LookedAt) -> _News:
         state = record.nodes[node]
         if _is_ready(state):
             return None  # it was asked, and is again before the word
         if state.progress is Progress.WRITTEN and _goes_together(record, node):
-            return await self._after_the_word(record, node)
-        return await self._overdue(record, node, "accept", self._patience.accept_s)
+            return self._after_the_word(record, node, looked)
+        return self._overdue(record, node, "accept", self._patience.accept_s, looked)
 
-    async def _after_the_word(self, record: RolloutRecord, node: str) -> Changed | None:
+    def _after_the_word(self, record: RolloutRecord, node: str, looked: _LookedAt) -> _News:
         """Others go on meanwhile: so it is asked soon whether the word has reached it. Then it may take its time."""
         state = record.nodes[node]
         if (node, state.number) in self._gone:
-            return await self._overdue(record, node, "work", self._patience.apply_s)
+            return self._overdue(record, node, "work", self._patience.apply_s, looked)
         if not self.time_is_over(node, state, "go", self._patience.go_s):
             return None
-        looked = await self._asking.look(node)
-        if isinstance(looked, Looked) and not self.is_waiting(state, looked):
+        if node not in looked:
+            return _Ask.FIRST
+        one = looked[node]
+        if isinstance(one, Looked) and not self.is_waiting(state, one):
             self._gone.add((node, state.number))
-            return await self._overdue(record, node, "work", self._patience.apply_s)
-        hint = looked.hint if isinstance(looked, HoldfastError) else "is it connected? what does its agent log?"
+            return self._overdue(record, node, "work", self._patience.apply_s, looked)
+        hint = one.hint if isinstance(one, HoldfastError) else "is it connected? what does its agent log?"
         said = f"the word to go did not reach {node} within {self._patience.go_s:.0f} s"
         return self.lost(record, node, said, hint)
 
-    async def _staging(self, record: RolloutRecord, node: str, progress: Progress) -> Changed | None:
+    def _staging(self, record: RolloutRecord, node: str, progress: Progress, looked: _LookedAt) -> _News:
         """One that waits for the word, or will."""
         state = record.nodes[node]
         if _is_ready(state):
@@ -125,16 +154,20 @@ class Hearing:
             return carry.ready(record, node, self._now())
         if progress is not state.progress:
             return carry.progressed(record, node, progress, self._now())
-        return await self._overdue(record, node, "stage", self._patience.stage_s)
+        return self._overdue(record, node, "stage", self._patience.stage_s, looked)
 
-    async def _verified(self, record: RolloutRecord, node: str, report: AgentReport) -> Changed:
+    def _verified(self, record: RolloutRecord, node: str, report: AgentReport, looked: _LookedAt) -> _News:
         state = record.nodes[node]
         if state.phase in GOING_BACK:
             verdict = Verdict(NodePhase.PUT_BACK)
-        elif state.keeps:
-            verdict = self._kept_all(record, node, report.status or _status(await self._asking.look(node)))
-        else:
+        elif not state.keeps:
             verdict = Verdict(NodePhase.VERIFIED)
+        elif report.status is not None:
+            verdict = self._kept_all(record, node, report.status)
+        elif node in looked:
+            verdict = self._kept_all(record, node, _status(looked[node]))
+        else:
+            return _Ask.FIRST
         return carry.judged(record, node, verdict, self._now(), Progress.VERIFIED, report.applied)
 
     def _kept_all(self, record: RolloutRecord, node: str, status: NodeStatus | HoldfastError) -> Verdict:
@@ -142,24 +175,24 @@ class Hearing:
             return Verdict(NodePhase.REGRESSED, status.message, status.hint)
         return after(node, record.nodes[node].keeps, record.nodes[node].held, status)
 
-    async def _overdue(self, record: RolloutRecord, node: str, what: str, patience: float) -> Changed | None:
+    def _overdue(self, record: RolloutRecord, node: str, what: str, patience: float, looked: _LookedAt) -> _News:
         """None while there is time. Then the node is asked once: what it runs counts, not that a report got lost."""
         state = record.nodes[node]
         if not self.time_is_over(node, state, what, patience):
             return None
+        if node not in looked:
+            return _Ask.FIRST
+        one = looked[node]
         back = state.phase in GOING_BACK
-        looked = await self._asking.look(node)
-        status = _status(looked)
+        status = _status(one)
         wanted = state.old if back else state.new
         if isinstance(status, NodeStatus) and status.digest == wanted and not status.interrupted:
             verdict = Verdict(NodePhase.PUT_BACK) if back else self._kept_all(record, node, status)
             return carry.judged(record, node, verdict, self._now())
-        if state.phase in _WITHOUT_THE_WORD and self.is_waiting(state, looked):
+        if state.phase in _WITHOUT_THE_WORD and self.is_waiting(state, one):
             return carry.ready(record, node, self._now())
         said = "take its old state again" if back else f"apply revision {record.revision}"
-        hint = (
-            looked.hint if isinstance(looked, HoldfastError) else "what does its agent log? It tells what it waits for"
-        )
+        hint = one.hint if isinstance(one, HoldfastError) else "what does its agent log? It tells what it waits for"
         return self.lost(record, node, f"{node} did not {said} within {patience:.0f} s", hint)
 
     def time_is_over(self, node: str, state: NodeState, what: str, patience: float) -> bool:

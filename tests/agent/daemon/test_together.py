@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.agent.daemon.stand_in import KEY, Site, bundle, desired, order, site, until
 from tests.agent.daemon.test_agent import ended, run
+from tests.waiting import wait_until
 
 from holdfast.agent.daemon import decide
 from holdfast.agent.daemon import pause as pausing
 from holdfast.agent.daemon.decide import Known, Same, Told
+from holdfast.agent.daemon.word import Word
 from holdfast.errors import ApplyError
 from holdfast.protocol import Desired, Fence, Progress, Together
 
@@ -165,7 +168,7 @@ def test_the_word_is_never_taken_back_nor_the_need_of_one() -> None:
     waits = Known("shop", "lb01", without, Progress.WRITTEN)
     taken = decide.take(waits, plain)  # by a controller of an older version
     assert isinstance(taken, Same)
-    assert decide.waiting(taken.known) == there
+    assert decide.waiting(taken.known, without, 0) == there
     told = decide.take(waits, word)
     assert isinstance(told, Told)
     assert decide.may_go_on(told.known, without, 10_000)
@@ -180,3 +183,32 @@ def test_the_word_is_never_taken_back_nor_the_need_of_one() -> None:
             without,
             0,
         )
+
+
+def test_who_waited_longer_than_it_may_does_not_say_that_it_waits() -> None:
+    """Before anybody has dropped it: the word would come too late, so nobody may be given it."""
+    held = staged(2, "0", within_s=300)
+    known, now = Known("shop", "lb01", held, Progress.WRITTEN), [0.0]
+    word = Word(lambda: known, lambda: now[0])
+    assert word.waiting is None
+
+    def waits() -> None:
+        with pytest.raises(ApplyError):
+            word.wait(held)
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    try:
+        wait_until(lambda: word.waiting == held.fence)
+        now[0] = 300.0
+        assert word.waiting is None
+    finally:
+        word.end()
+        thread.join()
+    assert word.waiting is None
+
+
+def test_what_needs_no_word_goes_on_though_a_later_state_waits_for_its_end() -> None:
+    """A node that is told another state more often than it can judge one would never get anywhere."""
+    plain, later = desired(2, bundle("0")), desired(3, bundle("1"))
+    assert decide.may_go_on(Known("shop", "lb01", later, Progress.ACCEPTED), plain, 0)

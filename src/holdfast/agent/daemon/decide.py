@@ -127,8 +127,11 @@ def waits(desired: Desired) -> bool:
 def may_go_on(known: Known, attempt: Desired, waited_s: float) -> bool:
     """Whether an attempt that is staged and judged goes on now; False: it waits for the word.
 
-    ApplyError where it is dropped instead: nothing that runs was touched, and nothing will be.
+    ApplyError where it is dropped instead: nothing that runs was touched, and nothing will be. One that needs no word
+    is never dropped, also where a later one waits for its end: else a node that is told often would never get anywhere.
     """
+    if attempt.together is None:
+        return True
     present = known.desired
     if present is None or present.fence != attempt.fence:
         raise ApplyError(
@@ -141,7 +144,7 @@ def may_go_on(known: Known, attempt: Desired, waited_s: float) -> bool:
             "somebody began to work on this node by hand while it waited for the word to go",
             "when that is over: holdfast agent resume, on the node; then roll out again",
         )
-    if attempt.together is not None and waited_s >= attempt.together.within_s:
+    if waited_s >= attempt.together.within_s:
         raise ApplyError(
             f"it was to change in one moment with others, and no word to go came within {waited_s:.0f} s",
             "do the controllers run, and reach this node? then roll out again",
@@ -149,10 +152,12 @@ def may_go_on(known: Known, attempt: Desired, waited_s: float) -> bool:
     return False
 
 
-def waiting(known: Known) -> Fence | None:
-    """The state that is staged here, and waits for the word to go."""
-    staged = known.desired is not None and known.progress is Progress.WRITTEN and not known.paused
-    return known.fence if staged and known.desired is not None and waits(known.desired) else None
+def waiting(known: Known, attempt: Desired, waited_s: float) -> Fence | None:
+    """The state of an attempt that is staged, waits for the word, and would go on if it came now; else None."""
+    try:
+        return None if may_go_on(known, attempt, waited_s) else attempt.fence
+    except ApplyError:
+        return None
 
 
 def due(known: Known) -> Work:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from holdfast.agent.daemon import decide
 from holdfast.agent.daemon.decide import Known
 from holdfast.errors import ApplyError
-from holdfast.protocol import Desired
+from holdfast.protocol import Desired, Fence
 
 _LOOK_EVERY_S = 1.0  # a pause by hand rings no bell
 
@@ -22,6 +22,13 @@ class Word:
         self._clock = clock
         self._changed = threading.Event()
         self._over = False
+        self._waits: tuple[Desired, float] | None = None  # with what somebody waits, and since when
+
+    @property
+    def waiting(self) -> Fence | None:
+        """The state that waits for the word at this moment, and for which it would not come too late."""
+        waits = self._waits
+        return decide.waiting(self._known(), waits[0], self._clock() - waits[1]) if waits is not None else None
 
     def ring(self) -> None:
         """What is known has changed: whoever waits looks again, at once."""
@@ -35,8 +42,14 @@ class Word:
     def wait(self, attempt: Desired) -> None:
         """Until `attempt` may go on. ApplyError where it is dropped instead: see decide.may_go_on."""
         begun = self._clock()
-        while not decide.may_go_on(self._known(), attempt, self._clock() - begun):  # ends: the wait is limited
-            if self._over:
-                raise ApplyError("the agent ended before the word to go came", "it stages anew when it starts again")
-            self._changed.wait(_LOOK_EVERY_S)
-            self._changed.clear()
+        self._waits = (attempt, begun)
+        try:
+            while not decide.may_go_on(self._known(), attempt, self._clock() - begun):  # ends: the wait is limited
+                if self._over:
+                    raise ApplyError(
+                        "the agent ended before the word to go came", "it stages anew when it starts again"
+                    )
+                self._changed.wait(_LOOK_EVERY_S)
+                self._changed.clear()
+        finally:
+            self._waits = None

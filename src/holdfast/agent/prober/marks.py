@@ -10,8 +10,8 @@ from holdfast.agent.files import beside, replace
 from holdfast.agent.generations import Generations
 from holdfast.agent.host.port import Places
 from holdfast.agent.journal import Journal
-from holdfast.agent.lock import exclusive
-from holdfast.agent.recovery import Nothing, decide
+from holdfast.agent.lock import exclusive, marking
+from holdfast.agent.recovery import Nothing, decide, is_staged
 from holdfast.agent.server_lists import list_path, marked
 from holdfast.agent.services.base import Node
 from holdfast.agent.services.nginx import Nginx
@@ -34,21 +34,34 @@ def unfinished(places: Places) -> Path:
 def write_marks(node: Node, generation: str, down: Mapping[str, frozenset[str]]) -> bool:
     """Mark exactly `down` (by upstream) in the lists of `generation`; False where nginx has it so already.
 
-    Raises NotNow, or ApplyError where nginx did not take it: then the lists are as they were.
+    Raises NotNow, or ApplyError where nginx did not take it: then the lists are as they were. An attempt that waits for
+    others with what it has staged is not in the way: it takes along what is marked meanwhile.
     """
     with translated(), ExitStack() as stack:
-        try:
-            stack.enter_context(exclusive(node.places, _LOCK_PATIENCE_S))
-        except ApplyError as error:
-            raise NotNow(error.message) from error
+        staged = _turn(stack, node.places)
         generations = Generations(node.places)
-        journal = Journal(node.places.state / "journal.jsonl")
-        if not isinstance(decide(journal.entries), Nothing):
+        entries = Journal(node.places.state / "journal.jsonl").entries
+        if not staged and not isinstance(decide(entries), Nothing):
             raise NotNow("an attempt to apply was interrupted", "run `holdfast-agent recover`")
+        if staged and not is_staged(entries):
+            raise NotNow("another agent command is changing this node at the moment")
         bundle = generations.bundle(generation)
         if bundle is None or generations.current() != generation:
             raise NotNow("another generation is in use by now")
         return _Writing(node, bundle, generations.folder(generation)).run(down)
+
+
+def _turn(stack: ExitStack, places: Places) -> bool:
+    """Take the node's lock, or else (True) what its holder leaves to others while it waits. Raises NotNow."""
+    try:
+        stack.enter_context(exclusive(places, _LOCK_PATIENCE_S))
+    except ApplyError:
+        try:
+            stack.enter_context(marking(places, _LOCK_PATIENCE_S))
+        except ApplyError as error:
+            raise NotNow(error.message) from error
+        return True
+    return False
 
 
 class _Writing:
