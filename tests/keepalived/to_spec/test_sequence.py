@@ -49,7 +49,8 @@ def test_what_counts_is_what_is_compiled(block: str, lines: str, kept: set[str])
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("vrrp_script a {\n  script /bin/a\n}\nglobal_defs {\n  script_user root\n}\n", 5),
+        ("global_defs {\n  notify_fifo /run/a\n  script_user root\n  notify_fifo_script /bin/a\n}\n", 3),
+        ("global_defs {\n  notify_fifo_script /bin/a\n  script_user root\n  script_user bin\n}\n", 3),
         (INSTANCE.format("  mcast_src_ip fd00::1"), 1),
     ],
 )
@@ -60,3 +61,27 @@ def test_an_order_that_no_spec_can_say_is_lost_by_its_line(text: str, line: int)
 
 def test_a_script_below_its_user_is_carried() -> None:
     assert imported(lb1="global_defs {\n  script_user root\n}\nvrrp_script a {\n  script /bin/a\n}\n").complete
+
+
+@pytest.mark.parametrize("first", ["lvs_notify_fifo_script /bin/a", "vrrp_notify_fifo /run/a"])
+def test_what_global_defs_runs_above_script_user_stays_above_it(first: str) -> None:
+    """As keepalived's dump has it: it runs as keepalived_script, or as root, and all other scripts as this user."""
+    found = imported(lb1=f"global_defs {{\n  {first}\n  script_user nobody\n  router_id a\n}}\n")
+    assert found.complete, found.not_carried
+    lines = [line.strip() for line in texts(found)["lb1"].splitlines()]
+    first_word = first.split()[0]
+    assert lines.index("script_user nobody") > [line.split(" ")[0] for line in lines].index(first_word)
+    assert imported(lb1=texts(found)["lb1"]).data == found.data
+
+
+def test_a_pipe_with_a_user_of_its_own_stands_anywhere() -> None:
+    found = imported(lb1="global_defs {\n  notify_fifo /run/a root\n  script_user nobody\n}\n")
+    assert found.complete
+    assert "script_user_below" not in found.data["origin"]["global_defs"]
+
+
+def test_scripts_above_their_user_are_told_of_and_carried() -> None:
+    """Measured: as this user from the start, as another after a reload."""
+    found = imported(lb1="vrrp_script a {\n  script /bin/a\n}\nglobal_defs {\n  script_user root\n}\n")
+    assert found.complete
+    assert [left.line for left in found.declared_differences] == [5]

@@ -41,7 +41,11 @@ def _name(kind: str, name: str) -> str:
 def _inner(kind: str, block: Block, secrets: Mapping[str, str]) -> list[str]:
     if kind == "virtual_server_group":
         return list(getattr(block, "lines", ()))
-    return list(_statements(kind, block, secrets))
+    lines = list(_statements(kind, block, secrets))
+    if kind == "global_defs" and getattr(block, "script_user_below", False):
+        lines.remove("script_user_below")
+        lines.sort(key=lambda line: line.startswith("script_user "))  # all others as they stand, it below them
+    return lines
 
 
 def _statements(kind: str, block: Block, secrets: Mapping[str, str]) -> Iterator[str]:

@@ -188,6 +188,7 @@ def _safe_defaults(origin: Values) -> None:
     settings = origin.setdefault("global_defs", {})
     for part in (settings, *(settings.get("nodes") or {}).values()):
         part.pop("script_user", None)
+        part.pop("script_user_below", None)
     settings["script_user"] = "nobody nogroup"
     settings["enable_script_security"] = True
 

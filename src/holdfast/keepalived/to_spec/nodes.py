@@ -13,7 +13,7 @@ from holdfast.spec.origin.trackers import Bfd, GarpGroup, Script, TrackFile, Tra
 
 from .blocks import FOLDER_MARK, Reading, Values, head
 from .losses import Losses, Vault
-from .sequence import tell_order
+from .sequence import tell_order, user_stands_last
 
 NAMED: dict[str, type[Block]] = {
     "track_group": TrackGroup,
@@ -61,6 +61,8 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
         blocks = read.root.all(kind)
         if blocks:
             found.single[kind] = reading.block(_joined(blocks), model)
+    if user_stands_last(read.root) and found.single["global_defs"].get("script_user"):
+        found.single["global_defs"]["script_user_below"] = True
     kinds = [(_OLD_NAMES.get(tree.name, tree.name), tree) for tree in read.root.children]
     reading.later.update((kind, tree.arg()) for kind, tree in kinds if kind in NAMED)
     for kind, tree in kinds:

@@ -21,7 +21,13 @@ from .text import comment, yaml_of
 
 Values = dict[str, Any]
 _GLOBAL = ("outside", "global_defs", "SSL")
-_SAME = ("script_user", "enable_script_security", "router_id", "vrrp_version")  # said for every group of Holdfast's own
+_SAME = (
+    "script_user",
+    "script_user_below",
+    "enable_script_security",
+    "router_id",
+    "vrrp_version",
+)  # said for every group of Holdfast's own
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from holdfast.keepalived.keywords import Keyword
@@ -21,6 +22,8 @@ _OF_SCHEDULER = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fall
 _OF_SORRY = frozenset({"sorry_server_inhibit", "sorry_server_lvs_method"})
 _TUNNELS = frozenset({"ipip", "gue", "gre"})
 _SUMS = frozenset({"nocsum", "csum", "remcsum"})
+_PIPES = frozenset({"notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"})
+_RUN = frozenset({f"{name}_script" for name in ("startup", "shutdown", *_PIPES)})
 
 
 def as_counted(tree: Node, losses: Losses) -> Node:
@@ -111,15 +114,48 @@ def tell_order(read: Configuration, losses: Losses) -> None:
             losses.lost(tree, "addresses of two families decide by their order which one its adverts are of")
 
 
+def user_stands_last(root: Node) -> bool:
+    """Whether script_user stands below all of global_defs that takes a user: none of that runs as it."""
+    above, below = _around_user(root)
+    return bool(above) and not below
+
+
 def _users(root: Node, losses: Losses) -> None:
-    """A script without a user runs as the one that script_user named last above it."""
-    waiting = False
-    for node in root.walk():
-        if node.name == "script_user" and node.keyword is not None:
-            if waiting:
-                losses.lost(node, "scripts stand above it, which do not run as this user: write it above them")
-            return
-        waiting = waiting or _is_script(node.keyword)
+    """What global_defs runs has the user that is named above it; everything else is read once that is known.
+
+    A reload reads it again in the order of the file: what stands above script_user then has another one.
+    """
+    users = _users_named(root)
+    if not users:
+        return
+    above, below = _around_user(root)
+    if above and (below or len(users) > 1):
+        losses.lost(users[0], "of global_defs some stand above it and do not run as this user: write it above them")
+    before = itertools.takewhile(lambda node: node is not users[0], root.walk())
+    if any(_is_script(node.keyword) and not _takes_user(node) for node in before):
+        reason = "scripts stand above it, which lose this user at a reload: compiled, they keep it"
+        losses.differs(users[0], reason)
+
+
+def _around_user(root: Node) -> tuple[list[Node], list[Node]]:
+    """What global_defs runs or opens without saying as whom: above the first script_user, and below it."""
+    above: list[Node] = []
+    below: list[Node] = []
+    known = False
+    for node in (child for block in root.all("global_defs") for child in block.children):
+        known = known or node.name == "script_user"
+        if _takes_user(node) and len(node.args) < 2:
+            (below if known else above).append(node)
+    return (above, below) if known else ([], [])
+
+
+def _users_named(root: Node) -> list[Node]:
+    return [child for block in root.all("global_defs") for child in block.all("script_user")]
+
+
+def _takes_user(node: Node) -> bool:
+    """Whether it is a command or a pipe of global_defs."""
+    return node.keyword is not None and (node.name in _PIPES or (node.name in _RUN and _is_script(node.keyword)))
 
 
 def _is_script(keyword: Keyword | None) -> bool:

@@ -37,6 +37,7 @@ class GlobalDefs(Block):
     lvs_process_name: Word = None
     bfd_process_name: Word = None
     script_user: Words = None  # above the scripts of this block, which run as this user
+    script_user_below: Flag = False  # no keyword: script_user stands below them, and they run as the default user
     enable_script_security: Flag = False
     startup_script: Command = None
     startup_script_timeout: Annotated[Number, Field(ge=1, le=1000)] = None
