@@ -15,11 +15,12 @@ WIDTHS = (1440, 390)
 SERIOUS = ("serious", "critical")
 _MOST_NAMED = 6  # elements of one finding
 _RUN = """async (impacts) => {
-  if (getComputedStyle(document.body).transitionDuration) // colours on their way from one theme to the other are neither's
+  if (getComputedStyle(document.body).color) // colours on their way from one theme to the other are neither's
     await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)));
   const found = await axe.run(document, {resultTypes: ["violations"]});
   return found.violations.filter((one) => impacts.includes(one.impact)).map((one) => [
-    one.id, one.impact, one.help, one.nodes.map((node) => node.target.flat().join(" ") + " :: " + node.html.slice(0, 160)),
+    one.id, one.impact, one.help,
+    one.nodes.map((node) => node.target.flat().join(" ") + " :: " + node.html.slice(0, 160)),
   ]);
 }"""
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, StringConstraints
 from starlette.responses import Response
 
 from holdfast.protocol.api.events import AuditList, EventList
 from holdfast.store.log import Numbered
-from holdfast.store.models import AuditRecord, Event
+from holdfast.store.models import Event
 from holdfast.store.store import Store
 
 from ..callers import Allowed, Ctx
 from ..identity import Action, Person
 from ..operations.desk import known_cluster
-from ..operations.told import audit_view, event_view
+from ..operations.happened import ALL, Wanted, audited, is_event
+from ..operations.told import event_view
 from .answers import PROBLEMS, After, Before, ClusterName, Limit
 from .streams import EVENTS, events, sent_event
 
@@ -30,6 +32,39 @@ Accept = Annotated[str, Header(max_length=1000, include_in_schema=False)]
 LastEvent = Annotated[str, Header(alias="last-event-id", max_length=20, include_in_schema=False)]
 _MOST_READ = 10_000  # records that are looked through for one answer
 _PAGE = 500
+_KIND = r"^[a-z0-9_]{1,40}\.?[a-z0-9_]{0,40}$"
+Kinds = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=_KIND)], ...],
+    Query(
+        max_length=20, description="Whole kinds, or their beginnings with a dot at the end.", examples=[["rollout."]]
+    ),
+]
+Thing = Annotated[str, Query(max_length=200, description="A part of what it is about, with or without capitals.")]
+By = Annotated[str, Query(max_length=200, description="A part of the name of who did it.")]
+Outcome = Annotated[Literal["done", "refused", "failed"] | None, Query()]
+Since = Annotated[AwareDatetime | None, Query(description="Not before this time.")]
+Until = Annotated[AwareDatetime | None, Query(description="Before this time.")]
+
+
+def events_wanted(kind: Kinds = (), thing: Thing = "", since: Since = None, until: Until = None) -> Wanted:
+    """What is looked for among events."""
+    return Wanted(kinds=kind, thing=thing, since=since, until=until)
+
+
+def records_wanted(
+    action: Kinds = (),
+    by: By = "",
+    thing: Thing = "",
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+) -> Wanted:
+    """What is looked for in the audit."""
+    return Wanted(kinds=action, who=by, thing=thing, outcome=outcome or "", since=since, until=until)
+
+
+EventsWanted = Annotated[Wanted, Depends(events_wanted)]
+RecordsWanted = Annotated[Wanted, Depends(records_wanted)]
 
 
 @router.get(
@@ -42,6 +77,7 @@ async def list_events(
     context: Ctx,
     who: Reading,
     cluster: ClusterName,
+    wanted: EventsWanted,
     after: After = 0,
     limit: Limit = 100,
     accept: Accept = "",
@@ -51,35 +87,43 @@ async def list_events(
     await known_cluster(context.store, cluster)
     if EVENTS in accept:
         begin = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else after
-        return events(context, who, _followed(context.store, cluster, begin))
-    found, reached = await _events(context.store, cluster, after, limit)
+        return events(context, who, _followed(context.store, cluster, begin, wanted))
+    found, reached = await _events(context.store, cluster, after, limit, wanted)
     answer = EventList(events=tuple(event_view(one) for one in found), after=reached)
     return JSONResponse(answer.model_dump(mode="json"))
 
 
 @router.get("/clusters/{cluster}/audit", operation_id="cluster_audit")
 async def cluster_audit(
-    context: Ctx, who: ClusterAuditing, cluster: ClusterName, before: Before = None, limit: Limit = 100
+    context: Ctx,
+    who: ClusterAuditing,
+    cluster: ClusterName,
+    wanted: RecordsWanted,
+    before: Before = None,
+    limit: Limit = 100,
 ) -> AuditList:
     """Who changed what in a cluster, newest first."""
-    await known_cluster(context.store, cluster)
-    return await _audit(context.store, cluster, before, limit)
+    return await audited(context.store, cluster, wanted, before, limit, _MOST_READ)
 
 
 @router.get("/audit", operation_id="audit")
-async def audit(context: Ctx, who: Auditing, before: Before = None, limit: Limit = 100) -> AuditList:
+async def audit(
+    context: Ctx, who: Auditing, wanted: RecordsWanted, before: Before = None, limit: Limit = 100
+) -> AuditList:
     """Who changed what, newest first."""
-    return await _audit(context.store, None, before, limit)
+    return await audited(context.store, None, wanted, before, limit, _MOST_READ)
 
 
-async def _events(store: Store, cluster: str, after: int, limit: int) -> tuple[list[Numbered[Event]], int]:
+async def _events(
+    store: Store, cluster: str, after: int, limit: int, wanted: Wanted = ALL
+) -> tuple[list[Numbered[Event]], int]:
     """Events of a cluster behind a number, and up to which number all were looked at."""
     found: list[Numbered[Event]] = []
     for _ in range(_MOST_READ // _PAGE):
         page = await store.events.oldest(after, _PAGE)
         for one in page:
             after = one.number
-            if one.record.cluster == cluster:
+            if one.record.cluster == cluster and is_event(one.record, wanted):
                 found.append(one)
                 if len(found) == limit:
                     return found, after
@@ -88,27 +132,8 @@ async def _events(store: Store, cluster: str, after: int, limit: int) -> tuple[l
     return found, after
 
 
-async def _followed(store: Store, cluster: str, after: int) -> AsyncGenerator[bytes, None]:
+async def _followed(store: Store, cluster: str, after: int, wanted: Wanted) -> AsyncGenerator[bytes, None]:
     async with store.events.follow(after) as told:
         async for one in told:
-            if one.record.cluster == cluster:
+            if one.record.cluster == cluster and is_event(one.record, wanted):
                 yield sent_event("event", event_view(one).model_dump_json(), one.number)
-
-
-async def _audit(store: Store, cluster: str | None, before: int | None, limit: int) -> AuditList:
-    found: list[Numbered[AuditRecord]] = []
-    for _ in range(_MOST_READ // _PAGE):
-        page = await store.audit.newest(before, _PAGE)
-        for one in page:
-            before = one.number
-            if cluster is None or one.record.cluster == cluster:
-                found.append(one)
-                if len(found) == limit:
-                    return _audit_list(found, before)
-        if len(page) < _PAGE:
-            return _audit_list(found, None)
-    return _audit_list(found, before)
-
-
-def _audit_list(found: list[Numbered[AuditRecord]], before: int | None) -> AuditList:
-    return AuditList(records=tuple(audit_view(one) for one in found), before=before if (before or 0) > 1 else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,20 +11,22 @@ from fastapi import APIRouter, Depends, Path
 from holdfast.errors import NotFound
 from holdfast.protocol.api.people import (
     OneTimePassword,
+    OpenSession,
+    OpenSessions,
     TokenList,
     TokenRequest,
     TokenSecret,
-    TokenView,
     UserChangeRequest,
     UserList,
     UserRequest,
     UserView,
 )
-from holdfast.store.models import Role, Token, User
+from holdfast.store.models import Role, User
 
 from ..callers import Allowed, Calling, Ctx
 from ..context import Context
 from ..identity import Action, Person, UserChange
+from ..operations.told import token_view
 from .answers import PROBLEMS, UserName
 
 router = APIRouter(prefix="/api/v1", tags=["people"], responses=PROBLEMS)
@@ -73,10 +76,25 @@ async def reset_password(context: Ctx, caller: Calling, who: Managing, user: Use
     return OneTimePassword(name=user, password=password.get_secret_value())
 
 
+@router.get("/users/{user}/sessions", operation_id="list_sessions")
+async def sessions(context: Ctx, who: Managing, user: UserName) -> OpenSessions:
+    """The sessions of a user."""
+    await _found(context, user)
+    found = await context.doors.sessions.of(who, user)
+    return OpenSessions(sessions=tuple(OpenSession(**asdict(one)) for one in found))
+
+
+@router.delete("/users/{user}/sessions", operation_id="end_sessions", status_code=204)
+async def end_sessions(context: Ctx, caller: Calling, who: Managing, user: UserName) -> None:
+    """End all sessions of a user, at once."""
+    await _found(context, user)
+    await context.doors.sessions.end_all(who, user, caller.source)
+
+
 @router.get("/tokens", operation_id="list_tokens")
 async def tokens(context: Ctx, who: OwnTokens) -> TokenList:
     """One's own API tokens, or everybody's for who manages them."""
-    return TokenList(tokens=tuple(_token(one) for one in await context.doors.logins.tokens(who)))
+    return TokenList(tokens=tuple(token_view(one) for one in await context.doors.logins.tokens(who)))
 
 
 @router.post("/tokens", operation_id="create_token", status_code=201)
@@ -106,8 +124,3 @@ async def _found(context: Context, name: str) -> User:
 
 def _user(user: User) -> UserView:
     return UserView.model_validate(user.model_dump(exclude={"password_hash"}) | {"role": user.role.value})
-
-
-def _token(token: Token) -> TokenView:
-    shown = {"prefix", "name", "owner", "clusters", "created", "expires", "revoked"}
-    return TokenView.model_validate(token.model_dump(include=shown) | {"role": (token.role or Role.VIEWER).value})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..identity import Action
 from .words import N_
 
 PREFIX = "/console"
@@ -11,11 +12,12 @@ PREFIX = "/console"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page of a cluster: its key, the name of its route, and what it is called."""
+    """A page: its key, the name of its route, what it is called, and what one must be allowed to do to see it."""
 
     key: str
     route: str
     label: str
+    action: Action = Action.READ
 
 
 PAGES: tuple[Entry, ...] = (
@@ -26,4 +28,11 @@ PAGES: tuple[Entry, ...] = (
     Entry("nodes", "console_nodes", N_("Nodes")),
     Entry("findings", "console_findings", N_("Findings")),
     Entry("events", "console_events", N_("Events")),
+)
+# Of the whole installation, whatever the cluster.
+WHOLE: tuple[Entry, ...] = (
+    Entry("users", "console_users", N_("Users"), Action.USER_MANAGE),
+    Entry("tokens", "console_tokens", N_("API tokens"), Action.OWN_TOKENS),
+    Entry("whole-audit", "console_whole_audit", N_("Audit of everything"), Action.AUDIT),
+    Entry("account", "console_account", N_("Account"), Action.OWN_SESSIONS),
 )

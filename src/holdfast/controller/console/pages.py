@@ -26,7 +26,7 @@ from ..operations import clusters as operations
 from ..operations.situation import spec_of
 from .assets import assets
 from .live import Live
-from .navigation import PAGES, PREFIX
+from .navigation import PAGES, PREFIX, WHOLE
 from .pictures.values import FILTERS
 from .words import LANGUAGES, Words, chosen, words_of
 
@@ -129,6 +129,7 @@ class Page:
             "clusters": known,
             "cluster": self.cluster if self.cluster in known else None,
             "navigation": PAGES,
+            "whole": WHOLE,
             "person": person,
             "csrf": self.csrf,
             "theme": self.theme,

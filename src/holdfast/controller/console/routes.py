@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .views import (
+    account,
     addresses,
     changes,
     edits,
@@ -12,13 +13,14 @@ from .views import (
     home,
     nodes,
     overview,
+    people,
     revisions,
     rollouts,
     servers,
 )
 from .views import session as sessions
 
-_COMMON = (files, sessions, home, changes)
+_COMMON = (files, sessions, home, changes, people, account)
 _PAGES = (overview, addresses, servers, edits, revisions, rollouts, nodes, findings, history)
 ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES))
 # What strangers may ask for: the way in, our own files, and how they like to look at it.

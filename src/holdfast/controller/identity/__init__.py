@@ -7,10 +7,12 @@ from .enrolment import Enrolment
 from .logins import LoggedIn, Logins
 from .permissions import Action, NodeAgent, Person, Principal, may, require
 from .redaction import before_and_after, shown
+from .sessions import SessionFacts, Sessions
 from .tls import server_context
 from .users import UserChange, Users
 
 __all__ = [
     "Action", "Authorities", "Doors", "Enrolment", "LoggedIn", "Logins", "NodeAgent", "Person", "Principal",
-    "UserChange", "Users", "audited", "before_and_after", "may", "open_doors", "require", "server_context", "shown",
+    "SessionFacts", "Sessions", "UserChange", "Users", "audited", "before_and_after", "may", "open_doors", "require",
+    "server_context", "shown",
 ]  # fmt: skip

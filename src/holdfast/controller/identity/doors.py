@@ -16,12 +16,14 @@ from .enrolment import Enrolment
 from .logins import Logins
 from .passwords import COST, Cost, Passwords
 from .sealing import Randomness, Sealer, make_key_file, read_key_file, read_passphrase_file
+from .sessions import Sessions
 from .users import Users
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Who may come in: nodes by `enrolment`, people and programs by `logins`; `users` and `authorities` are managed.
+    """Who may come in: nodes by `enrolment`, people and programs by `logins`; `users`, `sessions` and `authorities` are
+    managed.
 
     `first_password` is that of the user `admin`, made at this start: to be printed once, and let go.
     """
@@ -31,6 +33,7 @@ class Doors:
     enrolment: Enrolment
     users: Users
     logins: Logins
+    sessions: Sessions
     first_password: SecretStr | None = None
 
 
@@ -51,7 +54,7 @@ async def open_doors(
     users = Users(store, passwords, randomness)
     logins = await Logins.open(store, sealer, passwords, randomness)
     enrolment = Enrolment(store, authorities, randomness)
-    return Doors(sealer, authorities, enrolment, users, logins, await users.first_admin())
+    return Doors(sealer, authorities, enrolment, users, logins, Sessions(store), await users.first_admin())
 
 
 async def _sealer(store: Store, key_file: Path, passphrase_file: Path | None, randomness: Randomness) -> Sealer:

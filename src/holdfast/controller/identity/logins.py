@@ -37,6 +37,7 @@ LONGEST_SESSION = timedelta(hours=12)
 LONGEST_TOKEN_LIFE = timedelta(days=366)
 MARK_LIFE = timedelta(days=180)
 _TOUCH = timedelta(minutes=1)  # a session is not written at each request
+_NOTED = timedelta(minutes=10)  # nor is a token that is used all the time
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MARK = re.compile(r"hfm1\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
 _WRONG = "the name or the password is wrong"
@@ -121,8 +122,9 @@ class Logins:
         if user is None or user.record.disabled or found.record.purpose != purpose:
             raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
         if purpose == "api":
+            await self._note_use(found)
             return _with_token(user.record, found.record)
-        if not same(found.record.name, _session_name(user.record)):
+        if not same(found.record.name, session_name(user.record)):
             raise NotAuthenticated("the password was changed since the session began", "log in again")
         await self._touch(found)
         return _with_session(user.record)
@@ -192,22 +194,26 @@ class Logins:
 
     async def revoke_token(self, who: Person, prefix: str, source: str = "") -> None:
         """End an API token, found by how it begins; one's own, or anybody's for who manages them."""
-        for found in await self._store.tokens.all():
-            if found.record.purpose != "api" or found.record.prefix != prefix:
-                continue
+        known = (one.name for one in await self._store.tokens.all() if _is_api(one.record, prefix))
+        name = next(known, None)
+        while name is not None:  # ends: each time round, the token was being used, which is written once in ten minutes
+            found = await self._store.tokens.get(name)
+            if found is None:
+                break
             require(who, Action.OWN_TOKENS if found.record.owner == who.name else Action.TOKEN_MANAGE)
             now = self._store.clock.now()
             after = found.record.model_copy(update={"revoked": found.record.revoked or now})
             told = audited(now, who.actor, "token.revoke", prefix, before=found.record, after=after, source=source)
-            await self._store.commit(self._store.tokens.replacing(found.name, after, found.version), audit=[told])
-            return
+            with suppress(Conflict):
+                await self._store.commit(self._store.tokens.replacing(found.name, after, found.version), audit=[told])
+                return
         raise UsageError(f"there is no API token {prefix[:40]!r}", "give how it begins: hfa_ and eight letters")
 
     async def _session(self, user: User, source: str) -> LoggedIn:
         secret, prefix = make_secret(SESSION_PREFIX, self._randomness)
         now = self._store.clock.now()
         record = _token(
-            digest=digest_of(secret), prefix=prefix, name=_session_name(user), purpose="session", owner=user.name,
+            digest=digest_of(secret), prefix=prefix, name=session_name(user), purpose="session", owner=user.name,
             created=now, expires=now + IDLE,
         )  # fmt: skip
         told = audited(now, f"user:{user.name}", "login", user.name, source=source)
@@ -225,6 +231,14 @@ class Logins:
         after = found.record.model_copy(update={"expires": ends})
         with suppress(StoreError):  # a store that takes no writes must not keep people from looking
             await self._store.tokens.replace(found.name, after, found.version)
+
+    async def _note_use(self, found: Versioned[Token]) -> None:
+        """When an API token was used last, to ten minutes: whoever asks which ones nobody needs has to know."""
+        now = self._store.clock.now()
+        if found.record.used is not None and now - found.record.used < _NOTED:
+            return
+        with suppress(StoreError):  # as above
+            await self._store.tokens.replace(found.name, found.record.model_copy(update={"used": now}), found.version)
 
     async def _rehashed(self, found: Versioned[User], password: str) -> User:
         after = found.record.model_copy(update={"password_hash": await self._passwords.hashed(password)})
@@ -258,7 +272,11 @@ class Logins:
         return hmac.new(self._mark_key, f"{name}\n{issued}\n{number}".encode(), hashlib.sha256).hexdigest()
 
 
-def _session_name(user: User) -> str:
+def _is_api(token: Token, prefix: str) -> bool:
+    return token.purpose == "api" and token.prefix == prefix
+
+
+def session_name(user: User) -> str:
     """Binds a session to the password that opened it, by no clock: another password, and it is over."""
     return f"session {digest_of(user.password_hash)[:32]}"
 

@@ -1,10 +1,14 @@
-"""What happened in a cluster, and who changed what there, newest first: of some kinds, or all."""
+"""What happened in a cluster, and who changed what, newest first: of some kinds, people, things and times, or all."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
+from holdfast.errors import NotFound
 from holdfast.protocol.api.events import AuditList, AuditView, EventView
+from holdfast.store.models import AuditRecord, Event
 from holdfast.store.store import Store
 
 from .desk import known_cluster
@@ -13,6 +17,37 @@ from .told import audit_view, event_view
 _PAGE = 500
 _ON_ITS_WAY = '"phase": "applying"'
 MOST_READ = 5000  # records that are looked through for one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for; what is left out does not matter.
+
+    `kinds` are whole kinds, or their beginnings with a dot at the end (`vrrp.`). `who` and `thing` are parts of names,
+    with or without capitals. `since` belongs to it, `until` does not.
+    """
+
+    kinds: tuple[str, ...] = ()
+    who: str = ""
+    thing: str = ""
+    outcome: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def has_time(self, time: datetime) -> bool:
+        """Whether something of this time is wanted."""
+        return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
+
+    def all_past(self, times: Iterable[datetime]) -> bool:
+        """Whether nothing older need be looked at. One record does not tell: clocks jump, and those of hosts differ."""
+        return self.since is not None and all(time < self.since for time in times)
+
+    def has_kind(self, kind: str) -> bool:
+        """Whether this kind is wanted."""
+        return not self.kinds or any(kind == one or (one.endswith(".") and kind.startswith(one)) for one in self.kinds)
+
+
+ALL = Wanted()
 
 
 async def happened(
@@ -24,14 +59,15 @@ async def happened(
     limit: int = 100,
     most_read: int = MOST_READ,
     steps: bool = True,
+    wanted: Wanted = ALL,
 ) -> tuple[tuple[EventView, ...], int | None]:
     """At most `limit` events below the number `before`, and from where to go on (None: there are no more).
 
-    `kinds` are whole kinds, or their beginnings with a dot at the end (`vrrp.`); none means all. An event is of a node
-    if it says so, or if its message names it. Without `steps`, those are left out that say that a node of a rollout is
-    on its way.
+    An event is of a node if it says so, or if its message names it. Without `steps`, those are left out that say that a
+    node of a rollout is on its way. `kinds` are as those of `wanted`, whose people and outcomes events do not have.
     """
     await known_cluster(store, cluster)
+    topic = Wanted(kinds=tuple(kinds))
     found: list[EventView] = []
     for _ in range(max(1, most_read // _PAGE)):
         page = await store.events.newest(before, _PAGE)
@@ -40,18 +76,25 @@ async def happened(
             event = one.record
             if not steps and event.kind == "rollout.node" and _ON_ITS_WAY in event.data:
                 continue
-            if event.cluster != cluster or not _is_of(event.kind, kinds) or not _names(event.node, event.message, node):
+            if event.cluster != cluster or not topic.has_kind(event.kind) or not is_event(event, wanted, node):
                 continue
             found.append(event_view(one))
             if len(found) == limit:
                 return tuple(found), before if before > 1 else None
-        if len(page) < _PAGE:
+        if len(page) < _PAGE or wanted.all_past(one.record.time for one in page):
             return tuple(found), None
     return tuple(found), before
 
 
-def _is_of(kind: str, kinds: Collection[str]) -> bool:
-    return not kinds or any(kind == one or (one.endswith(".") and kind.startswith(one)) for one in kinds)
+def is_event(event: Event, wanted: Wanted, node: str | None = None) -> bool:
+    """Whether an event is looked for."""
+    named = f"{event.kind} {event.node or ''} {event.message}".lower()
+    return (
+        wanted.has_kind(event.kind)
+        and wanted.has_time(event.time)
+        and wanted.thing.lower() in named
+        and _names(event.node, event.message, node)
+    )
 
 
 def _names(of: str | None, message: str, node: str | None) -> bool:
@@ -60,27 +103,43 @@ def _names(of: str | None, message: str, node: str | None) -> bool:
 
 async def audited(
     store: Store,
-    cluster: str,
-    actions: Collection[str] = (),
-    who: str = "",
+    cluster: str | None,
+    wanted: Wanted = ALL,
     before: int | None = None,
     limit: int = 100,
     most_read: int = MOST_READ,
 ) -> AuditList:
-    """Who changed what in a cluster, newest first; `actions` as `kinds` above, `who` a part of the actor's name."""
-    await known_cluster(store, cluster)
+    """Who changed what, newest first, in a cluster or (None) everywhere."""
+    if cluster is not None:
+        await known_cluster(store, cluster)
     found: list[AuditView] = []
     for _ in range(max(1, most_read // _PAGE)):
         page = await store.audit.newest(before, _PAGE)
         for one in page:
             before = one.number
-            record = one.record
-            wanted = _is_of(record.action, actions) and who.lower() in record.actor.lower()
-            if record.cluster != cluster or not wanted:
+            if cluster not in (None, one.record.cluster) or not _is_record(one.record, wanted):
                 continue
             found.append(audit_view(one))
             if len(found) == limit:
                 return AuditList(records=tuple(found), before=before if before > 1 else None)
-        if len(page) < _PAGE:
+        if len(page) < _PAGE or wanted.all_past(one.record.time for one in page):
             return AuditList(records=tuple(found))
     return AuditList(records=tuple(found), before=before)
+
+
+def _is_record(record: AuditRecord, wanted: Wanted) -> bool:
+    return (
+        wanted.has_kind(record.action)
+        and wanted.has_time(record.time)
+        and wanted.who.lower() in record.actor.lower()
+        and wanted.thing.lower() in f"{record.action} {record.target}".lower()
+        and wanted.outcome in ("", record.outcome)
+    )
+
+
+async def audit_record(store: Store, cluster: str | None, number: int) -> AuditView:
+    """One record, of a cluster or (None) of any; NotFound."""
+    found = await store.audit.get(number)
+    if found is None or cluster not in (None, found.cluster):
+        raise NotFound(f"there is no audit record {number} here", "look at the list; the oldest are not kept for ever")
+    return AuditView(number=number, **found.model_dump())

@@ -181,6 +181,7 @@ def token_view(token: Token) -> TokenView:
         clusters=token.clusters,
         created=token.created,
         expires=token.expires,
+        used=token.used,
         revoked=token.revoked,
     )
 

@@ -34,6 +34,22 @@ class SessionView(Told):
     csrf: str = Field(default="", repr=False)
 
 
+class OpenSession(Told):
+    """A session that is good now. `prefix` is how its secret begins, and by which it is ended."""
+
+    prefix: str
+    owner: str
+    began: AwareDatetime
+    used: AwareDatetime
+    ends: AwareDatetime = Field(description="Unless it is used before that; twelve hours after it began in any case.")
+
+
+class OpenSessions(Told):
+    """The sessions of a user, the newest first."""
+
+    sessions: tuple[OpenSession, ...]
+
+
 class PasswordRequest(Asked):
     """One's own password, changed; all sessions end."""
 
@@ -93,6 +109,7 @@ class TokenView(Told):
     clusters: ClusterLimits | None = None
     created: AwareDatetime
     expires: AwareDatetime
+    used: AwareDatetime | None = Field(default=None, description="When it was used last, to ten minutes; null: never.")
     revoked: AwareDatetime | None = None
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import unified_diff
 from typing import Literal
 
 from holdfast.protocol.api.events import AuditView, EventView
 
 from ..words import N_
+from .diffs import Diff, diff_of
 
 State = Literal["ok", "warning", "bad", "unknown", "off", "busy"]
 
@@ -29,8 +32,19 @@ ACTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "overrides": (N_("overrides and maintenance"), ("override.", "maintenance.", "group.")),
     "nodes": (N_("nodes let in and shut out"), ("node.",)),
 }
+# Of the whole installation, there is more to choose from.
+WHOLE_ACTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    **ACTIONS,
+    "users": (N_("users and API tokens"), ("user.", "token.")),
+    "logins": (N_("logins and sessions"), ("login", "logout", "session.")),
+    "installation": (N_("clusters, store and authorities"), ("cluster.", "store.", "authority.")),
+}
+OUTCOMES: Mapping[str, str] = {
+    "": N_("any"), "done": N_("done"), "refused": N_("refused"), "failed": N_("failed"),
+}  # fmt: skip
 _STATES: Mapping[str, State] = {
     "vrrp.holds": "ok", "vrrp.left": "off", "vip.moved": "ok", "node.drift": "warning", "node.drift_gone": "ok",
+    "node.drift_corrected": "ok", "node.joined": "ok", "node.revoked": "warning",
     "maintenance.on": "warning", "maintenance.off": "ok", "rollout.paused": "warning",
 }  # fmt: skip
 _OUTCOMES: Mapping[str, tuple[State, str]] = {
@@ -44,7 +58,10 @@ _WORDS: Mapping[State, str] = {
     "ok": N_("good"), "warning": N_("warning"), "bad": N_("bad"), "unknown": N_("event"), "off": N_("off"),
     "busy": N_("under way"),
 }  # fmt: skip
-_LONGEST = 20_000  # characters of what a record says of a change
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_NUMBERED = re.compile(r"(revision|rollout) ([1-9][0-9]{0,11})")
+_NODE = re.compile(rf"({_NAME})(?=$|[:,])")
+_LONGEST = 100_000  # characters of one side of a record: it is kept shorter than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +80,30 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Where a thing is: a route with its values, what is asked there, and where on the page."""
+
+    route: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    query: Mapping[str, object] = field(default_factory=dict)
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
-    """An audit record; `before` and `after` are JSON, indented."""
+    """An audit record. `link` leads to what it is about; `says_more`: what was before and after is known."""
 
     number: int
     time: datetime
     who: str
     action: str
     target: str
+    cluster: str | None
     source: str
     state: State
     word: str
-    before: str
-    after: str
+    link: Link | None
+    says_more: bool
 
 
 def events_of(found: Iterable[EventView]) -> tuple[Happened, ...]:
@@ -113,12 +141,46 @@ def _audited(one: AuditView) -> Audited:
         who=one.actor.removeprefix("user:"),
         action=one.action,
         target=one.target,
+        cluster=one.cluster,
         source=one.source,
         state=state,
         word=word,
-        before=_indented(one.before),
-        after=_indented(one.after),
+        link=link_of(one.action, one.target, one.cluster),
+        says_more=bool(one.before or one.after),
     )
+
+
+def audited_of(one: AuditView) -> Audited:
+    """One record."""
+    return _audited(one)
+
+
+def link_of(action: str, target: str, cluster: str | None) -> Link | None:
+    """Where the thing is that a record is about; None where there is no page of it."""
+    kind = action.partition(".")[0]
+    if kind == "user":
+        return Link("console_users")
+    if kind == "token":
+        return Link("console_tokens")
+    if cluster is None:
+        return None
+    numbered = _NUMBERED.fullmatch(target)
+    if numbered:
+        return Link(f"console_{numbered[1]}", {"cluster": cluster, "number": int(numbered[2])})
+    node = _NODE.match(target)
+    if kind in ("node", "maintenance") and node:
+        return Link("console_node", {"cluster": cluster, "node": node[1]})
+    if kind == "override":
+        return Link("console_servers", {"cluster": cluster}, {"q": target})
+    if kind == "group" and node:
+        return Link("console_addresses", {"cluster": cluster}, anchor=f"#group-{node[1]}")
+    return Link("console_overview", {"cluster": cluster}) if kind == "cluster" else None
+
+
+def change_of(one: AuditView) -> Diff:
+    """What was before and after, as a difference of indented JSON."""
+    sides = (_indented(one.before).splitlines(), _indented(one.after).splitlines())
+    return diff_of("\n".join(unified_diff(*sides, n=10_000, lineterm="")))
 
 
 def _indented(text: str) -> str:

@@ -100,8 +100,17 @@
     target.classList.toggle("filtering", wanted.length > 0);
     target.classList.toggle("nothing-left", wanted.length > 0 && left === 0);
   };
+  const asked = new URLSearchParams(location.search).get("q"), first = document.querySelector("[data-filter]");
+  if (asked && first) first.value = asked; // whoever leads here may have said what to look for
   const filter_all = () => document.querySelectorAll("[data-filter]").forEach(filter);
   document.addEventListener("input", (event) => { if (event.target.matches("[data-filter]")) filter(event.target); });
+
+  // ---- moments: typed in this browser's zone, sent in UTC --------------------------------------------------------------
+  for (const box of document.querySelectorAll("[data-moment]")) {
+    const kept = box.form.elements[box.dataset.moment], time = new Date(kept.value);
+    if (!Number.isNaN(time.getTime())) box.value = new Date(time - time.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    box.addEventListener("change", () => { kept.value = box.value ? new Date(box.value).toISOString() : ""; });
+  }
 
   // ---- problems, toasts, dialogs ---------------------------------------------------------------------------------------
   const toasts = document.getElementById("toasts"), dialog = document.getElementById("dialog");
