@@ -34,13 +34,12 @@ def rollback(
     Example:  holdfast rollback 7 -m 'the new pool answers nonsense'
     """
     of = connect(controller).cluster(cluster)
-    newest = of.view().newest
+    found = of.plan_rollback(revision)
     if not as_json:
-        found = of.diff(newest, revision)
         print_diff(found.spec_diff, stdout())
         print_plan_view(found.plan, stdout())
     if not yes:
-        change.confirm(f"bring revision {revision} of {of.name} back, as revision {newest + 1}?")
+        change.confirm(f"bring revision {revision} of {of.name} back, as revision {found.newest + 1}?")
     options = change.options_of(forbid, put_back, at_a_time, pause_after_first, without)
-    asked = RollbackRequest(revision=revision, base=newest, message=message, options=options)
+    asked = RollbackRequest(revision=revision, base=found.newest, message=message, options=options)
     change.finish(of, change.told_outdated(lambda: of.rollback(asked), quiet=as_json), wait=wait, as_json=as_json)

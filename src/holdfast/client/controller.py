@@ -173,6 +173,10 @@ class Cluster:
         """A new revision and its rollout."""
         return self.wire.ask(Applied, "POST", f"{self._at}/revisions", asked)
 
+    def plan_rollback(self, number: int) -> ProposalView:
+        """What going back to a revision would do."""
+        return self.wire.ask(ProposalView, "GET", f"{self._at}/revisions/{number}/rollback")
+
     def rollback(self, asked: RollbackRequest) -> Applied:
         """A new revision with the content of an old one."""
         return self.wire.ask(Applied, "POST", f"{self._at}/rollback", asked)

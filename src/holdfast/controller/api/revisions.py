@@ -78,6 +78,12 @@ async def revision_diff(
     return await history.revision_diff(desk, cluster, number, other)
 
 
+@router.get("/revisions/{number}/rollback", operation_id="plan_rollback")
+async def plan_rollback(desk: AtDesk, who: Planning, cluster: ClusterName, number: RevisionNumber) -> ProposalView:
+    """What going back to a revision would do to what the nodes are to run now; nothing is written."""
+    return await revisions.plan_rollback(desk, cluster, number)
+
+
 @router.post("/rollback", operation_id="rollback", status_code=201)
 async def rollback(desk: AtDesk, who: Applying, cluster: ClusterName, asked: RollbackRequest) -> Applied:
     """A new revision with the content of an old one, through the same plan and rollout."""
