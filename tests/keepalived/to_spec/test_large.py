@@ -1,4 +1,4 @@
-"""A thousand virtual servers with ten servers each: imported, read, compiled and planned, in bounded time."""
+"""Hundreds of virtual servers with ten servers each: imported, read, compiled and planned, in bounded time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from holdfast.keepalived.parse import parse
 from holdfast.plan import Hazard, make_plan
 from holdfast.spec import parse_spec
 
-pytestmark = [pytest.mark.measures, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(900)]
 
-_LONGEST_S = 20.0  # of processor time, for each step; five is the most that was measured
+_LONGEST_S = 20.0  # of processor time, for each step of a thousand; five is the most that was measured
 
 
-def test_a_large_cluster_is_imported_and_goes_all_the_way() -> None:
-    text = configuration(1000)
+@pytest.mark.parametrize(
+    "count", [pytest.param(60, marks=pytest.mark.measures), pytest.param(1000, marks=pytest.mark.soak)]
+)
+def test_a_large_cluster_is_imported_and_goes_all_the_way(count: int) -> None:
+    text = configuration(count)
     spent: dict[str, float] = {}
     began = time.process_time()
 
@@ -41,7 +44,7 @@ def test_a_large_cluster_is_imported_and_goes_all_the_way() -> None:
     took("compile")
     file = bundles["lb1"].file(PATH)
     assert file is not None
-    assert len(parse(file.content).root.all("virtual_server")) == 1000
+    assert len(parse(file.content).root.all("virtual_server")) == count
     heavier = found.text.replace("weight: 1", "weight: 2", 1)
     assert heavier != found.text
     changed = compile_cluster(CompileInput(parse_spec(heavier), lock, secrets))
@@ -49,7 +52,7 @@ def test_a_large_cluster_is_imported_and_goes_all_the_way() -> None:
     plan = make_plan(bundles, changed)
     assert plan.hazard is Hazard.RELOAD
     took("plan")
-    slow = {what: seconds for what, seconds in spent.items() if seconds > _LONGEST_S}
+    slow = {what: seconds for what, seconds in spent.items() if seconds > _LONGEST_S * max(count / 1000, 0.2)}
     assert not slow, spent
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{len(found.text) / 1e6:.1f} MB of spec; {spent}; {memory:.0f} MB of memory")  # noqa: T201
