@@ -76,6 +76,23 @@ def test_what_is_wrong_is_said_with_its_node() -> None:
     run(story())
 
 
+def test_a_node_that_was_shut_out_is_missed_only_while_it_has_something_to_run() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02", "lb03")  # lb03 is in no spec
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        nodes = desk.store.cluster("shop").nodes
+        for name, trouble in (("lb03", ()), ("lb02", ("lb02: its certificate was revoked",))):
+            found = await nodes.get(name)
+            assert found is not None
+            revoked = found.record.model_copy(update={"revoked": desk.now()})
+            await nodes.replace(name, revoked, found.version)
+            assert (await status.status(desk.store, "shop")).trouble == trouble
+
+    run(story())
+
+
 def test_what_an_agent_has_put_right_is_no_trouble() -> None:
     async def story() -> None:
         desk = await new_desk()

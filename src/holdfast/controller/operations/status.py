@@ -12,6 +12,7 @@ from holdfast.protocol import NodeStatus, Progress
 from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
 from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.rollout.bundles import Bundles
+from holdfast.rollout.judge import nothing
 from holdfast.rollout.propose import list_rollouts
 from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
 from holdfast.store.models import NodeRecord, Override, OverrideKind
@@ -28,6 +29,7 @@ _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK)
 class _Seen:
     """What the store has of a cluster's nodes at one moment."""
 
+    cluster: str
     now: datetime
     newest: int
     records: Mapping[str, NodeRecord]
@@ -45,6 +47,11 @@ class _Seen:
         """Whether what it last said is still so: it would have said otherwise."""
         heard = self.heard.get(node)
         return heard is not None and (node in self.present or self.now - heard.time <= BELIEVED_FOR)
+
+    def has_left(self, node: str) -> bool:
+        """Whether it is to run nothing any more."""
+        wanted = self.assignments.get(node)
+        return wanted is None or wanted.digest == nothing(self.cluster, node).digest
 
     def in_maintenance(self, node: str) -> bool:
         """Whether somebody has taken it out."""
@@ -132,6 +139,7 @@ async def configuration(store: Store, cluster: str, name: str) -> NodeConfigurat
 
 async def _see(store: Store, known: ClusterStore) -> _Seen:
     return _Seen(
+        cluster=known.name,
         now=store.clock.now(),
         newest=await known.revisions.newest_number(),
         records={one.name: one.record for one in await known.nodes.all()},
@@ -170,16 +178,17 @@ def _summary(seen: _Seen, name: str) -> NodeSummary:
         drift=len(standing(report)) if report else 0,
         holds=tuple(each.group for each in status.groups if each.holds) if status else (),
     )
-    return summary.model_copy(update={"trouble": tuple(_trouble(summary, heard, seen.now))})
+    return summary.model_copy(update={"trouble": tuple(_trouble(summary, heard, seen))})
 
 
 def _runs(status: NodeStatus | None, wanted: Assignment) -> bool:
     return status is not None and status.digest == wanted.digest
 
 
-def _trouble(node: NodeSummary, heard: Heard | None, now: datetime) -> Iterable[str]:
+def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[str]:
     if node.revoked is not None:
-        yield "its certificate was revoked"
+        if not seen.has_left(node.node):  # else it was taken out of service, and is missed by nobody
+            yield "its certificate was revoked"
         return
     if node.enrolled is None:
         yield "it has never joined"
@@ -188,7 +197,7 @@ def _trouble(node: NodeSummary, heard: Heard | None, now: datetime) -> Iterable[
         yield "its agent has never reported"
         return
     if not node.connected:
-        yield f"its agent has been silent for {_long((now - heard.time).total_seconds())}"
+        yield f"its agent has been silent for {_long((seen.now - heard.time).total_seconds())}"
     if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN):
         failure = heard.report.applied.failure if heard.report.applied else None
         yield f"revision {heard.report.revision} was {node.progress}" + (f": {failure.message}" if failure else "")
