@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from urllib.parse import quote
 
@@ -47,6 +47,7 @@ from holdfast.protocol.api.revisions import (
 )
 from holdfast.protocol.api.rollouts import RolloutList, RolloutView, StopRequest
 from holdfast.protocol.api.status import ClusterStatus
+from holdfast.protocol.api.whatif import WhatIfView
 
 from .wire import Wire
 
@@ -202,6 +203,10 @@ class Cluster:
         """Of the newest revision and of what runs; with a number, of that revision."""
         path = f"{self._at}/findings" if number is None else f"{self._at}/revisions/{number}/findings"
         return self.wire.ask(FindingsView, "GET", path)
+
+    def what_if(self, fail: Sequence[str] = (), depth: int = 1) -> WhatIfView:
+        """After these failures, one after another; without any, after every single one."""
+        return self.wire.ask(WhatIfView, "GET", f"{self._at}/whatif", params={"fail": list(fail), "depth": depth})
 
     def rollouts(self, before: int | None = None, limit: int = 50) -> RolloutList:
         """Newest first."""

@@ -29,6 +29,7 @@ from .api import (
     revisions,
     rollouts,
     sessions,
+    whatif,
 )
 from .callers import AGENT_PATHS
 from .console import problems as console_problems
@@ -45,8 +46,8 @@ OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operati
 ROUTERS = tuple(
     each.router
     for each in (
-        sessions, people, clusters, revisions, findings, rollouts, operating, invitations, history, authorities, dumps,
-        agents, health,
+        sessions, people, clusters, revisions, findings, whatif, rollouts, operating, invitations, history,
+        authorities, dumps, agents, health,
     )
 )  # fmt: skip
 _TAGS = [
@@ -54,7 +55,7 @@ _TAGS = [
     {"name": "people", "description": "Users, and the API tokens of programs."},
     {"name": "clusters", "description": "Clusters, and what is chosen once for each."},
     {"name": "revisions", "description": "Plans, revisions, rollbacks: what a cluster should be."},
-    {"name": "findings", "description": "What is to be said of revisions and of what runs."},
+    {"name": "findings", "description": "What is to be said of revisions and of what runs; what failures would do."},
     {"name": "rollouts", "description": "How it gets there."},
     {"name": "operating", "description": "Status, overrides, moves, maintenance."},
     {"name": "nodes", "description": "The nodes of a cluster, and how they are let in."},
