@@ -21,6 +21,7 @@ from holdfast.rollout.propose import find_rollout, list_rollouts, propose_rollou
 from holdfast.rollout.records import RolloutOptions, RolloutPhase, RolloutRecord, Wish
 from holdfast.store.holding import Held
 from holdfast.store.memory import MemoryEngine
+from holdfast.store.port import Put
 from holdfast.store.store import Store
 
 
@@ -243,6 +244,33 @@ def test_a_paused_rollout_can_be_stopped(wanted: Wish, log: list[str]) -> None:
         assert record.phase is (RolloutPhase.FAILED if wanted is Wish.STOP else RolloutPhase.PUT_BACK)
         assert record.reason == "it was stopped"
         assert agents.log == log
+
+    run(scenario())
+
+
+def test_what_is_damaged_in_the_store_ends_the_rollout_that_needs_it_and_says_so() -> None:
+    """It used to be tried again and again: neither this one nor any later rollout of the cluster came to an end."""
+
+    async def scenario() -> None:
+        agents = await cluster()
+        held = await leader(agents.store)
+        async with agents.there():
+            going = asyncio.create_task(roll(agents, held, 2, revision_of("two", PAIR), pause_after_first=True))
+            while not (found := await list_rollouts(agents.store, "shop"))[0].paused:
+                await asyncio.sleep(0.01)
+            key = agents.kept.assignments.key("lb01")
+            sound = await agents.store.engine.get(key)
+            assert sound is not None
+            await agents.store.engine.commit([], [Put(key, b"{}")])
+            await wish(agents.store, "shop", found[0].id, Wish.GO_ON)
+            record = await going
+            assert record.phase is RolloutPhase.FAILED
+            assert f"{key} in the store is not understood" in record.reason
+            assert "restore a dump" in record.hint
+            assert agents.log == ["lb02 2"]
+            await agents.store.engine.commit([], [Put(key, sound.value)])
+            again = await roll(agents, held, 3, revision_of("three", PAIR))
+            assert again.phase is RolloutPhase.SUCCEEDED
 
     run(scenario())
 

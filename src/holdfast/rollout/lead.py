@@ -43,7 +43,8 @@ async def run_rollout(
     """Carry a rollout out to its end, from wherever it is; returns its record.
 
     LeaseLost as soon as `held` is not ours any more, StoreUnavailable without a store: whoever leads then calls it
-    again. NotFound if there is no such rollout.
+    again. NotFound if there is no such rollout. Where something that it needs is damaged in the store, it ends, and
+    says what; StoreDamaged only if not even that can be written.
     """
     kept = RolloutStore(store, cluster)
     async with News(kept, rollout) as news:
@@ -64,6 +65,8 @@ async def run_rollout(
                 await asyncio.sleep(_AGAIN_S)  # somebody changed the record; what is there now counts
             except StoreUnsure:
                 await asyncio.sleep(_AGAIN_S)  # what is there now tells whether it happened
+            except StoreDamaged as error:  # it stays so: waiting would only keep the cluster's next rollout from it
+                await leading.give_up(found, error)
 
 
 class _Leading:
@@ -104,6 +107,12 @@ class _Leading:
                 if succeeded:
                     await self._bring_along(record)
                 await self._write(found, carry.finished(record, succeeded, self._now()))
+
+    async def give_up(self, found: Versioned[RolloutRecord], error: StoreDamaged) -> None:
+        """End it where it is: nobody else is told anything. As of `_write`."""
+        record = found.record
+        why = record.model_copy(update={"reason": record.reason or error.message[:1000], "hint": error.hint[:1000]})
+        await self._write(found, carry.finished(why, False, self._now()))
 
     async def tidy_up(self, record: RolloutRecord) -> None:
         """Let go of what is old. That this fails is no reason to call a rollout failed; the next one does it."""

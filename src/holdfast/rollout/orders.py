@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from holdfast.errors import RolloutFailed, StoreDamaged, StoreError
+from holdfast.errors import RolloutFailed, StoreError, StoreUnavailable
 from holdfast.protocol import Answer, Fence, MoveReport, NodeStatus, Order, Verb
 from holdfast.store.port import Resync
 
@@ -97,7 +97,7 @@ class Orders:
                 for entry in entries:
                     if entry is not None:
                         return answers.versioned(entry).record.answer
-        raise StoreDamaged("the store stopped telling of answers", "try again")
+        raise StoreUnavailable("the store stopped telling of answers", "try again")
 
 
 class StoreTransport:
