@@ -54,6 +54,33 @@ def test_two_files_of_keepalived(holdfast: Command, tmp_path: Path) -> None:
     assert "two holders while a network is in two: eth0:lb1" in done.stdout
 
 
+def test_real_servers_of_files_are_what_carries_the_load(holdfast: Command, tmp_path: Path) -> None:
+    """Their weights, what the quorum asks for, and one machine behind two ports: all from keepalived's own files."""
+    server = "    real_server {} {} {{\n        weight {}\n    }}\n"
+    web = server.format("10.0.0.11", 80, 1) + server.format("10.0.0.12", 80, 3)
+    mail = server.format("10.0.0.11", 25, 1) + server.format("10.0.0.13", 25, 1)
+    virtual = "virtual_server 10.0.0.3 {} {{\n    quorum {}\n    protocol TCP\n{}}}\n"
+    named = files(tmp_path)
+    for name in ("lb1", "lb2"):
+        with (tmp_path / f"{name}.conf").open("a") as file:
+            file.write(virtual.format(80, 2, web) + virtual.format(25, 1, mail))
+    document = json.loads(holdfast("whatif", *named, "--json").stdout)
+    assert document["outages"] == ["10.0.0.12"], "without it the quorum of the web is missed"
+    left = {
+        one["title"]: {part["name"]: (part["share"], part["served"]) for part in one["backends"]}
+        for one in document["singles"]
+    }
+    assert left["10.0.0.11"] == {
+        "virtual server 10.0.0.3:80": (0.75, True),
+        "virtual server 10.0.0.3:25": (0.5, True),
+    }
+    assert left["10.0.0.12"]["virtual server 10.0.0.3:80"] == (0.25, False)
+    assert left["lb1"] == {}
+    told = holdfast("whatif", *named, "--fail", "10.0.0.12")
+    assert told.returncode == 1
+    assert "virtual server 10.0.0.3:80: nobody serves" in told.stdout
+
+
 def test_a_weight_that_moves_nothing_ends_with_1(holdfast: Command, tmp_path: Path) -> None:
     done = holdfast("whatif", *files(tmp_path, weight=2))
     assert done.returncode == 1
