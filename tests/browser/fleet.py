@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx
+from tests.browser.realtime_fleet import telling
 from tests.controller.world import Agent, World
 
 from holdfast import __version__
@@ -31,6 +32,7 @@ from holdfast.protocol import (
     Verb,
     WeighedServer,
 )
+from holdfast.protocol.realtime import HEEDS_HEADER, WATCH, Watch, Watching
 
 EVERY_S = 2.0
 GIVEN_UP = -254
@@ -46,6 +48,8 @@ class Node:
     bundle: Bundle | None = None
     progress: Progress | None = None
     silent: bool = False
+    watching: tuple[Watching, ...] = ()
+    looked_at: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -70,6 +74,7 @@ class Fleet:
         for name in names:
             node = self.nodes[name] = Node(name, await self.world.joined(admin, name, cluster))
             self._tasks += [asyncio.create_task(self._listen(node)), asyncio.create_task(self._tell(node))]
+            self._tasks.append(asyncio.create_task(telling(self, node)))
 
     def tell(self) -> None:
         """Every node says at once how it is."""
@@ -110,7 +115,7 @@ class Fleet:
             await asyncio.sleep(0.2)
 
     async def _stream(self, node: Node) -> None:
-        async with node.agent.client.stream("GET", "/agent/v1/stream") as answer:
+        async with node.agent.client.stream("GET", "/agent/v1/stream", headers={HEEDS_HEADER: WATCH}) as answer:
             async for line in answer.aiter_lines():
                 if node.silent:
                     return
@@ -119,6 +124,9 @@ class Fleet:
                     await self._take(node, told)
                 elif isinstance(told, Order):
                     await self._carry_out(node, told)
+                elif isinstance(told, Watch):
+                    node.watching = told.watching
+                    node.looked_at.set()
 
     async def _take(self, node: Node, desired: Desired) -> None:
         new = node.desired is None or node.desired.digest != desired.digest

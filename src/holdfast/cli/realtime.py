@@ -19,15 +19,20 @@ from holdfast.ipvs.select import wanted
 
 from .in_vm import forward
 from .output import stdout
+from .realtime_remote import by_controller
 from .realtime_sources import Seen, Watch, here, in_lab
 from .realtime_view import SortBy, Watched, grid
+from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
 _LEAST_ROWS = 5
 
 
 def realtime(
-    node: Annotated[list[str] | None, typer.Option("--node", "-n", metavar="NODE", help="With --lab; repeat.")] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", "-n", metavar="NODE", help="Of a lab (repeat), or one by the controller."),
+    ] = None,
     lab: Annotated[str, typer.Option("--lab", "-l", metavar="NAME", help="A lab's directors, not this machine.")] = "",
     vip: Annotated[str, typer.Option("--vip", metavar="ADDRESS[:PORT]", help="Only these; mark:7 is a mark.")] = "",
     interval: Annotated[str, typer.Option("--interval", "-i", metavar="TIME", help="Between two looks.")] = "1s",
@@ -35,17 +40,27 @@ def realtime(
     connections: Annotated[bool, typer.Option("--connections", "-c", help="Connections by state, too.")] = False,
     count: Annotated[int, typer.Option("--count", min=0, max=10**9, help="End after so many looks; 0: never.")] = 0,
     once: Annotated[bool, typer.Option("--once", help="Look once; short for --count 1.")] = False,
+    find: Annotated[
+        str | None, typer.Option("--find", metavar="WORDS", help="By the controller: list connections with these.")
+    ] = None,
+    cluster: ClusterOption = None,
+    controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the directors do: connections, packets and bytes per second, for each virtual and each real server.
 
-    With --json one line for each look, with counters as ipvsadm --stats has them. Ctrl-C ends it.
+    With --node and no lab, that node by the controller: its table, nginx and HAProxy. With --json one line for each
+    look, with counters as ipvsadm --stats has them. Ctrl-C ends it.
 
     Example:  holdfast realtime --lab demo --node lb01 --vip 10.0.0.3 --sort in-bytes
     """
     watch = _watch(interval, 1 if once else count, connections, vip)
     if node and not lab:
-        raise UsageError("--node names a node of a lab, and there is no --lab", "leave --node out to see this machine")
+        asked = find if find is not None else "" if connections else None
+        by_controller(connect(controller).cluster(cluster), _one(node), watch, sort, asked, as_json=as_json)
+        return
+    if find is not None:
+        raise UsageError("--find is answered by a controller", "name the node, too: --node lb01, and no --lab")
     if lab:
         forward(lab)
     seen = in_lab(lab, node or (), watch) if lab else here(watch)
@@ -57,6 +72,12 @@ def realtime(
                 _as_tables(seen, sort, stdout())
     except KeyboardInterrupt:
         return
+
+
+def _one(nodes: list[str]) -> str:
+    if len(nodes) > 1:
+        raise UsageError("a controller shows one node at a time", "name one, or --lab for all nodes of a lab")
+    return nodes[0]
 
 
 def _watch(interval: str, count: int, connections: bool, vip: str) -> Watch:

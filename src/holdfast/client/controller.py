@@ -36,6 +36,7 @@ from holdfast.protocol.api.people import (
     UserView,
 )
 from holdfast.protocol.api.plans import PlanRequest, ProposalView
+from holdfast.protocol.api.realtime import RealtimeView
 from holdfast.protocol.api.revisions import (
     Applied,
     NodeFiles,
@@ -268,6 +269,19 @@ class Cluster:
     def node(self, name: str) -> NodeDetail:
         """One node."""
         return self.wire.ask(NodeDetail, "GET", f"{self._at}/nodes/{_in(name)}")
+
+    def realtime(self, node: str, find: str | None = None, *, history: bool = False) -> RealtimeView:
+        """What a node does now: one sample."""
+        params = {"find": find, "history": history}
+        return self.wire.ask(RealtimeView, "GET", f"{self._at}/nodes/{_in(node)}/realtime", params=params)
+
+    def follow_realtime(self, node: str, every_s: float, find: str | None = None) -> Iterator[RealtimeView]:
+        """What a node does, one sample after the other, until the controller ends the stream."""
+        params = {"every_s": every_s} | ({"find": find} if find is not None else {})
+        with self.wire.events(f"{self._at}/nodes/{_in(node)}/realtime", params) as told:
+            for kind, data in told:
+                if kind == "sample":
+                    yield RealtimeView.model_validate_json(data)
 
     def configuration(self, node: str) -> NodeConfiguration:
         """What is live on a node."""

@@ -26,6 +26,7 @@ from .api import (
     invitations,
     operating,
     people,
+    realtime,
     revisions,
     rollouts,
     sessions,
@@ -46,8 +47,8 @@ OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operati
 ROUTERS = tuple(
     each.router
     for each in (
-        sessions, people, clusters, revisions, findings, whatif, rollouts, operating, invitations, history,
-        authorities, dumps, agents, health,
+        sessions, people, clusters, revisions, findings, whatif, rollouts, operating, realtime, invitations,
+        history, authorities, dumps, agents, health,
     )
 )  # fmt: skip
 _TAGS = [

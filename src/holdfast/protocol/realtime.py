@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from holdfast.bundle import SafeName
 
@@ -38,6 +38,12 @@ Six = tuple[Count, Count, Count, Count, Count, Count]  # answers of 1xx to 5xx, 
 SixPerS = tuple[float, float, float, float, float, float]
 
 
+class _Figures(Message):
+    """Base of what has figures: what is no number is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
 class Watching(Message):
     """Somebody looks at this node by the controller of that name, `every_s` seconds.
 
@@ -60,7 +66,7 @@ class Watch(Message):
     watching: Annotated[tuple[Watching, ...], Field(max_length=MOST_WATCHING)] = ()
 
 
-class TableServer(Message):
+class TableServer(_Figures):
     """A server in the kernel's table. `per_s` is over the time since the sample before; None: there is none.
 
     `name` is what the bundle calls it. One that is `absent` should be in the table, and is not.
@@ -79,7 +85,7 @@ class TableServer(Message):
     per_s: FivePerS | None = None
 
 
-class TableService(Message):
+class TableService(_Figures):
     """A virtual server in the kernel's table: an address and a port, or a firewall mark.
 
     `source` is the entry of the spec that it comes from; empty: the bundle knows of none.
@@ -107,7 +113,7 @@ class WebKind(StrEnum):
     SERVER = "server"
 
 
-class WebRow(Message):
+class WebRow(_Figures):
     """What nginx or HAProxy did for one listener, pool, or server of a pool.
 
     Counters are since the agent (nginx) or the program (HAProxy) began. `response_ms` is a mean: of nginx over the time
@@ -155,7 +161,7 @@ class Connections(Message):
     states: Annotated[dict[Word, Count], Field(max_length=100)] = {}
 
 
-class Bucket(Message):
+class Bucket(_Figures):
     """A closed point of the history: `number` counts BUCKET_S seconds of the node's steady clock.
 
     Of the kernel's table the values are new connections, bytes in and bytes out in a second, and open connections; of
@@ -167,7 +173,7 @@ class Bucket(Message):
     values: dict[Name, tuple[float | None, float | None, float | None, float | None]]
 
 
-class Sample(Message):
+class Sample(_Figures):
     """Posted to `/agent/v1/samples` for one controller, at most as often as it asked.
 
     `seconds` is the time that rates are over, 0 for the first look. `left_out` counts rows of a table that is larger

@@ -24,6 +24,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("overview", "console_overview", N_("Overview")),
     Entry("addresses", "console_addresses", N_("Virtual IPs")),
     Entry("servers", "console_servers", N_("Virtual servers")),
+    Entry("realtime", "console_realtime", N_("Realtime")),
     Entry("revisions", "console_revisions", N_("Revisions")),
     Entry("nodes", "console_nodes", N_("Nodes")),
     Entry("whatif", "console_whatif", N_("What if")),

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.protocol.realtime import MOST_FILTERS, POINTS, SLOWEST_S, Connections, Sample, Watching
 from holdfast.protocol.realtime_ring import Ring
+
+_PER_BROWSER_S = 0.02  # as everywhere in the console: 200 browsers are told every four seconds
+_MOST_MADE = 100  # different pictures of one sample
+
+
+def _failed(made: asyncio.Future[bytes]) -> bool:
+    return made.done() and (made.cancelled() or made.exception() is not None)
 
 
 @dataclass(eq=False)
@@ -30,6 +38,7 @@ class Seen:
     ring: Ring = field(default_factory=Ring)
     looking: list[Looking] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _made: dict[Hashable, tuple[int, asyncio.Future[bytes]]] = field(default_factory=dict)
 
     def take(self, sample: Sample, now: datetime) -> None:
         """What the node's agent tells. One whose clock begins anew has been started anew: so does its history."""
@@ -50,6 +59,20 @@ class Seen:
         except TimeoutError:
             return False
         return True
+
+    @property
+    def pace_s(self) -> float:
+        """How long browsers are left alone after they were told something, however often there is a sample."""
+        return min(len(self.looking) * _PER_BROWSER_S, SLOWEST_S)
+
+    async def once(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """What `make` makes of the last sample: once, however many browsers ask for the same."""
+        known = self._made.get(key)
+        if known is None or known[0] != self.serial or _failed(known[1]):
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            known = self._made[key] = (self.serial, asyncio.ensure_future(make()))
+        return await asyncio.shield(known[1])
 
     @property
     def questions(self) -> tuple[str, ...]:

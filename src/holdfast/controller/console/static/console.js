@@ -177,6 +177,7 @@
   });
   const settle = () => { tell_times(); filter_all(); show_stale(); };
   body.addEventListener("htmx:afterSettle", settle);
+  body.addEventListener("console:settle", settle); // what came by another stream than htmx's
   body.addEventListener("htmx:beforeRequest", ({detail: {elt, xhr}}) => {
     // A refresh may take a button away before its answer comes: htmx would tell it to an element that nobody hears.
     xhr.addEventListener("readystatechange", () => {

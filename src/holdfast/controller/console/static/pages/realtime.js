@@ -1,0 +1,80 @@
+// Realtime: one stream of whole pictures. What is chosen in the bar is in the address; a hidden or paused page asks nothing.
+"use strict";
+(() => {
+  const form = document.getElementById("realtime-form"), holder = document.getElementById("realtime");
+  if (!form || !holder) return;
+  const RETRY_MS = 2000, TYPED_MS = 400, LATE_S = 3;
+  const held = document.getElementById("realtime-held"), pause = document.getElementById("realtime-pause");
+  const sort = document.getElementById("realtime-sort"), search = document.getElementById("realtime-search");
+  const clock = new Intl.DateTimeFormat(document.documentElement.lang, {timeStyle: "medium"});
+  let stream = null, paused = false, again = null, typed = null, heard = performance.now();
+
+  const part = () => document.getElementById("realtime-now");
+  const query = () => {
+    const chosen = new URLSearchParams(new FormData(form));
+    for (const [name, value] of [...chosen]) if (!value) chosen.delete(name);
+    return chosen.toString();
+  };
+  const say = (state) => {
+    holder.dataset.state = state;
+    held.hidden = state === "live";
+    const told = held.dataset[state];
+    if (told) held.textContent = told.replace("{time}", clock.format(Date.parse(part().dataset.taken)));
+  };
+  const show = (html) => {
+    const made = new DOMParser().parseFromString(html, "text/html").getElementById("realtime-now");
+    if (!made) return;
+    Idiomorph.morph(part(), made, {morphStyle: "outerHTML"});
+    document.body.dispatchEvent(new Event("console:settle"));
+  };
+  const close = () => { clearTimeout(again); if (stream) stream.close(); stream = null; };
+  const open = () => {
+    close();
+    if (paused || document.hidden) return;
+    heard = performance.now();
+    stream = new EventSource(`${holder.dataset.stream}?${query()}`);
+    stream.addEventListener("now", (event) => {
+      heard = performance.now();
+      if (holder.dataset.state !== "live") say("live");
+      show(JSON.parse(event.data).html);
+    });
+    stream.addEventListener("error", () => {
+      if (stream && stream.readyState === EventSource.CLOSED) { close(); again = setTimeout(open, RETRY_MS); }
+    });
+  };
+  const chosen = () => {
+    clearTimeout(typed);
+    search.hidden = !form.elements.connections.checked;
+    history.replaceState(null, "", `${location.pathname}?${query()}`);
+    if (paused) { toggle(); return; }
+    open();
+  };
+  const toggle = () => {
+    paused = !paused;
+    pause.setAttribute("aria-pressed", String(paused));
+    pause.querySelector("span").textContent = paused ? pause.dataset.go : pause.dataset.pause;
+    pause.querySelector("use").setAttribute("href", pause.querySelector("use").getAttribute("href").replace(/#.*/, paused ? "#play" : "#pause"));
+    if (paused) close(); else open();
+    say(paused ? "paused" : "live");
+  };
+  pause.addEventListener("click", toggle);
+  form.addEventListener("change", chosen);
+  form.addEventListener("input", (event) => {
+    if (event.target.type !== "search") return;
+    clearTimeout(typed);
+    typed = setTimeout(chosen, TYPED_MS);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (event.submitter && event.submitter.name === "sort") sort.value = event.submitter.value;
+    chosen();
+  });
+  document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else open(); });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  setInterval(() => {
+    const late = performance.now() - heard > 1000 * (LATE_S + 5 + 2 * Number(form.elements.every.value));
+    if (!paused && !document.hidden && late && holder.dataset.state === "live") say("lost");
+  }, 1000);
+  open();
+})();

@@ -1,0 +1,68 @@
+"""What a node does at this moment: looked at by whoever asks, one sample after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from holdfast.errors import NotFound
+from holdfast.protocol.api.realtime import RealtimeView
+from holdfast.store.store import Store
+
+from ..realtime.desk import Realtime
+from ..realtime.seen import Seen
+from .desk import known_cluster
+
+ALIVE_S = 5.0  # without a sample for so long, whoever follows is told that there is none
+
+
+async def known_node(store: Store, cluster: str, node: str) -> None:
+    """Nothing; NotFound names the nodes whose agents could tell."""
+    known = await known_cluster(store, cluster)
+    if await known.nodes.get(node) is None:
+        there = ", ".join([one.name for one in await known.nodes.all()][:20]) or "none yet"
+        raise NotFound(f"no node '{node[:80]}' is enrolled in {cluster}", f"enrolled: {there}")
+
+
+def view_of(store: Store, seen: Seen, *, history: bool = False) -> RealtimeView:
+    """A node as it was told last."""
+    ring = seen.ring
+    return RealtimeView(
+        cluster=seen.cluster,
+        node=seen.node,
+        time=store.clock.now(),
+        taken=seen.taken,
+        sample=seen.sample,
+        history=tuple(ring.bucket(number) for number in ring.numbers) if history else (),
+    )
+
+
+async def one(
+    store: Store, realtime: Realtime, cluster: str, node: str, find: str | None, within_s: float, *, history: bool
+) -> RealtimeView:
+    """A sample with its rates, as soon as there is one; after `within_s` seconds, whatever there is. NotFound."""
+    await known_node(store, cluster, node)
+    ends = store.clock.steady() + within_s
+    with realtime.looking(cluster, node, find=find) as seen:
+        serial = seen.serial
+        while (left := ends - store.clock.steady()) > 0 and await seen.after(serial, left):
+            serial = seen.serial
+            answered = find is None or seen.connections(find) is not None
+            if answered and seen.sample is not None and seen.sample.seconds > 0:
+                break
+        return view_of(store, seen, history=history)
+
+
+async def followed(
+    realtime: Realtime, cluster: str, node: str, every_s: float, find: str | None
+) -> AsyncGenerator[Seen, None]:
+    """The node whenever there is another sample, not more often than `every_s`, and now and then if there is none."""
+    with realtime.looking(cluster, node, every_s, find) as seen:
+        serial = 0
+        while True:  # ends: nobody follows any more
+            await seen.after(serial, max(ALIVE_S, 2 * every_s))
+            serial = seen.serial
+            began = asyncio.get_running_loop().time()
+            yield seen
+            pace_s = max(every_s, seen.pace_s)
+            await asyncio.sleep(max(0.0, began + pace_s - asyncio.get_running_loop().time() - 0.1))
