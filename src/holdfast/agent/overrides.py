@@ -93,7 +93,7 @@ def differences(node: Node, bundle: Bundle) -> tuple[Finding, ...]:
         return ()
     weighed = {
         (ipvs_view.service_key(each.virtual_server), ipvs_view.destination_key(each.server)): each.wanted
-        for each in _weighted_now(node.places, bundle)
+        for each in weighted_now(node.places, bundle)
         if each.override is not None and each.wanted is not None
     }
     return ipvs_view.differences(bundle, node.host.virtual_servers(), weighed)
@@ -127,7 +127,7 @@ def replace_all(node: Node, bundle: Bundle, sent: Overrides) -> OverrideReport:
     # 2.2.7, started while a server was suspended, brings it back with weight 0 until its next reload.
     stuck = [
         each
-        for each in _weighted_now(places, bundle)
+        for each in weighted_now(places, bundle)
         if each.server.weight_file in changed
         and each.wanted
         and before.get(places.at(each.server.weight_file)) == weights.SUSPENDED
@@ -143,7 +143,8 @@ def _paths(places: Places, bundle: Bundle) -> tuple[Path, ...]:
     return tuple(places.at(server.weight_file) for vs in bundle.expected.virtual_servers for server in vs.servers)
 
 
-def _weighted_now(places: Places, bundle: Bundle) -> tuple[Weighted, ...]:
+def weighted_now(places: Places, bundle: Bundle) -> tuple[Weighted, ...]:
+    """Every real server of a bundle, and what the overrides of this moment make of it; raises ApplyError."""
     return weights.weighted(bundle, read(places), now())
 
 
@@ -153,7 +154,7 @@ def _wait(node: Node, bundle: Bundle, changed: Collection[str], started: float) 
     The time that it waits begins now: `started` may be longer ago, with a reload in between.
     """
     deadline = node.host.monotonic() + SEEN_WITHIN_S
-    waiting = {each.server.weight_file: each for each in _weighted_now(node.places, bundle)}
+    waiting = {each.server.weight_file: each for each in weighted_now(node.places, bundle)}
     waiting = {path: each for path, each in waiting.items() if path in changed}
     seen: dict[str, float] = {}
     while waiting:  # ends: at the deadline

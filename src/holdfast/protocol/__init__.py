@@ -49,6 +49,7 @@ from .overrides import (
     Overrides,
     ServerOverride,
     WeighedServer,
+    WhyDown,
 )
 from .reports import (
     ApplyReport,
@@ -118,5 +119,6 @@ __all__ = [
     "Verb",
     "VrrpExpectation",
     "WeighedServer",
+    "WhyDown",
     "node_name_in_certificate",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from holdfast.bundle import SafeName
 
@@ -43,6 +43,23 @@ class Overrides(Message):
     servers: Annotated[tuple[ServerOverride, ...], Field(max_length=10_000)] = ()
 
 
+_Words = Annotated[str, StringConstraints(max_length=300)]
+
+
+class WhyDown(Message):
+    """Why a real server is out of the table though nobody took it out; what is not known is left out.
+
+    `since` is when keepalived took it out, and `said` its last words before, both out of its log. `question` is what it
+    asks; `answer` is what became of the same question when the agent asked it by itself, at `asked`.
+    """
+
+    since: AwareDatetime | None = None
+    said: _Words = ""
+    question: _Words = ""
+    answer: _Words = ""
+    asked: AwareDatetime | None = None
+
+
 class WeighedServer(Message):
     """A real server of a virtual server: what overrides make of it, and what the kernel's table shows.
 
@@ -51,6 +68,7 @@ class WeighedServer(Message):
     connections that have not ended (None: not counted, as nothing is overridden); `persistent` the clients bound to it.
     `seconds` is how long after the write the table showed it. `active`, `inactive` and `per_s` (new connections in a
     second, the kernel's own average) are its counts of the moment; None where it is not in the table, or nobody asked.
+    `why` is there while its check has taken it out.
     """
 
     virtual_server: str
@@ -67,6 +85,7 @@ class WeighedServer(Message):
     inactive: int | None = None
     per_s: int | None = None
     seconds: float = 0.0
+    why: WhyDown | None = None
 
 
 class OverrideReport(Message):

@@ -94,6 +94,9 @@ def test_the_audit_is_looked_through() -> None:
                 return targets(answer.text)
 
             assert (await found())[:4] == [EVIL, "revision 7", "www", "web01:80"]
+            page = (await client.get(f"{HERE}/audit")).text
+            assert page.count('data-label="Cluster"') == 0, "it is the one whose page this is"
+            assert f'href="{HERE}/events"' in page.partition("</header>")[2]
             assert await found(by="BEA") == [EVIL, "www"]
             assert await found(by="ci") == ["revision 7"]
             assert await found(topic="overrides") == [EVIL, "www", "web01:80"]

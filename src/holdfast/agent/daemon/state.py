@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from holdfast import __version__
 from holdfast.agent.daemon import decide
 from holdfast.agent.daemon.decide import Known
+from holdfast.agent.daemon.explaining import explained
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.machine import Machine
 from holdfast.agent.daemon.outbox import Outbox
@@ -19,8 +20,9 @@ from holdfast.agent.daemon.recent import Recent
 from holdfast.agent.daemon.thrift import give_memory_back
 from holdfast.agent.daemon.wanted import Wanted
 from holdfast.agent.daemon.work import Work
+from holdfast.agent.down import is_down
 from holdfast.errors import HoldfastError
-from holdfast.protocol import AgentReport, Drift, MachineFacts, NodeStatus, ServerOverride
+from holdfast.protocol import AgentReport, Drift, MachineFacts, NodeStatus, OverrideReport, ServerOverride
 
 T = TypeVar("T")
 
@@ -89,12 +91,23 @@ class State:
                 self.known = replace(self.known, overridden=None)
                 self.wake.set()
             self._over = over
-            self.known = replace(self.known, override_report=report)
+            self.known = replace(self.known, override_report=await self._explained(report))
             self.machine = await self.look(self._machine.look)
         except HoldfastError as error:
             LOG.warning("this node cannot be looked at", extra={"why": error.message})
         give_memory_back()
         self.tell()
+
+    async def _explained(self, report: OverrideReport | None) -> OverrideReport | None:
+        """With why servers are down, where some are: whoever is called at night asks that first."""
+        if report is None or not any(is_down(row) for row in report.servers):
+            return report
+        try:
+            found, said = await self.look(lambda: self.work.downs_now(report))
+        except HoldfastError as error:  # that they are down counts more
+            LOG.warning("why servers are down cannot be told", extra={"why": error.message})
+            return report
+        return await explained(report, found, said)
 
     def present(self) -> AgentReport:
         """Everything as it is now."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from holdfast.agent import move, overrides, status
 from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier, Tell
+from holdfast.agent.down import Down, Logged, downs, logged
 from holdfast.agent.lock import exclusive
 from holdfast.agent.policy import load_policy
 from holdfast.agent.probes.install import install_probes
 from holdfast.agent.services.base import Node
+from holdfast.agent.services.logs import LogTail
 from holdfast.agent.steps import failure, translated
-from holdfast.bundle import Bundle
+from holdfast.bundle import Bundle, Service
 from holdfast.errors import ApplyError, HoldfastError, UsageError
 from holdfast.findings import Finding
 from holdfast.protocol import (
@@ -91,6 +93,16 @@ class Work:
         generations = self.applier().generations
         bundle = generations.bundle(generations.current())
         return overrides.report(self.node, bundle) if bundle is not None and bundle.expected.virtual_servers else None
+
+    def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[str, Logged]]:
+        """The servers of a report that their checks took out, and what keepalived's log says. Raises ApplyError."""
+        generations = self.applier().generations
+        bundle = generations.bundle(generations.current())
+        if bundle is None or len(found.servers) != sum(len(one.servers) for one in bundle.expected.virtual_servers):
+            return (), {}  # another generation since
+        with translated():
+            tail = LogTail(self.node.places, Service.KEEPALIVED, {})
+            return downs(found, overrides.weighted_now(self.node.places, bundle), bundle), logged(tail.lines())
 
     def _wait_for_turn(self, patience_s: float = _PATIENCE_S) -> None:
         """A command that somebody runs on the node by hand may take its time: that is no failure. Raises ApplyError."""

@@ -129,7 +129,7 @@ class Page:
             "clusters": known,
             "cluster": self.cluster if self.cluster in known else None,
             "navigation": PAGES,
-            "whole": WHOLE,
+            "installation": WHOLE,
             "person": person,
             "csrf": self.csrf,
             "theme": self.theme,

@@ -218,6 +218,7 @@
   // What somebody has opened or closed stays so when its part is fetched again.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
 
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"}); // on a phone
   settle();
   broken();
   open();

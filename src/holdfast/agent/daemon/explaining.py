@@ -1,0 +1,30 @@
+"""Asks servers that are down the question that they failed, so that a report says why; bounded in number and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from holdfast.agent.down import MOST_ASKED, Down, Logged
+from holdfast.agent.prober.ask import ask
+from holdfast.protocol import OverrideReport, WhyDown
+
+
+async def explained(report: OverrideReport, found: Sequence[Down], said: Mapping[str, Logged]) -> OverrideReport:
+    """The report, with why in the rows of `found`; takes as long as the slowest answer, which has its timeout."""
+    whys = await asyncio.gather(*(_why(one, said, number < MOST_ASKED) for number, one in enumerate(found)))
+    rows = list(report.servers)
+    for one, why in zip(found, whys, strict=True):
+        rows[one.place] = rows[one.place].model_copy(update={"why": why})
+    return report.model_copy(update={"servers": tuple(rows)})
+
+
+async def _why(one: Down, said: Mapping[str, Logged], may_ask: bool) -> WhyDown:
+    told = said.get(one.logged_as, Logged())
+    words = one.question.words if one.question else ""
+    if not may_ask or one.server is None or one.question is None or one.question.probe is None:
+        return WhyDown(since=told.since, said=told.said, question=words)
+    asked = datetime.now(UTC)
+    _, answer = await ask(one.server, one.question.probe)
+    return WhyDown(since=told.since, said=told.said, question=words, answer=answer[:300], asked=asked)
