@@ -290,3 +290,29 @@ def one_neighbour_twice(model: Model) -> Iterator[Hit]:
         if neighbor and first is not node:
             message = f"{first.arg()} has the neighbour {neighbor} already: keepalived ignores {node.arg()}"
             yield Hit(node, message, at_end=True, related=(first,))
+
+
+_STATIC = "static_rules {\n    from 10.0.9.0/24 table 100 preference 100 track_group tg\n}\n"
+_GROUP = "track_group tg {\n    group {\n        web\n    }\n}\n"
+
+
+@rule(
+    "TRACK112",
+    WARNING,
+    "a track_group that is not defined above",
+    effect="keepalived looks for it among the lines above: without it the address, route or rule is set, and when "
+    "somebody removes it no instance notices.",
+    hint="write the track_group block above what names it",
+    bad=_STATIC + _GROUP + instance(),
+    good=_GROUP + _STATIC + instance(),
+    references=("measured with keepalived 2.2.7: 'track_group tg not found', and nothing of addresses and routes",),
+)
+def late_track_group(model: Model) -> Iterator[Hit]:
+    known: set[str] = set()
+    for block in model.root.children:
+        if block.name == "track_group":
+            known.add(block.arg())
+        for line in block.children if block.name in ("static_ipaddress", "static_routes", "static_rules") else ():
+            at = line.words.index("track_group") + 1 if "track_group" in line.words[:-1] else 0
+            if at and line.words[at] not in known:
+                yield Hit(line, f"no track_group {line.words[at]} stands above it: nothing tracks this line", at)

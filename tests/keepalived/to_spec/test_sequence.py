@@ -85,3 +85,21 @@ def test_scripts_above_their_user_are_told_of_and_carried() -> None:
     found = imported(lb1="vrrp_script a {\n  script /bin/a\n}\nglobal_defs {\n  script_user root\n}\n")
     assert found.complete
     assert [left.line for left in found.declared_differences] == [5]
+
+
+def test_a_track_group_further_down_tracks_nothing() -> None:
+    """As keepalived's dump has it: the address, the route and the rule are there, without their group."""
+    group = "track_group tg {\n  group {\n    a\n  }\n}\n"
+    lines = (
+        "static_ipaddress {\n  10.0.9.1/24 dev eth1 track_group tg\n}\n"
+        "static_routes {\n  10.1.0.0/16 via 10.0.9.2 track_group tg dev eth1\n}\n"
+    )
+    found = imported(lb1=lines + group + INSTANCE.format(""))
+    assert found.complete
+    assert [left.line for left in found.declared_differences] == [2, 5]
+    assert found.data["origin"]["outside"] == {
+        "static_ipaddress": ["10.0.9.1/24 dev eth1"],
+        "static_routes": ["10.1.0.0/16 via 10.0.9.2 dev eth1"],
+    }
+    kept = imported(lb1=group + lines + INSTANCE.format("")).data["origin"]["outside"]
+    assert kept["static_ipaddress"] == ["10.0.9.1/24 dev eth1 track_group tg"]

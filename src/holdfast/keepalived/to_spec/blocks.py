@@ -60,6 +60,7 @@ class Reading:
     losses: Losses
     vault: Vault
     later: set[tuple[str, str]] = field(default_factory=set)  # (kind, name) of blocks that stand below this one
+    untracked: frozenset[Node] = frozenset()  # lines whose track_group is not defined above them
 
     def block(self, tree: Node, model: type[Block]) -> Values:
         """The fields of `tree` as `model` takes them; what it refuses is lost."""
@@ -119,6 +120,11 @@ class Reading:
     def _line(self, keyword: str, line: Node) -> str:
         """One line of a list; empty where keepalived skips it, or no spec can hold it."""
         text = _text_of(line)
+        if line in self.untracked:
+            words = list(line.words)
+            at = words.index("track_group")
+            self.losses.ignored(line, f"no track_group {words[at + 1]} stands above it: keepalived tracks nothing")
+            text = " ".join(quoted(word) for word in (*words[:at], *words[at + 2 :]))
         if keyword in _OF_ADDRESSES and as_address(line.name.partition("/")[0]) is None:
             self.losses.skipped(line, "keepalived skips it: it does not begin with an IP address")
             return ""

@@ -22,6 +22,7 @@ _OF_SCHEDULER = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fall
 _OF_SORRY = frozenset({"sorry_server_inhibit", "sorry_server_lvs_method"})
 _TUNNELS = frozenset({"ipip", "gue", "gre"})
 _SUMS = frozenset({"nocsum", "csum", "remcsum"})
+_STATIC = frozenset({"static_ipaddress", "static_routes", "static_rules"})
 _PIPES = frozenset({"notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"})
 _RUN = frozenset({f"{name}_script" for name in ("startup", "shutdown", *_PIPES)})
 
@@ -77,6 +78,22 @@ def _early(tree: Node) -> Iterator[tuple[Node, str]]:
             yield child, f"the scheduler is not {_OF_SCHEDULER[child.name]} where it stands"
         elif child.name in _OF_SORRY and not sorry:
             yield child, "no sorry_server stands above it"
+
+
+def untracked(root: Node) -> frozenset[Node]:
+    """Lines of static addresses, routes and rules whose track_group is not defined above: it tracks nothing."""
+    known: set[str] = set()
+    found: list[Node] = []
+    for tree in root.children:
+        if tree.name == "track_group":
+            known.add(tree.arg())
+        elif tree.name in _STATIC:
+            found += [line for line in tree.children if _option(line, "track_group") not in ("", *known)]
+    return frozenset(found)
+
+
+def _option(line: Node, name: str) -> str:
+    return line.words[line.words.index(name) + 1] if name in line.words[:-1] else ""
 
 
 def tunnel_mistake(found: Node) -> str:
