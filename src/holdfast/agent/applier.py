@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from holdfast.agent import changes, kernel, overrides, thresholds, undo
+from holdfast.agent import changes, overrides, thresholds, undo
 from holdfast.agent.changes import Changes
 from holdfast.agent.files import create_folder, write_new
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
 from holdfast.agent.hold import MAY_HOLD
 from holdfast.agent.holdback import let_go
 from holdfast.agent.journal import Begin, Journal, Swapping, Touching, UnitsBefore, Validated, Verified
-from holdfast.agent.kernel import Kernel
+from holdfast.agent.kernel import Kernel, ailing
 from holdfast.agent.lock import Turn, exclusive
 from holdfast.agent.recovery import Attempt, Finish, Nothing, RollBack, decide
 from holdfast.agent.services import base, modules, network, nftables
@@ -184,8 +184,9 @@ class _Run:
                 refuse_what_is_not_ours((*foreign, *self._foreign_units), drifted)
             self._foreign, self._drifted = foreign, drifted
             self._refuse_before_anything_changes()
-            ailing = self._ailing() | changes.services_of(drift)
-            self._changes = changes.compare(self._old, self._bundle, ailing)
+            edited = changes.services_of(drift)
+            touched = changes.compare(self._old, self._bundle, edited).touched
+            self._changes = changes.compare(self._old, self._bundle, edited | self._ailing(touched))
             remark.text = changes.in_words(self._changes, amiss)
         same = self._old is not None and self._old.digest == self._bundle.digest
         return bool(self._changes or foreign or drifted or amiss) or not same
@@ -196,12 +197,12 @@ class _Run:
         modules.refuse_missing(host, self._bundle, os.uname().release)
         network.refuse_what_is_not_ours(host, self._bundle, self._old)
 
-    def _ailing(self) -> set[Service]:
-        """Services that should already do what this bundle wants, and do not."""
+    def _ailing(self, touched: Collection[Service]) -> set[Service]:
+        """Services that should already do what this bundle wants, and do not; but for those that change anyway."""
         node, found = self._node, set()
-        for service in self._bundle.services:
+        for service in (each for each in self._bundle.services if each not in touched):
             in_kernel = service in changes.KERNEL
-            if kernel.ailing(node, self._bundle, service) if in_kernel else base.healthy(node, self._bundle, service):
+            if ailing(node, self._bundle, service) if in_kernel else base.healthy(node, self._bundle, service):
                 found.add(service)
         return found
 
@@ -323,7 +324,7 @@ class _Run:
                 continue
             if why := base.healthy(self._node, self._bundle, service):
                 raise ApplyError(f"after the change {why}", "it worked before: read its log")
-        kernel.verify(self._node, self._bundle)
+        self._kernel.verify()
 
     def _commit(self) -> ApplyReport:
         action = decide(self._journal.entries)

@@ -19,7 +19,7 @@ from holdfast.bundle import Bundle, Service
 from holdfast.errors import HoldfastError, VerificationFailed
 
 
-@dataclass(frozen=True)
+@dataclass
 class Kernel:
     """The kernel's part of one attempt; all methods raise ApplyError."""
 
@@ -28,6 +28,7 @@ class Kernel:
     steps: Steps
     bundle: Bundle
     old: Bundle | None
+    loaded: bool = False
 
     def prepare(self) -> None:
         """Everything that programs need in order to say whether they take their files."""
@@ -74,6 +75,13 @@ class Kernel:
             with self.steps.step("load nftables") as remark:
                 nftables.load(self.node.host, names, nftables.text(self.bundle))
                 remark.text = ", ".join(names)
+                self.loaded = True
+
+    def verify(self) -> None:
+        """Whether the kernel has it all; whoever waits for a change to be in force does not wait for this."""
+        if self.loaded:
+            nftables.verify(self.node.host, self._tables(), nftables.text(self.bundle))
+        verify(self.node, self.bundle)
 
     def _tables(self) -> tuple[str, ...]:
         old, new = nftables.text(self.old), nftables.text(self.bundle)

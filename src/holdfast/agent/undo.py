@@ -73,6 +73,7 @@ def put_back(
     if attempt.nftables is not None:
         with _tried(trouble), steps.step("put nftables back"):
             nftables.load(node.host, attempt.nftables.tables, attempt.nftables.listing)
+            nftables.verify(node.host, attempt.nftables.tables, attempt.nftables.listing)
     before = attempt.network.before if attempt.network else None
     trouble += kernel.put_back(node, steps, before, attempt.sysctls.values if attempt.sysctls else None)
     if bundle is not None:

@@ -54,9 +54,12 @@ def listing(host: Host, names: tuple[str, ...], stateless: bool = False) -> str:
 
 def load(host: Host, names: tuple[str, ...], ruleset: str) -> None:
     """Replace the tables `names` by what `ruleset` defines, in one transaction."""
-    if not names:
-        return
-    _nft(host, ("-f", "-"), _anew(names) + ruleset)
+    if names:
+        _nft(host, ("-f", "-"), _anew(names) + ruleset)
+
+
+def verify(host: Host, names: tuple[str, ...], ruleset: str) -> None:
+    """Of the tables `names` those are there that `ruleset` defines, and no others; raises VerificationFailed."""
     there = set(tables(listing(host, names)))
     for name in names:
         if (name in there) != (name in tables(ruleset)):
