@@ -22,6 +22,8 @@ from holdfast.errors import ControllerUnreachable, NotTaken
 from holdfast.protocol.realtime import LARGEST_SAMPLE, MOST_VALUES, Sample, TableServer, TableService, Watch, Watching
 from holdfast.protocol.realtime_ring import Ring
 
+pytestmark = pytest.mark.whole  # nobody is told more often than each second
+
 ONE, TWO = "https://one:8443", "https://two:8443"
 
 

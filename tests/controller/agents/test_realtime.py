@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from tests.controller.agents.test_streams import Stream
 from tests.controller.world import WITHIN_S, Agent, World, running
 
@@ -20,6 +21,8 @@ from holdfast.controller.serving import Options
 from holdfast.protocol import Ping
 from holdfast.protocol.realtime import HEEDS_HEADER, WATCH, Bucket, Sample, TableService, Watch
 from holdfast.store.memory import MemoryEngine
+
+pytestmark = pytest.mark.whole
 
 HEEDS = {HEEDS_HEADER: WATCH}
 HERE = "/api/v1/clusters/shop/nodes/lb1/realtime"
