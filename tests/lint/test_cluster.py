@@ -53,6 +53,33 @@ class Bad:
 
 W, INFO = Severity.WARNING, Severity.INFO
 BAD = {
+    "an instance on another interface": Bad(
+        "PEER131",
+        (
+            instance() + inner(100),
+            instance() + inner(100).replace("interface eth1", f"interface eth0 {MARK}"),
+        ),
+        W,
+        also={"PEER112"},
+    ),
+    "an address on another interface": Bad(
+        "PEER131",
+        (
+            instance(address="10.0.0.100/24 dev eth0") + inner(100),
+            instance(address=f"10.0.0.100/24 dev eth1 {MARK}") + inner(100),
+        ),
+        W,
+        also={"PEER112"},
+    ),
+    "another program": Bad(
+        "PEER125",
+        (
+            SCRIPTS + script() + instance(TRACK),
+            SCRIPTS + script(command="/usr/local/bin/check_api").replace('api"', f'api" {MARK}') + instance(TRACK),
+        ),
+        INFO,
+        also={"PEER112"},
+    ),
     "vrid": Bad("PEER101", (instance(), instance(f"virtual_router_id 52 {MARK}"))),
     "vrid, by part of the addresses": Bad(
         "PEER101",
@@ -396,6 +423,11 @@ GOOD: dict[str, tuple[str, ...]] = {
     "interfaces and names of their own": (
         instance("priority 110"),
         instance("interface ens3", name="VI_1"),
+    ),
+    "two interfaces, each with a name of its own": (
+        instance("priority 110", address="10.0.0.100/24 dev eth0") + inner(110),
+        instance("priority 100\ninterface eth1", address="10.0.0.100/24 dev eth1")
+        + inner(100).replace("interface eth1", "interface eth0"),
     ),
     "addresses in another order, an IPv6 address in another form": (
         instance("priority 110\nvirtual_ipaddress {\n    fe80::1\n    2001:db8::1\n}"),

@@ -187,8 +187,9 @@ def _tracked(member: Member) -> dict[tuple[str, str], Node]:
     "PEER125",
     INFO,
     "a script that peers run in different ways",
-    effect="The same failure is noticed at another time, or counts another weight, depending on the node.",
-    hint="write the same interval, fall, rise, timeout and weight on all nodes",
+    effect="The same failure is noticed at another time, counts another weight, or is not seen at all, depending on "
+    "the node.",
+    hint="write the same program, interval, fall, rise, timeout and weight on all nodes",
     bad=pair(
         SCRIPTS + script("fall 2\nweight 0") + instance(_TRACKED),
         SCRIPTS + script("fall 5\nweight 0") + instance(_TRACKED),
@@ -214,6 +215,18 @@ def scripts_otherwise(models: tuple[Model, ...]) -> Iterator[Hit]:
                         f" {known.node or known.file}"
                     )
                     yield Hit(one.node.get(name) or one.node, message, related=(other,))
+            yield from _other_program(one.node, other, known)
+
+
+def _other_program(ours: Node, theirs: Node, known: Model) -> Iterator[Hit]:
+    """Another program under one name; arguments may be each node's own."""
+    here, there = ours.get("script"), theirs.get("script")
+    if here is None or there is None:
+        return
+    first, second = ("".join(one.command[:1]).split() for one in (here, there))
+    if first[:1] != second[:1]:
+        message = f"{ours.arg()} runs {first[0] if first else 'nothing'} here, {second[0] if second else 'nothing'} on"
+        yield Hit(here, f"{message} {known.node or known.file}", 1, related=(there,))
 
 
 @cluster_rule(
