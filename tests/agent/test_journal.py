@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.agent import bundles
+from tests.agent.services.fakes import Running
 
+from holdfast.agent.applier import Applier
+from holdfast.agent.generations import Generations
+from holdfast.agent.host.fake import FakeHost
+from holdfast.agent.host.port import Completed, Places
 from holdfast.agent.journal import (
     Begin,
     Ended,
@@ -26,7 +33,10 @@ from holdfast.agent.journal import (
     encode,
 )
 from holdfast.agent.recovery import Finish, Nothing, RollBack, decide
+from holdfast.agent.services import nftables
+from holdfast.agent.services.base import Node
 from holdfast.bundle import Service
+from holdfast.protocol import Outcome
 
 names = st.text("0123456789abcdef", min_size=1, max_size=12)
 texts = st.text(max_size=30)
@@ -208,6 +218,46 @@ def test_what_a_disk_keeps_is_announced_on_the_disk_first(tmp_path: Path, monkey
             assert isinstance(decide(kept), Finish)
     journal.rotate()
     assert disk.waits == 4  # three entries, and the name
+
+
+class Nft:
+    """As much of nft as an attempt asks for: tables come, go, and are listed."""
+
+    def __init__(self) -> None:
+        self.tables: set[str] = set()
+
+    def __call__(self, argv: Sequence[str], stdin: str) -> Completed:
+        if "list" in argv:
+            name = " ".join(argv[-2:])
+            there = name in self.tables
+            return Completed(0, f"table {name} {{\n}}\n") if there else Completed(1, "", "Error: No such file")
+        if "-c" not in argv:
+            self.tables |= set(nftables.tables(stdin))
+        return Completed(0)
+
+
+def test_an_attempt_is_what_is_tested_here_and_announces_tables_before_it_swaps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut during a swap the new tables may be loaded at boot: how the old ones were has to be known."""
+    host, places = FakeHost(), Places(tmp_path)
+    host.programs = {"nft": Nft(), "nginx": lambda argv, stdin: Completed(0)}
+    host.sysctls = {"net.ipv4.ip_nonlocal_bind": "0"}
+    disk = Disk(places.state / "journal.jsonl", monkeypatch)
+    known: list[set[type[object]]] = []
+    swap = Generations.swap
+
+    def swapped(self: Generations, services: tuple[Service, ...], aside: Mapping[str, str]) -> None:
+        known.append({type(one) for one in disk.entries()})
+        swap(self, services, aside)
+
+    monkeypatch.setattr(Generations, "swap", swapped)
+    applier = Applier(Node(host, places, Running(host=host, places=places)), lambda wanted: (), lambda: None)
+    wanted = bundles.bundle(bundles.sysctl(), bundles.nftables(), bundles.nginx())
+    assert applier.apply(wanted).outcome is Outcome.COMMITTED
+    assert [{NftablesBefore, SysctlsBefore, Swapping} <= there for there in known] == [True]
+    written, _ = decode((places.state / "journal.last.jsonl").read_bytes())
+    assert [type(one) for one in written] == [type(one) for one in whole_attempt(((Service.NGINX, False),))]
 
 
 def test_the_next_attempt_takes_the_end_of_the_one_before_along(

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.agent import bundles
 from tests.agent.prober import pools
-from tests.agent.services.fakes import MASTER, FakeManager
+from tests.agent.services.fakes import Running
 
 from holdfast.agent.applier import Applier, Tell
 from holdfast.agent.generations import Generations
 from holdfast.agent.host.fake import FakeHost
-from holdfast.agent.host.port import Completed, Places, Process
+from holdfast.agent.host.port import Completed, Places
 from holdfast.agent.lock import exclusive
 from holdfast.agent.prober.marks import NotNow, write_marks
-from holdfast.agent.prober.status_file import ProberStatus, digest_of, status_path
 from holdfast.agent.server_lists import down_in
 from holdfast.agent.services.base import Node
-from holdfast.bundle import PROBER_FILE, Bundle, Service
+from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError
 from holdfast.protocol import Outcome, Progress
 
 ONE, TWO, THREE = ("127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003")
-
-
-@dataclass
-class Running(FakeManager):
-    """Whatever is started runs at once, nginx with a worker more at each order, and the prober says what it read."""
-
-    host: FakeHost = field(default_factory=FakeHost)
-    places: Places = field(default_factory=Places)
-
-    def start(self, service: Service) -> None:
-        self.pids[service] = MASTER if service is Service.NGINX else 500
-        self.reload(service)
-
-    def reload(self, service: Service) -> None:
-        super().reload(service)
-        if service is Service.NGINX:
-            table = self.host.process_table
-            table.append(Process(MASTER + 1 + len(table), MASTER, "nginx: worker process"))
-        else:
-            content = (self.places.config / "current" / "prober" / Path(PROBER_FILE).name).read_bytes()
-            status = ProberStatus(pid=500, digest=digest_of(content), generation="")
-            path = status_path(self.places)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(status.model_dump_json())
 
 
 @dataclass

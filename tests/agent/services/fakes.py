@@ -7,9 +7,10 @@ from pathlib import Path
 
 from holdfast.agent.host.fake import FakeHost
 from holdfast.agent.host.port import ListeningSocket, Places, Process
+from holdfast.agent.prober.status_file import ProberStatus, digest_of, status_path
 from holdfast.agent.service_manager import ServiceStatus
 from holdfast.agent.services.base import Node
-from holdfast.bundle import Service
+from holdfast.bundle import PROBER_FILE, Service
 
 MASTER = 100
 
@@ -33,6 +34,30 @@ class FakeManager:
 
     def reload(self, service: Service) -> None:
         self.orders.append(("reload", service))
+
+
+@dataclass
+class Running(FakeManager):
+    """Whatever is started runs at once, nginx with a worker more at each order, and the prober says what it read."""
+
+    host: FakeHost = field(default_factory=FakeHost)
+    places: Places = field(default_factory=Places)
+
+    def start(self, service: Service) -> None:
+        self.pids[service] = MASTER if service is Service.NGINX else 500
+        self.reload(service)
+
+    def reload(self, service: Service) -> None:
+        super().reload(service)
+        if service is Service.NGINX:
+            table = self.host.process_table
+            table.append(Process(MASTER + 1 + len(table), MASTER, "nginx: worker process"))
+        else:
+            content = (self.places.config / "current" / "prober" / Path(PROBER_FILE).name).read_bytes()
+            status = ProberStatus(pid=500, digest=digest_of(content), generation="")
+            path = status_path(self.places)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(status.model_dump_json())
 
 
 def node_in(folder: Path, *running: Service) -> tuple[Node, FakeHost]:
