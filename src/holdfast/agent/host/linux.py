@@ -85,13 +85,10 @@ class LinuxHost:
 
     def listening(self) -> tuple[ListeningSocket, ...]:
         """See Host."""
-        found = []
-        for table in ("tcp", "tcp6"):
-            with suppress(FileNotFoundError):  # a kernel without IPv6
-                lines = Path(f"/proc/self/net/{table}").read_text(encoding="ascii").splitlines()[1:]
-                rows = (line.split() for line in lines)
-                found += [_listener(row) for row in rows if len(row) > 9 and row[3] == _LISTEN]
-        return tuple(found)
+        try:
+            return netlink.tcp_listeners()
+        except OSError:  # a kernel without inet_diag
+            return listeners_in_proc()
 
     def addresses(self) -> frozenset[LocalAddress]:
         """See Host."""
@@ -236,6 +233,17 @@ def _process(pid: int) -> Process | None:
     if len(stat) < 2 or stat[0] in (b"Z", b"X"):
         return None
     return Process(pid, int(stat[1]), title.replace(b"\0", b" ").decode("utf-8", "replace").strip())
+
+
+def listeners_in_proc() -> tuple[ListeningSocket, ...]:
+    """Every TCP socket that listens, out of /proc."""
+    found = []
+    for table in ("tcp", "tcp6"):
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            lines = Path(f"/proc/self/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+            rows = (line.split() for line in lines)
+            found += [_listener(row) for row in rows if len(row) > 9 and row[3] == _LISTEN]
+    return tuple(found)
 
 
 def _listener(row: Sequence[str]) -> ListeningSocket:
