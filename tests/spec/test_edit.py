@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from holdfast.errors import UsageError
@@ -41,13 +43,13 @@ proxies:
         ("pool.app.servers[web02].weight", "5", "weight: 2}", "weight: 5}"),
         ("pools.app.servers[1].weight", "5", "weight: 2}", "weight: 5}"),
         ("pools.app.servers[10.0.0.9].weight", "7", "        weight: 1\n", "        weight: 7\n"),
-        ("pools.app.servers[web01].weight", "3", "- web01:80   #", "- {address: 'web01:80', weight: 3}   #"),
+        ("pools.app.servers[web01].weight", "3", "- web01:80   #", "- {address: web01:80, weight: 3}   #"),
         ("pools.app.servers[web02].backup", "true", "weight: 2}", "weight: 2, backup: true}"),
         ("pools.app.balance", "source", "balance: round_robin   #", "balance: source   #"),
-        ("pools.app.tries", "2", "    balance: round", "    tries: 2\n    balance: round"),
+        ("pools.app.tries", "2", "        weight: 1\n", "        weight: 1\n    tries: 2\n"),
         (
             "pools.app.servers[10.0.0.9].max_connections", "100",
-            "      - address: 10.0.0.9:80\n", "      - address: 10.0.0.9:80\n        max_connections: 100\n",
+            "        weight: 1\n", "        weight: 1\n        max_connections: 100\n",
         ),
         ("vrrp.www.preempt", "false", "[{process: nginx}]}", "[{process: nginx}], preempt: false}"),
         ("vrrp.www.nodes", "[lb02, lb01]", "nodes: [lb01, lb02], keeps", "nodes: [lb02, lb01], keeps"),
@@ -55,7 +57,7 @@ proxies:
     ],
 )  # fmt: skip
 def test_one_value_changes_and_nothing_else(path: str, value: str, old: str, new: str) -> None:
-    found = edit(SPEC, path, value)
+    found = edit(SPEC, [(path, value)])
     assert old in SPEC
     assert found == SPEC.replace(old, new)
     parse_spec(found)
@@ -71,12 +73,13 @@ def test_one_value_changes_and_nothing_else(path: str, value: str, old: str, new
         ("pools..app", "is no path", ""),
         ("", "the path is empty", ""),
         ("cluster[0]", "is no list", ""),
+        ("pools.app.servers[0][1]", "is no list", ""),
         ("pools.app.check.every", "there is no 'check' in pools.app", ""),
     ],
 )
 def test_a_path_that_leads_nowhere_is_told_with_what_there_is(path: str, said: str, hint: str) -> None:
     with pytest.raises(UsageError) as refused:
-        edit(SPEC, path, "1")
+        edit(SPEC, [(path, "1")])
     assert said in refused.value.message
     assert hint in refused.value.hint
 
@@ -84,11 +87,23 @@ def test_a_path_that_leads_nowhere_is_told_with_what_there_is(path: str, said: s
 def test_a_host_with_several_ports_has_to_be_named_with_one() -> None:
     spec = SPEC.replace("      - web01:80   # the old one\n", "      - web01:80\n      - web01:81\n")
     with pytest.raises(UsageError, match="means 2 entries"):
-        edit(spec, "pools.app.servers[web01].weight", "2")
-    assert "- {address: 'web01:81', weight: 2}" in edit(spec, "pools.app.servers[web01:81].weight", "2")
+        edit(spec, [("pools.app.servers[web01].weight", "2")])
+    assert "- {address: web01:81, weight: 2}" in edit(spec, [("pools.app.servers[web01:81].weight", "2")])
+
+
+@pytest.mark.measures
+def test_a_very_large_spec_takes_a_few_seconds() -> None:
+    servers = [f"      - {{address: 'web{at:02d}.example.com:80', weight: {at}}}   # the ünï one\n" for at in range(10)]
+    spec = "pools:\n" + "".join(f"  p{at}:\n    servers:\n{''.join(servers)}" for at in range(2500))
+    assert len(spec) > 1_700_000
+    begun = time.process_time()
+    found = edit(spec, [("pool.p2000.servers[web03.example.com].weight", "77")])
+    assert time.process_time() - begun < 15
+    changed = [new for old, new in zip(spec.splitlines(), found.splitlines(), strict=True) if old != new]
+    assert changed == ["      - {address: 'web03.example.com:80', weight: 77}   # the ünï one"]
 
 
 def test_values_are_yaml_and_stay_one_line() -> None:
-    assert "balance: [1, 2]" in edit(SPEC, "pools.app.balance", "[1, 2]")
-    assert "balance: 'a: b'" in edit(SPEC, "pools.app.balance", "'a: b'")
-    assert 'balance: "a\\nb"' in edit(SPEC, "pools.app.balance", '"a\\nb"')
+    assert "balance: [1, 2]" in edit(SPEC, [("pools.app.balance", "[1, 2]")])
+    assert "balance: 'a: b'" in edit(SPEC, [("pools.app.balance", "'a: b'")])
+    assert 'balance: "a\\nb"' in edit(SPEC, [("pools.app.balance", '"a\\nb"')])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.errors import UsageError
+from holdfast.spec import composing
 from holdfast.spec.load import parse_spec
 from holdfast.spec.rewrite import Append, Put, Remove, Rewriting, rewrite
 
@@ -35,7 +36,15 @@ virtual_servers:
   api: {on: 'www:443', forward: dr, servers: ['rs01:443', rs02:443], check: {tcp: true}}
 # the end
 """
+BOTH = ["of small texts", "of large texts"]
 SHOP, API = ("virtual_servers", "shop"), ("virtual_servers", "api")
+
+
+@pytest.fixture
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what is written ends has to be the same to both."""
+    if request.param == BOTH[1]:
+        monkeypatch.setattr(composing, "_LARGE", -1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +76,8 @@ SHOP, API = ("virtual_servers", "shop"), ("virtual_servers", "api")
         (Put(("notify", "on"), ["server_down"]), "# the end\n", "# the end\n"),
     ],
 )  # fmt: skip
-def test_one_part_changes_and_nothing_else(change: Rewriting, old: str, new: str) -> None:
+@pytest.mark.parametrize("parser", BOTH, indirect=True)
+def test_one_part_changes_and_nothing_else(parser: None, change: Rewriting, old: str, new: str) -> None:
     assert SPEC.count(old) == 1
     found = rewrite(SPEC, [change])
     if change.path[0] == "notify":
@@ -125,5 +135,6 @@ def test_what_cannot_be_written_is_refused(text: str, change: Rewriting) -> None
         ("a:\n  b: 1\nc: 1\n", Put(("a",), "x"), "c: 1\n\na: x\n"),
     ],
 )
-def test_the_odd_ways_in_which_people_write(text: str, change: Rewriting, new: str) -> None:
+@pytest.mark.parametrize("parser", BOTH, indirect=True)
+def test_the_odd_ways_in_which_people_write(parser: None, text: str, change: Rewriting, new: str) -> None:
     assert rewrite(text, [change]) == new

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from holdfast.client.controller import Cluster
 from holdfast.errors import HoldfastError, NotFound, Outdated, UsageError
-from holdfast.protocol.api.base import HazardClass
+from holdfast.protocol.api.base import HazardClass, worse_than
 from holdfast.protocol.api.clusters import LockRequest
-from holdfast.protocol.api.plans import PlanRequest, ProposalView
+from holdfast.protocol.api.plans import PlanRequest, PlanView, ProposalView
 from holdfast.protocol.api.revisions import Applied, RevisionRequest
 from holdfast.protocol.api.rollouts import RolloutOptions, RolloutView
 from holdfast.spec import LoadedSpec, load_spec
@@ -80,6 +80,7 @@ def apply(
     proposal = _proposal(remote, cluster, spec, loaded, base, yes=yes, quiet=as_json)
     if not as_json:
         _show(proposal)
+        options = as_shown(options, proposal.plan)
     if not yes:
         confirm(f"make this revision {proposal.newest + 1} of {cluster.name}, and roll it out?")
     asked = RevisionRequest(
@@ -106,6 +107,12 @@ def options_of(
             "adopt": adopt,
         }
     )
+
+
+def as_shown(options: RolloutOptions, plan: PlanView) -> RolloutOptions:
+    """The same, for whoever has seen a plan: what is worse is refused, should nodes run something else meanwhile."""
+    forbidden = tuple(dict.fromkeys((*options.forbidden, *worse_than(plan.hazard))))
+    return options.model_copy(update={"forbidden": forbidden})
 
 
 def _proposal(

@@ -35,11 +35,12 @@ def rollback(
     """
     of = connect(controller).cluster(cluster)
     found = of.plan_rollback(revision)
+    options = change.options_of(forbid, put_back, at_a_time, pause_after_first, without)
     if not as_json:
+        options = change.as_shown(options, found.plan)
         print_diff(found.spec_diff, stdout())
         print_plan_view(found.plan, stdout())
     if not yes:
         change.confirm(f"bring revision {revision} of {of.name} back, as revision {found.newest + 1}?")
-    options = change.options_of(forbid, put_back, at_a_time, pause_after_first, without)
     asked = RollbackRequest(revision=revision, base=found.newest, message=message, options=options)
     change.finish(of, change.told_outdated(lambda: of.rollback(asked), quiet=as_json), wait=wait, as_json=as_json)

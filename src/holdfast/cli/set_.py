@@ -43,12 +43,11 @@ def set_value(
     newest = of.view().newest
     if not newest:
         raise UsageError(f"{of.name} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
-    before = of.revision(newest).spec
-    text = before
-    for path, value in wanted:
-        text = edit(text, path, value)
+    text = edit(of.revision(newest).spec, wanted)
     proposal = of.plan(PlanRequest(spec=text, base=newest))
+    options = change.options_of(forbid, put_back, at_a_time, pause_after_first, without)
     if not as_json:
+        options = change.as_shown(options, proposal.plan)
         print_findings(proposal.findings, stderr())
         print_diff(proposal.spec_diff or "nothing is different", stdout())
         print_plan_view(proposal.plan, stdout())
@@ -58,7 +57,7 @@ def set_value(
         spec=text,
         base=newest,
         message=message or f"set {' '.join(changes)}"[:500],
-        options=change.options_of(forbid, put_back, at_a_time, pause_after_first, without),
+        options=options,
     )
     change.finish(of, change.told_outdated(lambda: of.apply(asked), quiet=as_json), wait=wait, as_json=as_json)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from holdfast.errors import HoldfastError, LeaseLost
+from holdfast.errors import HoldfastError, LeaseLost, StoreDamaged, StoreError
 from holdfast.rollout.lead import run_rollout
 from holdfast.rollout.records import RolloutStore
 from holdfast.store.holding import Held
+from holdfast.store.models import Event
 
 from .context import Context
 from .identity.auditing import SYSTEM
@@ -37,7 +38,7 @@ async def run_rollouts(context: Context, held: Held) -> None:
 
 
 async def _of_cluster(context: Context, cluster: str, held: Held) -> None:
-    kept = RolloutStore(context.store, cluster)
+    kept, told = RolloutStore(context.store, cluster), set[str]()
     while True:
         try:
             async with kept.heads.watch() as updates:
@@ -47,16 +48,37 @@ async def _of_cluster(context: Context, cluster: str, held: Held) -> None:
                             await _run(context, cluster, found.record.running, held)
         except LeaseLost:
             raise
+        except StoreDamaged as error:
+            await _tell(context, cluster, told, error)
         except HoldfastError as error:
             _log.warning("the rollouts of %s are followed anew: %s", cluster, error.message)
         await asyncio.sleep(_AGAIN_AFTER_S)
+
+
+async def _tell(context: Context, cluster: str, told: set[str], error: StoreDamaged) -> None:
+    """What is damaged stops this cluster's rollouts alone; an operator reads of it once, not every two seconds."""
+    if error.message in told:
+        return
+    said = f"rollouts of {cluster} are at a halt: {error.message}"
+    _log.error("%s (%s)", said, error.hint)
+    event = Event(time=context.store.clock.now(), kind="rollout.halted", cluster=cluster, message=said[:1000])
+    try:
+        await context.store.commit(events=[event])
+    except StoreError as failed:
+        _log.warning("that could not be told: %s", failed.message)
+    else:
+        told.add(error.message)
 
 
 async def _run(context: Context, cluster: str, number: int, held: Held) -> None:
     """One rollout to its end. The head may say that it runs when it has ended just now: that does no harm."""
     _log.info("rollout %s of %s is carried out", number, cluster)
     desk = Desk(context.store, context.doors.sealer, SYSTEM, process_events=context.settings.process_events)
-    back = await restored(desk, cluster)  # what nodes run now is what a rollout compares with, and may go back to
+    try:
+        back = await restored(desk, cluster)  # what nodes run now is what a rollout compares with, and may go back to
+    except StoreDamaged as error:  # the rollout meets the same, and ends with this as its reason
+        back = 0
+        _log.error("bundles of %s cannot be looked after: %s (%s)", cluster, error.message, error.hint)
     if back:
         _log.warning("%s bundles of %s were not in the store any more, and were compiled again", back, cluster)
     await run_rollout(context.store, cluster, number, held)

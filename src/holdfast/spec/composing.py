@@ -69,7 +69,7 @@ class _Composer:
             elif isinstance(event, MappingStartEvent | SequenceStartEvent):
                 self._begin(event)
             elif isinstance(event, MappingEndEvent | SequenceEndEvent):
-                self._end()
+                self._end(event)
             elif isinstance(event, AliasEvent):
                 if event.anchor not in self._anchors:
                     raise MarkedYAMLError(
@@ -98,8 +98,9 @@ class _Composer:
         self._add(node, event)
         self._open.append((node, []))
 
-    def _end(self) -> None:
+    def _end(self, event: Any) -> None:
         node, inner = self._open.pop()
+        node.end_mark = event.end_mark
         node.value = list(zip(inner[::2], inner[1::2], strict=True)) if isinstance(node, MappingNode) else inner
 
     def _tag(self, event: Any, kind: type[Node], value: str | None) -> Tag:

@@ -65,6 +65,16 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
 
     Raise SpecError on broken YAML, repeated keys, tags, merge keys, and on documents beyond the stated bounds.
     """
+    return _Reader(file).read(_root(text, file))
+
+
+def read_tree(text: str, file: str) -> tuple[Any, Node]:
+    """Plain data and the nodes that it was read from, for whoever changes the text. Raises what read_yaml does."""
+    root = _root(text, file)
+    return _Reader(file).read(root)[0], root
+
+
+def _root(text: str, file: str) -> Node:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _failure(file, 1, 1, f"the file is larger than {MAX_BYTES // 1_000_000} MB", "no spec is; check the path")
     try:
@@ -83,7 +93,7 @@ def read_yaml(text: str, file: str) -> tuple[Any, Positions]:
         mark = first.end_mark if documents[1] is None else documents[1].start_mark
         message = "a second YAML document begins here"
         raise _failure(file, mark.line + 1, mark.column + 1, message, "write one cluster a file; remove the line ---")
-    return _Reader(file).read(first)
+    return first
 
 
 def _marked(file: str, error: MarkedYAMLError) -> SpecError:

@@ -15,9 +15,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from holdfast.errors import UsageError
+from holdfast.errors import SpecError, UsageError
 
-from .positions import Path, dotted, read_yaml
+from .positions import Path, dotted, read_tree
 
 _MOST_INLINE = 100  # characters; longer values are written over several lines where they are new
 
@@ -48,36 +48,57 @@ class Remove:
 Rewriting = Put | Append | Remove
 
 
+@dataclass(frozen=True)
+class Document:
+    """A spec's text, what is read from it, and where that stands."""
+
+    text: str
+    data: Any
+    root: Node
+
+    @classmethod
+    def of(cls, text: str) -> Document:
+        """SpecError for what is no spec's YAML at all, or is too large."""
+        return cls(text, *read_tree(text, "the spec"))
+
+    def at(self, path: Path) -> Node | None:
+        """What stands at a path."""
+        return _node(self.root, path)
+
+    def changed(self, change: Rewriting) -> Document:
+        """Raises as `rewrite` does."""
+        wanted = _apply(copy.deepcopy(self.data), change)
+        if wanted == self.data:
+            return self
+        match change:
+            case Put(path, value):
+                new = _put(self.text, self.root, path, value, self.data)
+            case Append(path, value):
+                new = _appended(self.text, self.root, path, value)
+            case Remove(path):
+                new = _removed(self.text, self.root, path)
+        try:
+            after = Document.of(new)
+        except SpecError:
+            after = None
+        if after is None or after.data != wanted:
+            raise UsageError(
+                f"{dotted(change.path)} cannot be changed without touching something else",
+                "edit the text of the spec itself",
+            )
+        return after
+
+
 def rewrite(text: str, changes: Iterable[Rewriting]) -> str:
     """The text of a spec after the changes, one after the other.
 
     UsageError for a path that leads nowhere, and where a change cannot be written without touching anything else (by
     aliases, for one). Whether the result is a sound spec is not looked at.
     """
+    document = Document.of(text)
     for change in changes:
-        text = _changed(text, change)
-    return text
-
-
-def _changed(text: str, change: Rewriting) -> str:
-    data, _ = read_yaml(text, "the spec")
-    wanted = _apply(copy.deepcopy(data), change)
-    if wanted == data:
-        return text
-    root = YAML(typ="rt", pure=True).compose(text)
-    match change:
-        case Put(path, value):
-            new = _put(text, root, path, value, data)
-        case Append(path, value):
-            new = _appended(text, root, path, value)
-        case Remove(path):
-            new = _removed(text, root, path)
-    if read_yaml(new, "the spec")[0] != wanted:
-        raise UsageError(
-            f"{dotted(change.path)} cannot be changed without touching something else",
-            "edit the text of the spec itself",
-        )
-    return new
+        document = document.changed(change)
+    return document.text
 
 
 # --- what the data is to be ------------------------------------------------------------------------------------------

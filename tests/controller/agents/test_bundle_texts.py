@@ -15,6 +15,7 @@ from holdfast.controller.operations import compiling, revisions
 from holdfast.controller.operations.desk import Desk
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.records import Assignment, RolloutStore
+from holdfast.store.port import Put
 
 
 async def lose(desk: Desk, *digests: str) -> None:
@@ -82,5 +83,22 @@ def test_a_bundle_that_would_be_another_one_today_is_not_put_in_its_place(monkey
         assert await texts.get("shop", assignment.digest) is None
         assert asked == ["shop"]  # not for each of a thousand agents that ask
         assert await BundleTexts(desk.store, another).get("shop", assignment.digest)
+
+    run(scenario())
+
+
+def test_a_damaged_bundle_keeps_no_other_from_being_compiled_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        desk = await new_desk()
+        told = await rolled_out(desk, SPEC, 0)
+        kept = Bundles(desk.store, "shop")
+        lost = await kept.get(told["lb01"].digest)
+        await lose(desk, told["lb01"].digest)
+        damaged = kept._heads.key(told["lb02"].digest)
+        assert await desk.store.engine.get(damaged) is not None
+        await desk.store.engine.commit([], [Put(damaged, b"{}")])
+        assert await compiling.restored(desk, "shop") == 1
+        assert await kept.get(told["lb01"].digest) == lost
+        assert f"{damaged} in the store is not understood" in caplog.text
 
     run(scenario())

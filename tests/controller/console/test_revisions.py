@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,8 +119,15 @@ def test_a_rollback_shows_its_plan_first_and_leads_to_its_rollout() -> None:
             assert "comes back as revision 3" in text
             assert "In this order" in text
             assert 'name="base" value="2"' in text
+            hazard = re.search('name="hazard" value="([a-z-]+)"', text)
+            assert hazard
             assert await made.context.store.cluster("shop").revisions.newest_number() == 2
             sent = {"base": "2", "message": f"yesterday {HOSTILE}", "put_back": "true", "pause_after_first": "true"}
+            # Nodes run something else by now, so that it is worse than what was shown.
+            answer = await client.post(f"{HERE}/revisions/1/rollback", data=sent | {"hazard": ""}, headers=part(client))
+            assert (answer.status_code, "hazards that are not allowed" in answer.text) == (422, True), answer.text
+            assert await made.context.store.cluster("shop").revisions.newest_number() == 2
+            sent["hazard"] = hazard[1]
             answer = await client.post(f"{HERE}/revisions/1/rollback", data=sent, headers=part(client))
             assert (answer.status_code, answer.headers["hx-redirect"]) == (200, f"{HERE}/rollouts/3")
             found = await RolloutStore(made.context.store, "shop").rollout(3)

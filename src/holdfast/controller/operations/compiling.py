@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from holdfast.bundle import Bundle
 from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets, write_yaml
-from holdfast.errors import CompileError, NotFound, SealBroken, SpecError
+from holdfast.errors import CompileError, NotFound, SealBroken, SpecError, StoreDamaged
 from holdfast.findings import Finding, Severity
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.judge import nothing
@@ -177,21 +177,22 @@ async def bundles_of(desk: Desk, cluster: str, number: int) -> Mapping[str, Bund
 async def restored(desk: Desk, cluster: str) -> int:
     """Compile again what nodes are to run and the store has not any more; how many bundles are kept since.
 
-    A bundle that would be another one today, by another version or with other secrets, is not put in its place.
+    A bundle that would be another one today, by another version or with other secrets, is not put in its place. What is
+    damaged in the store is told and left alone: whoever needs it is told again, and nobody else waits for it.
     """
     bundles = Bundles(desk.store, cluster)
     lost: dict[int, dict[str, str]] = {}
     wanted_now = [one.record for one in await RolloutStore(desk.store, cluster).assignments.all()]
     for start in range(0, len(wanted_now), _ASKED_AT_ONCE):
         asked = wanted_now[start : start + _ASKED_AT_ONCE]
-        there = await asyncio.gather(*(bundles.has(one.digest) for one in asked))
+        there = await asyncio.gather(*(_is_there(bundles, cluster, one.digest) for one in asked))
         for one in (one for one, found in zip(asked, there, strict=True) if not found):
             lost.setdefault(one.revision, {})[one.node] = one.digest
     count = 0
     for number, wanted in lost.items():
         try:
             made = await _compiled_again(desk, cluster, number)
-        except (NotFound, SpecError, CompileError, SealBroken) as error:
+        except (NotFound, SpecError, CompileError, SealBroken, StoreDamaged) as error:
             _log.error("bundles of %s are not in the store any more: %s", cluster, error.message)
             continue
         for node, digest in wanted.items():
@@ -202,6 +203,14 @@ async def restored(desk: Desk, cluster: str) -> int:
             else:
                 _log.error("revision %s of %s gives %s another bundle today: roll it out again", number, cluster, node)
     return count
+
+
+async def _is_there(bundles: Bundles, cluster: str, digest: str) -> bool:
+    try:
+        return await bundles.has(digest)
+    except StoreDamaged as error:
+        _log.error("a bundle of %s cannot be read: %s (%s)", cluster, error.message, error.hint)
+        return True
 
 
 async def _compiled_again(desk: Desk, cluster: str, number: int) -> Mapping[str, Bundle]:

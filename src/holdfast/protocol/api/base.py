@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -36,3 +36,12 @@ Line = Annotated[str, StringConstraints(max_length=1000)]
 Message = Annotated[str, StringConstraints(max_length=10_000)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 HazardClass = Literal["live", "reload", "simultaneous-reload", "moves-a-vip", "drops-connections"]
+HAZARDS: tuple[HazardClass, ...] = get_args(HazardClass)  # the most harmless first
+
+
+def worse_than(shown: HazardClass | None) -> tuple[HazardClass, ...]:
+    """The classes that are worse than the worst of a plan that was shown; all, where it was that nothing changes.
+
+    What nodes run may change between the plan and the word to go ahead: these are then refused.
+    """
+    return HAZARDS[HAZARDS.index(shown) + 1 :] if shown else HAZARDS

@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from holdfast.errors import CompileError, HoldfastError, SpecError
-from holdfast.protocol.api.base import Asked, Count, HazardClass, Message, Number
+from holdfast.protocol.api.base import Asked, Count, HazardClass, Message, Number, worse_than
 from holdfast.protocol.api.revisions import RollbackRequest
 from holdfast.protocol.api.rollouts import RolloutOptions
 from holdfast.store.store import Store
@@ -40,9 +40,10 @@ _PAGE = 30
 
 
 class RollbackForm(Asked):
-    """Going back, confirmed: `base` is the revision that was the newest when the plan was shown."""
+    """Going back, confirmed: `base` is the revision that was the newest when the plan was shown, `hazard` its worst."""
 
     base: Count
+    hazard: HazardClass | None = None
     message: Message = ""
     put_back: bool = False
     pause_after_first: bool = False
@@ -161,9 +162,9 @@ async def rollback(
     asked: Annotated[RollbackForm, Depends(Sent(RollbackForm))],
 ) -> Response:
     """A new revision with the content of an old one; to its rollout."""
-    options = RolloutOptions(
-        put_back=asked.put_back, pause_after_first=asked.pause_after_first, forbidden=asked.forbidden
-    )
+    # what nodes run may have changed since: what is worse than what was shown is not done
+    forbidden = tuple(dict.fromkeys((*asked.forbidden, *worse_than(asked.hazard))))
+    options = RolloutOptions(put_back=asked.put_back, pause_after_first=asked.pause_after_first, forbidden=forbidden)
     request = RollbackRequest(revision=number, base=asked.base, message=asked.message, options=options)
     done = await revisions.rollback(desk, cluster, request)
     if done.rollout is None:
