@@ -11,6 +11,7 @@ import pytest
 from tests.lab.segment import VIP, VIP6, Segment, missing_programs, segment
 
 from holdfast.lab.observe import Observer, Probe
+from holdfast.lab.observe_probe import NOBODY, answer, open_probe, question
 from holdfast.lab.observe_timeline import overlaps, total, who_at
 
 pytestmark = pytest.mark.lab
@@ -91,6 +92,21 @@ def test_a_crash_and_a_boot_are_followed(wire: Segment, observer: Observer) -> N
     first, second = observer.timelines([VIP])[VIP].carried
     assert first.end == pytest.approx(crashed, abs=0.1)
     assert second.start == pytest.approx(held, abs=0.1)
+
+
+def test_what_users_send_and_get_is_not_read(wire: Segment) -> None:
+    with open_probe(wire.netns("client"), "eth0") as probe:
+        wire.run("client", "curl", "-s", "-m1", "http://10.91.0.2/")  # refused, but it asks, sends and receives
+        with pytest.raises(BlockingIOError):
+            probe.recv(2048)
+        for address in ("10.91.0.2", "fd91::2"):
+            probe.send(question(address))
+            probe.settimeout(10.0)
+            frame = probe.recv(2048)
+            found = answer(frame)
+            assert frame[:6] == NOBODY
+            assert found is not None
+            assert (found.address, found.mac) == (address, wire.mac("one"))
 
 
 def test_asking_does_not_repair_the_clients_neighbour_entry(wire: Segment, observer: Observer) -> None:

@@ -111,6 +111,7 @@ class _Display:
             TextColumn("{task.fields[live]}", style="dim"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,  # nobody sees it, and to draw it takes an emulated machine a while
         )
         self._task = self._bar.add_task("starting", total=1, live="")
 

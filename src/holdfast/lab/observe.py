@@ -34,6 +34,7 @@ class Observer:
         self._macs = dict(macs)
         self._events: list[Event] = []
         self._lock = threading.Lock()
+        self._held: tuple[int, dict[str, tuple[str, ...]]] = (-1, {})
         argv = [tool(sys.executable), "-m", "holdfast.lab.observe_process"]
         self._helper = Helper("The observer", argv, self._take)
         watched = [{"name": name, "netns": str(path)} for name, path in nodes.items()]
@@ -61,10 +62,14 @@ class Observer:
 
     def holders(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Who carries each address on a link that is up, now; raises LabError as above."""
-        now = monotonic()
-        # Cut off a moment later, so that what is still going on covers this one.
-        lines = timelines(self.events(), addresses, self._macs, now + 1.0)
-        return {address: who_at(line.reachable, now) for address, line in lines.items()}
+        events, wanted, now = self.events(), tuple(addresses), monotonic()
+        seen, held = self._held
+        if seen != len(events) or any(address not in held for address in wanted):
+            # Cut off a moment later, so that what is still going on covers this one.
+            lines = timelines(events, wanted, self._macs, now + 1.0)
+            held = {address: who_at(line.reachable, now) for address, line in lines.items()}
+            self._held = (len(events), held)  # asked many times a second, and nothing happens in most of them
+        return {address: held[address] for address in wanted}
 
     def close(self) -> None:
         """End the process if it still runs. May be called again."""

@@ -7,6 +7,7 @@ announces itself, as they would for a real user.
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ _ICMPV6 = 58
 _ARP_HEAD = struct.Struct("!HHBBH6s4s6s4s")
 NOBODY = bytes((0x02, 0x68, 0x6F, 0x6C, 0x64, 0x3F))  # locally administered: the questions' sender
 _NOBODY_LOCAL = IPv6Address("fe80::68:6fff:fe6c:643f")
+_ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
+_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter of linux/filter.h: code, jt, jf, k
+_LOAD_WORD, _LOAD_HALF, _IF_EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
+_WHOLE = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,33 @@ class Answered:
 
 
 def open_probe(netns: Path, interface: str) -> socket.socket:
-    """A non-blocking packet socket on `interface` in `netns`; raises OSError."""
+    """A non-blocking packet socket on `interface` in `netns` that hears the answers alone; raises OSError."""
     with inside(netns):
         probe = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        _hear_answers_only(probe)
         # Bound to a protocol only once it is bound to its interface: before, it would hear all of them.
         probe.bind((interface, _ETH_ALL))
     probe.setblocking(False)
     return probe
+
+
+def _hear_answers_only(probe: socket.socket) -> None:
+    """Have the kernel drop what is not for NOBODY: all that users ask and get passes here, too."""
+    program = b"".join(
+        _INSTRUCTION.pack(*instruction)
+        for instruction in (
+            (_LOAD_WORD, 0, 0, 0),
+            (_IF_EQUAL, 0, 3, int.from_bytes(NOBODY[:4], "big")),
+            (_LOAD_HALF, 0, 0, 4),
+            (_IF_EQUAL, 0, 1, int.from_bytes(NOBODY[4:], "big")),
+            (_RETURN, 0, 0, _WHOLE),
+            (_RETURN, 0, 0, 0),
+        )
+    )
+    instructions = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: how many instructions, and where they are
+    where = struct.pack("@HP", len(program) // _INSTRUCTION.size, ctypes.addressof(instructions))
+    probe.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, where)
 
 
 def question(address: str) -> bytes:

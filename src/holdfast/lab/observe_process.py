@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import selectors
 import socket
 import sys
@@ -28,8 +29,10 @@ from holdfast.lab.observe_netlink import (
 from holdfast.lab.observe_probe import answer, open_probe, question
 
 PROBE_EVERY_S = 0.05
-LOOK_EVERY_S = 0.01  # whether a node's namespace is still the same one: a crash removes it, a boot makes another
-LATE_S = 0.05
+# Whether a node's namespace is still the same one (a crash removes it, a boot makes another) is looked at when mounts
+# change, as they do then, and besides this often: while one is neither there nor gone, and else.
+_LOOK_SOON_S = 0.01
+_LOOK_EVERY_S = 0.25
 
 
 def emit(**event: Any) -> None:
@@ -50,24 +53,28 @@ class Node:
     held: set[tuple[int, str]] = field(default_factory=set)
     dumping: list[str] = field(default_factory=list)
 
-    def look(self, selector: selectors.BaseSelector) -> None:
-        """Follow the node through crash and boot: let go of a namespace that went away, and watch a new one."""
+    def look(self, selector: selectors.BaseSelector) -> bool:
+        """Follow the node through crash and boot: let go of a namespace that went away, and watch a new one.
+
+        False where it is to be looked at again in a moment.
+        """
         identity = _identity(self.netns)
         if identity == self.identity:
-            return
+            return True
         if self.link is not None:
             self._lose(selector)
         if identity is None:
             self.identity = None
-            return
+            return True
         try:
             self.link = subscribe(self.netns)
-        except OSError:  # it is being made or removed right now: looked at again in a moment
-            return
+        except OSError:  # it is being made or removed right now
+            return False
         self.identity = identity
         selector.register(self.link, selectors.EVENT_READ, self)
         self.dumping = ["addresses"]
         ask_everything(self.link, "links")
+        return True
 
     def _lose(self, selector: selectors.BaseSelector) -> None:
         assert self.link is not None
@@ -178,15 +185,34 @@ class Prober:
                 self._round[found.address].add(found.mac)
 
 
+class Mounts:
+    """Can be read when something was mounted or unmounted in this mount namespace (proc_pid_mountinfo(5))."""
+
+    def __init__(self) -> None:
+        self._table = open("/proc/self/mountinfo", "rb")  # noqa: SIM115 - as long as the process
+        self._changes = select.epoll()
+        self._changes.register(self._table, select.EPOLLPRI)  # the table itself can be read at any time
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._changes.fileno()
+
+    def read(self) -> None:
+        """Take notice of what has changed."""
+        self._changes.poll(0)
+
+
 class Observer:
     """The loop around both."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._mounts = Mounts()
         self._nodes: list[Node] = []
         self._prober: Prober | None = None
         self._buffer = b""
         self._selector.register(sys.stdin, selectors.EVENT_READ, "commands")
+        self._selector.register(self._mounts, selectors.EVENT_READ, self._mounts)
 
     def run(self) -> None:
         """Watch until the input ends."""
@@ -197,17 +223,16 @@ class Observer:
                 if key.data == "commands":
                     if not self._commands():
                         return
-                elif isinstance(key.data, Node):
+                    look = 0.0
+                elif isinstance(key.data, Mounts | Node):
                     key.data.read()
+                    look = 0.0 if key.data is self._mounts else look
                 else:
                     key.data.read(key.fileobj)
             now = monotonic()
-            if now - min(look, probe) > LATE_S:
-                emit(t=min(look, probe), kind="late", until=now)
             if now >= look:
-                for node in self._nodes:
-                    node.look(self._selector)
-                look = monotonic() + LOOK_EVERY_S
+                settled = [node.look(self._selector) for node in self._nodes]
+                look = monotonic() + (_LOOK_EVERY_S if all(settled) else _LOOK_SOON_S)
             if now >= probe:
                 if self._prober:
                     self._prober.next_round(now)
