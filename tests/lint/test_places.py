@@ -98,6 +98,26 @@ FLOOR = {
         "UNICAST105",
         instance(f"virtual_ipaddress {{\n    10.0.0.100/24\n}}\nunicast_peer {{\n    fd00::2 {HERE}\n}}"),
     ),
+    "addresses behind native_ipv6": (
+        "UNICAST105",
+        instance(f"native_ipv6\nvirtual_ipaddress {{\n    10.0.0.100/24 {HERE}\n}}"),
+    ),
+    "native_ipv6 behind addresses": (
+        "KA010",
+        instance(f"virtual_ipaddress {{\n    10.0.0.100/24\n}}\nnative_ipv6 {HERE}"),
+    ),
+    "a rule of a group further down": (
+        "TRACK112",
+        f"static_rules {{\n    from 10.0.9.0/24 table 100 preference 100 track_group tg {HERE}\n}}\n"
+        "track_group tg {\n    group {\n        web\n    }\n}\n" + instance(),
+    ),
+    "a mail server with its port behind a colon": (
+        "GLOBAL109",
+        "global_defs {\n    notification_email {\n        a@example.com\n    }\n"
+        f"    smtp_server 10.0.0.25:25 {HERE}\n}}\n" + instance("smtp_alert"),
+    ),
+    "a netmask": ("KA006", instance(f"virtual_ipaddress {{\n    10.0.0.100/255.255.255.0 {HERE}\n}}")),
+    "a netmask of a route": ("KA004", route("192.168.5.0/255.255.255.0 via 10.0.0.1 dev eth0")),
     "a method twice": ("KA004", virtual(f"lb_kind DR DR {HERE}") + instance()),
     "a tunnel of no kind": ("KA003", virtual(f"lb_kind TUN type {HERE}") + instance()),
     "a part of a millisecond": ("KA007", route("192.168.5.0/24 via 10.1.0.1 dev eth0 rtt 1.0001s")),

@@ -113,8 +113,9 @@ def virtual_peer(model: Model) -> Iterator[Hit]:
 )
 def peer_of_other_family(model: Model) -> Iterator[Hit]:
     for one in model.instances:
-        first: tuple[int, Node, str] | None = None
-        for node, word, block in _addresses(one):
+        listed = list(_addresses(one))
+        first = _native(one, listed)
+        for node, word, block in listed:
             found = address_of(node.words[word])
             if found is None:
                 continue
@@ -125,6 +126,18 @@ def peer_of_other_family(model: Model) -> Iterator[Hit]:
             whose = f"{one.name}'s addresses" if of == "virtual_ipaddress" else f"the {of} above"
             message = f"{found} is not of the family of {whose} (IPv{family}): keepalived skips it"
             yield Hit(node, message, word, related=(place,))
+
+
+def _native(one: Instance, listed: list[tuple[Node, int, str]]) -> tuple[int, Node, str] | None:
+    """native_ipv6, where it stands above all addresses: it says of which family the instance is."""
+    native = one.block.get("native_ipv6")
+    if native is None or (listed and one.node.children.index(native) > _place(one, listed[0][0])):
+        return None
+    return 6, native, "native_ipv6"
+
+
+def _place(one: Instance, line: Node) -> int:
+    return next(at for at, child in enumerate(one.node.children) if child is line or line in child.children)
 
 
 def _addresses(one: Instance) -> Iterator[tuple[Node, int, str]]:

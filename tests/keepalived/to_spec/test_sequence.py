@@ -21,6 +21,7 @@ SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\
         (INSTANCE, "state MASTER\nstate BACKUP", {"state MASTER"}),
         (INSTANCE, "state BACKUP\nstate MASTER", {"state MASTER"}),
         (INSTANCE, "state MASTER\nstate bogus\nstate BACKUP", {"state BACKUP"}),
+        (INSTANCE, "mcast_src_ip 10.0.0.9\nnative_ipv6", {"mcast_src_ip 10.0.0.9"}),
         (SERVER, "lb_algo wrr\nlvs_sched sh", {"lvs_sched sh"}),
         (SERVER, "lb_algo wrr\nlvs_sched bogus", {"lb_algo wrr"}),
         (SERVER, "lvs_method DR\nlb_kind TUN", {"lb_kind TUN"}),

@@ -47,6 +47,7 @@ def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
         yield from ((child, f"{last} stands below it, and counts") for child in both if child.name != last)
     if tree.name == "vrrp_instance":
         yield from _states(tree)
+        yield from _late_family(tree)
     elif tree.name == "virtual_server":
         yield from _early(tree)
 
@@ -65,6 +66,18 @@ def _states(tree: Node) -> Iterator[tuple[Node, str]]:
             yield child, "it is MASTER by a line above, which keepalived keeps"
         else:
             master = child if child.arg() == "MASTER" else None
+
+
+def _late_family(tree: Node) -> Iterator[tuple[Node, str]]:
+    """native_ipv6 below what made the instance one of IPv4."""
+    version = 0
+    for child in tree.children:
+        if child.name in ("virtual_ipaddress", "unicast_peer", "mcast_src_ip", "unicast_src_ip") and not version:
+            words = [line.name for line in child.children] or [child.arg()]
+            found = (as_address(word.partition("/")[0]) for word in words)
+            version = next((address.version for address in found if address is not None), 0)
+        elif child.name == "native_ipv6" and version == 4:
+            yield child, "the instance is one of IPv4 by a line above"
 
 
 def _early(tree: Node) -> Iterator[tuple[Node, str]]:
