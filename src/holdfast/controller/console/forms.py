@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Generic, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
@@ -14,24 +15,38 @@ M = TypeVar("M", bound=BaseModel)
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 2000
 _LARGEST = 2_000_000  # bytes: what is read at once holds everybody else up
+_LARGEST_SPEC = 30_000_000  # the longest spec, with three bytes for what is neither letter nor digit
 _MOST_MISTAKES = 10
 
 
 class Sent(Generic[M]):
-    """A dependency: the form of a request as a model. UsageError for what is no form, or has mistakes."""
+    """A dependency: the form of a request as a model. UsageError for what is no form, or has mistakes.
 
-    def __init__(self, model: type[M]) -> None:
+    A form with a whole spec in it may be larger, and is read without holding anybody else up.
+    """
+
+    def __init__(self, model: type[M], *, whole_spec: bool = False) -> None:
         self.model = model
+        self.whole_spec = whole_spec
 
     async def __call__(self, request: Request) -> M:
         """Read it."""
-        return parsed(self.model, await fields_of(request))
+        if not self.whole_spec:
+            return parsed(self.model, await fields_of(request))
+        kind, body = _kind(request), await _body(request, _LARGEST_SPEC)
+        return await asyncio.to_thread(lambda: parsed(self.model, _fields(kind, body)))
 
 
 async def fields_of(request: Request) -> dict[str, list[str]]:
     """The fields of a form, each with all that was sent under its name."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await _body(request)
+    return _fields(_kind(request), await _body(request, _LARGEST))
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _fields(kind: str, body: bytes) -> dict[str, list[str]]:
     if body and kind != _FORM:
         raise UsageError("this is no form", f"send {_FORM}")
     try:
@@ -44,13 +59,13 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
     return found
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, largest: int) -> bytes:
     """What was sent; UsageError as soon as it is more than any form of ours."""
     found, said = bytearray(), request.headers.get("content-length", "")
-    if not (said.isascii() and said.isdigit() and len(said) < 20 and int(said) > _LARGEST):
+    if not (said.isascii() and said.isdigit() and len(said) < 20 and int(said) > largest):
         async for piece in request.stream():
             found += piece
-            if len(found) > _LARGEST:
+            if len(found) > largest:
                 break
         else:
             return bytes(found)

@@ -26,6 +26,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("servers", "console_servers", N_("Virtual servers")),
     Entry("realtime", "console_realtime", N_("Realtime")),
     Entry("revisions", "console_revisions", N_("Revisions")),
+    Entry("editor", "console_editor", N_("Editor")),
     Entry("nodes", "console_nodes", N_("Nodes")),
     Entry("whatif", "console_whatif", N_("What if")),
     Entry("findings", "console_findings", N_("Findings")),

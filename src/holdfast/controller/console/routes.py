@@ -6,6 +6,7 @@ from .views import (
     account,
     addresses,
     changes,
+    editor,
     edits,
     files,
     findings,
@@ -23,7 +24,7 @@ from .views import (
 from .views import session as sessions
 
 _COMMON = (files, sessions, home, changes, people, account)
-_PAGES = (overview, addresses, servers, realtime, edits, revisions, rollouts, nodes, whatif, findings, history)
+_PAGES = (overview, addresses, servers, realtime, edits, editor, revisions, rollouts, nodes, whatif, findings, history)
 ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES))
 # What strangers may ask for: the way in, our own files, and how they like to look at it.
 OPEN = frozenset(

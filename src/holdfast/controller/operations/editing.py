@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import NotFound, PlanRefused, UsageError
@@ -41,8 +42,22 @@ from .edits import (
     VirtualServerAsked,
     described,
 )
-from .proposals import propose
+from .merging import merged
+from .proposals import propose, text_diff
 from .revisions import apply
+
+
+@dataclass(frozen=True)
+class Merging:
+    """`text` is for revision `newest`; what both sides changed, and what `text` adds to the newest, as diffs."""
+
+    newest: int
+    text: str
+    conflicts: int
+    theirs: str
+    yours: str
+    added: str
+
 
 _WITH_FLAGS = ("sh", "mh")
 _OF_ANY_CHECK = ("every", "timeout", "fall", "retry_every", "delay")
@@ -58,10 +73,37 @@ async def apply_edit(
 ) -> Applied:
     """Make it a revision, and roll it out. `digest` is of the text that was planned: nothing else is applied."""
     text = await _text(desk, cluster, base, edit)
+    return await apply_text(desk, cluster, base, text, digest, message or described(edit), options)
+
+
+async def apply_text(
+    desk: Desk, cluster: str, base: int, text: str, digest: str, message: str, options: RolloutOptions
+) -> Applied:
+    """The same of a whole text, as somebody has written it."""
     if digest_of(text) != digest:
         raise UsageError("this is not what was planned", "look at the plan again, then apply it")
-    asked = RevisionRequest(spec=text, base=base, message=message or described(edit), options=options)
-    return await apply(desk, cluster, asked)
+    return await apply(desk, cluster, RevisionRequest(spec=text, base=base, message=message, options=options))
+
+
+async def merge(desk: Desk, cluster: str, base: int, text: str) -> Merging:
+    """What somebody made of revision `base`, brought together with what others have made of it since."""
+    await known_cluster(desk.store, cluster)
+    newest = await desk.store.cluster(cluster).revisions.newest_number()
+    theirs = (await content_of(desk.store, cluster, newest)).spec if newest else ""
+    old = (await content_of(desk.store, cluster, base)).spec if base else ""
+
+    def work() -> Merging:
+        found = merged(old, text, theirs, f"revision {newest}")
+        return Merging(
+            newest=newest,
+            text=found.text,
+            conflicts=found.conflicts,
+            theirs=text_diff(old, theirs, f"revision {base}", f"revision {newest}"),
+            yours=text_diff(old, text, f"revision {base}", "yours"),
+            added=text_diff(theirs, found.text, f"revision {newest}", "both"),
+        )
+
+    return await asyncio.to_thread(work)
 
 
 async def _text(desk: Desk, cluster: str, base: int, edit: Edit) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from holdfast.protocol.api import base
 from holdfast.protocol.api.base import HazardClass
 from holdfast.protocol.api.plans import ChangeView, NodeChangeView, PlanView
 
@@ -16,6 +17,11 @@ WORST_FIRST: tuple[HazardClass, ...] = (
 )  # fmt: skip
 KINDS = {"changes": "", "new": N_("new"), "leaves": N_("leaves the cluster")}
 _MOST_PLACES = 4
+
+
+def worse_than(hazard: HazardClass | None) -> tuple[HazardClass, ...]:
+    """What is not to happen after `hazard` was shown as the worst; None: nothing was to change anywhere."""
+    return base.worse_than(hazard)  # as plans rank them: the worst of one may be above what else it was shown to do
 
 
 @dataclass(frozen=True, slots=True)

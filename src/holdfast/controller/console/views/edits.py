@@ -26,7 +26,8 @@ from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console
 from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of, told_apart
-from ..pictures.plans import WORST_FIRST, plan_of
+from ..pictures.plans import plan_of, worse_than
+from .rollouts import applied_part
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}/edit", include_in_schema=False, default_response_class=HTMLResponse
@@ -129,15 +130,15 @@ async def apply(
     cluster: ClusterName,
     asked: Annotated[ApplyForm, Depends(Sent(ApplyForm))],
 ) -> Response:
-    """A revision and its rollout of exactly what was planned; then where that is seen to happen."""
+    """A revision and its rollout of exactly what was planned; then the rollout itself."""
     try:
         edit = EDIT.validate_json(asked.edit)
     except ValidationError:
         raise UsageError("this is no edit", "load the page again, and look at the plan") from None
-    worse = WORST_FIRST[: WORST_FIRST.index(asked.hazard)] if asked.hazard else WORST_FIRST
     # what nodes run may have changed since: what is worse than what was shown is not done
-    options = RolloutOptions(pause_after_first=asked.pause_after_first, forbidden=tuple(worse))
+    options = RolloutOptions(pause_after_first=asked.pause_after_first, forbidden=worse_than(asked.hazard))
     done = await editing.apply_edit(desk, cluster, asked.base, edit, asked.digest, asked.message, options)
-    if done.rollout is not None:
-        return page.go(page.url("console_rollout", cluster=cluster, number=done.rollout))
-    return page.go(page.url("console_revision", cluster=cluster, number=done.revision.number))
+    shown = await applied_part(page, cluster, done, "edits/applied.html")
+    if done.rollout is not None:  # loaded again, the page is the rollout's own: the form has done what it was for
+        shown.headers["HX-Push-Url"] = page.url("console_rollout", cluster=cluster, number=done.rollout)
+    return shown

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from holdfast.protocol.api.base import Asked, Line
+from holdfast.protocol.api.revisions import Applied
 from holdfast.protocol.api.rollouts import StopRequest
 from holdfast.store.store import Store
 
@@ -19,7 +20,7 @@ from ...identity import Action, Person
 from ...operations import rollouts
 from ..forms import Sent
 from ..navigation import PREFIX
-from ..pages import Console
+from ..pages import Console, Page
 from ..pictures.rollouts import rollout_of
 
 router = APIRouter(
@@ -44,19 +45,26 @@ class StopForm(Asked):
 @router.get("", name="console_rollout")
 async def one(page: Console, who: Reading, cluster: ClusterName, number: Number) -> Response:
     """The whole page."""
-    now = await page.shared_text(_NOW, number, lambda: _now(page.store, cluster, number))
+    now = await page.shared_text(_NOW, (number, False), lambda: _now(page.store, cluster, number))
     title = page.words.say("Rollout %(number)s", number=number)
     return await page.show("rollouts/page.html", here="revisions", title=title, now=now)
 
 
 @router.get("/now", name="console_rollout_part")
-async def part(page: Console, who: Reading, cluster: ClusterName, number: Number) -> Response:
-    """The part that changes."""
-    return await page.shared_part(_NOW, number, lambda: _now(page.store, cluster, number))
+async def part(page: Console, who: Reading, cluster: ClusterName, number: Number, inside: bool = False) -> Response:
+    """The part that changes; `inside` another page, which has a title of its own."""
+    return await page.shared_part(_NOW, (number, inside), lambda: _now(page.store, cluster, number, inside))
 
 
-async def _now(store: Store, cluster: str, number: int) -> Mapping[str, object]:
-    return {"rollout": rollout_of(await rollouts.rollout(store, cluster, number))}
+async def _now(store: Store, cluster: str, number: int, inside: bool = False) -> Mapping[str, object]:
+    return {"rollout": rollout_of(await rollouts.rollout(store, cluster, number)), "inside": inside}
+
+
+async def applied_part(page: Page, cluster: str, done: Applied, template: str) -> Response:
+    """What was just applied, with its rollout where one looks already: it is followed there."""
+    found = await rollouts.rollout(page.store, cluster, done.rollout) if done.rollout is not None else None
+    rollout = rollout_of(found) if found is not None else None
+    return page.part(template, number=done.revision.number, rollout=rollout, inside=True)
 
 
 @router.post("/continue", name="console_rollout_continue")

@@ -1,0 +1,546 @@
+// The editor of the spec: CodeMirror around its text, what the controller says of it, completion, and the draft.
+// On a narrow screen, and without CodeMirror, the plain text box stays, with the same findings below it.
+"use strict";
+(() => {
+  const form = document.getElementById("editor-form");
+  if (!form) return;
+  const CHECK_MS = 700, SETTLE_MS = 300, AGAIN_MS = 5000, MOST_LISTED = 100, LONGEST_DRAFT = 2000000, DRAFT_DAYS = 14;
+  const LONGEST_NAMED = 1000000; // characters of a spec in which names are looked for
+  const {words, language, lint, fresh, draft} = JSON.parse(form.dataset.settings);
+  const say = (word, n) => words[word].replace("{n}", n);
+  const find = (id) => document.getElementById(id);
+  const area = find("spec-text"), host = find("spec-code"), plan = find("plan"), base = form.elements.base;
+  const state = find("check-state"), list = find("check-list"), kept = find("draft-state");
+  const csrf = JSON.parse(document.body.getAttribute("hx-headers") || "{}");
+  const element = (name, kind, content = "") => {
+    const made = document.createElement(name);
+    if (kind) made.className = kind;
+    if (content) made.textContent = content;
+    return made;
+  };
+
+  // ---- the text, wherever it is written --------------------------------------------------------------------------------
+  let view = null, first = area.value, planned = null, applying = false, settling = 0;
+  const text = () => view ? view.state.doc.toString() : area.value;
+  const put = (next) => {
+    if (view) view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: next}, scrollIntoView: true});
+    else { area.value = next; changed(); }
+  };
+  const focus = () => (view || area).focus();
+  const changed = () => {
+    clearTimeout(settling);
+    settling = setTimeout(settled, SETTLE_MS);
+    check_soon(CHECK_MS);
+  };
+  const settled = () => { save(); mark_plan(); };
+  area.addEventListener("input", changed);
+
+  // ---- what the controller says of it ----------------------------------------------------------------------------------
+  let timer = 0, running = null;
+  const check_soon = (after) => { clearTimeout(timer); timer = setTimeout(check, after); };
+  const show_state = (dot, word) => {
+    const mark = element("span", `dot dot-${dot}`);
+    mark.setAttribute("aria-hidden", "true");
+    state.replaceChildren(mark, element("span", "", word));
+  };
+  const check = async () => {
+    if (running) running.abort();
+    const mine = running = new AbortController(), sent = text();
+    show_state("busy", say("Being checked…"));
+    try {
+      const headers = {"content-type": "application/json", ...csrf};
+      const answer = await fetch(lint, {method: "POST", headers, body: JSON.stringify({spec: sent}), signal: mine.signal});
+      if (mine !== running) return;
+      if (answer.status === 401) return show_state("bad", say("You are not logged in any more: the draft stays in this browser."));
+      if (!answer.ok) throw new Error(String(answer.status));
+      const told = await answer.json();
+      if (mine === running && text() === sent) show_findings(told, sent);
+    } catch {
+      if (mine !== running) return;
+      show_state("unknown", say("The spec could not be checked; tried again soon."));
+      check_soon(AGAIN_MS);
+    }
+  };
+  const count = (found, one, many) => found.length === 1 ? say(one) : say(many, found.length);
+  const show_findings = (told, sent) => {
+    const found = told.findings, errors = found.filter((one) => one.severity === "error");
+    const others = found.filter((one) => one.severity !== "error"), said = [];
+    if (errors.length) said.push(count(errors, "1 mistake", "{n} mistakes"));
+    if (others.length) said.push(count(others, "1 remark", "{n} remarks"));
+    if (!told.complete) show_state("unknown", say("Too large to be checked while it is written: look at what it would do."));
+    else if (!found.length) show_state("ok", say("Nothing to find fault with"));
+    else show_state(errors.length ? "bad" : "warning", said.join(" · "));
+    const lines = sent.split("\n"), shown = [...errors, ...others].slice(0, MOST_LISTED);
+    list.replaceChildren(...shown.map((one) => listed(one, lines)));
+    const left = found.length - shown.length + told.left_out;
+    if (left) list.append(element("li", "editor-finding muted", say("and {n} more", left)));
+    if (view) view.dispatch(CodeMirror.setDiagnostics(view.state, found.map((one) => diagnostic(one, lines))));
+  };
+  const listed = (one, lines) => {
+    const item = element("li"), jump = element("button", `editor-finding editor-finding-${one.severity}`);
+    jump.type = "button";
+    jump.append(
+      element("span", "editor-finding-line", one.location ? say("line {n}", one.location.line) : ""),
+      element("span", "finding-code mono", one.code), element("span", "editor-finding-text", one.message),
+    );
+    if (one.hint) jump.append(element("span", "editor-finding-hint", one.hint));
+    jump.addEventListener("click", () => go_to(range(one, lines)));
+    item.append(jump);
+    return item;
+  };
+  // Lines and columns count characters from 1; a browser counts half pairs.
+  const range = (one, lines) => {
+    const {line, column} = one.location || {line: 1, column: 1}, row = Math.min(line, lines.length) - 1;
+    let start = 0;
+    for (let each = 0; each < row; each += 1) start += lines[each].length + 1;
+    const before = Array.from(lines[row]).slice(0, column - 1).join("").length, rest = lines[row].slice(before);
+    const word = /^(?:"[^"]*"|'[^']*'|[^\s,\]}]+)/.exec(rest), length = word ? word[0].length : rest.length;
+    return {from: start + before, to: start + before + length};
+  };
+  const go_to = ({from, to}) => {
+    if (view) view.dispatch({selection: {anchor: from, head: to}, effects: CodeMirror.EditorView.scrollIntoView(from, {y: "center"})});
+    else area.setSelectionRange(from, to);
+    focus();
+  };
+  const diagnostic = (one, lines) => ({
+    ...range(one, lines), severity: one.severity, source: one.code, message: `${one.code}: ${one.message} ${one.hint}`,
+    renderMessage: () => {
+      const made = element("div");
+      made.append(element("strong", "", one.code), ` ${one.message}`);
+      if (one.hint) made.append(element("div", "cm-hint", `→ ${one.hint}`));
+      return made;
+    },
+  });
+
+  // ---- where one is in the text ----------------------------------------------------------------------------------------
+  const LONGEST_FLOW = 5000; // characters behind the cursor in which the end of its braces is looked for
+  const LONGEST_KEY = 300; // characters of a line in which a key is looked for: the pattern takes time with their square
+  const KEY = /^(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([^\s:,[\]{}#&*!|>'"%@`][^:#]*?(?::(?=\S)[^:#]*?)*?))\s*:(?=\s|$)/;
+  const named = (match) => match.slice(1).find((one) => one !== undefined);
+  const way = (entries) => entries.map((one) => one.kind === "map" ? one.key : "[]");
+  // Reads YAML as far as `upto`, telling every key with the way to it; the answer says what may be written there.
+  const place = (source, upto, on_key = () => {}) => {
+    const block = [], flow = [];
+    let quote = "", literal = -1;
+    const here = () => [...way(block), ...way(flow)];
+    const scan = (from, to) => { // inside braces and brackets
+      for (let at = from; at < to; at += 1) {
+        const sign = source[at], top = flow[flow.length - 1];
+        if (quote) {
+          if (sign === "\\" && quote === '"') at += 1;
+          else if (sign === quote) quote = "";
+        } else if ((sign === '"' || sign === "'") && /[\s,:[{]/.test(source[at - 1] || " ")) quote = sign;
+        else if (sign === "#" && /\s/.test(source[at - 1] || " ")) return true;
+        else if (sign === "{") flow.push({kind: "map", key: null, keys: [], start: at + 1});
+        else if (sign === "[") flow.push({kind: "list", start: at + 1});
+        else if (sign === "}" || sign === "]") { flow.pop(); if (!flow.length) return false; }
+        else if (top && sign === ",") { top.start = at + 1; if (top.kind === "map") top.key = null; }
+        else if (top && sign === ":" && top.kind === "map" && top.key === null && /^[\s"'[{]?$/.test(source[at + 1] || "")) {
+          top.key = source.slice(top.start, at).trim().replace(/^["']|["']$/g, "");
+          top.keys.push(top.key);
+          top.start = at + 1;
+          on_key(here());
+        }
+      }
+      return false;
+    };
+    const value = (from, to, indent) => { // what stands behind a key, or a dash; true: a comment
+      const start = source.slice(from, to).search(/\S/);
+      if (start < 0) return false;
+      const sign = source[from + start];
+      if (sign === "|" || sign === ">") literal = indent;
+      if (sign === "#") return true;
+      if (sign === "{" || sign === "[") return scan(from + start, to);
+      return / #/.test(source.slice(from, to).replace(/"[^"]*"|'[^']*'/g, ""));
+    };
+    const tidy = (at) => {
+      for (let top; (top = block[block.length - 1]) && (top.indent > at || (top.kind === "list" && top.indent >= at));) block.pop();
+    };
+    const in_flow = () => {
+      const top = flow[flow.length - 1], written = source.slice(top.start, upto).trimStart(), open = /^["']/.test(written) ? 1 : 0;
+      const kind = top.kind === "map" && top.key === null ? "key" : "value";
+      const path = kind === "key" ? [...way(block), ...way(flow.slice(0, -1))] : here();
+      return {path, kind, from: upto - written.length + open, keys: top.keys || [], flow: true, indent: 0};
+    };
+    for (let from = 0; from <= upto;) {
+      const end = source.indexOf("\n", from), to = end < 0 ? source.length : end, last = to >= upto, stop = last ? upto : to;
+      const raw = source.slice(from, stop), indent = raw.search(/\S|$/);
+      if (flow.length || quote) {
+        const comment = scan(from, stop);
+        if (last) return comment || !flow.length ? null : in_flow();
+        from = to + 1;
+        continue;
+      }
+      const blank = indent === raw.length;
+      if (literal >= 0 && (blank || indent > literal)) { if (last) return null; from = to + 1; continue; }
+      literal = -1;
+      if (raw[indent] === "#" || (blank && !last)) { if (last) return null; from = to + 1; continue; }
+      let at = indent;
+      while (raw[at] === "-" && /^\s?$/.test(raw[at + 1] || "")) {
+        for (let top; (top = block[block.length - 1]) && top.indent > at;) block.pop();
+        if (!(block.length && block[block.length - 1].kind === "list" && block[block.length - 1].indent === at)) block.push({kind: "list", indent: at});
+        at += 1;
+        while (raw[at] === " ") at += 1;
+      }
+      const rest = raw.slice(at), match = KEY.exec(rest.slice(0, LONGEST_KEY));
+      if (match) {
+        tidy(at);
+        let top = block[block.length - 1];
+        if (!top || top.kind !== "map" || top.indent !== at) block.push(top = {kind: "map", indent: at, key: null, keys: []});
+        top.key = named(match);
+        top.keys.push(top.key);
+        on_key(here());
+        const begin = from + at + match[0].length, comment = value(begin, stop, at);
+        if (last && (comment || literal >= 0 || begin === stop)) return null;
+        if (last && flow.length) return in_flow();
+        if (last && /[}\]]\s*$/.test(source.slice(begin, stop)) && /^\s*[{[]/.test(source.slice(begin, stop))) return null;
+        if (last) {
+          const written = source.slice(begin, stop).trimStart(), open = /^["']/.test(written) ? 1 : 0;
+          return {path: here(), kind: "value", from: upto - written.length + open, keys: [], flow: false, indent: at};
+        }
+      } else if (last) {
+        if (/\s#/.test(rest) || /^[{[]/.test(rest)) { scan(from + at, stop); return flow.length ? in_flow() : null; }
+        tidy(at);
+        const top = block[block.length - 1], beside = top && top.kind === "map" && top.indent === at;
+        if (block.length && !beside && top.kind === "map" && top.indent > at) return null;
+        return {
+          path: way(beside ? block.slice(0, -1) : block), kind: beside ? "key" : "either", from: from + at,
+          keys: beside ? top.keys : [], flow: false, indent: at,
+        };
+      } else value(from + at, stop, indent);
+      from = to + 1;
+    }
+    return null;
+  };
+  const keys_behind = (source, upto) => { // within the same braces
+    let depth = 0, at = upto;
+    for (const most = Math.min(source.length, upto + LONGEST_FLOW); at < most && depth >= 0; at += 1) {
+      if ("[{".includes(source[at])) depth += 1;
+      else if ("]}".includes(source[at])) depth -= 1;
+    }
+    const end = depth < 0 ? place(source, at - 1) : null;
+    return end && end.flow ? end.keys : [];
+  };
+  const keys_below = (source, upto, indent) => { // of the same block
+    const found = [];
+    for (let from = source.indexOf("\n", upto) + 1; from > 0 && from < source.length;) {
+      const end = source.indexOf("\n", from), raw = source.slice(from, end < 0 ? source.length : end), column = raw.search(/\S|$/);
+      if (column < raw.length && column < indent) break;
+      const match = column === indent && KEY.exec(raw.slice(indent, indent + LONGEST_KEY));
+      if (match) found.push(named(match));
+      from = end + 1;
+    }
+    return found;
+  };
+
+  // ---- completion ------------------------------------------------------------------------------------------------------
+  let spoken = null, defined = {source: "", names: new Map()};
+  const learn = async () => {
+    const answer = await fetch(language);
+    if (answer.ok) spoken = await answer.json();
+  };
+  const names_in = (source) => { // what the spec defines, by its part
+    if (defined.source === source || source.length > LONGEST_NAMED) return defined.names;
+    const names = new Map();
+    const add = (part, name) => { if (!names.has(part)) names.set(part, new Set()); names.get(part).add(name); };
+    place(source, source.length, (path) => {
+      if (path.length === 2) add(path[0], path[1]);
+      if (path.length === 4 && path[0] === "vrrp" && path[2] === "addresses") add("addresses", `${path[1]}.${path[3]}`);
+    });
+    defined = {source, names};
+    return names;
+  };
+  const whole = (node) => { // a part of the schema with all that it may be
+    const found = [], seen = new Set(), open = [node];
+    while (open.length) {
+      const one = open.pop();
+      if (!one || seen.has(one)) continue;
+      seen.add(one);
+      if (one.$ref) open.push(spoken.schema.$defs[one.$ref.replace("#/$defs/", "")]);
+      if (one.anyOf) open.push(...one.anyOf);
+      found.push(one);
+    }
+    return found;
+  };
+  const below = (nodes, part) => nodes.flatMap(whole).flatMap((node) => {
+    if (part === "[]") return node.items ? [node.items] : [];
+    if (node.properties && Object.hasOwn(node.properties, part)) return [node.properties[part]];
+    return Object.entries(node.patternProperties || {}).filter(([each]) => new RegExp(each).test(part)).map(([, one]) => one);
+  });
+  const meant = (path) => {
+    const fits = (pattern) => {
+      const parts = pattern.split(".");
+      return parts.length === path.length && parts.every((part, at) => part === path[at] || (part === "*" && path[at] !== "[]" && path[at] !== "@"));
+    };
+    return spoken.names.filter(([pattern]) => fits(pattern)).map(([, what]) => what);
+  };
+  const named_options = (path, source) => meant(path).flatMap((what) => {
+    const names = names_in(source), of = (part) => [...(names.get(part) || [])];
+    const found = what === "server" ? of("nodes").map((one) => `${one}:`)
+      : what === "group" ? [...of("vrrp"), ...of("addresses")].map((one) => `${one}:`) : of(what);
+    return found.map((label) => ({label, type: "variable", detail: say("defined in this spec"), boost: 5}));
+  });
+  const shapes = (node) => {
+    const kinds = new Set();
+    for (const one of whole(node)) {
+      if (one.items) kinds.add("list");
+      if (one.properties || one.patternProperties) kinds.add("block");
+      if (one.enum || one.const !== undefined || ["string", "integer", "number", "boolean"].includes(one.type)) kinds.add("plain");
+    }
+    return kinds;
+  };
+  const told_type = (node) => {
+    const parts = whole(node), choices = [...new Set(parts.flatMap((one) => one.enum || []))];
+    if (choices.length) return choices.join(" | ").slice(0, 60);
+    const said = new Set();
+    for (const one of parts) {
+      if (one.type === "boolean") said.add(say("yes or no"));
+      else if (one.type === "integer" || one.type === "number") said.add(say("number"));
+      else if (one.items) said.add(say("list"));
+      else if (one.properties || one.patternProperties) said.add(say("block"));
+      else if (one.type === "string") said.add(say("text"));
+    }
+    return [...said].join(" | ");
+  };
+  const explained = (node, required) => {
+    const about = node.description || whole(node).map((one) => one.description).find(Boolean) || "";
+    const preset = node.default, examples = [...new Set(whole(node).flatMap((one) => one.examples || []))].slice(0, 4);
+    if (!about && preset === undefined && !examples.length && !required) return undefined;
+    return () => {
+      const made = element("div");
+      if (about) made.append(element("div", "", about.replaceAll("`", "")));
+      if (required) made.append(element("div", "cm-note", say("must be given")));
+      if (preset !== undefined) made.append(element("div", "cm-note", `${say("Default:")} ${preset}`));
+      if (examples.length) made.append(element("div", "cm-note", `${say("for example")} ${examples.join(", ")}`));
+      return made;
+    };
+  };
+  const insert_key = (label, node, where) => (target, completion, from, to) => {
+    const after = target.state.sliceDoc(to, to + 1), kinds = shapes(node), inner = `\n${" ".repeat(where.indent + 2)}`;
+    let made = `${label}: `, cursor = made.length;
+    if (after === ":") { made = label; cursor = made.length + 1; }
+    else if (!kinds.has("plain") && where.flow) { made = `${label}: ${kinds.has("list") ? "[]" : "{}"}`; cursor = made.length - 1; }
+    else if (!kinds.has("plain") && kinds.size === 1) { made = `${label}:${inner}${kinds.has("list") ? "- " : ""}`; cursor = made.length; }
+    target.dispatch({changes: {from, to, insert: made}, selection: {anchor: from + cursor}, userEvent: "input.complete"});
+    if (after !== ":") setTimeout(() => CodeMirror.startCompletion(target), 0);
+  };
+  const key_options = (where, source) => {
+    const parts = below_all(where.path).flatMap(whole);
+    const after = where.flow ? keys_behind(source, where.upto) : keys_below(source, where.upto, where.indent);
+    const there = new Set([...where.keys, ...after]);
+    const found = new Map();
+    for (const part of parts) {
+      for (const [label, node] of Object.entries(part.properties || {})) {
+        if (there.has(label) || found.has(label)) continue;
+        const required = (part.required || []).includes(label);
+        found.set(label, {
+          label, type: "property", detail: told_type(node), info: explained(node, required), boost: required ? 20 : 0,
+          apply: insert_key(label, node, where),
+        });
+      }
+    }
+    const names = named_options([...where.path, "@"], source).filter((one) => !there.has(one.label));
+    return [...found.values(), ...names.map((one) => ({...one, apply: `${one.label}: `}))];
+  };
+  const below_all = (path) => path.reduce(below, [spoken.schema]);
+  const value_options = (where, source) => {
+    const found = new Map(), nodes = below_all(where.path);
+    const preset = nodes.map((one) => one.default).find((one) => one !== undefined);
+    const add = (label, more) => { if (!found.has(label)) found.set(label, {label, type: "constant", ...(label === preset ? {detail: say("Default:").replace(/[:：]$/, "")} : {}), ...more}); };
+    for (const node of nodes.flatMap(whole)) {
+      for (const one of node.enum || []) add(String(one));
+      if (node.const !== undefined) add(String(node.const));
+      else if (node.type === "boolean") { add("true"); add("false"); }
+      for (const one of node.examples || []) add(String(one), {type: "text", detail: say("for example"), boost: -5});
+    }
+    return [...named_options(where.path, source), ...found.values()];
+  };
+  const complete = (context) => {
+    if (!spoken) return null;
+    const source = context.state.doc.toString(), where = place(source, context.pos);
+    if (!where || (!context.explicit && where.from === context.pos && where.kind !== "value")) return null; // nothing typed yet
+    where.upto = context.pos;
+    const options = [
+      ...(where.kind === "value" ? [] : key_options(where, source)), ...(where.kind === "key" ? [] : value_options(where, source)),
+    ];
+    return options.length ? {from: where.from, options, validFor: /^[\w.:/-]*$/} : null;
+  };
+
+  // ---- CodeMirror ------------------------------------------------------------------------------------------------------
+  // It lives in a shadow root: there it adopts its styles as sheets, which our policy allows; in the page it would write
+  // a style element, which it does not.
+  const look = () => CodeMirror.EditorView.theme({
+    "&": {height: "100%", fontSize: "13px", backgroundColor: "var(--surface)", color: "var(--text)"},
+    "&.cm-focused": {outline: "2px solid var(--accent)", outlineOffset: "-2px"},
+    ".cm-scroller": {fontFamily: "var(--mono)", lineHeight: "20px", overflow: "auto"},
+    ".cm-content": {caretColor: "var(--text)"},
+    ".cm-cursor": {borderLeftColor: "var(--text)"},
+    ".cm-gutters": {backgroundColor: "var(--sunken)", color: "var(--faint)", borderRight: "1px solid var(--line)"},
+    ".cm-activeLine": {backgroundColor: "color-mix(in srgb, var(--accent) 6%, transparent)"},
+    ".cm-activeLineGutter": {backgroundColor: "var(--accent-soft)", color: "var(--text)"},
+    "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+      background: "color-mix(in srgb, var(--accent) 28%, transparent)",
+    },
+    ".cm-selectionMatch": {backgroundColor: "color-mix(in srgb, var(--accent) 14%, transparent)"},
+    "&.cm-focused .cm-matchingBracket": {backgroundColor: "var(--ok-soft)", outline: "1px solid var(--ok)"},
+    "&.cm-focused .cm-nonmatchingBracket": {backgroundColor: "var(--bad-soft)", outline: "1px solid var(--bad)"},
+    ".cm-searchMatch": {backgroundColor: "var(--warning-soft)", outline: "1px solid var(--warning)"},
+    ".cm-searchMatch-selected": {backgroundColor: "var(--accent-soft)", outline: "2px solid var(--accent)"},
+    ".cm-foldPlaceholder": {backgroundColor: "var(--sunken)", color: "var(--muted)", border: "1px solid var(--line)"},
+    ".cm-panels": {backgroundColor: "var(--sunken)", color: "var(--text)", fontFamily: "var(--sans)", fontSize: "13px", zIndex: 1},
+    ".cm-panels.cm-panels-top": {borderBottom: "1px solid var(--line)"},
+    ".cm-panels.cm-panels-bottom": {borderTop: "1px solid var(--line)"},
+    ".cm-panel.cm-search": {padding: "8px 32px 8px 12px"},
+    ".cm-panel.cm-search label": {fontSize: "13px"},
+    ".cm-panel.cm-search [name=close], .cm-panel.cm-panel-lint [name=close]": {color: "var(--muted)", fontSize: "20px", padding: "0 8px"},
+    ".cm-textfield": {backgroundColor: "var(--surface)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: "6px", fontSize: "13px", padding: "3px 8px"},
+    ".cm-button": {backgroundImage: "none", backgroundColor: "var(--surface)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: "6px", fontSize: "13px", padding: "3px 10px"},
+    ".cm-button:active": {backgroundImage: "none", backgroundColor: "var(--sunken)"},
+    ":focus-visible:not(.cm-content)": {outline: "2px solid var(--accent)", outlineOffset: "1px"},
+    ".cm-tooltip": {backgroundColor: "var(--raised)", color: "var(--text)", border: "1px solid var(--line)", borderRadius: "6px", boxShadow: "var(--shadow-high)", maxWidth: "560px"},
+    ".cm-tooltip-lint": {fontFamily: "var(--sans)"},
+    ".cm-diagnostic": {padding: "8px 12px", whiteSpace: "pre-wrap", overflowWrap: "anywhere"},
+    ".cm-diagnosticSource": {display: "none"},
+    ".cm-diagnostic-error": {borderLeft: "3px solid var(--bad)"},
+    ".cm-diagnostic-warning": {borderLeft: "3px solid var(--warning)"},
+    ".cm-diagnostic-info": {borderLeft: "3px solid var(--unknown)"},
+    ".cm-hint, .cm-note, .cm-completionDetail": {color: "var(--muted)"},
+    ".cm-panel.cm-panel-lint ul [aria-selected]": {backgroundColor: "var(--accent-soft)", color: "var(--text)"},
+    ".cm-tooltip.cm-tooltip-autocomplete > ul": {fontFamily: "var(--mono)", maxHeight: "260px"},
+    ".cm-tooltip.cm-tooltip-autocomplete > ul > li": {padding: "3px 10px", lineHeight: "20px"},
+    ".cm-tooltip.cm-tooltip-autocomplete > ul > li[aria-selected]": {backgroundColor: "var(--accent-soft)", color: "var(--text)"},
+    ".cm-completionMatchedText": {textDecoration: "none", color: "var(--accent)", fontWeight: "600"},
+    ".cm-completionDetail": {fontStyle: "normal", fontFamily: "var(--sans)", marginLeft: "12px"},
+    ".cm-completionInfo": {fontFamily: "var(--sans)", fontSize: "13px", lineHeight: "19px", padding: "8px 12px", maxWidth: "360px", whiteSpace: "pre-line"},
+    ".cm-specialChar": {color: "var(--bad)"},
+  });
+  const colours = () => {
+    const {tags} = CodeMirror;
+    return CodeMirror.syntaxHighlighting(CodeMirror.HighlightStyle.define([
+      {tag: [tags.definition(tags.propertyName), tags.propertyName], color: "light-dark(#0b4f94, #8cc4fa)"},
+      {tag: [tags.comment, tags.lineComment], color: "var(--faint)", fontStyle: "italic"},
+      {tag: [tags.string, tags.special(tags.string)], color: "light-dark(#1a6b35, #7fd79a)"},
+      {tag: [tags.labelName, tags.typeName, tags.keyword, tags.meta], color: "light-dark(#7a3b9c, #d3a6ee)"},
+      {tag: [tags.separator, tags.punctuation, tags.brace, tags.squareBracket], color: "var(--muted)"},
+    ]));
+  };
+  const build = () => {
+    const {EditorState, EditorView, keymap} = CodeMirror;
+    const submit = () => { form.requestSubmit(); return true; };
+    const state = EditorState.create({doc: area.value, extensions: [
+      CodeMirror.lineNumbers(), CodeMirror.foldGutter(), CodeMirror.lintGutter(), CodeMirror.highlightSpecialChars(),
+      CodeMirror.history(), CodeMirror.drawSelection(), CodeMirror.indentOnInput(), CodeMirror.bracketMatching(),
+      CodeMirror.highlightActiveLine(), CodeMirror.highlightActiveLineGutter(), CodeMirror.highlightSelectionMatches(),
+      CodeMirror.indentUnit.of("  "), EditorState.tabSize.of(2), CodeMirror.yaml(), CodeMirror.search({top: true}),
+      CodeMirror.autocompletion({override: [complete], icons: false}),
+      keymap.of([
+        {key: "Mod-Enter", run: submit}, {key: "Mod-s", run: submit, preventDefault: true},
+        ...CodeMirror.completionKeymap, ...CodeMirror.searchKeymap, ...CodeMirror.historyKeymap, ...CodeMirror.foldKeymap,
+        ...CodeMirror.lintKeymap, ...CodeMirror.defaultKeymap, CodeMirror.indentWithTab,
+      ]),
+      EditorState.phrases.of(words), EditorView.contentAttributes.of({"aria-label": say("The spec")}),
+      EditorView.updateListener.of((update) => { if (update.docChanged) changed(); }), look(), colours(),
+    ]});
+    area.hidden = true;
+    host.hidden = false;
+    view = new EditorView({state, parent: host.attachShadow({mode: "open"})});
+    learn();
+  };
+
+  // ---- the draft: a spec holds no secret, only their names -------------------------------------------------------------
+  let undecided = null;
+  const stored = () => {
+    try {
+      const found = JSON.parse(localStorage.getItem(draft) || "null");
+      const young = found && Date.now() - found.time < DRAFT_DAYS * 86400000;
+      return young && typeof found.text === "string" && Number.isInteger(found.base) ? found : null;
+    } catch {
+      return null; // not ours, or the browser keeps nothing
+    }
+  };
+  const save = () => {
+    if (undecided) return;
+    const now = text();
+    try {
+      if (now === first || now.length > LONGEST_DRAFT) localStorage.removeItem(draft);
+      else localStorage.setItem(draft, JSON.stringify({text: now, base: Number(base.value), time: Date.now()}));
+      kept.textContent = now === first || now.length > LONGEST_DRAFT ? "" : say("Saved in this browser");
+    } catch {
+      kept.textContent = ""; // full, or forbidden: the text stays on the page
+    }
+  };
+  const decide = () => { undecided = null; find("draft-found").hidden = true; save(); };
+  const offer = () => {
+    const found = stored(), line = find("draft-base");
+    if (!found || found.text === first) return;
+    undecided = found;
+    find("draft-time").dateTime = new Date(found.time).toISOString();
+    line.textContent = line.dataset.word.replace("{n}", found.base);
+    find("draft-found").hidden = false;
+  };
+  find("draft-take").addEventListener("click", () => {
+    put(undecided.text);
+    move_to(undecided.base);
+    decide();
+    focus();
+  });
+  find("draft-drop").addEventListener("click", () => { decide(); focus(); });
+  find("start-over").addEventListener("click", () => { put(first); focus(); });
+
+  // ---- plan, merge, apply ----------------------------------------------------------------------------------------------
+  const move_to = (number) => { // the revision that the text is made from
+    base.value = number;
+    const part = find("fresh");
+    part.setAttribute("hx-get", `${fresh}?base=${number}`);
+    htmx.trigger(document.body, "changed:revisions");
+  };
+  const mark_plan = () => {
+    const shown = find("apply-form"), old = planned !== null && text() !== planned;
+    plan.classList.toggle("plan-old", Boolean(shown) && old);
+    if (!shown) return;
+    shown.querySelector("button[type=submit]").disabled = old;
+    const note = find("plan-old-note");
+    if (note) note.remove();
+    if (!old) return;
+    const made = element("p", "notice notice-warning", say("The text has changed since: look again at what it would do."));
+    made.id = "plan-old-note";
+    plan.prepend(made);
+  };
+  document.body.addEventListener("htmx:configRequest", ({detail}) => {
+    if (detail.verb !== "post" || !detail.path.startsWith(fresh.replace(/fresh$/, ""))) return;
+    detail.parameters.spec = text();
+    detail.parameters.base = base.value;
+    if (detail.path.endsWith("/plan")) planned = text();
+    applying = detail.path.endsWith("/apply");
+  });
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (applying && event.detail.elt.id === "fresh") event.preventDefault(); // what was just made is ours
+  });
+  document.body.addEventListener("htmx:afterRequest", ({detail}) => {
+    if (detail.requestConfig.path.endsWith("/apply")) applying = false;
+  });
+  document.body.addEventListener("htmx:afterSwap", ({detail}) => {
+    if (detail.target !== plan) return;
+    const done = plan.querySelector("[data-applied]");
+    if (done) {
+      if (planned !== null) first = planned;
+      planned = null;
+      move_to(Number(done.dataset.applied));
+      done.removeAttribute("data-applied"); // its part is fetched again; this happened once
+      save();
+    }
+    mark_plan();
+  });
+  plan.addEventListener("click", (event) => {
+    if (!event.target.closest("#take-merged")) return;
+    const number = Number(plan.querySelector("[data-merged-base]").dataset.mergedBase), both = find("merged-text").value;
+    plan.replaceChildren();
+    put(both);
+    move_to(number);
+    focus();
+  });
+
+  if (!matchMedia("(max-width: 700px)").matches && window.CodeMirror) build();
+  offer();
+  check_soon(0);
+})();
