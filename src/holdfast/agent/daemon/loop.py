@@ -18,6 +18,7 @@ from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.drift.watch import DriftWatch
 from holdfast.agent.daemon.inbox import Inbox
 from holdfast.agent.daemon.log import LOG
+from holdfast.agent.daemon.logs import LogKeeper
 from holdfast.agent.daemon.moved import AddressWatch
 from holdfast.agent.daemon.pause import paused
 from holdfast.agent.daemon.realtime import Realtime
@@ -56,6 +57,7 @@ class Agent:
         self._renewal = renewal
         self._watch = watch(self.state)
         self._addresses = AddressWatch(self.state.refresh)
+        self._logs = LogKeeper(self.state)
 
     @property
     def known(self) -> Known:
@@ -89,6 +91,7 @@ class Agent:
             self._worker.keep(),
             self._watch.keep(),
             self._addresses.keep(),
+            self._logs.keep(),
             self._realtime.keep(),
             self._keep_looking(),
             self._keep_pause(),
