@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from tests.browser.fleet import Fleet
 from tests.controller.world import PASSWORD, WITHIN_S, World, running
+from tests.waiting import wait_until
 
 from holdfast.controller.serving import Options
 from holdfast.store.sqlite import SqliteEngine
@@ -69,6 +70,15 @@ class Console:
             self.fleet.tell()
 
         self.do(changed())
+
+    def settled(self) -> None:
+        """Every rollout has ended: a cluster has one at a time."""
+
+        async def ended() -> bool:
+            answer = await self.admin.get(f"/api/v1/clusters/{CLUSTER}/rollouts?limit=1")
+            return bool(answer.json()["rollouts"][0]["ended"])
+
+        wait_until(lambda: self.do(ended()), WITHIN_S)
 
     def apply(self, spec: str, message: str = "") -> None:
         """A new revision."""

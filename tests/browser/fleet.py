@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from tests.browser.realtime_fleet import telling
@@ -14,7 +14,7 @@ from tests.controller.world import Agent, World
 
 from holdfast import __version__
 from holdfast.agent.weights import weighted
-from holdfast.bundle import Bundle, Service
+from holdfast.bundle import Bundle, RealServerExpectation, Service
 from holdfast.protocol import (
     TO_AGENT,
     AgentReport,
@@ -31,6 +31,7 @@ from holdfast.protocol import (
     ServiceFacts,
     Verb,
     WeighedServer,
+    WhyDown,
 )
 from holdfast.protocol.realtime import HEEDS_HEADER, WATCH, Watch, Watching
 
@@ -66,6 +67,7 @@ class Fleet:
     down: set[str] = field(default_factory=set)
     pools: dict[str, dict[str, bool]] = field(default_factory=dict)
     open: dict[str, int] = field(default_factory=dict)
+    answers: str = "connection refused"  # what servers that are down say
     refuses: str = ""  # the next desired state is refused, with these words
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -219,6 +221,17 @@ class Fleet:
             for name, servers in self.pools.items()
         )
 
+    def _why(self, server: RealServerExpectation) -> WhyDown:
+        """As agents tell it."""
+        now = datetime.now(UTC)
+        return WhyDown(
+            since=now - timedelta(minutes=4),
+            said=f"TCP_CHECK on service [{server.address}]:tcp:{server.port} failed after 2 retries.",
+            question="tcp",
+            answer=self.answers,
+            asked=now,
+        )
+
     def table(self, node: Node) -> OverrideReport | None:
         """What a director's kernel has."""
         if node.bundle is None or node.desired is None or not node.bundle.expected.virtual_servers:
@@ -241,6 +254,7 @@ class Fleet:
                     active=count if weight is not None else None,
                     inactive=0 if weight is not None else None,
                     per_s=count // 10 if weight is not None else None,
+                    why=self._why(one.server) if weight is None and one.wanted else None,
                 )
             )
         return OverrideReport(node=node.name, done=True, servers=tuple(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from holdfast.protocol.reports import PoolFacts, ServerFacts
 from holdfast.spec.cluster import ClusterSpec
@@ -32,6 +32,7 @@ class PoolSight:
     in_use: bool
     last: str
     failures: int
+    since: datetime | None = None  # when it became so; None: as it was found
 
     @property
     def state(self) -> str:
@@ -56,6 +57,11 @@ class PoolServer:
     def state(self) -> str:
         """With which mark it is shown."""
         return STATES[self.word]
+
+    @property
+    def since(self) -> datetime | None:
+        """When it went down, by who saw it first."""
+        return min((one.since for one in self.sights if one.fresh and not one.up and one.since), default=None)
 
     @property
     def last(self) -> str:
@@ -252,7 +258,16 @@ def _named(server: Server) -> str:
 
 def _sight(seen: Situation, node: str, one: ServerFacts) -> PoolSight:
     fresh = node in seen.connected
-    return PoolSight(node, fresh, seen.heard[node].time, one.up, one.in_use, one.last, one.failures)
+    return PoolSight(node, fresh, seen.heard[node].time, one.up, one.in_use, one.last, one.failures, _moment(one.since))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """As agents write it; what cannot be read is not known."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _word(pool: Pool, fresh: list[PoolSight]) -> str:

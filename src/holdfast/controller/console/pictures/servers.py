@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.agent.weights import file_name
-from holdfast.protocol import WeighedServer
+from holdfast.protocol import WeighedServer, WhyDown
 from holdfast.protocol.api.overrides import OverrideView
 from holdfast.spec.cluster import ClusterSpec, Email
 from holdfast.spec.overrides import known_servers
@@ -51,6 +51,7 @@ class Sight:
     per_s: int | None
     open: int | None
     persistent: int
+    why: WhyDown | None = None  # while its check has taken it out
 
     @property
     def is_in(self) -> bool:
@@ -108,6 +109,12 @@ class RealServer:
         if self.holder is None:
             return ()
         return tuple(one for one in self.sights if one.fresh and one.is_in != self.holder.is_in)
+
+    @property
+    def whys(self) -> tuple[Sight, ...]:
+        """Who says why it is down: the holder, else all who can be heard."""
+        said = [one for one in self.sights if one.fresh and one.why is not None]
+        return tuple([one for one in said if one.holds] or said)
 
     @property
     def weight_now(self) -> int | None:
@@ -329,6 +336,7 @@ def _sight(node: str, fresh: bool, time: datetime, rows: list[WeighedServer]) ->
         per_s=_sum(row.per_s for row in rows),
         open=_sum(row.open for row in rows),
         persistent=sum(row.persistent for row in rows),
+        why=next((row.why for row in rows if row.why is not None), None),
     )
 
 

@@ -1,0 +1,89 @@
+"""Fifty virtual servers with five hundred real ones: pages stay light, come at once, and can be read."""
+
+from __future__ import annotations
+
+import pytest
+from tests.browser.audit import audited
+from tests.browser.conftest import HERE, Console, Looking
+
+pytestmark = [pytest.mark.browser, pytest.mark.measures]
+VIRTUAL, REAL = 50, 10
+LIGHTER_THAN = 300_000  # bytes, with everything that a browser without a cache asks for
+WITHIN_MS = 1000.0  # from the click to what one came for
+LOADS = 5
+NAMES = ("web", "api", "mail", "auth", "cdn", "search", "cart", "pay", "stats", "img")
+SPEC = "\n".join(
+    [
+        "holdfast: 1",
+        "cluster: shop",
+        "networks:",
+        "  front: {cidr: 10.0.0.0/16}",
+        "nodes: {lb01: 10.0.0.5, lb02: 10.0.0.6}",
+        "vrrp:",
+        *(f"  g{n}: {{addresses: [10.0.0.{100 + n}/16], nodes: [lb01, lb02]}}" for n in range(5)),
+        "virtual_servers:",
+        *(
+            f"  {NAMES[n % 10]}-{n // 10}: {{on: 'g{n // 10}:{8000 + n}', forward: nat, check: {{tcp: true}}, "
+            + "servers: ["
+            + ", ".join(f"10.0.{n + 1}.{m + 10}:80" for m in range(REAL))
+            + "]}"
+            for n in range(VIRTUAL)
+        ),
+        "",
+    ]
+)
+PAGES = (f"{HERE}/", f"{HERE}/addresses", f"{HERE}/servers", f"{HERE}/servers/pay-3", f"{HERE}/nodes", f"{HERE}/events")
+_PAINTED = """() => {
+  const [load] = performance.getEntriesByType("navigation");
+  const [paint] = performance.getEntriesByName("first-contentful-paint");
+  return paint ? paint.startTime - load.startTime : null;
+}"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_light(looking: Looking, path: str) -> None:
+    """`looking` fails if anything comes from another host; nothing is in the browser's cache."""
+    looking.login(path=f"{HERE}/nodes")
+    client = looking.page.context.new_cdp_session(looking.page)
+    client.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    sizes: dict[str, int] = {}
+    looking.page.on("requestfinished", lambda one: sizes.update({one.url: one.sizes()["responseBodySize"]}))
+    looking.page.goto(looking.console.url + path)
+    looking.page.locator("h1").wait_for()
+    looking.page.wait_for_load_state("load")
+    assert len(sizes) >= 4
+    assert sum(sizes.values()) < LIGHTER_THAN, sizes
+
+
+def test_the_overview_is_there_at_once(looking: Looking) -> None:
+    """What the controller sends is the picture itself: the first paint is a useful one. The best load counts."""
+    looking.login()
+    times = []
+    for _ in range(LOADS):
+        looking.page.goto(looking.console.url + HERE + "/", wait_until="load")
+        assert looking.page.locator(".picture svg").is_visible()
+        looking.page.wait_for_function(f"({_PAINTED})() !== null")
+        times.append(looking.page.evaluate(_PAINTED))
+    assert min(times) < WITHIN_MS, times
+
+
+def test_the_overview_can_be_read(console: Console, looking: Looking) -> None:
+    """Every virtual server by its name, what is down first, nothing beside the page, and found by typing."""
+    console.change(lambda fleet: fleet.down.update({"10.0.34.12-80", "10.0.34.13-80"}))
+    looking.login()
+    page = looking.page
+    page.get_by_text("pay-3: 0 of 10").or_(page.get_by_text("2 of 10 servers are down")).first.wait_for()
+    drawn = page.locator(".picture svg").inner_text() or page.locator(".picture svg").text_content() or ""
+    for n in range(VIRTUAL):
+        assert f"{NAMES[n % 10]}-{n // 10}" in drawn
+    smallest = page.evaluate(
+        """() => Math.min(...[...document.querySelectorAll(".picture svg text")].map((one) => {
+          const svg = one.ownerSVGElement, scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+          return parseFloat(getComputedStyle(one).fontSize) * scale;
+        }))"""
+    )
+    assert smallest >= 10, "texts of the picture are too small to be read"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    page.get_by_role("searchbox").fill("10.0.34.12")
+    assert page.locator(".picture [data-find]:not(.filtered)").count() < VIRTUAL / 2
+    assert audited(page) == []

@@ -1,0 +1,158 @@
+"""What an operator on call does, from the overview on, by what is visible alone: with how many clicks, and how long."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.browser.conftest import SPEC, Console, Looking
+from tests.browser.fleet import Fleet
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = [pytest.mark.browser]
+LONG_MS = 120_000  # a rollout on a busy machine
+
+
+@dataclass
+class Hands:
+    """Somebody at the overview who has read no documentation. Clicks and fields that are filled in count."""
+
+    page: Page
+    console: Console
+    clicks: int = 0
+    typed: int = 0
+
+    def click(self, what: Locator) -> None:
+        """Only what can be seen."""
+        what.first.wait_for(state="visible", timeout=LONG_MS)
+        what.first.click()
+        self.clicks += 1
+
+    def button(self, name: str) -> None:
+        """A button or a link by the words on it."""
+        same = {"name": name, "exact": True}
+        self.click(self.page.get_by_role("button", **same).or_(self.page.get_by_role("link", **same)))  # type: ignore[arg-type]
+
+    def type(self, label: str, text: str) -> None:
+        """Into a field by its label."""
+        self.page.get_by_label(label, exact=True).first.fill(text)
+        self.typed += 1
+
+    def choose(self, label: str, value: str) -> None:
+        """From a list."""
+        self.page.get_by_label(label, exact=True).first.select_option(value)
+        self.typed += 1
+
+    def sees(self, text: str, within: str = "main, dialog") -> None:
+        """Words on the page, wherever."""
+        self.page.locator(within).get_by_text(text).locator("visible=true").first.wait_for(timeout=LONG_MS)
+
+    def tab(self, name: str) -> None:
+        """One of the pages in the header."""
+        self.click(self.page.get_by_label("Pages").get_by_role("link", name=name, exact=True))
+
+
+@pytest.fixture
+def hands(looking: Looking, console: Console) -> Hands:
+    """At the overview, with the first signs of life."""
+    looking.login()
+    looking.page.get_by_text("Live", exact=True).wait_for()
+    return Hands(looking.page, console)
+
+
+def test_who_holds_an_address(hands: Hands) -> None:
+    """It stands there, without a click; and the filter finds it where there are many."""
+    group = hands.page.locator(".picture a").filter(has_text="10.0.0.3/24")
+    assert group.get_by_text("lb01").locator("visible=true").count() == 1
+    assert group.get_by_text("holds").locator("visible=true").count() == 1
+    hands.tab("Virtual IPs")
+    hands.sees("10.0.0.3")
+    assert hands.page.locator("#group-www li").filter(has_text="lb01").get_by_text("holds the addresses").is_visible()
+    assert hands.clicks <= 1
+
+
+def test_a_server_is_taken_out_and_seen_empty(hands: Hands) -> None:
+    hands.tab("Virtual servers")
+    mine = hands.page.locator("table.inner tr").filter(has_text="web01:80")
+    if not mine.first.is_visible():
+        hands.click(hands.page.get_by_label("Real servers of shop"))
+    hands.click(mine.get_by_role("button", name="Drain"))
+    hands.type("Why", "new disk")
+    hands.button("Drain it")
+    hands.sees("connections have not ended")
+    hands.console.change(lambda fleet: fleet.open.update({"web01-80": 0}))
+    hands.sees("It is empty: no connection is left")
+    assert hands.clicks <= 4
+    assert hands.typed <= 1
+    hands.button("Close")
+    hands.click(mine.get_by_role("button", name="Resume"))
+    hands.sees("in service")
+
+
+def test_a_weight_is_changed(hands: Hands) -> None:
+    hands.tab("Virtual servers")
+    if not hands.page.locator("table.inner tr").filter(has_text="web01:80").first.is_visible():
+        hands.click(hands.page.get_by_label("Real servers of shop"))
+    hands.click(hands.page.get_by_label("More for web01:80"))
+    hands.click(hands.page.get_by_text("Edit…", exact=True).locator("visible=true"))
+    hands.type("Weight", "3")
+    hands.button("Show what it would do")
+    hands.sees("In this order")
+    hands.click(hands.page.get_by_role("button", name="Apply as revision"))
+    hands.sees("verified everywhere")
+    assert hands.clicks <= 6
+
+
+def test_yesterday_is_put_back(hands: Hands) -> None:
+    """Revision 1 comes back, its plan shown first."""
+    hands.console.settled()
+    hands.console.apply(SPEC.replace("/healthz", "/wrong"), "a mistake")
+    hands.console.settled()
+    began = time.monotonic()
+    hands.tab("Revisions")
+    hands.button("Roll back to revision 1")
+    hands.sees("In this order")
+    hands.button("Roll back")
+    hands.sees("verified everywhere")
+    assert hands.clicks <= 4
+    assert time.monotonic() - began < LONG_MS / 1000
+
+
+def test_a_virtual_server_is_added(hands: Hands) -> None:
+    hands.console.settled()
+    hands.tab("Virtual servers")
+    hands.button("Add a virtual server")
+    hands.type("Name", "dns")
+    hands.type("Takes", "www:53")
+    hands.choose("Protocol", "udp")
+    hands.type("Real servers", "web01:53\nweb02:53")
+    hands.choose("Question", "ping")
+    hands.button("Show what it would do")
+    hands.sees("In this order")
+    hands.click(hands.page.get_by_role("button", name="Apply as revision"))
+    hands.sees("verified everywhere")
+    assert hands.clicks <= 4
+    assert hands.typed <= 5
+
+
+def test_why_a_server_is_down(hands: Hands) -> None:
+    """From what is wrong, one click to the answer that it gave, since when, and what keepalived says."""
+
+    def ill(fleet: Fleet) -> None:
+        fleet.down.add("web02-80")
+        fleet.answers = "answers 503"
+
+    hands.console.change(ill)
+    hands.sees("1 of 2 servers are down: web02:80")
+    hands.click(hands.page.get_by_role("link", name="shop: 1 of 2 servers are down: web02:80"))
+    hands.sees("answers 503")
+    hands.sees("failed after 2 retries")
+    said = hands.page.locator(".why-down").first.inner_text()
+    assert "since" in said
+    assert "asked again by lb01" in said
+    assert hands.clicks == 1
+    hands.console.change(lambda fleet: fleet.down.discard("web02-80"))
