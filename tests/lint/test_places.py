@@ -15,6 +15,7 @@ from holdfast.lint import engine
 from holdfast.lint.registry import rules
 from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 
+TRACK = "track_script {\n    check_web\n}"
 HERE = "# here"  # stands on the line that a finding is expected at
 _LINE = re.compile(r"Line (\d+)\)")
 
@@ -216,6 +217,36 @@ FLOOR = {
 }
 # What keepalived says nothing about, or says without a line.
 SILENT = {
+    "a check that always says yes": (
+        "SCRIPT120",
+        SCRIPTS
+        + script(f"script \"/bin/sh -c '/usr/bin/nc -z 127.0.0.1 80; exit 0'\" {HERE}\ninterval 2")
+        + instance(TRACK),
+    ),
+    "a check of the virtual address and its port": (
+        "SCRIPT117",
+        SCRIPTS + script(f'script "/usr/bin/nc -z 10.0.0.100 80" {HERE}\ninterval 2') + instance(TRACK),
+    ),
+    "systemd's word of keepalived": (
+        "SCRIPT119",
+        SCRIPTS
+        + script(f'script "/usr/bin/systemctl is-active --quiet keepalived.service" {HERE}\ninterval 2')
+        + instance(TRACK),
+    ),
+    "stopped on the backup of a group": (
+        "SCRIPT118",
+        SCRIPTS
+        + script(command="/usr/bin/pgrep haproxy")
+        + "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n"
+        + "    track_script {\n        check_web\n    }\n"
+        + f'    notify_backup "/usr/sbin/service haproxy stop" {HERE}\n}}\n'
+        + instance()
+        + instance("interface eth1", name="inner", vrid=52, address="10.1.0.100/24"),
+    ),
+    "accept and its opposite": ("VRRP116", instance(f"accept {HERE}\nno_accept")),
+    "an interface as ip shows it": ("VRRP117", instance(f"interface eth0.5@eth0 {HERE}")),
+    "two interfaces to track in one word": ("VRRP117", instance(f"track_interface {{\n    eth1,eth2 {HERE}\n}}")),
+    "a broadcast address of another network": ("ADDR117", instance(address=f"10.0.0.100/24 brd 10.1.0.255 {HERE}")),
     "arguments outside of quotes": (
         "SCRIPT114",
         SCRIPTS
@@ -257,6 +288,25 @@ SILENT = {
 }
 # Nothing is wrong with these: each is next to a mistake above.
 CLEAN = [
+    SCRIPTS + script(command="/bin/sh -c 'ip address show eth0 | grep -q 10.0.0.100'") + instance(TRACK),
+    SCRIPTS + script(command="/usr/bin/curl -sf --interface 10.0.0.1 http://10.0.0.1:8080/") + instance(TRACK),
+    SCRIPTS + script(command="/bin/sh -c '/usr/bin/curl -sf http://127.0.0.1/ || exit 1'") + instance(TRACK),
+    SCRIPTS
+    + script(command="/usr/bin/curl -sf http://[::1]/")
+    + instance(TRACK + '\nnotify_backup "/usr/bin/systemctl stop cron"'),
+    instance(address="10.0.0.100/24 brd +"),
+    instance(address="10.0.0.100/32 brd 10.0.0.255"),
+    instance("interface bond0.100"),
+    virtual(address="fd00::100 80", server="fd00::11 80", inner="persistence_timeout 9\npersistence_granularity 64")
+    + instance(),
+    virtual("protocol UDP", real="PING_CHECK {\n}") + instance(),
+    virtual(
+        "virtualhost www.example.com",
+        real="SSL_GET {\n    enable_sni\n    url {\n        path /\n    }\n}",
+        address="10.0.0.100 443",
+        server="10.0.0.11 443",
+    )
+    + instance(),
     group("10.0.0.100-10.0.0.100 80", "10.0.0.101-105 80", "10.0.0.112/29 80", "10.0.0.9/32 80"),
     group("fd00::10-20 80").replace("10.0.0.11 80", "fd00::11 80"),
     instance("use_vmac vrrp51 00:00:5e:00:01:33"),

@@ -28,6 +28,9 @@ _STOPS = re.compile(
     r"|\bservice\s+(?P<b>[\w.@-]+)\s+stop\b|init\.d/(?P<c>[\w.@-]+)\s+stop\b"
     r"|\b(?:killall|pkill)\s+(?!(?:-0|-s\s*0)\b)(?:-\S+\s+)*(?P<d>[\w.@-]+)"
 )
+_LOOKS = re.compile(
+    r"\b(?:ip|ifconfig|arping|arp|grep|hostname)\b"
+)  # whether the node has the address, not who answers
 _BELOW = (
     "global_defs {\n    enable_script_security\n}\n" + script() + "global_defs {\n    script_user nobody\n}\n"
 )  # in two blocks, as an included file may have it
@@ -77,7 +80,7 @@ def user_below(model: Model) -> Iterator[Hit]:
 def asks_the_virtual_address(model: Model) -> Iterator[Hit]:
     known = {one.name for one in model.scripts}
     for one in commands(model):
-        if not one.checks or one.owner not in known or one.program in ("ip", "arping", "grep", "fping", "ifconfig"):
+        if not one.checks or one.owner not in known or _LOOKS.search(one.line):
             continue
         for word in _WORDS.findall(one.line):
             found = _host(word)
