@@ -45,6 +45,7 @@ COMMANDS = (
     Command("show"),
     Command("status"),
     Command("findings"),
+    Command("rehearsals", attribute="app"),
     Command("config"),
     Command("move"),
     Command("maintenance"),

@@ -61,6 +61,12 @@ def serve(
     containers: Annotated[
         bool, typer.Option("--containers", help="Nodes are containers: keepalived does not hear of a process's end.")
     ] = False,
+    rehearsals: Annotated[
+        Path | None,
+        typer.Option(
+            "--rehearsals", metavar="FOLDER", help="Allow rehearsals on this machine, kept there; needs root."
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run the controller: it keeps revisions, rolls them out, and tells the agents what their nodes should run.
@@ -72,7 +78,7 @@ def serve(
         raise UsageError("--tls-cert and --tls-key belong together", "give both, or none")
     address = host_and_port(listen)
     apart = host_and_port(agents) if tls_cert else None
-    settings = _settings(address, apart, name or [], process_events=not containers)
+    settings = _settings(address, apart, name or [], process_events=not containers, rehearsals=rehearsals)
     options = Options(address, key_file, settings, passphrase_file, tls_cert, tls_key, apart)
     start_logging(verbose=verbose)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -87,7 +93,12 @@ _TOLD = "told to"
 
 
 def _settings(
-    address: tuple[str, int], apart: tuple[str, int] | None, given: list[str], *, process_events: bool
+    address: tuple[str, int],
+    apart: tuple[str, int] | None,
+    given: list[str],
+    *,
+    process_events: bool,
+    rehearsals: Path | None,
 ) -> Settings:
     names = _names(address[0], given)
     return Settings(
@@ -95,6 +106,7 @@ def _settings(
         names=names,
         agents_url=_url(apart or address, names),
         process_events=process_events,
+        rehearsals=rehearsals.absolute() if rehearsals else None,
     )
 
 

@@ -37,6 +37,7 @@ from holdfast.protocol.api.people import (
 )
 from holdfast.protocol.api.plans import PlanRequest, ProposalView
 from holdfast.protocol.api.realtime import RealtimeView
+from holdfast.protocol.api.rehearsals import RehearsalList, RehearsalRequest, RehearsalView
 from holdfast.protocol.api.revisions import (
     Applied,
     NodeFiles,
@@ -208,6 +209,22 @@ class Cluster:
     def what_if(self, fail: Sequence[str] = (), depth: int = 1) -> WhatIfView:
         """After these failures, one after another; without any, after every single one."""
         return self.wire.ask(WhatIfView, "GET", f"{self._at}/whatif", params={"fail": list(fail), "depth": depth})
+
+    def rehearsals(self) -> RehearsalList:
+        """Those of the controller's machine."""
+        return self.wire.ask(RehearsalList, "GET", f"{self._at}/rehearsals")
+
+    def rehearsal(self, number: int) -> RehearsalView:
+        """How far one is."""
+        return self.wire.ask(RehearsalView, "GET", f"{self._at}/rehearsals/{number}")
+
+    def begin_rehearsal(self, asked: RehearsalRequest) -> RehearsalView:
+        """Begin one on the controller's machine."""
+        return self.wire.ask(RehearsalView, "POST", f"{self._at}/rehearsals", asked)
+
+    def stop_rehearsal(self, number: int) -> RehearsalView:
+        """Stop the one that runs."""
+        return self.wire.ask(RehearsalView, "POST", f"{self._at}/rehearsals/{number}/stop")
 
     def rollouts(self, before: int | None = None, limit: int = 50) -> RolloutList:
         """Newest first."""

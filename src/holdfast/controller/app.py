@@ -27,6 +27,7 @@ from .api import (
     operating,
     people,
     realtime,
+    rehearsals,
     revisions,
     rollouts,
     sessions,
@@ -47,8 +48,8 @@ OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operati
 ROUTERS = tuple(
     each.router
     for each in (
-        sessions, people, clusters, revisions, findings, whatif, rollouts, operating, realtime, invitations,
-        history, authorities, dumps, agents, health,
+        sessions, people, clusters, revisions, findings, whatif, rehearsals, rollouts, operating, realtime,
+        invitations, history, authorities, dumps, agents, health,
     )
 )  # fmt: skip
 _TAGS = [
@@ -57,6 +58,7 @@ _TAGS = [
     {"name": "clusters", "description": "Clusters, and what is chosen once for each."},
     {"name": "revisions", "description": "Plans, revisions, rollbacks: what a cluster should be."},
     {"name": "findings", "description": "What is to be said of revisions and of what runs; what failures would do."},
+    {"name": "rehearsals", "description": "Trying a spec on the controller's own machine, where that is allowed."},
     {"name": "rollouts", "description": "How it gets there."},
     {"name": "operating", "description": "Status, overrides, moves, maintenance."},
     {"name": "nodes", "description": "The nodes of a cluster, and how they are let in."},
@@ -81,6 +83,7 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        await context.rehearsals.close()
         await live.close()
         await context.hub.close()
 

@@ -13,6 +13,7 @@ from holdfast.store.store import Store
 from .agents.hub import Hub
 from .identity import Doors
 from .rates import Rates
+from .rehearsing.runner import Rehearsals
 from .settings import Settings
 from .turns import Turns
 
@@ -71,5 +72,6 @@ class Context:
     stopping: Stopping = field(default_factory=Stopping)
     rates: Rates = field(default_factory=Rates)
     followers: Followers = field(default_factory=Followers)
+    rehearsals: Rehearsals = field(default_factory=Rehearsals)
     dumps: Followers = field(default_factory=Followers)  # of the whole store: one at a time
     turns: Turns = field(default_factory=Turns)  # of specs that are checked while they are written

@@ -30,6 +30,7 @@ from .leader import Leader
 from .listening import OwnCertificate, Server, bound, given_certificate
 from .operations.compiling import restored
 from .operations.desk import Desk
+from .rehearsing.runner import Rehearsals
 from .settings import Settings
 
 _CERTIFICATE_EVERY_S = 60.0  # it is looked at, not renewed
@@ -70,7 +71,7 @@ async def serve(engine: Engine, options: Options, started: Callable[[Started], N
     doors = await open_doors(store, options.key_file, options.passphrase_file, cost=options.cost)
     desk = Desk(store, doors.sealer, SYSTEM, process_events=options.settings.process_events)
     hub = Hub(store, options.settings.holder, lambda cluster: restored(desk, cluster))
-    context = Context(store, doors, options.settings, hub)
+    context = Context(store, doors, options.settings, hub, rehearsals=Rehearsals(options.settings.rehearsals))
     own = OwnCertificate(doors.authorities, options.settings.names, store.clock.now())
     people, agents = _sockets(options)
     server = _server(context, options, own, agents)
@@ -131,7 +132,7 @@ async def _stop(context: Context, server: Server, tasks: Sequence[asyncio.Future
     _log.info("the controller stops: %s", context.stopping.reason)
     server.should_exit = True
     serving, leading, *rest = tasks
-    await asyncio.gather(serving, leading, return_exceptions=True)
+    await asyncio.gather(serving, leading, context.rehearsals.close(), return_exceptions=True)
     for task in rest:
         task.cancel()
     ended = await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 SESSION_COOKIE = "__Host-holdfast-session"  # __Host-: only ever over TLS, for this very host and every path of it
 MARK_COOKIE = "__Host-holdfast-mark"
@@ -46,3 +47,4 @@ class Settings:
     agents_url: str = ""  # where agents find this controller, for the command that is shown with a join token
     leader_ttl_s: int = 10  # a leader that is gone is followed after so long
     process_events: bool = True  # whether keepalived sees processes die on the nodes; not so in containers
+    rehearsals: Path | None = None  # where those of this machine are kept; None: it rehearses nothing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from tests.controller.operations.agents import enrol, report
 from tests.controller.operations.world import SPEC, new_desk, request, run
@@ -120,6 +122,25 @@ def test_what_agents_tell_of_their_machines_is_compared_with_what_they_get() -> 
         assert new, "an interface that the machine does not have is worth a word"
         assert {one.node for one in new} == {"lb01"}
         assert {one.node: one.facts for one in found.nodes} == {"lb01": True, "lb02": False}
+
+    run(story())
+
+
+def test_what_every_report_tells_of_the_machine_counts_and_nothing_follows_from_what_it_does_not() -> None:
+
+    async def story() -> None:
+        desk = await applied(SPEC)
+        await enrol(desk, "lb01", "lb02")
+        digest = await kept_digest(desk, 1, "lb01")
+        said = {"revision": 1, "status": {"node": "lb01", "digest": digest}}
+        await report(desk, "lb01", **said)
+        before = await findings.findings(desk, "shop")
+        machine = {"hostname": "lb01", "kernel": "6.1.0", "programs": {"keepalived": "2.2.7", "nginx": None}}
+        desk.store.clock.wall += timedelta(seconds=1)
+        await report(desk, "lb01", machine=machine, **said)
+        found = await findings.findings(desk, "shop")
+        assert {one.node: one.facts for one in found.nodes} == {"lb01": True, "lb02": False}
+        assert codes(found) == codes(before)
 
     run(story())
 

@@ -29,6 +29,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("editor", "console_editor", N_("Editor")),
     Entry("nodes", "console_nodes", N_("Nodes")),
     Entry("whatif", "console_whatif", N_("What if")),
+    Entry("rehearsals", "console_rehearsals", N_("Rehearsals")),
     Entry("findings", "console_findings", N_("Findings")),
     Entry("events", "console_events", N_("Events")),
 )

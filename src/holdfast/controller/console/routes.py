@@ -16,6 +16,7 @@ from .views import (
     overview,
     people,
     realtime,
+    rehearsals,
     revisions,
     rollouts,
     servers,
@@ -24,8 +25,9 @@ from .views import (
 from .views import session as sessions
 
 _COMMON = (files, sessions, home, changes, people, account)
-_PAGES = (overview, addresses, servers, realtime, edits, editor, revisions, rollouts, nodes, whatif, findings, history)
-ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES))
+_PAGES = (overview, addresses, servers, realtime, edits, editor, revisions, rollouts, nodes, history)
+_TRYING = (whatif, rehearsals, findings)
+ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES, *_TRYING))
 # What strangers may ask for: the way in, our own files, and how they like to look at it.
 OPEN = frozenset(
     {"console_root", "console_start", "console_static", "console_login", "console_log_in", "console_preferences"}

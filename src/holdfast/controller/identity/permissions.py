@@ -20,6 +20,7 @@ class Action(StrEnum):
     MOVE = "move"  # a planned switchover
     APPLY = "apply"  # a new revision and its rollout; rollback too
     ROLLOUT_CONTROL = "rollout_control"  # pause, go on, stop
+    REHEARSE = "rehearse"  # on the controller's own machine, where its operator allows it
     NODE_INVITE = "node_invite"  # make a join token
     NODE_REVOKE = "node_revoke"
     LOCK_WRITE = "lock_write"  # what is chosen once, sealed secrets included
@@ -104,6 +105,7 @@ TABLE: dict[Action, tuple[Scope, Role | None]] = {
     Action.MOVE: (Scope.CLUSTER, _O),
     Action.APPLY: (Scope.CLUSTER, _O),
     Action.ROLLOUT_CONTROL: (Scope.CLUSTER, _O),
+    Action.REHEARSE: (Scope.CLUSTER, _A),
     Action.NODE_INVITE: (Scope.CLUSTER, _A),
     Action.NODE_REVOKE: (Scope.CLUSTER, _A),
     Action.LOCK_WRITE: (Scope.CLUSTER, _A),

@@ -17,7 +17,7 @@ from holdfast.keepalived.source import Source
 from holdfast.lint import suppressions
 from holdfast.lint.compiled import of_compiled
 from holdfast.lint.engine import Remark
-from holdfast.protocol import HostFacts
+from holdfast.protocol import HostFacts, KeepalivedFacts, MachineFacts
 from holdfast.protocol.api.findings import MOST_FINDINGS, FindingsView, FoundView, LookedView, SilencedView
 from holdfast.rollout.bundles import Bundles
 from holdfast.spec import LoadedSpec
@@ -128,6 +128,7 @@ async def _nodes(desk: Desk, known: ClusterStore) -> tuple[_Node, ...]:
 
 def _node(name: str, heard: Heard | None, facts: HostFacts | None) -> _Node:
     """What a silent node last ran says nothing of now."""
+    facts = facts or _machine(heard.report.machine if heard else None)
     said = heard.report.status if heard else None
     if heard is None or said is None or said.digest is None:
         return _Node(name, None, None, facts, ())
@@ -142,6 +143,20 @@ def _facts(text: str) -> HostFacts | None:
         return HostFacts.model_validate_json(text)
     except ValidationError:
         return None
+
+
+def _machine(told: MachineFacts | None) -> HostFacts | None:
+    """What every report tells of the machine, as lint takes it: what is not in it is not known, and nothing follows."""
+    if told is None:
+        return None
+    version = told.programs.get("keepalived")
+    return HostFacts(
+        hostname=told.hostname,
+        kernel=told.kernel,
+        service_manager="",
+        programs=dict(told.programs),
+        keepalived=KeepalivedFacts(version=version) if version else None,
+    )
 
 
 def _looked_view(one: _Node) -> LookedView:

@@ -1,0 +1,79 @@
+"""Rehearsals on a controller's machine as the API says them: begun, watched, stopped, read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from holdfast.bundle import SafeName
+
+from .base import Asked, Count, Line, Number, SpecText, Told
+
+MOST_STEPS = 500
+State = Literal["running", "stopping", "passed", "failed", "stopped", "broken"]
+
+
+class RehearsalRequest(Asked):
+    """What is to be rehearsed: a proposed `spec`, or a `revision`; the newest one if neither is given."""
+
+    spec: SpecText | None = None
+    revision: Number | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> RehearsalRequest:
+        if self.spec is not None and self.revision is not None:
+            raise ValueError("give a spec or a revision, not both")
+        return self
+
+
+class RehearsedStep(Told):
+    """A step that is over. Times in seconds; `failover_s` null: nothing had to move, or something never did."""
+
+    name: Line
+    kind: Line = ""
+    verdict: Literal["pass", "fail", "info"]
+    failover_s: float | None = None
+    sent: Count = 0
+    failed: Count = 0
+    longest_gap_s: float = 0.0
+    double_holder_s: float = 0.0
+    before: dict[str, tuple[str, ...]] = {}
+    after: dict[str, tuple[str, ...]] = {}
+    reasons: tuple[Line, ...] = ()
+
+
+class RehearsalView(Told):
+    """A rehearsal. `revision` null: of a proposed spec. `doing`, `holders` and counts are of now, while it runs."""
+
+    id: Number
+    cluster: SafeName
+    revision: Count | None = None
+    state: State
+    who: Line
+    started: AwareDatetime
+    ended: AwareDatetime | None = None
+    doing: Line = ""
+    number: Count = 0
+    total: Count = 0
+    holders: dict[str, tuple[str, ...]] = {}
+    sent: Count = 0
+    failed: Count = 0
+    steps: Annotated[tuple[RehearsedStep, ...], Field(max_length=MOST_STEPS)] = ()
+    message: Line = Field(default="", description="Why it could not be done, or why it was stopped.")
+    hint: Line = ""
+    report: bool = Field(default=False, description="Whether there is a report to read.")
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.state not in ("running", "stopping")
+
+
+class RehearsalList(Told):
+    """Newest first, those of this controller's machine. `missing` is why none can be begun here; empty: one can."""
+
+    controller: Line
+    missing: tuple[Line, ...] = ()
+    elsewhere: Line = Field(default="", description="The command that rehearses on another machine.")
+    rehearsals: tuple[RehearsalView, ...] = ()
