@@ -105,13 +105,14 @@ def test_it_is_not_ready_while_its_store_cannot_be_written() -> None:
         broken = False
 
         async def health(self):  # type: ignore[no-untyped-def]
-            return replace(await super().health(), writable=not self.broken)
+            return replace(await super().health(), writable=not self.broken, remark="its past grows")
 
     async def story() -> None:
         engine = Failing()
         async with running(engine) as world:
             client = world.client()
-            assert (await client.get("/readyz")).status_code == 200
+            ready = await client.get("/readyz")
+            assert (ready.status_code, ready.json()["remark"]) == (200, "its past grows")
             engine.broken = True
             assert (await client.get("/readyz")).status_code == 503
             assert (await client.get("/healthz")).status_code == 200

@@ -361,8 +361,10 @@ def test_the_past_of_an_etcd_that_others_use_is_theirs(alone: EtcdCluster) -> No
             neighbour.put("after")
             assert not await engine.compact(last)
             assert neighbour.at(before) == "before"
+            assert "is not compacted from here" in (await engine.health()).remark
             alone.ask(alone.members[0], "kv/deleterange", {"key": _text("theirs")})
             assert await engine.compact(last)
+            assert (await engine.health()).remark == ""
             with pytest.raises(urllib.error.HTTPError):
                 neighbour.at(before)
             await second.commit([], [Put("w/1", b"1")])  # another store, whose prefix begins as ours does

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from holdfast.errors import Conflict, HoldfastError
 from holdfast.store.holding import Held
 from holdfast.store.models import Event, Override, OverrideKind
+from holdfast.store.port import LEFT_ALONE
 
 from .context import Context
 from .identity import audited
@@ -18,10 +19,6 @@ from .rollouts import run_rollouts
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 3600.0
 COMPACT_EVERY_S = 1800.0  # etcd keeps between one and two times as long of its past: watchers resume in it
-_SHARED = (
-    "this etcd has other users, too, or may have: its past is theirs, and is not compacted from here. "
-    "Have etcd do it: --auto-compaction-mode=periodic --auto-compaction-retention=1h"
-)
 _log = logging.getLogger(__name__)
 
 
@@ -80,19 +77,18 @@ async def _sweep(context: Context) -> None:
 async def _compaction(context: Context) -> None:
     """Only etcd has to be told to forget. What is forgotten is what was before the last round."""
     engine = context.store.engine
-    past, told = 0, False
+    past, told = 1, False  # the first round forgets nothing, and tells whether others can
     while True:
         health = await engine.health()
         if health.kind != "etcd":
             return
-        if past:
-            try:
-                ours = await engine.compact(past)
-            except HoldfastError as error:
-                _log.warning("etcd could not be compacted: %s", error.message)
-            else:
-                if not ours and not told:
-                    _log.warning(_SHARED)
-                told = not ours
+        try:
+            ours = await engine.compact(past)
+        except HoldfastError as error:
+            _log.warning("etcd could not be compacted: %s", error.message)
+        else:
+            if not ours and not told:
+                _log.warning(LEFT_ALONE)
+            told = not ours
         past = health.revision
         await asyncio.sleep(COMPACT_EVERY_S)

@@ -101,9 +101,18 @@ Told = Changes | Resync
 Watch = AbstractAsyncContextManager[AsyncIterator[Told]]
 
 
+LEFT_ALONE = (
+    "this etcd has other users, too, or may have: its past is theirs, and is not compacted from here. "
+    "Have etcd do it: --auto-compaction-mode=periodic --auto-compaction-retention=1h"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`writable` is False with the reason in `detail`; reads may work all the same. `size` is in bytes."""
+    """`writable` is False with the reason in `detail`; reads may work all the same. `size` is in bytes.
+
+    `remark` is what an operator should look after although it works.
+    """
 
     kind: str
     where: str
@@ -111,6 +120,7 @@ class Health:
     detail: str
     revision: int
     size: int
+    remark: str = ""
 
 
 class Engine(Protocol):

@@ -15,6 +15,7 @@ from tests.controller.test_permissions_of_operations import filled, gates
 from tests.controller.world import PASSWORD
 
 from holdfast.controller.callers import Allowed
+from holdfast.controller.console import live
 from holdfast.controller.console.assets import FOLDER, assets
 from holdfast.controller.console.navigation import PAGES
 from holdfast.controller.console.pictures.home import card_of
@@ -22,11 +23,12 @@ from holdfast.controller.console.problems import inner_path
 from holdfast.controller.console.routes import OPEN, ROUTERS
 from holdfast.controller.identity import Action
 from holdfast.controller.identity.permissions import TABLE, Scope
-from holdfast.controller.operations import clusters
+from holdfast.controller.operations import clusters, status
 from holdfast.protocol.api.clusters import ClusterRequest, ClusterView
 from holdfast.protocol.api.nodes import NodeSummary
 from holdfast.protocol.api.status import ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.store.models import Role
+from holdfast.store.store import Store
 
 ROUTES = {route.name: route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)}
 
@@ -315,7 +317,7 @@ def test_where_somebody_comes_back_to_is_one_of_our_pages(address: str, path: st
     assert inner_path(address) == path
 
 
-def test_the_clusters_are_asked_for_again_and_say_what_the_overview_says() -> None:
+def test_the_clusters_are_asked_for_again_and_say_what_the_overview_says(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with world() as made:
             await clusters.make_cluster(made.desk, ClusterRequest(name="other"))
@@ -326,6 +328,21 @@ def test_the_clusters_are_asked_for_again_and_say_what_the_overview_says() -> No
             assert (cards.status_code, "<html" in cards.text) == (200, False)
             assert all(f'<span class="card-title">{name}</span>' in cards.text for name in ("shop", "other"))
             limited = await made.browser(Role.VIEWER, ("other",))
+            read: list[str] = []
+            status_of = status.status
+
+            async def counted(store: Store, cluster: str) -> ClusterStatus:
+                read.append(cluster)
+                return await status_of(store, cluster)
+
+            monkeypatch.setattr(status, "status", counted)
+            monkeypatch.setattr(live, "_MOMENT_S", 3600.0)
+            for browser in (client, limited, await made.browser(Role.VIEWER), client):
+                assert (await browser.get(again, headers=part(browser))).status_code == 200
+            assert read == []  # however many show them: it was read a moment ago
+            monkeypatch.setattr(live, "_MOMENT_S", -1.0)
+            assert (await client.get(again, headers=part(client))).status_code == 200
+            assert sorted(read) == ["other", "shop"]
             assert ">shop<" not in (await limited.get(again, headers=part(limited))).text
 
     asyncio.run(story())

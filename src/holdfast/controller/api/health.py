@@ -22,14 +22,20 @@ class Alive(Told):
     status: Literal["ok"] = "ok"
 
 
+class Ready(Alive):
+    """It can be sent work. `remark` is what an operator should look after all the same: nothing is lost yet."""
+
+    remark: str = ""
+
+
 @router.get("/healthz", operation_id="healthz")
 async def healthz() -> Alive:
     """Whether the process answers at all; it asks nobody else."""
     return Alive()
 
 
-@router.get("/readyz", operation_id="readyz", response_model=Alive)
-async def readyz(context: Ctx) -> Alive | JSONResponse:
+@router.get("/readyz", operation_id="readyz", response_model=Ready)
+async def readyz(context: Ctx) -> Ready | JSONResponse:
     """Whether it should be sent work: it does not stop, and its store takes writes."""
     if context.stopping.begun:
         return plain(503, "this controller stops", "ask another one", "stopping")
@@ -37,4 +43,4 @@ async def readyz(context: Ctx) -> Alive | JSONResponse:
     if not health.writable:
         # Reads may work, and nodes that run go on; but whoever balances between controllers should take another one.
         return plain(503, "the store cannot be written", "look at the controller's log", "store_unavailable")
-    return Alive()
+    return Ready(remark=health.remark)

@@ -18,6 +18,7 @@ KINDS = ("status", "overrides", "revisions", "rollouts", "events")
 TICK_S = 10.0  # without any change: ages go on, and a node may fall silent without a word
 _AT_MOST_EVERY_S = 0.5
 _PER_BROWSER_S = 0.02  # many browsers are told less often: what they fetch then has to be answered
+_MOMENT_S = 5.0  # of clusters that nobody follows, what was made is given to others for so long
 _KEPT_S = 2.0  # what was made is given again for so long, if nothing has changed
 _MOST_KEPT = 100
 _MOST_TEXT = 16_000_000  # characters of what is kept, for one cluster
@@ -185,6 +186,7 @@ class Live:
         self._clusters: dict[str, Followed] = {}
         self._endings: dict[str, asyncio.TimerHandle] = {}
         self._stopping: set[asyncio.Task[None]] = set()
+        self._of_a_moment: dict[tuple[Any, ...], tuple[float, asyncio.Future[Any]]] = {}
 
     @contextmanager
     def followed(self, cluster: str) -> Iterator[Followed]:
@@ -209,6 +211,19 @@ class Live:
         """What `make` makes, shared by all who ask while a cluster is followed and nothing has changed there."""
         found = self._clusters.get(cluster)
         return await (found.once(key, make) if found else make())
+
+    async def for_a_moment(self, cluster: str, key: tuple[Any, ...], make: Callable[[], Awaitable[Any]]) -> Any:
+        """The same; of a cluster that is not followed, what was made a moment ago: for lists of many clusters."""
+        found = self._clusters.get(cluster)
+        if found is not None:
+            return await found.once(key, make)
+        now, name = self._store.clock.steady(), (cluster, *key)
+        kept = self._of_a_moment.get(name)
+        if kept is None or _failed(kept[1]) or (kept[1].done() and now - kept[0] > _MOMENT_S):
+            young = {one: each for one, each in self._of_a_moment.items() if now - each[0] <= 2 * _MOMENT_S}
+            kept = now, asyncio.ensure_future(make())
+            self._of_a_moment = {**young, name: kept}
+        return await asyncio.shield(kept[1])
 
     def _end(self, cluster: str) -> None:
         self._endings.pop(cluster, None)

@@ -14,6 +14,7 @@ from holdfast.errors import StoreError, StoreUnavailable
 
 from ..address import EtcdAddress, EtcdCredentials
 from ..port import (
+    LEFT_ALONE,
     MOST_ENTRIES,
     Check,
     Entry,
@@ -162,6 +163,12 @@ class EtcdEngine:
                 raise translate(refused, self._client.where) from None
         return True
 
+    async def _of_the_past(self) -> str:
+        try:
+            return LEFT_ALONE if await self._others() else ""
+        except StoreError:  # whether it can be written is known, and this is told the next time
+            return ""
+
     async def _others(self) -> bool:
         """Whether there are keys that are not ours, or may be: whoever is let in to a prefix alone cannot know."""
         ours = f"{self._root}/".encode("ascii")
@@ -209,7 +216,8 @@ class EtcdEngine:
             return Health("etcd", where, False, f"{members}; {detail}", revision, size)
         alarms = sorted({str(alarm)[:100] for one in told for alarm in one.get("errors", [])})
         detail = "; ".join([members, *alarms]) if alarms or len(told) < len(answers) else ""
-        return Health("etcd", where, not alarms, detail, int(answer["header"]["revision"]), size)
+        revision = int(answer["header"]["revision"])
+        return Health("etcd", where, not alarms, detail, revision, size, await self._of_the_past())
 
     async def close(self) -> None:
         """As of the port."""

@@ -10,11 +10,13 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from holdfast.protocol.api.clusters import ClusterView
+from holdfast.protocol.api.status import ClusterStatus
 
 from ...callers import Allowed, Ctx
 from ...identity import Action, Person
 from ...operations import clusters as operations
 from ...operations import status
+from ..live import Live
 from ..navigation import PREFIX
 from ..pages import Console, Page
 from ..pictures.home import Card, card_of
@@ -50,4 +52,11 @@ async def part(page: Console, context: Ctx, who: Anywhere) -> Response:
 
 async def _cards(page: Page, known: Sequence[ClusterView]) -> list[Card]:
     looked_at = {one.name for one in known[:_MOST_LOOKED_AT]}
-    return [card_of(one, await status.status(page.store, one.name) if one.name in looked_at else None) for one in known]
+    return [card_of(one, await _status(page, one.name) if one.name in looked_at else None) for one in known]
+
+
+async def _status(page: Page, cluster: str) -> ClusterStatus:
+    """Read once for all browsers that show the list: it is the same for everybody who may see the cluster."""
+    live: Live = page.request.app.state.console_live
+    found: ClusterStatus = await live.for_a_moment(cluster, ("home",), lambda: status.status(page.store, cluster))
+    return found
