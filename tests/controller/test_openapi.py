@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     import schemathesis  # takes a second to import, which nobody should have to who runs other tests
 
 pytestmark = pytest.mark.lab  # a thousand requests: beside those that wait, not among the quick ones
-EXAMPLES = 200 if "HOLDFAST_SOAK" in os.environ else 5
 ENDS_THE_SESSION = {"logout", "change_password"}
 ENDLESS = {"stream"}  # of an agent: it is held to the document in the tests of agents
 
@@ -36,6 +34,7 @@ class Served:
     headers: dict[str, str]
     node: Path  # its key and certificate
     sessions: list[dict[str, str]]  # headers of those that may be ended; made before anybody guesses passwords
+    examples: int  # of each operation
 
     def another_session(self) -> dict[str, str]:
         """One of them, and in the end one that has ended."""
@@ -47,8 +46,9 @@ def of_session(cookies: httpx.Cookies, csrf: str) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{one.name}={one.value}" for one in cookies.jar), "X-CSRF-Token": csrf}
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=[5, pytest.param(200, marks=pytest.mark.soak)])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    examples: int = request.param
     folder = tmp_path_factory.mktemp("served")
     ready, over = threading.Event(), threading.Event()
     found: list[Served] = []
@@ -61,12 +61,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             (folder / "ca.pem").write_text(world.authority)
             headers = of_session(admin.cookies, admin.headers["X-CSRF-Token"])
             sessions = []
-            for _ in range(2 * EXAMPLES):
+            for _ in range(2 * examples):
                 client = world.client()
                 await login(client, "admin", PASSWORD)
                 sessions.append(of_session(client.cookies, client.headers["X-CSRF-Token"]))
                 await client.aclose()
-            found.append(Served(world.url, folder / "ca.pem", headers, folder / "node.pem", sessions))
+            found.append(Served(world.url, folder / "ca.pem", headers, folder / "node.pem", sessions, examples))
             ready.set()
             await asyncio.to_thread(over.wait)
 
@@ -109,7 +109,7 @@ def hold(served: Served, name: str, operation: schemathesis.APIOperation, mode: 
 
     @seed(1)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=served.examples,
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],
@@ -126,7 +126,7 @@ def hold(served: Served, name: str, operation: schemathesis.APIOperation, mode: 
     held()
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 def test_it_answers_as_the_document_says(served: Served, mode: str) -> None:
     """With what may be sent, and with what may not."""
