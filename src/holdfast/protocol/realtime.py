@@ -33,9 +33,11 @@ Name = Annotated[str, StringConstraints(max_length=200)]
 Word = Annotated[str, StringConstraints(max_length=100)]
 Count = Annotated[int, Field(ge=0, lt=1 << 64)]
 Five = tuple[Count, Count, Count, Count, Count]  # connections, packets in and out, bytes in and out
-FivePerS = tuple[float, float, float, float, float]  # the same, per second
+Figure = Annotated[float, Field(ge=0, le=1e18)]  # beyond that, somebody makes it up
+BucketNumber = Annotated[int, Field(ge=0, le=10**12)]
+FivePerS = tuple[Figure, Figure, Figure, Figure, Figure]  # the same, per second
 Six = tuple[Count, Count, Count, Count, Count, Count]  # answers of 1xx to 5xx, and what was no answer
-SixPerS = tuple[float, float, float, float, float, float]
+SixPerS = tuple[Figure, Figure, Figure, Figure, Figure, Figure]
 
 
 class _Figures(Message):
@@ -127,9 +129,9 @@ class WebRow(_Figures):
     pool: Name = ""
     requests: Count = 0
     statuses: Six = (0, 0, 0, 0, 0, 0)
-    per_s: float | None = None
+    per_s: Figure | None = None
     statuses_per_s: SixPerS | None = None
-    response_ms: float | None = None
+    response_ms: Figure | None = None
     active: Count | None = None
     queue: Count | None = None
     state: Word = ""
@@ -169,8 +171,8 @@ class Bucket(_Figures):
     not known.
     """
 
-    number: Count
-    values: dict[Name, tuple[float | None, float | None, float | None, float | None]]
+    number: BucketNumber
+    values: dict[Name, tuple[Figure | None, Figure | None, Figure | None, Figure | None]]
 
 
 class Sample(_Figures):
@@ -184,9 +186,9 @@ class Sample(_Figures):
     version: Literal[1] = PROTOCOL_VERSION
     node: SafeName
     controller: Name
-    number: Count = 0  # of the bucket that is being filled
-    seconds: Annotated[float, Field(ge=0)] = 0.0
-    every_s: Annotated[float, Field(ge=0)] = 0.0  # how often it looks now: a large table less often than was asked
+    number: BucketNumber = 0  # of the bucket that is being filled
+    seconds: Figure = 0.0
+    every_s: Figure = 0.0  # how often it looks now: a large table less often than was asked
     directs: bool = False
     services: Annotated[tuple[TableService, ...], Field(max_length=MOST_ROWS)] = ()
     web: Annotated[tuple[WebRow, ...], Field(max_length=MOST_ROWS)] = ()
