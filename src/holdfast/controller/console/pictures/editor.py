@@ -98,7 +98,7 @@ def _small(node: Mapping[str, Any]) -> dict[str, Any]:
 def _default(node: Mapping[str, Any]) -> str | None:
     """A default as one would write it; None for what is nothing, or says nothing."""
     value = node["default"]
-    if value is None or value in ([], {}):
+    if value is None or value == [] or isinstance(value, dict):
         return None
     if node.get("type") == "string" and isinstance(value, int) and not isinstance(value, bool):
         return format_duration(value)  # the model counts milliseconds

@@ -371,7 +371,9 @@
   // a style element, which it does not.
   const look = () => CodeMirror.EditorView.theme({
     "&": {height: "100%", fontSize: "13px", backgroundColor: "var(--surface)", color: "var(--text)"},
-    "&.cm-focused": {outline: "2px solid var(--accent)", outlineOffset: "-2px"},
+    "&.cm-focused": {outline: "none"}, // its place in the page shows it, around the gutter, too
+    ".cm-line::selection, .cm-line ::selection": {color: "currentColor"}, // a page's own is inherited even in here
+    ".cm-lintRange-active": {backgroundColor: "color-mix(in srgb, var(--warning) 22%, transparent)"},
     ".cm-scroller": {fontFamily: "var(--mono)", lineHeight: "20px", overflow: "auto"},
     ".cm-content": {caretColor: "var(--text)"},
     ".cm-cursor": {borderLeftColor: "var(--text)"},
