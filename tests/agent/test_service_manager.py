@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from holdfast.agent import service_manager
 from holdfast.agent.service_manager import ServiceStatus, SupervisorManager, SystemdManager, detect
@@ -44,8 +45,27 @@ def test_systemd_by_its_units(systemctl: Systemctl) -> None:
     manager.reload(Service.HAPROXY)
     assert systemctl.log.read_text().splitlines() == [
         "start --no-block holdfast-nginx.service",
+        "show holdfast-nginx.service --property=ActiveState,Job",
         "reload holdfast-haproxy.service",
     ]
+
+
+def test_a_start_that_waits_in_systemds_queue_is_no_service_that_does_not_run(systemctl: Systemctl) -> None:
+    """Its verification begins once its turn has come: what comes before it has its own time."""
+    systemctl.shown.write_text("ActiveState=inactive\nJob=77\n")
+    manager = SystemdManager(str(systemctl.program))
+    started = threading.Thread(target=manager.start, args=(Service.HAPROXY,))
+    started.start()
+    try:
+        wait_until(lambda: systemctl.log.exists() and systemctl.log.read_text().count("Job") > 2)
+        assert started.is_alive()
+    finally:
+        systemctl.shown.write_text("ActiveState=active\nJob=77\n")
+        started.join(60)
+    assert not started.is_alive()
+    for without in ("ActiveState=inactive\n", "ActiveState=failed\nJob=0\n"):
+        systemctl.shown.write_text(without)
+        manager.start(Service.HAPROXY)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from holdfast.errors import ApplyError
 
 SYSTEMD_MARK = Path("/run/systemd/system")  # exists where systemd is process 1 (sd_booted(3))
 STOP_WITHIN_S = 25.0  # longer than all the steps of the most patient stop
+QUEUED_AT_MOST_S = 60.0
+_NOT_BEGUN = frozenset({"inactive", "failed", "deactivating"})
 _POLL_S = 0.05
 _DOWN = frozenset({"stopped", "failed", "inactive"})
 
@@ -38,7 +40,7 @@ class ServiceManager(Protocol):
         """How the service is now."""
 
     def start(self, service: Service) -> None:
-        """Order it to run, and return at once: whether it does is for its verification to say."""
+        """Order it to run, and return once its turn has come: whether it does is for its verification to say."""
 
     def stop(self, service: Service) -> None:
         """Stop it and wait until it is down; raises ApplyError where it is not after STOP_WITHIN_S."""
@@ -103,6 +105,15 @@ class SystemdManager:
     def start(self, service: Service) -> None:
         """See ServiceManager."""
         self._order("start", service, "--no-block")
+        deadline = time.monotonic() + QUEUED_AT_MOST_S
+        # On a busy machine what has to come before it, addresses and sysctls, may take longer than its own start.
+        while self._is_queued(service) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+    def _is_queued(self, service: Service) -> bool:
+        text = self._systemctl.call("show", unit_name(service), "--property=ActiveState,Job").stdout
+        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return found.get("ActiveState") in _NOT_BEGUN and _number(found.get("Job")) > 0
 
     def stop(self, service: Service) -> None:
         """See ServiceManager."""
