@@ -116,11 +116,11 @@ def show_end(rollout: RolloutView) -> bool:
     if rollout.reason:
         console.print(Text(f"  {rollout.reason}"))
     for node in rollout.nodes:
-        if node.detail:
+        if node.detail and node.detail != rollout.reason:
             console.print(Text(f"  {node.node} ({node.phase}): {node.detail}"))
         if node.program_line:
             console.print(Text(f"    {node.program_line}", style="dim"))
-        if node.hint:
+        if node.hint and node.hint != rollout.hint:
             console.print(Text(f"    → {node.hint}", style="green"))
     if rollout.hint:
         console.print(Text(f"  → {rollout.hint}", style="green"))

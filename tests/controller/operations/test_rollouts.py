@@ -11,7 +11,7 @@ from tests.rollout.test_interrupted import Died, Mortal
 from holdfast.controller.operations import revisions, rollouts
 from holdfast.protocol.api.rollouts import StopRequest
 from holdfast.rollout.propose import find_rollout
-from holdfast.rollout.records import Wish
+from holdfast.rollout.records import RolloutPhase, RolloutStore, Wish
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.store import Store
 
@@ -32,5 +32,25 @@ def test_a_controller_that_dies_when_somebody_stops_a_rollout_has_done_both_or_n
         events = [one.record.kind for one in await desk.store.events.newest()]
         assert wished is (Wish.PUT_BACK if after else Wish.GO_ON)
         assert ("rollout.stop" in told, "rollout.stop" in events) == (after, after)
+
+    run(story())
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["go on", "stop"])
+def test_a_rollout_that_was_answered_is_not_told_as_waiting(stopped: bool) -> None:
+    """Before whoever leads has read the answer: people would give it again, and who follows would give up."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await revisions.apply(desk, "shop", request(SPEC, 0))
+        found = await find_rollout(desk.store, "shop", 1)
+        paused = found.record.model_copy(update={"phase": RolloutPhase.PAUSED})
+        await RolloutStore(desk.store, "shop").rollouts.replace(found.name, paused, found.version)
+        assert (await rollouts.rollout(desk.store, "shop", 1)).phase == "paused"
+        if stopped:
+            answered = await rollouts.stop(desk, "shop", 1, StopRequest(put_back=True))
+        else:
+            answered = await rollouts.go_on(desk, "shop", 1)
+        assert answered.phase == (await rollouts.rollout(desk.store, "shop", 1)).phase == "running"
 
     run(story())

@@ -17,7 +17,7 @@ from holdfast.protocol.api.people import TokenView, UserView
 from holdfast.protocol.api.plans import ChangeView, FileDiff, NodeChangeView, PlanView, StepView
 from holdfast.protocol.api.revisions import FileView, RevisionView
 from holdfast.protocol.api.rollouts import RolloutNodeView, RolloutOptions, RolloutView
-from holdfast.rollout.records import RolloutRecord
+from holdfast.rollout.records import RolloutPhase, RolloutRecord, Wish
 from holdfast.store.log import Numbered
 from holdfast.store.models import AuditRecord, Event, Override, Revision, Token, User
 
@@ -109,9 +109,13 @@ def rollout_view(record: RolloutRecord) -> RolloutView:
     waves = {node: number for number, batch in enumerate(record.batches, 1) for node in batch.nodes}
     ordered = sorted(record.nodes, key=lambda node: (waves.get(node, len(waves) + 1), node))
     options = record.options
-    fields = record.model_dump(exclude={"nodes", "options", "batches", "wish", "confirmed"})
+    fields = record.model_dump(exclude={"nodes", "options", "batches", "wish", "confirmed", "phase"})
+    # Whoever leads has yet to read what was said: it waits for nobody any more.
+    waits = record.phase is RolloutPhase.PAUSED and record.wish is Wish.GO_ON and not record.confirmed
+    phase = RolloutPhase.RUNNING if record.phase is RolloutPhase.PAUSED and not waits else record.phase
     return RolloutView(
         **fields,
+        phase=phase.value,
         options=RolloutOptions(
             put_back=options.put_back,
             at_a_time=options.at_a_time,
