@@ -177,15 +177,18 @@ def test_find_and_replace_and_the_way_out_for_keyboards(looking: Looking) -> Non
     page.locator(".cm-content").click()
     page.keyboard.press("Control+f")
     page.locator(".cm-search [name=search]").fill("www.example.com")
-    page.locator(".cm-search [name=replace]").fill("www.example.net")
+    page.locator(".cm-search input[name=replace]").fill("www.example.net")
     page.keyboard.press("End")
     page.locator(".cm-search button[name=replaceAll]").click()
     page.keyboard.press("Escape")
     assert "www.example.net" in written(looking)
     page.locator(".cm-content").focus()
-    page.keyboard.press("Escape")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") != "spec-code"
+    for _ in range(10):  # Esc holds for two seconds: this machine may be slower
+        page.keyboard.press("Escape")
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") != "spec-code":
+            return
+    pytest.fail("the keyboard does not get out of the editor")
 
 
 def test_hostile_texts_stay_texts(console: Console, looking: Looking) -> None:
@@ -193,7 +196,7 @@ def test_hostile_texts_stay_texts(console: Console, looking: Looking) -> None:
     opened(looking)
     page = looking.page
     assert HOSTILE in written(looking)
-    page.keyboard.type(f"\n'{HOSTILE}': 1\n")
+    page.keyboard.type(f'\n"{HOSTILE}": 1\n')
     page.locator("#check-list").get_by_text("onerror").first.wait_for(timeout=LONG_MS)
     page.keyboard.press("F8")
     page.get_by_role("button", name="Show what it would do").click()
