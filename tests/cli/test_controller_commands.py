@@ -149,9 +149,10 @@ def test_a_rollout_that_fails_says_which_node_which_program_which_line(applied: 
     assert told.exit_code == 1
     assert json.loads(told.stdout)["reason"]
     assert applied.run("status").exit_code == 1
-    back = applied.well("rollback", "1", "--yes", "--no-wait")
+    back = applied.well("rollback", str(newest), "--yes", "--no-wait")
     assert "no node changes" in back, "it was put back: what is planned is what the nodes run, not the newest revision"
     assert "in this order" not in back
+    applied.well("rollback", "1", "--yes", "--no-wait")
 
 
 def last_rollout(applied: Controlled) -> tuple[int, str]:
