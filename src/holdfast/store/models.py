@@ -151,7 +151,7 @@ class NodeReport(Record):
     epoch: Count
     revision: Count
     state: Annotated[str, StringConstraints(max_length=50)]
-    content: Annotated[str, StringConstraints(max_length=100_000)] = "{}"
+    content: Annotated[str, StringConstraints(max_length=400_000)] = "{}"
 
 
 class Event(Record):

@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 from holdfast.controller.agents.reports import LARGEST_REPORT, fitting, take_report
 from holdfast.controller.identity import NodeAgent
-from holdfast.protocol import AgentReport, Drift, DriftKind, GroupFacts, LogLine, NodeStatus
+from holdfast.protocol import (
+    AgentReport,
+    Drift,
+    DriftKind,
+    GroupFacts,
+    LogLine,
+    NodeStatus,
+    OverrideReport,
+    WeighedServer,
+    WhyDown,
+)
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.models import ClusterRecord
 from holdfast.store.store import Store
@@ -70,3 +80,21 @@ def test_of_a_report_that_is_too_large_the_log_goes_first() -> None:
     text = fitting(_report().model_copy(update={"log": log, "drift": drift}))
     assert len(text) <= LARGEST_REPORT
     assert all(len(each.diff) < 2100 for each in AgentReport.model_validate_json(text).drift)
+
+
+def test_how_two_thousand_servers_are_is_kept_and_reads_as_it_was_said() -> None:
+    """A director may have so many; without their rows nobody would know how any of them is."""
+    rows = tuple(
+        WeighedServer(
+            virtual_server=f"web-{number // 10}", source=f"web-{number // 10}", server=f"10.0.{number // 250}.9-80",
+            wanted=1, weight=None if number % 50 == 0 else 1, holds=number % 2 == 0, active=number, inactive=0, per_s=3,
+            why=WhyDown(said="TCP_CHECK failed", answer="connection refused") if number % 50 == 0 else None,
+        )
+        for number in range(2000)
+    )  # fmt: skip
+    said = AgentReport(
+        node="lb01", time=datetime.now(UTC), overrides=OverrideReport(node="lb01", done=True, servers=rows)
+    )
+    text = fitting(said)
+    assert len(text) <= LARGEST_REPORT
+    assert AgentReport.model_validate_json(text) == said

@@ -16,7 +16,9 @@ from holdfast.store.store import Store
 
 from ..identity import NodeAgent
 
-LARGEST_REPORT = 95_000  # characters as they are kept, a little below what the store takes
+LARGEST_REPORT = 390_000  # characters as they are kept, a little below what the store takes
+_USUAL = 95_000  # characters of everything but a director's servers
+_MANY = 200  # servers, from which on their rows are kept short
 ANSWER_TTL_S = 600  # whoever asked reads it long before
 _KEPT_DIFF = 2_000  # characters of each difference in a report that is too large
 _DRIFT = '"drift":[{'  # a status has names under the same word, and they are no objects
@@ -84,21 +86,42 @@ async def take_answer(store: Store, agent: NodeAgent, answer: Answer) -> None:
 
 
 def fitting(report: AgentReport) -> str:
-    """A report as JSON that the store takes: the agent's log goes first, then what is said of drift is cut short."""
-    text = report.model_dump_json()
-    if len(text) <= LARGEST_REPORT:
+    """A report as JSON that the store takes: the agent's log goes first, then what is said of drift is cut short.
+
+    How servers are is kept whatever it takes: a director may have some thousand, and that is what people look at.
+    """
+    rows = _rows(report)
+    most = min(LARGEST_REPORT, _USUAL + len(rows))
+    text = _text(report, rows)
+    if len(text) <= most:
         return text
     report = report.model_copy(update={"log": ()})
-    text = report.model_dump_json()
-    if len(text) <= LARGEST_REPORT:
+    text = _text(report, rows)
+    if len(text) <= most:
         return text
     drift = tuple(each.model_copy(update={"diff": _cut(each.diff)}) for each in report.drift)
     for short in (drift, tuple(each.model_copy(update={"diff": ""}) for each in drift), drift[:_FEWEST], ()):
-        text = report.model_copy(update={"drift": short}).model_dump_json()
-        if len(text) <= LARGEST_REPORT:
+        text = _text(report.model_copy(update={"drift": short}), rows)
+        if len(text) <= most:
             return text
     # What is left is a node's own long story, of a status with many thousand servers: how it stands is kept.
     return report.model_copy(update={"drift": (), "status": None, "overrides": None}).model_dump_json()
+
+
+def _rows(report: AgentReport) -> str:
+    """The servers of a director as JSON; where they are many, without what is said of nearly all of them."""
+    if report.overrides is None or len(report.overrides.servers) < _MANY:
+        return ""
+    rows = [one.model_dump(mode="json", exclude_defaults=True) for one in report.overrides.servers]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
+def _text(report: AgentReport, rows: str) -> str:
+    if not rows or report.overrides is None:
+        return report.model_dump_json()
+    overrides = report.overrides.model_dump_json(exclude={"servers"})
+    whole = report.model_dump_json(exclude={"overrides"})
+    return f'{whole[:-1]},"overrides":{overrides[:-1]},"servers":{rows}}}}}'
 
 
 def _events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
