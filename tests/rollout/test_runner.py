@@ -60,3 +60,13 @@ def test_a_forbidden_hazard_is_refused_before_anything_is_touched() -> None:
     with pytest.raises(PlanRefused, match="group www: VRID 51 → 77"):
         roll_out(make_plan(OLD, changed), transport)
     assert transport.order == []
+
+
+def test_members_of_one_moment_never_end_with_two_states_whatever_is_wanted_of_the_others() -> None:
+    """Left as they are, both would hold the addresses: they do not hear each other any more."""
+    transport = cluster(refuses={"lb01"})
+    changed = {node: bundle(node, vrid=77) for node in OLD}
+    plan = make_plan(OLD, changed)
+    result = roll_out(plan, transport, forbidden=frozenset(), put_back_on_failure=False)
+    assert result.phases == {"lb01": NodePhase.FAILED, "lb02": NodePhase.PUT_BACK}
+    assert {node: bundles[-1] for node, bundles in transport.running.items()} == OLD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeVar
 
@@ -65,7 +65,10 @@ def roll_out(
     run = _Run(plan, transport, adopt, progress)
     drawn = batches(plan, run.together([node.node for node in plan.nodes], run.held), at_a_time=at_a_time)
     torn = frozenset(node for batch in drawn if batch.at_once for node in batch.nodes)
-    state = begin(tuple(batch.nodes for batch in drawn), put_back_on_failure=put_back_on_failure)
+    state = replace(
+        begin(tuple(batch.nodes for batch in drawn), put_back_on_failure=put_back_on_failure),
+        together=frozenset(at for at, batch in enumerate(drawn) if batch.at_once),  # as far as nobody waits for a word
+    )
     while True:
         step = decide(state)
         match step:
