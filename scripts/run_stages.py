@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,22 +20,26 @@ NOT_PLAIN = "lab or whole or vm or measures or rehearsal or soak or browser"
 
 @dataclass(frozen=True)
 class Stage:
-    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS."""
+    """One command; `junit` tells that it is pytest and leaves its counts in RESULTS.
+
+    With `marks` it is given the files alone that hold tests which fit: to collect all takes each process many seconds.
+    """
 
     name: str
     argv: tuple[str, ...]
     junit: bool = False
+    marks: str = ""
 
 
 def tests(name: str, marks: str, *more: str) -> Stage:
     """A stage of tests: those that fit the pytest mark expression `marks`."""
     argv = ("pytest", "-q", "-m", marks, f"--junitxml={RESULTS / name}.xml", *more)
-    return Stage(name, (sys.executable, "-m", *argv), junit=True)
+    return Stage(name, (sys.executable, "-m", *argv), junit=True, marks=marks)
 
 
 STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
 TYPES = Stage("types", (sys.executable, "-m", "mypy"))
-UNIT = tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal")
+UNIT = replace(tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal"), marks="")  # nearly all files
 # These mostly wait for programs and timers, so four fit on two cores; what shares something is grouped.
 WAITING = "(lab or whole) and not (vm or measures or rehearsal or soak or browser)"
 LAB = tests("lab", WAITING, "-n", "4", "--dist", "loadgroup")
@@ -84,6 +90,23 @@ def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> st
     return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ({minutes}:{rest:02}){where} ====="
 
 
+def environment() -> dict[str, str]:
+    """This one, but that Python keeps what it has compiled: thousands of its processes are started here."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def files(stages: tuple[Stage, ...]) -> dict[str, list[str]]:
+    """The files with tests of each stage that has marks, by name; none, which means all, where it cannot be told."""
+    wanted = {stage.name: stage.marks for stage in stages if stage.marks}
+    found = RESULTS / "files.json"
+    argv = (sys.executable, str(Path(__file__).with_name("stage_files.py")), json.dumps(wanted), str(found))
+    done = subprocess.run(argv, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        return {}  # each stage says why
+    told: dict[str, list[str]] = json.loads(found.read_text(encoding="utf-8"))
+    return told
+
+
 def run(stages: tuple[Stage, ...]) -> int:
     """Run `stages` one after the other; 0 if all went well, else 1."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -92,9 +115,13 @@ def run(stages: tuple[Stage, ...]) -> int:
     began = time.monotonic()
     found: Counter[str] = Counter()
     failed: list[str] = []
+    places: dict[str, list[str]] | None = None
     for stage in stages:
+        if stage.marks and places is None:
+            places = files(stages)
         say(f"\n───── {stage.name}: {' '.join(stage.argv[2:])}")
-        if subprocess.run(stage.argv, cwd=ROOT, check=False).returncode != 0:
+        argv = (*stage.argv, *((places or {}).get(stage.name, ()) if stage.marks else ()))
+        if subprocess.run(argv, cwd=ROOT, env=environment(), check=False).returncode != 0:
             failed.append(stage.name)
     for stage in stages:
         if stage.junit:

@@ -84,6 +84,30 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
         assert len(hits) == 1, marked
 
 
+def test_a_stage_is_given_the_files_with_its_tests_and_loses_none(
+    runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "pytest.ini").write_text("[pytest]\nmarkers =\n  lab\n  vm\naddopts = -p no:cacheprovider\n")
+    (tree / "conftest.py").write_text(
+        "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items):\n"
+        "    for item in items:\n        if 'booted' in item.name: item.add_marker('vm')\n"
+    )
+    (tree / "test_plain.py").write_text("def test_a(): pass\n")
+    (tree / "test_both.py").write_text("import pytest\n@pytest.mark.lab\ndef test_b(): pass\ndef test_c(): pass\n")
+    (tree / "test_late.py").write_text("def test_booted(): pass\n")
+    monkeypatch.setattr(runner, "ROOT", tree)
+    stages = (runner.tests("lab", "lab"), runner.tests("vm", "vm"))
+    runner.RESULTS.mkdir(parents=True)
+    assert runner.files(stages) == {"lab": ["test_both.py"], "vm": ["test_late.py"]}
+    assert runner.run(stages) == 0
+    assert "===== 2 passed in " in capfd.readouterr().out.splitlines()[-1]
+    (tree / "test_broken.py").write_text("import nothing_of_this_name\n")
+    assert runner.files(stages) == {}
+    assert runner.run(stages) == 1  # and not: what could be collected is enough
+
+
 def test_what_is_grouped_runs_in_one_process(runner: ModuleType, tmp_path: Path) -> None:
     """Groups share a machine or a cluster that takes long to start; pytest 9.2 with xdist 3.8 silently ignores them."""
     file = tmp_path / "test_grouped.py"
