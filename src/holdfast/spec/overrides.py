@@ -165,7 +165,7 @@ def nearest_server(spec: ClusterSpec, text: str) -> str:
     known = sorted(known_servers(spec))
     near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
     if any(text in (s.written, s.host) for pool in spec.pools.values() for s in pool.servers):
-        return "it is in a pool only: servers behind a proxy are changed in the spec"
+        return "it is in a pool only: with `backup: true` in the spec it gets traffic only when no other server is up"
     listed = f"known: {', '.join(known[:12])}" if known else "the spec has no virtual servers"
     return f"did you mean '{near[0]}'?" if near else listed
 
