@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from tests.browser.audit import audited
 from tests.browser.conftest import HERE, SPEC, Console, Looking
 from tests.browser.contrast import too_faint
 from tests.browser.test_servers import LONG_MS, again, newest
@@ -249,6 +250,10 @@ def test_nothing_is_too_faint_and_other_pages_do_not_load_the_editor(looking: Lo
     checked(looking)
     assert not too_faint(page)
     assert not mistakes(looking)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+f")
+    page.locator(".cm-search").wait_for()
+    assert audited(page) == []
     policy = page.evaluate("async () => (await fetch(location)).headers.get('content-security-policy')")
     assert "unsafe" not in policy
     assert "nonce" not in policy

@@ -440,7 +440,7 @@
         ...CodeMirror.completionKeymap, ...CodeMirror.searchKeymap, ...CodeMirror.historyKeymap, ...CodeMirror.foldKeymap,
         ...CodeMirror.lintKeymap, ...CodeMirror.defaultKeymap, CodeMirror.indentWithTab,
       ]),
-      EditorState.phrases.of(words), EditorView.contentAttributes.of({"aria-label": say("The spec")}),
+      EditorState.phrases.of(words), EditorView.contentAttributes.of({"aria-label": say("The spec"), tabindex: "0"}),
       EditorView.updateListener.of((update) => { if (update.docChanged) changed(); }), look(), colours(),
     ]});
     area.hidden = true;
