@@ -95,7 +95,8 @@ def parse_head(head: bytes) -> Request:
             headers[name.strip().lower()] = value.strip()
     try:
         url = urlsplit(parts[1])
-        query = {key: values[-1] for key, values in parse_qs(url.query, max_num_fields=20).items()}
+        fields = parse_qs(url.query, max_num_fields=20) if url.query else {}
+        query = {key: values[-1] for key, values in fields.items()}
     except ValueError:
         raise BadRequestError(400) from None
     wanted = headers.get("connection", "").lower()
@@ -167,7 +168,8 @@ class Origin:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: str) -> bool:
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE)
+            async with asyncio.timeout(IDLE):  # without a task of its own, as wait_for would have
+                head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             raise BadRequestError(431) from None
         request = parse_head(head)
@@ -176,10 +178,16 @@ class Origin:
             await _trickle(writer, own, request.query)
             return False
         answer = replace(decide(request, own, self.behaviour), uploaded=uploaded)
-        await asyncio.sleep(answer.delay)
-        writer.write(render_head(answer, own, request.keep))
-        if request.method != "HEAD":
-            await _send(writer, answer)
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
+        head = render_head(answer, own, request.keep)
+        if request.method == "HEAD":
+            writer.write(head)
+        elif answer.drip:
+            writer.write(head)
+            await _drip(writer, answer)
+        else:
+            writer.write(head + answer.body)
         await writer.drain()
         return request.keep
 
@@ -208,15 +216,17 @@ class Origin:
 
 async def _skip_body(reader: asyncio.StreamReader, request: Request) -> str:
     """Read the body to its end; its SHA-256 in hex, or nothing where there is none."""
-    seen = hashlib.sha256()
     if request.headers.get("transfer-encoding", "").lower() == "chunked":
         await _skip_chunks(reader)
         return ""
     length = request.headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
         raise BadRequestError(413 if length.isdigit() else 400)
+    if not int(length):
+        return ""
+    seen = hashlib.sha256()
     await _skip(reader, int(length), seen.update)
-    return seen.hexdigest() if int(length) else ""
+    return seen.hexdigest()
 
 
 async def _skip_chunks(reader: asyncio.StreamReader) -> None:
@@ -258,12 +268,10 @@ async def _trickle(writer: asyncio.StreamWriter, own: str, query: dict[str, str]
             await asyncio.sleep(every)
 
 
-async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    pieces = _PIECES if answer.drip else 1
-    size = max(1, -(-len(answer.body) // pieces))
+async def _drip(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    size = max(1, -(-len(answer.body) // _PIECES))
     for start in range(0, len(answer.body), size):
-        if answer.drip:
-            await asyncio.sleep(answer.drip / pieces)
+        await asyncio.sleep(answer.drip / _PIECES)
         writer.write(answer.body[start : start + size])
         await writer.drain()
 

@@ -215,6 +215,8 @@ class Generator:
         self._running: dict[asyncio.Task[None], float] = {}  # and when each began, in that order
         self._live: list[LiveConnection] = []
         self._lives: list[asyncio.Task[None]] = []
+        self._beat: asyncio.TimerHandle | None = None
+        self._due = self._flushed = 0.0
         self.stopping = asyncio.Event()
 
     def add(self, listener: TargetListener) -> None:
@@ -261,19 +263,33 @@ class Generator:
     async def _one(self, users: ListenerUsers | OtherUsers, request_class: RequestClass) -> None:
         self._write(await users.request(request_class))
 
-    async def heartbeat(self) -> None:
-        """Notice when this process does not run although it should, and write out what has gathered."""
-        flushed = monotonic()
-        while True:
-            due = monotonic() + HEARTBEAT_S
-            await asyncio.sleep(HEARTBEAT_S)
-            now = monotonic()
-            if now - due > LATE_S:
-                self._output.add(late_line(Late(due, now)))
-            if now - flushed > FLUSH_S:
-                self._output.add(outstanding_line(Outstanding(now, self._oldest(now))))
-                self._output.flush()
-                flushed = now
+    def begin(self) -> None:
+        """Notice from now on when this process does not run although it should, and write out what has gathered.
+
+        A chain of callbacks: fifty times a second, a task that sleeps would cost twice as much.
+        """
+        now = monotonic()
+        self._due, self._flushed = now, now
+        self._next_beat(now)
+
+    def _next_beat(self, now: float) -> None:
+        self._due = now + HEARTBEAT_S
+        self._beat = asyncio.get_running_loop().call_at(self._due, self._heartbeat)
+
+    def _heartbeat(self) -> None:
+        now = monotonic()
+        if now - self._due > LATE_S:
+            self._output.add(late_line(Late(self._due, now)))
+        if now - self._flushed > FLUSH_S:
+            self._output.add(outstanding_line(Outstanding(now, self._oldest(now))))
+            self._output.flush()
+            self._flushed = now
+        self._next_beat(now)
+
+    def end(self) -> None:
+        """No further heartbeat."""
+        if self._beat is not None:
+            self._beat.cancel()
 
     def _oldest(self, now: float) -> float:
         """Since when the one waits who has waited longest; `now` if nobody does."""
@@ -303,7 +319,7 @@ async def run() -> None:
     output = Output(sys.stdout.fileno())
     first = json.loads(await reader.readline())
     generator = Generator(replace(TrafficPlan(), **first["plan"]), output)
-    beat = asyncio.create_task(generator.heartbeat())
+    generator.begin()
     while line := await reader.readline():  # the end of the input means that the parent is gone
         command = json.loads(line)
         if command.get("stop"):
@@ -311,7 +327,7 @@ async def run() -> None:
         for listener in command.get("add", ()):
             generator.add(listener_from_json(listener))
     await generator.finish()
-    beat.cancel()
+    generator.end()
     output.add(finished_line(Finished(output.records)))
     output.flush()
 
