@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from .checks import checks
 from .model import Model
-from .rule import WARNING, Hit, rule
+from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 
 _MAN = "man keepalived.conf: real_server, checkers"
+_AT_A_PORT = frozenset({"TCP_CHECK", "HTTP_GET", "SSL_GET", "UDP_CHECK"})
 _URL = "    url {\n        path /\n    }\n"
 
 
@@ -56,3 +57,21 @@ def only_pinged(model: Model) -> Iterator[Hit]:
         if kinds == {"PING_CHECK"} and virtual_server.protocol.value == "TCP" and virtual_server.kind == "address":
             first = real.checks[0]
             yield Hit(first.node, f"only the host {real.host} is asked, not what serves {virtual_server.label} on it")
+
+
+@rule(
+    "CHECK117",
+    ERROR,
+    "a check of port 0",
+    effect="The real server has no port and the check names none, so keepalived asks port 0, where nobody listens: the "
+    "server never comes into service.",
+    hint="write the port behind the real server's address, or add `connect_port PORT` to the check",
+    bad=virtual(server="10.0.0.11") + instance(),
+    good=virtual(server="10.0.0.11", real="TCP_CHECK {\n    connect_port 80\n}") + instance(),
+    references=("measured with keepalived 2.2.7: its dump shows the port 0 as the destination of the check",),
+)
+def port_nought(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        if real.port == 0 and check.kind in _AT_A_PORT and check.get("connect_port") is None:
+            message = f"{real.host} has no port, and {check.kind} no connect_port: it asks port 0, and always fails"
+            yield Hit(check.node, message, related=(real.node,))

@@ -12,6 +12,7 @@ from .samples import instance, virtual
 
 _MAN = "man keepalived.conf: real_server, checkers"
 _OF_TCP = frozenset({"TCP_CHECK", "HTTP_GET", "SSL_GET", "SMTP_CHECK"})
+_OF_WEB = frozenset({80, 443, 8080, 8443})  # where neither mail nor names are asked for
 _SLOW_S = 30.0
 _DELAY_S, _CONNECT_S = 60.0, 5.0  # keepalived's defaults
 _WEB = ("HTTP_GET", "SSL_GET")
@@ -142,8 +143,14 @@ def other_protocol(model: Model) -> Iterator[Hit]:
         spoken = virtual_server.protocol
         if not spoken.given:
             continue
-        if (spoken.value == "UDP" and check.kind in _OF_TCP) or (spoken.value == "TCP" and check.kind == "UDP_CHECK"):
-            message = f"{check.kind} asks {real.host} another way than clients do, who speak {spoken.value}"
+        port = whole(check.node.value("connect_port")) or real.port or virtual_server.port
+        foreign = (check.kind, port) if port in _OF_WEB else ("", 0)
+        wrong = (spoken.value == "UDP" and check.kind in _OF_TCP) or (
+            spoken.value == "TCP" and check.kind == "UDP_CHECK"
+        )
+        if wrong or foreign[0] in ("SMTP_CHECK", "DNS_CHECK"):
+            clients = f"clients, who speak {spoken.value} on port {port}"
+            message = f"{check.kind} asks {real.host} another way than its {clients}"
             yield Hit(check.node, message, related=(spoken.node,))
 
 

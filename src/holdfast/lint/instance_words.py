@@ -50,3 +50,24 @@ def odd_interface(model: Model) -> Iterator[Hit]:
             name = node.words[word]
             if set(name) & set(",;@|&"):
                 yield Hit(node, f"there is hardly an interface called {name}: {one.name} waits for it for ever", word)
+
+
+@rule(
+    "VRRP118",
+    WARNING,
+    "a virtual interface with the name of a real one",
+    effect="keepalived ignores the name and makes one up: firewall rules and routes for it never apply.",
+    hint="write a name that no interface has, as in `use_vmac vrrp.51`, or none",
+    bad=instance("use_vmac eth0"),
+    good=instance("use_vmac vrrp.51"),
+    references=(
+        "measured with keepalived 2.2.7: 'already exists and is not a private macvlan; ignoring vmac if_name'",
+    ),
+)
+def name_of_a_real_one(model: Model) -> Iterator[Hit]:
+    real = {one.interface.value: one.interface.node for one in model.instances if one.interface.given}
+    for one in model.instances:
+        node = one.uses_vmac
+        if node is not None and node.arg() in real:
+            message = f"{node.arg()} is an interface that {one.name} or another instance stands on: it is no new one"
+            yield Hit(node, message, 1, related=(real[node.arg()],))

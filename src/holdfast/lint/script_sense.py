@@ -28,6 +28,8 @@ _STOPS = re.compile(
     r"|\bservice\s+(?P<b>[\w.@-]+)\s+stop\b|init\.d/(?P<c>[\w.@-]+)\s+stop\b"
     r"|\b(?:killall|pkill)\s+(?!(?:-0|-s\s*0)\b)(?:-\S+\s+)*(?P<d>[\w.@-]+)"
 )
+_FAILS = re.compile(r"(?:^|\s)(?:-[A-Za-z0-9]*f[A-Za-z]*|--fail\S*|-w|--write-out)(?:\s|$)|\|")
+_SLEEPS = re.compile(r"\bsleep\s+([0-9]{1,6}(?:\.[0-9]{1,6})?)\b(?![smhd])")
 _LOOKS = re.compile(
     r"\b(?:ip|ifconfig|arping|arp|grep|hostname)\b"
 )  # whether the node has the address, not who answers
@@ -178,3 +180,45 @@ def _stopped(one: Command) -> str:
     found = _STOPS.search(one.line)
     name = next((word for word in found.groups() if word), "") if found else ""
     return name.removesuffix(".service")
+
+
+@rule(
+    "SCRIPT121",
+    WARNING,
+    "an answer of any kind taken for success",
+    effect="curl succeeds whenever something answers: with 500 and 503 too, so a service that is broken stays master.",
+    hint="add `-f` (--fail) to curl",
+    bad=SCRIPTS + script(command="/usr/bin/curl -s -m 1 http://127.0.0.1/health") + instance(_TRACKED),
+    good=SCRIPTS + script(command="/usr/bin/curl -sf -m 1 http://127.0.0.1/health") + instance(_TRACKED),
+    references=("man curl: --fail",),
+)
+def any_answer(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        if one.checks and one.program == "curl" and not _FAILS.search(one.line) and "://" in one.line:
+            yield Hit(
+                one.node, f"{one.owner} succeeds with any answer, an error of the server too: curl has no -f", one.word
+            )
+
+
+@rule(
+    "SCRIPT122",
+    WARNING,
+    "a check that sleeps longer than it may run",
+    effect="keepalived ends it before it answers: that counts as a failure, always.",
+    hint="do without sleep, or give the script a timeout and an interval that are longer",
+    bad=SCRIPTS + script(command="/bin/sh -c 'sleep 30; /usr/bin/pgrep nginx'") + instance(_TRACKED),
+    good=SCRIPTS + script(command="/bin/sh -c '/usr/bin/pgrep nginx'") + instance(_TRACKED),
+    references=("man keepalived.conf: vrrp_script, timeout",),
+)
+def sleeps(model: Model) -> Iterator[Hit]:
+    nodes = {one.name: one for one in model.scripts}
+    for one in commands(model):
+        found = _SLEEPS.search(one.line)
+        known = nodes.get(one.owner)
+        if not one.checks or found is None or known is None:
+            continue
+        most = known.block.seconds("timeout") or known.block.seconds("interval") or 1.0
+        if float(found[1]) >= most:
+            yield Hit(
+                one.node, f"{one.owner} sleeps {found[1]} s, and is ended after {most:g} s: it never succeeds", one.word
+            )
