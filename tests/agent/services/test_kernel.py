@@ -85,8 +85,9 @@ def test_one_transaction_replaces_old_and_new_tables() -> None:
 def test_a_table_that_is_not_there_afterwards_is_refused() -> None:
     host = FakeHost()
     host.programs["nft"] = lambda argv, stdin: Completed(1, "", "No such file") if "list" in argv else Completed(0)
+    nftables.load(host, ("inet new",), "table inet new {\n}\n")
     with pytest.raises(VerificationFailed, match="inet new is not there"):
-        nftables.load(host, ("inet new",), "table inet new {\n}\n")
+        nftables.verify(host, ("inet new",), "table inet new {\n}\n")
 
 
 def test_an_empty_bundle_has_no_tables() -> None:

@@ -72,3 +72,27 @@ def test_between_the_word_and_the_loaded_tables_nft_runs_three_times(tmp_path: P
         ("nft", "-c", "-f", "-"), ("nft", *listing), ("nft", "-f", "-"), ("applied",),
         ("nft", *listing), ("nft", "-s", *listing),
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of a generation belong to root")
+def test_tables_that_somebody_takes_away_at_once_are_put_back_as_they_were(tmp_path: Path) -> None:
+    host = FakeHost()
+    work = Work(Node(host, Places(tmp_path), FakeManager()), judge=lambda bundle: (), prepare=lambda: None)
+    loaded: list[str] = []
+
+    def nft(argv: Sequence[str], stdin: str) -> Completed:
+        if argv[1:] == ("-f", "-"):
+            loaded.append(stdin.partition("delete table inet holdfast\n")[2])
+        if "list" not in argv:
+            return Completed(0, "", "")
+        taken = len(loaded) in (0, 2)  # the second one
+        return Completed(1, "", "Error: No such file or directory") if taken else Completed(0, loaded[-1], "")
+
+    host.programs["nft"] = nft
+    assert work.applier().apply(bundles.bundle(bundles.nftables(112))).outcome is Outcome.COMMITTED
+    report = work.applier().apply(bundles.bundle(bundles.nftables(113)))
+    assert report.outcome is Outcome.ROLLED_BACK, report
+    assert report.failure is not None
+    assert "table inet holdfast is not there" in report.failure.message
+    assert len(loaded) == 3
+    assert loaded[2] == loaded[0]
