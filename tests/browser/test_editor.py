@@ -140,6 +140,8 @@ def test_what_somebody_else_made_meanwhile_is_told_and_brought_together(console:
     assert "# mine" in both
     assert "www.example.org" in both
     planned(looking)
+    page.get_by_role("button", name="Undo all changes").click()
+    page.get_by_text("was made meanwhile").wait_for(timeout=LONG_MS)  # nobody else's change is undone in silence
 
 
 def test_a_plan_of_another_text_cannot_be_applied(looking: Looking) -> None:

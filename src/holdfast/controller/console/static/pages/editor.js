@@ -20,7 +20,7 @@
   };
 
   // ---- the text, wherever it is written --------------------------------------------------------------------------------
-  let view = null, first = area.value, planned = null, applying = false, settling = 0;
+  let view = null, first = area.value, first_base = Number(base.value), planned = null, applying = false, settling = 0;
   const text = () => view ? view.state.doc.toString() : area.value;
   const put = (next) => {
     if (view) view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: next}, scrollIntoView: true});
@@ -487,7 +487,11 @@
     focus();
   });
   find("draft-drop").addEventListener("click", () => { decide(); focus(); });
-  find("start-over").addEventListener("click", () => { put(first); focus(); });
+  find("start-over").addEventListener("click", () => { // the text and what it is made from go back together
+    put(first);
+    if (Number(base.value) !== first_base) move_to(first_base);
+    focus();
+  });
 
   // ---- plan, merge, apply ----------------------------------------------------------------------------------------------
   const move_to = (number) => { // the revision that the text is made from
@@ -527,7 +531,8 @@
     if (done) {
       if (planned !== null) first = planned;
       planned = null;
-      move_to(Number(done.dataset.applied));
+      first_base = Number(done.dataset.applied);
+      move_to(first_base);
       done.removeAttribute("data-applied"); // its part is fetched again; this happened once
       save();
     }
