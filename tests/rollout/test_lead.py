@@ -275,6 +275,29 @@ def test_what_is_damaged_in_the_store_ends_the_rollout_that_needs_it_and_says_so
     run(scenario())
 
 
+def test_a_damaged_bundle_refuses_a_rollout_once_and_is_compiled_again_for_the_next() -> None:
+    """As one that is lost: what has to be compiled again is what the store does not have."""
+
+    async def scenario() -> None:
+        agents = await cluster()
+        old = revision_of("one", PAIR)["lb02"]
+        piece = agents.bundles._pieces.key(f"{old.digest}/000")
+        assert await agents.store.engine.get(piece) is not None
+        await agents.store.engine.commit([], [Put(piece, b'{"data":"eA=="}')])
+        held = await leader(agents.store)
+        async with agents.there():
+            record = await roll(agents, held, 2, revision_of("two", PAIR))
+            assert record.phase is RolloutPhase.REFUSED
+            assert f"the bundle {old.digest[:12]} in the store is not whole" in record.reason
+            assert agents.log == []
+            assert not await agents.bundles.has(old.digest)
+            assert await agents.store.engine.get(piece) is None
+            await agents.bundles.keep(1, old)  # as the controller does before each rollout
+            assert (await roll(agents, held, 3, revision_of("three", PAIR))).phase is RolloutPhase.SUCCEEDED
+
+    run(scenario())
+
+
 def test_one_that_succeeded_says_no_reason_for_a_failure() -> None:
     """Stopped when nothing was left to do: each node runs what it should, and nobody may read that it was stopped."""
 

@@ -15,8 +15,9 @@ from pydantic import Field, ValidationError
 
 from holdfast.errors import Conflict, StoreDamaged, StoreFull
 from holdfast.protocol import Bundle, SafeName
-from holdfast.store.collection import Collection, Versioned
+from holdfast.store.collection import Collection, Step, Versioned
 from holdfast.store.models import Count, Digest, Record
+from holdfast.store.port import Check, Delete
 from holdfast.store.store import ClusterStore, Store
 
 from .records import MOST_NODES, RolloutStore
@@ -184,6 +185,15 @@ class Bundles:
             used |= {state.old, state.new}
         return used
 
+    async def drop_damaged(self, digest: str) -> None:
+        """Drop what is left of a bundle that is not whole: as one that is lost, it can be compiled again."""
+        keys = [self._heads.key(digest), *(self._pieces.key(_piece_name(digest, at)) for at in range(_MOST_PIECES))]
+        found = [entry for key in keys if (entry := await self._store.engine.get(key)) is not None]
+        try:
+            await self._store.commit(*(Step(Check(one.key, one.version), Delete(one.key)) for one in found))
+        except Conflict:
+            return  # somebody writes it anew
+
     async def _drop(self, digest: str, head: Versioned[_Head]) -> int:
         """Head and pieces in one commit: whoever keeps the same bundle at this moment writes all of it anew."""
         steps = [self._heads.deleting(digest, head.version)]
@@ -221,5 +231,6 @@ def _unpacked(pieces: Sequence[str], digest: str) -> str:
 
 def _damaged(digest: str) -> StoreDamaged:
     return StoreDamaged(
-        f"the bundle {digest[:12]} in the store is not whole", "roll its revision out again, or restore a dump"
+        f"the bundle {digest[:12]} in the store is not whole",
+        "roll out again: it is compiled anew then; or restore a dump",
     )

@@ -159,7 +159,11 @@ class _Leading:
         return await asyncio.to_thread(make_plan, _there(old, content), _there(new, content))
 
     async def _content(self, digest: str) -> Bundle:
-        bundle = await self._bundles.get(digest)
+        try:
+            bundle = await self._bundles.get(digest)
+        except StoreDamaged:  # there for ever, it would refuse every rollout of this cluster
+            await self._bundles.drop_damaged(digest)
+            raise
         if bundle is None:
             raise StoreDamaged(
                 f"the bundle {digest[:12]} that a node has or shall have is not in the store", "restore a dump of it"

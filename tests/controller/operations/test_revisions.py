@@ -20,7 +20,10 @@ from holdfast.compile.lock import Lock
 from holdfast.controller.operations import history, revisions
 from holdfast.controller.operations.compiling import UNKNOWN_SECRET, choices_of
 from holdfast.controller.operations.proposals import propose
+from holdfast.controller.operations.told import hazard_class
 from holdfast.errors import NotFound, Outdated, PlanRefused, SpecError
+from holdfast.plan import Hazard
+from holdfast.protocol.api.base import HAZARDS, worse_than
 from holdfast.protocol.api.revisions import RollbackRequest
 from holdfast.rollout.records import RolloutStore
 
@@ -255,3 +258,10 @@ def test_history_goes_in_pages() -> None:
         assert second.before is None
 
     run(story())
+
+
+def test_classes_of_hazards_are_ranked_by_the_api_as_by_plans() -> None:
+    """What was shown as the worst of a plan must not be refused as worse than itself, nor what it ranks above."""
+    assert [hazard_class(one) for one in sorted(Hazard, key=lambda one: one.rank)] == list(HAZARDS)
+    assert worse_than("moves-a-vip") == ("drops-connections",)
+    assert worse_than(None) == HAZARDS
