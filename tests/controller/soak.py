@@ -400,7 +400,11 @@ class Watched:
         result = self.traffic.stop()
         failed = [record for record in result.records if not record.ok]
         amiss = [f"{len(failed)} of {len(result.records)} requests failed: {error_kinds(failed)}"] if failed else []
+        amiss += [f"{one.start:.2f} to {one.end:.2f}: {one.listener} {one.server} {one.error}" for one in failed[:20]]
         for address, line in self.observer.timelines(self.addresses).items():
+            moves = [(span.who, round(span.start, 2), round(span.end, 2)) for span in line.reachable]
+            if failed and len(moves) > 1:  # else requests failed under a holder that stayed
+                amiss.append(f"{address} was with {moves}")
             both = [(start, end) for start, end in overlaps(line.reachable) if end - start > LONGEST_OVERLAP_S]
             amiss += [f"{address} was carried twice for {end - start:.2f} s" for start, end in both]
         return "; ".join(amiss)
