@@ -40,9 +40,9 @@ def interfaces(root: Node) -> list[str]:
     return [name for name in dict.fromkeys(found) if 0 < len(name) <= 15 and name != "lo" and name.isascii()][:40]
 
 
-def dump(kind: str, path: Path, names: list[str]) -> str:
+def dump(kind: str, path: Path, names: list[str], *times: str) -> str:
     """keepalived's own dump; asked for once more, and longer, where it is empty: the machine may be busy."""
-    for seconds in ("0.7", "2.5"):
+    for seconds in times or ("0.7", "2.5"):
         environment = {**os.environ, "DT": seconds}
         argv = [str(DUMP), kind, str(path), *names]
         done = subprocess.run(argv, capture_output=True, timeout=60, env=environment, check=False)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from tests.keepalived.corpus import samples
-from tests.keepalived.test_fuzz import mutated
+from tests.keepalived.test_fuzz import IN_A_SOAK, mutated
 from tests.keepalived.to_spec.meaning import imported
 
 from holdfast.keepalived.parse import parse
@@ -48,11 +48,12 @@ def test_what_keepalived_leaves_out_is_declared(text: str, line: int) -> None:
     assert line in [left.line for left in found.declared_differences]
 
 
-def test_nothing_raises_whatever_the_files_hold() -> None:
+@pytest.mark.parametrize("seconds", [2.0, IN_A_SOAK])
+def test_nothing_raises_whatever_the_files_hold(seconds: float) -> None:
     """Mutated samples: an answer, and a spec that loads, for as long as the test may take."""
     chance = random.Random(20)
     sources = [path.read_bytes() for path in samples()]
-    until = time.monotonic() + 6
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         first, second = (mutated(chance.choice(sources), chance) for _ in range(2))
         found = imported(lb1=first, lb2=second)
