@@ -61,6 +61,7 @@ def test_an_administrator_begins_watches_and_reads_one(tmp_path: Path) -> None:
             assert "lb01 → lb02" in text
             now = await client.get(f"{HERE}/rehearsals/1/now", headers=part(client))
             assert 'id="rehearsal"' in now.text
+            assert 'hx-trigger="changed:' in now.text, "without a trigger htmx takes clicks for one"
             assert f"{HERE}/rehearsals/1" in (await client.get(f"{HERE}/rehearsals/list")).text
             assert (await client.get(f"{API}/1")).json()["state"] == "passed"
             assert (await client.get(f"{API}/1/report")).json() == {"verdict": "pass"}
