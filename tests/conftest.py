@@ -1,4 +1,4 @@
-"""What all tests share: how Hypothesis searches, and one browser.
+"""What all tests share: how Hypothesis searches, how tests with large values are called, and one browser.
 
 Two browsers at a time would be two event loops in one thread.
 """
@@ -22,6 +22,16 @@ settings.register_profile("searching", deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
 CHROMIUM = Path("/usr/bin/chromium")
+
+
+_LONGEST_NAME = 80
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Large values name their tests by how they begin: every process would have and send names of megabytes."""
+    if isinstance(val, str | bytes) and len(val) > _LONGEST_NAME:
+        return ascii(val[:_LONGEST_NAME])
+    return None
 
 
 @pytest.fixture(scope="session")
