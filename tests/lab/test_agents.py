@@ -94,3 +94,23 @@ def test_a_number_that_lives_on_as_a_groups_is_no_process() -> None:
         assert found.signal(signal.SIGCONT) is False
     finally:
         os.killpg(child.pid, signal.SIGKILL)
+
+
+def test_one_that_is_forked_does_the_same_and_says_nothing_of_its_parents(lab: Lab) -> None:
+    program = (
+        "import sys\n"
+        "from holdfast.lab.agents import Agents\n"
+        "from holdfast.lab.agents_process import fork_at_hand\n"
+        "from holdfast.lab.lab import Lab\n"
+        "sys.stdout.write('said before')\n"
+        "fork_at_hand()\n"
+        "with_it = Agents()\n"
+        "done = with_it.run(Lab.attach(sys.argv[1]).node('lb01'), ['--help'], timeout=60)\n"
+        "with_it.close()\n"
+        "sys.stdout.write(f' {done.returncode} {done.stdout}')\n"
+    )
+    argv = [sys.executable, "-c", program, lab.name]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True, env=buffered)
+    assert done.stdout.startswith("said before 0 usage: ")
+    assert done.stdout.count("said before") == 1

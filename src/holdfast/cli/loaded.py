@@ -15,8 +15,7 @@ import sys
 import termios
 from typing import Any
 
-from holdfast.lab import agents_process
-from holdfast.lab.agents import have_ready
+from holdfast.lab.agents_process import fork_at_hand
 
 # Those that are run about a lab: whatever `main` leaves until it is called is loaded here, before the forks.
 from . import drain, lab, overrides, realtime, resume, suspend, weight  # noqa: F401
@@ -60,18 +59,6 @@ def _take(order: dict[str, Any], descriptors: list[int]) -> None:
         stream.reconfigure(line_buffering=stream.isatty())  # type: ignore[union-attr]
 
 
-def _fork_agents() -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    child = os.fork()
-    if child == 0:
-        ours.close()
-        os.setsid()
-        agents_process.take_orders(theirs)
-        os._exit(0)
-    theirs.close()
-    have_ready(ours, child)
-
-
 def main() -> None:
     """Entry point: serve, and be the command that was ordered."""
     with socket.socket(fileno=int(sys.argv[1])) as channel:
@@ -83,7 +70,7 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"{order['cwd']}: {error.strerror}\n")
         sys.exit(127)
-    _fork_agents()
+    fork_at_hand()
     run_command()
 
 

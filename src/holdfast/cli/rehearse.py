@@ -50,6 +50,7 @@ def rehearse(
 
     Example:  holdfast rehearse examples/dual-master-nginx/cluster.yaml --report build/report
     """
+    from holdfast.lab.agents_process import fork_at_hand
     from holdfast.lab.rehearsal import rehearse as run
     from holdfast.lab.report import keep_logs, prepare_folder, program_versions, write_report
     from holdfast.lab.report_data import Context, report_data
@@ -65,6 +66,7 @@ def rehearse(
     if place.in_vm:
         raise typer.Exit(_in_vm(place, [spec, *([scenario] if scenario else [])], report, lab, as_json))
     command = f"holdfast rehearse {spec}" + (f" --scenario {scenario}" if scenario else "")
+    fork_at_hand()
     with ExitStack() as stack:
         display = stack.enter_context(_Display(stderr()))
         result = run(

@@ -19,6 +19,7 @@ from typing import Any
 
 from holdfast.agent.__main__ import main as agent_main
 from holdfast.agent.supervisor.__main__ import main as supervisor_main
+from holdfast.lab.agents import have_ready
 
 _LARGEST_ORDER = 100_000
 _NAMESPACES = ("mnt", "uts", "ipc", "net", "pid")
@@ -115,6 +116,24 @@ def take_orders(channel: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with channel:
         serve(channel)
+
+
+def fork_at_hand() -> None:
+    """Fork this process for the first `Agents` of it: most of what the agent needs is loaded here, too.
+
+    To be called before there is a second thread.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # or each agent would say once more what was said before
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        os.setsid()
+        take_orders(theirs)
+        os._exit(0)
+    theirs.close()
+    have_ready(ours, child)
 
 
 def main() -> None:
