@@ -32,7 +32,7 @@ STATES = ("ESTABLISHED", "FIN_WAIT", "TIME_WAIT")
 
 def wave(at: float, size: float, place: int = 0) -> float:
     """Some traffic."""
-    return round(size * (1.2 + math.sin(at / 140 + place) + 0.25 * math.sin(at / 23 + 2 * place)), 3)
+    return round(size * (1.3 + math.sin(at / 140 + place) + 0.25 * math.sin(at / 23 + 2 * place)), 3)  # never below 0
 
 
 async def telling(fleet: Fleet, node: Node) -> None:
