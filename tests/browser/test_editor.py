@@ -198,6 +198,7 @@ def test_hostile_texts_stay_texts(console: Console, looking: Looking) -> None:
     console.apply(f"{SPEC}# {HOSTILE}\n", HOSTILE)
     opened(looking)
     page = looking.page
+    page.locator(".cm-content").click()
     assert HOSTILE in written(looking)
     page.keyboard.type(f'\n"{HOSTILE}": 1\n')
     page.locator("#check-list").get_by_text("onerror").first.wait_for(timeout=LONG_MS)
