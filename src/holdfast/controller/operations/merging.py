@@ -38,10 +38,10 @@ def merged(base: str, yours: str, theirs: str, name: str) -> Merged:
     old, mine, other = (text.splitlines(keepends=True) for text in (base, yours, theirs))
     first = _common(old, mine, other)
     last = _common(old[first:][::-1], mine[first:][::-1], other[first:][::-1])
-    inner = [lines[first : len(lines) - last] for lines in (old, mine, other)]
-    if max(len(lines) for lines in inner) > _MOST_LINES:
+    was, one, two = (lines[first : len(lines) - last] for lines in (old, mine, other))
+    if max(len(lines) for lines in (was, one, two)) > _MOST_LINES:
         raise UsageError("these changes are too long to be brought together here", "make yours on the newest revision")
-    found, conflicts = _together(*inner, name)
+    found, conflicts = _together(was, one, two, name)
     return Merged("".join([*old[:first], *found, *old[len(old) - last :]]), conflicts)
 
 

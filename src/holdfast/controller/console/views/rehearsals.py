@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse
@@ -55,7 +55,7 @@ async def part(page: Console, desk: AtDesk, who: Reading, cluster: ClusterName) 
     return page.part(_LIST, **await _list(page, desk, cluster))
 
 
-async def _list(page: Page, desk: Desk, cluster: str) -> dict[str, object]:
+async def _list(page: Page, desk: Desk, cluster: str) -> dict[str, Any]:
     here = page.context.rehearsals
     told = await rehearsals.rehearsals(desk, here, page.context.settings.holder, cluster)
     return {"told": told, "rehearsals": tuple(rehearsed(one) for one in told.rehearsals), "busy": here.now is not None}
@@ -89,7 +89,7 @@ async def now(page: Console, desk: AtDesk, who: Reading, cluster: ClusterName, n
     return page.part(_NOW, **await _now(page, desk, cluster, number))
 
 
-async def _now(page: Page, desk: Desk, cluster: str, number: int) -> dict[str, object]:
+async def _now(page: Page, desk: Desk, cluster: str, number: int) -> dict[str, Any]:
     here = page.context.rehearsals
     found = await rehearsals.rehearsal(desk, here, cluster, number)
     summary = None
