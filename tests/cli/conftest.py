@@ -54,7 +54,7 @@ nodes: {lb1: {}}
 origin:
   nodes: [lb1]
   global_defs: {script_user: root, enable_script_security: true}
-  vrrp_script: {check: {script: /usr/bin/true, interval: 2, weight: '-60'}}
+  vrrp_script: {check: {script: /usr/libexec/holdfast/check-web, interval: 2, weight: '-60'}}
   vrrp_instance:
     web:
       interface: eth0

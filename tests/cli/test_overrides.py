@@ -171,7 +171,7 @@ def test_what_is_not_there_is_named_before_anything_changes(
 def test_servers_behind_a_proxy_are_refused_by_name(run: Callable[..., Result]) -> None:
     done = run("drain", "10.9.0.99:8080")
     assert isinstance(done.exception, UsageError)
-    assert "behind a proxy" in done.exception.hint
+    assert "in a pool only" in done.exception.hint
 
 
 def test_the_last_server_is_not_drained(run: Callable[..., Result], spec: Path, directors: Directors) -> None:

@@ -140,7 +140,8 @@ def test_who_does_not_wait_any_more_keeps_nobody_from_a_turn(moment: str) -> Non
             await asyncio.sleep(0)
         if moment == "given":
             over.set()
-            await holding  # the turn is bob's now, who has not run yet
+            await asyncio.sleep(0)
+            assert holding.done() and not waiting.done() and set(turns._running) == {"bob"}  # who has not run yet
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
