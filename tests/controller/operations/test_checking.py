@@ -141,7 +141,9 @@ def test_who_does_not_wait_any_more_keeps_nobody_from_a_turn(moment: str) -> Non
         if moment == "given":
             over.set()
             await asyncio.sleep(0)
-            assert holding.done() and not waiting.done() and set(turns._running) == {"bob"}  # who has not run yet
+            assert holding.done()
+            assert not waiting.done()
+            assert set(turns._running) == {"bob"}  # who has not run yet
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
