@@ -21,6 +21,7 @@
     │   ├── StoreUnsure           the connection broke in the middle of a write: it may have happened or not
     │   ├── StoreFull             no space is left, or a record is larger than any may be
     │   └── StoreDamaged          what is there is no store, or cannot be read any more
+    │       └── BundleNotWhole    what is kept of one bundle is not what was written
     ├── NotAuthenticated          who asks is not known: no or wrong password, token, session or certificate
     │   └── TooManyAttempts       … too often: carries the seconds to wait
     ├── NotPermitted              who asks is known, and may not do that
@@ -167,6 +168,10 @@ class StoreFull(StoreError):
 
 class StoreDamaged(StoreError):
     """What is there is no store, or one that cannot be read any more."""
+
+
+class BundleNotWhole(StoreDamaged):
+    """What is kept of a bundle is not what was written: to drop it loses nothing. Never what is only not understood."""
 
 
 class NotAuthenticated(HoldfastError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -294,6 +296,50 @@ def test_a_damaged_bundle_refuses_a_rollout_once_and_is_compiled_again_for_the_n
             assert await agents.store.engine.get(piece) is None
             await agents.bundles.keep(1, old)  # as the controller does before each rollout
             assert (await roll(agents, held, 3, revision_of("three", PAIR))).phase is RolloutPhase.SUCCEEDED
+
+    run(scenario())
+
+
+def test_a_bundle_that_a_newer_controller_wrote_is_never_dropped_by_an_older_one() -> None:
+    """Controllers are upgraded one by one: what this one does not understand is what nodes run."""
+
+    async def scenario() -> None:
+        agents = await cluster()
+        old = revision_of("one", PAIR)["lb02"]
+        newer = json.dumps(json.loads(old.to_json()) | {"later": 1}).encode()
+        digest = hashlib.sha256(newer).hexdigest()
+        await agents.bundles._write(digest, [zlib.compress(newer)])
+        head = agents.bundles._heads.key(digest)
+        value = b'{"revision":1,"pieces":1,"size":%d}' % len(newer)
+        await agents.store.engine.commit([], [Put(head, value)])
+        at = await agents.kept.assignments.get("lb02")
+        assert at is not None
+        await agents.kept.assignments.replace("lb02", at.record.model_copy(update={"digest": digest}), at.version)
+        held = await leader(agents.store)
+        async with agents.there():
+            record = await roll(agents, held, 2, revision_of("two", PAIR))
+            assert (record.phase, agents.log) == (RolloutPhase.REFUSED, [])
+            assert f"the bundle {digest[:12]} in the store is not understood" in record.reason
+            assert "update this controller" in record.hint
+            assert await agents.bundles.text(digest) == newer.decode()
+            later = value[:-1] + b',"packed":"zstd"}'
+            await agents.store.engine.commit([], [Put(head, later)])
+            record = await roll(agents, held, 3, revision_of("three", PAIR))
+            assert (record.phase, agents.log) == (RolloutPhase.REFUSED, [])
+            assert f"{head} in the store is not understood" in record.reason
+            found = await agents.store.engine.get(head)
+            assert found is not None
+            assert found.value == later
+
+    run(scenario())
+
+
+def test_what_is_whole_by_now_is_not_dropped_as_damaged() -> None:
+    async def scenario() -> None:
+        agents = await cluster()
+        digest = revision_of("one", PAIR)["lb02"].digest
+        await agents.bundles.drop_damaged(digest)
+        assert await agents.bundles.get(digest) is not None
 
     run(scenario())
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from holdfast.errors import Conflict, StoreDamaged, StoreFull
+from holdfast.errors import BundleNotWhole, Conflict, StoreDamaged, StoreFull
 from holdfast.protocol import Bundle, SafeName
 from holdfast.store.collection import Collection, Step, Versioned
 from holdfast.store.models import Count, Digest, Record
@@ -117,14 +117,20 @@ class Bundles:
                 break
 
     async def get(self, digest: str) -> Bundle | None:
-        """The bundle, or None if it is not kept (any more); StoreDamaged if it is not what its digest says."""
+        """The bundle, or None if it is not kept (any more).
+
+        BundleNotWhole if it is not what its digest says; StoreDamaged if it is, and this version cannot read it.
+        """
         text = await self.text(digest)
         if text is None:
             return None
         try:
             return Bundle.from_json(text)
-        except ValidationError:
-            raise _damaged(digest) from None
+        except ValidationError:  # byte for byte what somebody wrote, who knew what it means
+            raise StoreDamaged(
+                f"the bundle {digest[:12]} in the store is not understood",
+                "it was written by a newer version: update this controller",
+            ) from None
 
     async def has(self, digest: str) -> bool:
         """Whether a bundle is kept."""
@@ -186,9 +192,15 @@ class Bundles:
         return used
 
     async def drop_damaged(self, digest: str) -> None:
-        """Drop what is left of a bundle that is not whole: as one that is lost, it can be compiled again."""
+        """Drop what is left of a bundle that is not whole: as one that is lost, it can be compiled again.
+
+        Nothing is dropped that is whole by now, nor what is only not understood: StoreDamaged.
+        """
         keys = [self._heads.key(digest), *(self._pieces.key(_piece_name(digest, at)) for at in range(_MOST_PIECES))]
         found = [entry for key in keys if (entry := await self._store.engine.get(key)) is not None]
+        with suppress(BundleNotWhole):
+            await self.text(digest)  # behind what was found: what is written from here on is a conflict
+            return
         try:
             await self._store.commit(*(Step(Check(one.key, one.version), Delete(one.key)) for one in found))
         except Conflict:
@@ -229,8 +241,8 @@ def _unpacked(pieces: Sequence[str], digest: str) -> str:
     return text.decode()
 
 
-def _damaged(digest: str) -> StoreDamaged:
-    return StoreDamaged(
+def _damaged(digest: str) -> BundleNotWhole:
+    return BundleNotWhole(
         f"the bundle {digest[:12]} in the store is not whole",
         "roll out again: it is compiled anew then; or restore a dump",
     )

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from holdfast.errors import Conflict, HoldfastError, LeaseLost, PlanRefused, StoreDamaged, StoreError, StoreUnsure
+from holdfast.errors import (
+    BundleNotWhole,
+    Conflict,
+    HoldfastError,
+    LeaseLost,
+    PlanRefused,
+    StoreDamaged,
+    StoreError,
+    StoreUnsure,
+)
 from holdfast.plan import Plan, make_plan
 from holdfast.protocol import Bundle
 from holdfast.store.collection import Step, Versioned
@@ -161,7 +170,7 @@ class _Leading:
     async def _content(self, digest: str) -> Bundle:
         try:
             bundle = await self._bundles.get(digest)
-        except StoreDamaged:  # there for ever, it would refuse every rollout of this cluster
+        except BundleNotWhole:  # there for ever, it would refuse every rollout of this cluster
             await self._bundles.drop_damaged(digest)
             raise
         if bundle is None:
