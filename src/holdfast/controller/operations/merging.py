@@ -36,8 +36,8 @@ def merged(base: str, yours: str, theirs: str, name: str) -> Merged:
     Where the sides changed the same lines into the same, or one of them changed nothing, there is no conflict.
     """
     old, mine, other = (text.splitlines(keepends=True) for text in (base, yours, theirs))
-    first = _common(old, mine, other)
-    last = _common(old[first:][::-1], mine[first:][::-1], other[first:][::-1])
+    first = common(old, mine, other)
+    last = common(old[first:][::-1], mine[first:][::-1], other[first:][::-1])
     was, one, two = (lines[first : len(lines) - last] for lines in (old, mine, other))
     if max(len(lines) for lines in (was, one, two)) > _MOST_LINES:
         raise UsageError("these changes are too long to be brought together here", "make yours on the newest revision")
@@ -45,7 +45,7 @@ def merged(base: str, yours: str, theirs: str, name: str) -> Merged:
     return Merged("".join([*old[:first], *found, *old[len(old) - last :]]), conflicts)
 
 
-def _common(*texts: Sequence[str]) -> int:
+def common(*texts: Sequence[str]) -> int:
     """How many lines are the same in all at their beginning."""
     count = 0
     for lines in zip(*texts, strict=False):

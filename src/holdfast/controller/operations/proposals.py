@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.bundle import Bundle
@@ -15,9 +16,13 @@ from holdfast.store.revisions import digest_of
 
 from .compiling import Choices, Compiled, assigned, choices_of, compiled, content_of, placeholder
 from .desk import Desk, known_cluster
+from .merging import common
 from .told import plan_view
 
 _LONGEST_DIFF = 400_000  # characters
+_MOST_LINES = 5000  # of the part in which two texts differ: comparing takes time with the square of it
+_CONTEXT = 3  # lines
+_PLACE = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ async def proposal_view(cluster: str, found: Proposal, name: str) -> ProposalVie
         digest=digest_of(spec),
         findings=found.compiled.findings[:10_000],
         plan=await asyncio.to_thread(plan_view, found.plan),
-        spec_diff=text_diff(found.newest_spec, spec, f"revision {found.newest}", name),
+        spec_diff=await asyncio.to_thread(text_diff, found.newest_spec, spec, f"revision {found.newest}", name),
     )
 
 
@@ -93,15 +98,34 @@ async def outdated(desk: Desk, cluster: str, spec: str, base: int, newest: int) 
         else f"make your change on revision {newest}",
         base=base,
         newest=newest,
-        theirs=text_diff(before, new.spec if new else "", f"revision {base}", f"revision {newest}"),
-        yours=text_diff(before, spec, f"revision {base}", "yours"),
+        theirs=await asyncio.to_thread(
+            text_diff, before, new.spec if new else "", f"revision {base}", f"revision {newest}"
+        ),
+        yours=await asyncio.to_thread(text_diff, before, spec, f"revision {base}", "yours"),
     )
 
 
 def text_diff(old: str, new: str, old_name: str, new_name: str) -> str:
-    """Two specs as a unified diff; a very long one ends with a word about that."""
-    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), old_name, new_name, n=3)
-    text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end\n" for line in lines)
+    """Two specs as a unified diff; one that is very long, or would take too long, says so. Takes CPU time."""
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    first = common(before, after)
+    last = common(before[first:][::-1], after[first:][::-1])
+    if (len(before) - first - last) * (len(after) - first - last) > _MOST_LINES**2:
+        return f"--- {old_name}\n+++ {new_name}\n… (too long to be compared, from line {first + 1} on)\n"
+    first, last = max(0, first - _CONTEXT), max(0, last - _CONTEXT)
+    one, two = (lines[first : len(lines) - last] for lines in (before, after))
+    text = "".join(_moved(difflib.unified_diff(one, two, old_name, new_name, n=_CONTEXT), first))
     if len(text) <= _LONGEST_DIFF:
         return text
     return f"{text[:_LONGEST_DIFF]}\n… ({len(text)} characters)\n"
+
+
+def _moved(lines: Iterator[str], by: int) -> Iterator[str]:
+    """The lines of a diff of texts that begin `by` lines further down."""
+    for line in lines:
+        place = _PLACE.match(line)
+        if place:
+            old, old_count, new, new_count = place.groups("")
+            yield f"@@ -{int(old) + by}{old_count} +{int(new) + by}{new_count} @@\n"
+        else:
+            yield line if line.endswith("\n") else f"{line}\n\\ No newline at end\n"
