@@ -59,6 +59,12 @@ def test_questions_are_those_of_the_configuration() -> None:
     assert one.probe.expect == (200, 300, 301, 302)
 
 
+def test_a_question_is_not_as_patient_as_keepalived_may_be() -> None:
+    asked = questions(CONF.read_text().replace("connect_timeout 1", "connect_timeout 30"))["shop/web01-80"]
+    assert asked.probe is not None
+    assert asked.probe.timeout_ms == 5000
+
+
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/*/etc/holdfast/keepalived/keepalived.conf")), ids=str)
 def test_every_check_that_holdfast_writes_is_understood(path: Path) -> None:
     """As many as there are servers with a check; each has words."""

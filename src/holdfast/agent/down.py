@@ -21,6 +21,7 @@ _SERVER = re.compile(r"\[[0-9A-Fa-f.:]{2,45}\]:[a-z]{2,5}:\d{1,5}")
 _MOVED = re.compile(r"(Remov|Disabl|Add|Enabl)ing service (\S+) ")
 _KIND = re.compile(r"^ {8}([A-Z_]+) \{$", re.MULTILINE)
 _FAILED = re.compile(r"fail|error|timeout|refused|unreachable|no data|bad ", re.IGNORECASE)
+_ASKED_WITHIN_MS = 5000  # though keepalived may be more patient
 _LONGEST = 300  # characters of what is told
 
 
@@ -108,7 +109,7 @@ def _question(kind: str, values: Mapping[str, str]) -> Question:
             expect=_statuses(values.get("status_code", "")) if path else (),
             port=int(values["connect_port"]) if "connect_port" in values else None,
             every_ms=1000,
-            timeout_ms=max(100, int(float(values.get("connect_timeout", "5")) * 1000)),
+            timeout_ms=min(_ASKED_WITHIN_MS, max(100, int(float(values.get("connect_timeout", "5")) * 1000))),
             fall=1,
             rise=1,
         )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from holdfast.agent.down import MOST_ASKED, Down, Logged
+from holdfast.agent.down import MOST_ASKED, Down, Logged, is_down
 from holdfast.agent.prober.ask import ask
 from holdfast.protocol import OverrideReport, WhyDown
 
@@ -18,6 +18,18 @@ async def explained(report: OverrideReport, found: Sequence[Down], said: Mapping
     for one, why in zip(found, whys, strict=True):
         rows[one.place] = rows[one.place].model_copy(update={"why": why})
     return report.model_copy(update={"servers": tuple(rows)})
+
+
+def with_whys(report: OverrideReport | None, told: OverrideReport | None) -> OverrideReport | None:
+    """A report, with what `told`, an earlier look, says of the servers that are down in both."""
+    if report is None or told is None:
+        return report
+    known = {(row.virtual_server, row.server): row.why for row in told.servers if row.why is not None and is_down(row)}
+    rows = (
+        row.model_copy(update={"why": known.get((row.virtual_server, row.server), row.why)}) if is_down(row) else row
+        for row in report.servers
+    )
+    return report.model_copy(update={"servers": tuple(rows)}) if known else report
 
 
 async def _why(one: Down, said: Mapping[str, Logged], may_ask: bool) -> WhyDown:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from holdfast import __version__
 from holdfast.agent.daemon import decide
 from holdfast.agent.daemon.decide import Known
-from holdfast.agent.daemon.explaining import explained
+from holdfast.agent.daemon.explaining import explained, with_whys
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.machine import Machine
 from holdfast.agent.daemon.outbox import Outbox
@@ -43,6 +43,7 @@ class State:
         self.shown = asyncio.Event()
         self.changes = 0  # begun so far: a look that overlaps one is not worth much
         self.busy = 0
+        self._explains = False
         self._over: frozenset[ServerOverride] = frozenset()
         self._machine = Machine(work.node.host)
         self._hands = ThreadPoolExecutor(1, "hands")  # what changes the node: one thing at a time
@@ -91,23 +92,29 @@ class State:
                 self.known = replace(self.known, overridden=None)
                 self.wake.set()
             self._over = over
-            self.known = replace(self.known, override_report=await self._explained(report))
+            # What is known changes while something is waited for, so nothing may be between reading it and writing it.
+            self.known = replace(self.known, override_report=with_whys(report, self.known.override_report))
+            if report is not None and not self._explains and any(is_down(row) for row in report.servers):
+                self.in_background(self._explain(report))
             self.machine = await self.look(self._machine.look)
         except HoldfastError as error:
             LOG.warning("this node cannot be looked at", extra={"why": error.message})
         give_memory_back()
         self.tell()
 
-    async def _explained(self, report: OverrideReport | None) -> OverrideReport | None:
-        """With why servers are down, where some are: whoever is called at night asks that first."""
-        if report is None or not any(is_down(row) for row in report.servers):
-            return report
+    async def _explain(self, report: OverrideReport) -> None:
+        """Why servers are down: whoever is called at night asks that first. That they are is told before, by itself."""
+        self._explains = True
         try:
             found, said = await self.look(lambda: self.work.downs_now(report))
-        except HoldfastError as error:  # that they are down counts more
+            told = await explained(report, found, said)
+        except HoldfastError as error:
             LOG.warning("why servers are down cannot be told", extra={"why": error.message})
-            return report
-        return await explained(report, found, said)
+            return
+        finally:
+            self._explains = False
+        self.known = replace(self.known, override_report=with_whys(self.known.override_report, told))
+        self.tell()
 
     def present(self) -> AgentReport:
         """Everything as it is now."""

@@ -1,0 +1,81 @@
+"""What the agent knows is never older than what it was told last, however long a look takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tests.agent.daemon.stand_in import bundle, desired, until
+from tests.agent.services.fakes import FakeManager
+
+from holdfast.agent.daemon.state import State
+from holdfast.agent.daemon.work import Work
+from holdfast.agent.down import Down, Logged, Question
+from holdfast.agent.host.fake import FakeHost
+from holdfast.agent.host.port import Places
+from holdfast.agent.services.base import Node
+from holdfast.bundle import Probe, ProbedServer
+from holdfast.protocol import OverrideReport, WeighedServer
+
+DOWN = WeighedServer(virtual_server="shop", source="shop", server="a", wanted=1)
+
+
+class Director(Work):
+    """A node on which one server is down, whose port is asked why."""
+
+    port = 0
+
+    def overrides_now(self) -> OverrideReport:
+        return OverrideReport(node="lb01", done=True, servers=(DOWN,))
+
+    def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[str, Logged]]:
+        server = ProbedServer.model_validate({"name": "server", "address": "127.0.0.1", "port": self.port})
+        probe = Probe(http="/", every_ms=1000, timeout_ms=60_000, fall=1, rise=1)
+        return (Down(0, "x", server, Question("http /", probe)),), {}
+
+
+def test_what_comes_in_while_a_server_is_asked_why_it_is_down_is_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked, answers = asyncio.Event(), asyncio.Event()
+
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.set()
+            await answers.wait()
+            writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(slow, "127.0.0.1", 0)
+        work = Director(Node(FakeHost(), Places(tmp_path), FakeManager()))
+        work.port = server.sockets[0].getsockname()[1]
+        state = State("shop", "lb01", work)
+        try:
+            looks = asyncio.create_task(state.refresh())
+            async with asyncio.timeout(60):
+                await asked.wait()
+                await looks  # it does not wait for the answer
+                reported = state.known.override_report
+                assert reported is not None
+                assert reported.servers[0].why is None
+                state.known = replace(state.known, desired=desired(7, bundle("1")), paused=True)
+                await state.refresh()  # another look does not lose what the first one finds
+                answers.set()
+                await until(lambda: _answer(state) == "answers 503", "why")
+            assert state.known.desired is not None
+            assert state.known.desired.fence.number == 7
+            assert state.known.paused
+            await state.refresh()
+            assert _answer(state) == "answers 503"  # until it is known anew
+        finally:
+            answers.set()
+            server.close()
+            state.end()
+
+    asyncio.run(story())
+
+
+def _answer(state: State) -> str | None:
+    report = state.known.override_report
+    why = report.servers[0].why if report is not None else None
+    return why.answer if why is not None else None
