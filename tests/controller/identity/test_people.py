@@ -439,6 +439,28 @@ def test_tokens_are_found_by_their_beginning_and_revoked_by_owner_or_admin() -> 
     run(scenario())
 
 
+def test_who_gets_the_name_of_somebody_who_was_removed_does_not_get_the_tokens() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        await office.user("ada", Role.ADMIN)
+        otto = await office.user("otto", Role.ADMIN)
+        secret = await office.logins.create_token(otto, "ci", Role.ADMIN, timedelta(days=1))
+        (kept,) = [one for one in await office.store.tokens.all() if one.record.purpose == "api"]
+        await office.users.remove(office.admin, "otto")
+        (gone,) = [one for one in await office.store.tokens.all() if one.record.purpose == "api"]
+        assert gone.record.revoked == office.clock.wall
+        office.clock.wall += timedelta(minutes=1)
+        again = await office.user("otto", Role.ADMIN)
+        await office.store.tokens.replace(gone.name, kept.record, gone.version)  # where it could not be revoked
+        with pytest.raises(NotAuthenticated):
+            await office.logins.authenticate(secret)
+        office.clock.wall -= timedelta(seconds=30)  # another controller's clock
+        own = await office.logins.create_token(again, "ci", Role.ADMIN, timedelta(days=1))
+        assert (await office.logins.authenticate(own)).name == "otto"
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("life", [timedelta(0), timedelta(days=-1), timedelta(days=367)])
 def test_tokens_have_an_end(life: timedelta) -> None:
     async def scenario() -> None:

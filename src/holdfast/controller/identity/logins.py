@@ -122,6 +122,8 @@ class Logins:
         if user is None or user.record.disabled or found.record.purpose != purpose:
             raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
         if purpose == "api":
+            if found.record.created < user.record.created:  # of somebody else, who had this name before
+                raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
             await self._note_use(found)
             return _with_token(user.record, found.record)
         if not same(found.record.name, session_name(user.record)):
@@ -178,9 +180,11 @@ class Logins:
             raise NotPermitted("a token cannot do more than its owner", "take a lesser role, or fewer clusters")
         secret, prefix = make_secret(API_PREFIX, self._randomness)
         now = self._store.clock.now()
+        owner = await self._store.users.get(who.name)
+        created = max(now, owner.record.created) if owner else now  # who was made by a controller whose clock is ahead
         record = _token(
             digest=digest_of(secret), prefix=prefix, name=name, purpose="api", owner=who.name,
-            role=role, clusters=clusters, created=now, expires=now + lifetime,
+            role=role, clusters=clusters, created=created, expires=now + lifetime,
         )  # fmt: skip
         told = audited(now, who.actor, "token.create", f"{name} ({prefix})", after=record, source=source)
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])

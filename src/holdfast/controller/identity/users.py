@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import SecretStr, ValidationError
@@ -87,12 +88,17 @@ class Users:
         await self._write(found, after, self._told(who, "user.change", name, found.record, after, source))
 
     async def remove(self, who: Person, name: str, source: str = "") -> None:
-        """Forget a user; sessions and tokens of that name are nobody's from now on."""
+        """Forget a user; sessions and tokens of that name are nobody's from now on, and not of who gets it next."""
         require(who, Action.USER_MANAGE)
         found = await self._get(name)
         told = self._told(who, "user.remove", name, found.record, None, source)
         guard = await self._other_admin(found.record, None)
         await self._store.commit(self._store.users.deleting(name, found.version), *guard, audit=[told])
+        for token in await self._store.tokens.all():
+            if token.record.owner == name and token.record.purpose == "api" and token.record.revoked is None:
+                after = token.record.model_copy(update={"revoked": self._store.clock.now()})
+                with suppress(Conflict):  # used or revoked meanwhile; one that is older than its user is refused anyway
+                    await self._store.tokens.replace(token.name, after, token.version)
 
     async def reset_password(self, who: Person, name: str, source: str = "") -> SecretStr:
         """A one-time password for somebody who forgot theirs; all of their sessions end."""
