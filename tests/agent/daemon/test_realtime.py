@@ -19,7 +19,18 @@ from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.host.port import Places
 from holdfast.agent.realtime.looker import Looker
 from holdfast.errors import ControllerUnreachable, NotTaken
-from holdfast.protocol.realtime import LARGEST_SAMPLE, MOST_VALUES, Sample, TableServer, TableService, Watch, Watching
+from holdfast.protocol.realtime import (
+    LARGEST_SAMPLE,
+    MOST_FILTERS,
+    MOST_VALUES,
+    Sample,
+    TableServer,
+    TableService,
+    Watch,
+    Watching,
+    WebKind,
+    WebRow,
+)
 from holdfast.protocol.realtime_ring import Ring
 
 pytestmark = pytest.mark.whole  # nobody is told more often than each second
@@ -135,6 +146,39 @@ def test_two_controllers_get_what_each_asked_for(tmp_path: Path) -> None:
     play(tmp_path, {ONE: "one", TWO: "two"}, story)
 
 
+def test_as_many_controllers_as_may_look_ask_as_much_as_each_may(tmp_path: Path) -> None:
+    async def story(realtime: Realtime, controllers: Controllers) -> None:
+        asks = [
+            Watching(controller=name, connections=tuple(f"{name} {number}" for number in range(MOST_FILTERS)))
+            for name in ("one", "two")
+        ]
+        realtime.watch(Watch(watching=tuple(asks)))
+        await until(lambda: len({url for url, _ in controllers.told}) == 2, "both")
+        for url, said in controllers.told:
+            asked = asks[url == TWO].connections
+            assert [one.find for one in said.connections] == list(asked)
+
+    play(tmp_path, {ONE: "one", TWO: "two"}, story)
+
+
+def test_what_is_wrong_with_a_look_does_not_end_the_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: here a fault in the program itself."""
+
+    def wrong(self: Looker, node: str, questions: object) -> Sample:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "BUCKET_S", 0.01)
+
+    async def story(realtime: Realtime, controllers: Controllers) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Looker, "sample", wrong)
+            realtime.watch(watch("one"))
+            await until(lambda: "ZeroDivision" in realtime._unable, "it is noticed")
+        await until(lambda: bool(controllers.told), "a sample")
+
+    play(tmp_path, {ONE: "one"}, story)
+
+
 def test_with_the_stream_everybody_who_looked_is_gone(tmp_path: Path) -> None:
     async def story(realtime: Realtime, controllers: Controllers) -> None:
         realtime.connected(ONE)
@@ -178,8 +222,9 @@ def test_the_history_is_told_newest_first_in_pieces_and_only_once() -> None:
 def test_a_sample_that_is_too_large_is_cut_and_says_so() -> None:
     server = TableServer(name="x" * 190, address="10.0.0.1", weight=1)
     services = tuple(TableService(name=f"{number}", servers=(server,) * 100) for number in range(220))
-    body = written(Sample(node="lb01", controller="one", services=services))
+    web = (WebRow(engine="nginx", kind=WebKind.SERVER, name="a"),) * 3
+    body = written(Sample(node="lb01", controller="one", services=services, web=web))
     assert len(body) <= LARGEST_SAMPLE
     cut = Sample.model_validate_json(body)
-    assert (len(cut.services), cut.left_out) == (110, 110 * 101)
+    assert (len(cut.services), len(cut.web), cut.left_out) == (110, 1, 110 * 101 + 2)
     assert body.startswith(b'{"version":1,')

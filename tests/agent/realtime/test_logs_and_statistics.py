@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.agent.realtime import haproxy, nginx
 from holdfast.agent.realtime.nginx import Counts, Growth, LogTail
-from holdfast.agent.realtime.web import Web, points, rated
+from holdfast.agent.realtime.web import Web, cut, points, rated
 from holdfast.errors import ApplyError
 from holdfast.protocol.realtime import WebKind, WebRow
 
@@ -229,3 +229,11 @@ def test_the_history_of_an_engine_is_its_listeners_requests_and_its_pools_times(
     found = points([listener, *pools])
     assert found["haproxy total"] == (40.0, 1.0, 20.0, 3)
     assert found["haproxy pool other"] == (10.0, None, 50.0, 1)
+
+
+def test_of_too_many_rows_the_servers_that_do_least_are_left_out() -> None:
+    servers = tuple(row(0, kind=WebKind.SERVER, per_s=float(number)) for number in range(5))
+    listener = row(0, per_s=0.0)
+    found, left_out = cut((*servers, listener), most=3)
+    assert (found, left_out) == ((listener, servers[4], servers[3]), 3)
+    assert cut((*servers, listener)) == ((*servers, listener), 0)

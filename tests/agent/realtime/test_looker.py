@@ -17,7 +17,7 @@ from holdfast.errors import TableUnreadable
 from holdfast.ipvs.connections import Connection, Connections
 from holdfast.ipvs.model import ServiceKey, Table
 from holdfast.ipvs.rates import rates_between
-from holdfast.protocol.realtime import MOST_CONNECTIONS
+from holdfast.protocol.realtime import MOST_CONNECTIONS, MOST_FILTERS
 
 KEY = "ipvs tcp 10.0.0.3:80"
 TOTAL = "ipvs total"
@@ -31,13 +31,14 @@ class Kernel:
         self.count = 0
         self.asked: list[str] = []
         self.broken = False
+        self.why = "this kernel has no IPVS loaded"
         self.cost = 0.0
 
     def table(self) -> Table:
         self.asked.append("table")
         self.clock.spent += self.cost
         if self.broken:
-            raise TableUnreadable("this kernel has no IPVS loaded", "load it")
+            raise TableUnreadable(self.why, "load it")
         return table(
             self.clock.now, service(WEB, destination("10.0.0.11", count=self.count, active=3), count=self.count)
         )
@@ -196,3 +197,17 @@ def test_of_a_table_that_is_too_large_the_services_that_do_most_are_told() -> No
     found, left_out = told(after, rates_between(before, after), {}, most=4)
     assert [one.port for one in found] == [10, 9]
     assert left_out == 17
+
+
+def test_more_questions_than_one_controller_has_are_answered_all(tmp_path: Path) -> None:
+    """Twenty controllers may look at one node, and each has its own."""
+    looker, _, _ = made(tmp_path)
+    found = looker.sample("lb01", [f"{number}" for number in range(3 * MOST_FILTERS)])
+    assert [one.find for one in found.connections] == [f"{number}" for number in range(3 * MOST_FILTERS)]
+
+
+def test_a_reason_that_is_too_long_is_cut(tmp_path: Path) -> None:
+    looker, kernel, _ = made(tmp_path)
+    kernel.broken = True
+    kernel.why = "x" * 5000
+    assert looker.sample("lb01").problems == ("x" * 1000,)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.thrift import give_memory_back
@@ -90,19 +90,27 @@ class Realtime:
         try:
             while True:  # ends: cancelled
                 self._changed.clear()
-                while self._left:  # ends: it is emptied
-                    await self._left.pop().close()
-                try:
-                    waits_s = await (self._tell() if self._tellings else self._look())
-                except HoldfastError as error:
-                    waits_s = float(BUCKET_S)
-                    if error.message != self._unable:  # once, not every few seconds
-                        LOG.warning("what this node does cannot be seen", extra={"why": error.message})
-                    self._unable = error.message
-                await self._wait(waits_s)
+                await self._wait(await self._bounded(self._once()))
         finally:
             self._thread.shutdown()
             self._looker.close()
+
+    async def _bounded(self, what: Coroutine[Any, Any, float]) -> float:
+        """Seconds until something is due, as `what` says. What goes wrong with it ends there."""
+        try:
+            return await what
+        except Exception as error:  # noqa: BLE001  # pictures are nice to have: no fault of theirs may end the agent
+            known = isinstance(error, HoldfastError)
+            why = str(error) if known else repr(error)
+            if why != self._unable:  # once, not every few seconds
+                LOG.warning("what this node does cannot be seen", extra={"why": why}, exc_info=not known)
+            self._unable = why
+            return float(BUCKET_S)
+
+    async def _once(self) -> float:
+        while self._left:  # ends: it is emptied
+            await self._left.pop().close()
+        return await (self._tell() if self._tellings else self._look())
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -223,14 +231,14 @@ def written(sample: Sample) -> bytes:
     """As JSON that a controller takes: of one that is too large, the rows that do least are left out."""
     body = _json(sample)
     while len(body) > LARGEST_SAMPLE:  # ends: there is less of it each time
-        rows = len(sample.services) // 2
-        gone = sum(1 + len(one.servers) for one in sample.services[rows:])
+        rows, web = len(sample.services) // 2, len(sample.web) // 2
+        gone = sum(1 + len(one.servers) for one in sample.services[rows:]) + len(sample.web) - web
         sample = sample.model_copy(
             update={
                 "history": (),
                 "services": sample.services[:rows],
                 "left_out": sample.left_out + gone,
-                "web": sample.web[: len(sample.web) // 2],
+                "web": sample.web[:web],
             }
         )
         body = _json(sample)

@@ -123,26 +123,30 @@ class Looker:
         self._before = None
 
     def sample(self, node: str, questions: Collection[str] = ()) -> Sample:
-        """All that is told; rates are over the time since the last one."""
+        """All that is told; rates are over the time since the last one.
+
+        Every question is answered, also where there are more of them than are told to one controller.
+        """
         now = self._look(whole=True, log=_WHOLE_LOG)
         self._remember(now)
         before, self._before = self._before, now
         seconds = now.at - before.at if before is not None else 0.0
         services, left_out = self._services(before, now)
         listed, problems = self._connections(questions) if now.table is not None else ((), now.problems)
-        return Sample(
+        rows, fewer = web.cut(web.rated(before.web if before is not None else None, now.web, seconds))
+        found = Sample(
             node=node,
             controller="",
             number=int(now.at // BUCKET_S),
             seconds=round(seconds, 3),
             directs=self._runs.directs,
             services=services,
-            left_out=left_out,
-            web=web.rated(before.web if before is not None else None, now.web, seconds),
+            left_out=left_out + fewer,
+            web=rows,
             estimated=now.web.estimated,
-            connections=listed,
-            problems=tuple(dict.fromkeys((*now.problems, *problems)))[:10],
+            problems=tuple(dict.fromkeys(one[:1000] for one in (*now.problems, *problems)))[:10],
         )
+        return found.model_copy(update={"connections": listed})  # whose number is for each controller
 
     def _services(self, before: _Look | None, now: _Look) -> tuple[tuple[TableService, ...], int]:
         if now.table is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.protocol.realtime import TOTAL, SixPerS, WebKind, WebRow
+from holdfast.protocol.realtime import MOST_ROWS, TOTAL, SixPerS, WebKind, WebRow
 from holdfast.protocol.realtime_ring import Point
 
 Key = tuple[str, WebKind, str, str]  # engine, kind, name, pool
@@ -52,6 +52,14 @@ def _rated(row: WebRow, was: WebRow | None, before: Web, after: Web, seconds: fl
         count = timed - timed_before
         update["response_ms"] = round((took - took_before) / count, 1) if count > 0 else None
     return row.model_copy(update=update)
+
+
+def cut(rows: tuple[WebRow, ...], most: int = MOST_ROWS) -> tuple[tuple[WebRow, ...], int]:
+    """As many as one sample takes, and how many are left out: servers first, and of each kind those that do least."""
+    if len(rows) <= most:
+        return rows, 0
+    kept = sorted(rows, key=lambda one: (one.kind is WebKind.SERVER, -(one.per_s or 0.0)))[:most]
+    return tuple(kept), len(rows) - most
 
 
 def points(rows: Sequence[WebRow]) -> dict[str, Point]:
