@@ -74,4 +74,4 @@ class Context:
     followers: Followers = field(default_factory=Followers)
     rehearsals: Rehearsals = field(default_factory=Rehearsals)
     dumps: Followers = field(default_factory=Followers)  # of the whole store: one at a time
-    turns: Turns = field(default_factory=Turns)  # of specs that are checked while they are written
+    turns: Turns = field(default_factory=Turns)  # of specs that are checked and brought together

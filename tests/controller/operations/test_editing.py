@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.controller.operations.world import end_rollout, new_desk, request, run
 
@@ -20,6 +22,7 @@ from holdfast.controller.operations.edits import (
     ServerAsked,
     VirtualServerAsked,
 )
+from holdfast.controller.turns import Turns
 from holdfast.errors import NotFound, Outdated, PlanRefused, SpecError, UsageError
 from holdfast.protocol.api.rollouts import RolloutOptions
 from holdfast.spec.load import parse_spec
@@ -171,3 +174,18 @@ def test_an_edit_of_an_old_revision_is_refused_with_both_diffs_and_mistakes_are_
             await editing.propose_edit(desk, "shop", 0, wrong)
 
     run(story())
+
+
+def test_what_is_brought_together_waits_for_its_turn() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await revisions.apply(desk, "shop", request(SPEC, 0))
+        turns = Turns(1)
+        async with turns.turn("somebody who has a large spec checked"):
+            merging = asyncio.create_task(editing.merge(desk, turns, "shop", 1, SPEC.replace("weight: 3", "weight: 4")))
+            while not turns._waiting:
+                await asyncio.sleep(0.01)
+            assert not merging.done()
+        assert "weight: 4" in (await merging).text
+
+    run(asyncio.wait_for(story(), 60))

@@ -50,6 +50,11 @@ def test_what_would_take_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert merged(BASE * 100, BASE * 100 + "mine\n", BASE * 100, "x").conflicts == 0  # what is the same does not count
 
 
+def test_what_is_compared_is_over_soon() -> None:
+    with pytest.raises(UsageError, match="too long"):
+        merged("".join(f"{n}\n" for n in range(4000)), "mine\n", "theirs\n", "x")
+
+
 TEXTS = st.lists(st.sampled_from("abc"), max_size=12).map(lambda lines: "".join(f"{line}\n" for line in lines))
 
 

@@ -25,6 +25,7 @@ from holdfast.spec.values import WrongError, format_duration, parse_duration
 from holdfast.spec.virtual_servers import TakenPorts, VirtualServer
 from holdfast.store.revisions import digest_of
 
+from ..turns import Turns
 from .compiling import content_of
 from .desk import Desk, known_cluster
 from .edits import (
@@ -85,8 +86,11 @@ async def apply_text(
     return await apply(desk, cluster, RevisionRequest(spec=text, base=base, message=message, options=options))
 
 
-async def merge(desk: Desk, cluster: str, base: int, text: str) -> Merging:
-    """What somebody made of revision `base`, brought together with what others have made of it since."""
+async def merge(desk: Desk, turns: Turns, cluster: str, base: int, text: str) -> Merging:
+    """What somebody made of revision `base`, brought together with what others have made of it since.
+
+    Conflict if the same person has asked anew while this waited for its turn.
+    """
     await known_cluster(desk.store, cluster)
     newest = await desk.store.cluster(cluster).revisions.newest_number()
     theirs = (await content_of(desk.store, cluster, newest)).spec if newest else ""
@@ -103,7 +107,8 @@ async def merge(desk: Desk, cluster: str, base: int, text: str) -> Merging:
             added=text_diff(theirs, found.text, f"revision {newest}", "both"),
         )
 
-    return await asyncio.to_thread(work)
+    async with turns.turn(f"{desk.actor} merging {cluster}"):
+        return await asyncio.to_thread(work)
 
 
 async def _text(desk: Desk, cluster: str, base: int, edit: Edit) -> str:

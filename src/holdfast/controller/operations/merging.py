@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 from holdfast.errors import UsageError
 
-_MOST_LINES = 20_000  # of the part in which three texts differ: comparing takes time with the square of it
+_MOST_LINES = 3000  # of the part in which three texts differ: comparing takes time with the square of it
 BEGIN, MIDDLE, END = "<" * 7, "=" * 7, ">" * 7
 
 

@@ -132,7 +132,7 @@ async def merge(
     asked: Annotated[TextForm, Depends(Sent(TextForm, whole_spec=True))],
 ) -> Response:
     """Brought together with what others have made meanwhile; nothing is written."""
-    found = await editing.merge(desk, cluster, asked.base, asked.spec)
+    found = await editing.merge(desk, page.context.turns, cluster, asked.base, asked.spec)
     return page.part("editor/merge.html", merging=found, base=asked.base)
 
 
