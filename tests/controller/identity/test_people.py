@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from tests.controller.identity.world import WallClock
 
-from holdfast.controller.identity.logins import IDLE, LONGEST_SESSION, LoggedIn, Logins
+from holdfast.controller.identity.logins import IDLE, LONGEST_SESSION, MOST_TOKENS, LoggedIn, Logins
 from holdfast.controller.identity.passwords import COST, Cost, Passwords, check_password, one_time_password
 from holdfast.controller.identity.permissions import Action, Person, Via, may
 from holdfast.controller.identity.sealing import KeyFileSealer
@@ -457,6 +457,34 @@ def test_who_gets_the_name_of_somebody_who_was_removed_does_not_get_the_tokens()
         office.clock.wall -= timedelta(seconds=30)  # another controller's clock
         own = await office.logins.create_token(again, "ci", Role.ADMIN, timedelta(days=1))
         assert (await office.logins.authenticate(own)).name == "otto"
+
+    run(scenario())
+
+
+def test_nobody_has_any_number_of_tokens_and_revoking_twice_is_told_once() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        otto, bea = await office.user("otto"), await office.user("bea")
+
+        async def make(who: Person, name: str, life: timedelta = timedelta(days=1)) -> str:
+            return (await office.logins.create_token(who, name, Role.VIEWER, life)).get_secret_value()[:12]
+
+        prefixes = [await make(otto, f"ci{n}") for n in range(MOST_TOKENS - 1)]
+        await make(otto, "short", timedelta(minutes=1))
+        with pytest.raises(UsageError, match="50 API tokens"):
+            await make(otto, "more")
+        await make(bea, "hers")
+        office.clock.wall += timedelta(minutes=2)
+        await make(otto, "instead of the one that has expired")
+        with pytest.raises(UsageError):
+            await make(otto, "more")
+        for _ in range(3):
+            await office.logins.revoke_token(otto, prefixes[0])
+        with pytest.raises(NotPermitted):
+            await office.logins.revoke_token(bea, prefixes[0])
+        await make(otto, "instead of the one that was revoked")
+        told = [one.record.action for one in await office.store.audit.newest(limit=200)]
+        assert told.count("token.revoke") == 1
 
     run(scenario())
 

@@ -36,6 +36,7 @@ IDLE = timedelta(hours=1)  # a session that nobody uses for so long has ended
 LONGEST_SESSION = timedelta(hours=12)
 LONGEST_TOKEN_LIFE = timedelta(days=366)
 MARK_LIFE = timedelta(days=180)
+MOST_TOKENS = 50  # API tokens of one user that are good: each list of tokens reads all there are
 _TOUCH = timedelta(minutes=1)  # a session is not written at each request
 _NOTED = timedelta(minutes=10)  # nor is a token that is used all the time
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -178,6 +179,8 @@ class Logins:
             raise UsageError("an API token cannot live that long", "take a minute to 366 days")
         if lesser(role, who.role) != role or not _within(clusters, who.clusters):
             raise NotPermitted("a token cannot do more than its owner", "take a lesser role, or fewer clusters")
+        if await self._good_tokens(who.name) >= MOST_TOKENS:
+            raise UsageError(f"{who.name} has {MOST_TOKENS} API tokens already", "revoke those that nobody needs")
         secret, prefix = make_secret(API_PREFIX, self._randomness)
         now = self._store.clock.now()
         owner = await self._store.users.get(who.name)
@@ -189,6 +192,10 @@ class Logins:
         told = audited(now, who.actor, "token.create", f"{name} ({prefix})", after=record, source=source)
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])
         return SecretStr(secret)
+
+    async def _good_tokens(self, owner: str) -> int:
+        kept = [one.record for one in await self._store.tokens.all() if one.record.owner == owner]
+        return sum(one.purpose == "api" and self._live(one) for one in kept)
 
     async def tokens(self, who: Person) -> tuple[Token, ...]:
         """One's own API tokens, or those of all for who manages them."""
@@ -205,8 +212,10 @@ class Logins:
             if found is None:
                 break
             require(who, Action.OWN_TOKENS if found.record.owner == who.name else Action.TOKEN_MANAGE)
+            if found.record.revoked is not None:
+                return
             now = self._store.clock.now()
-            after = found.record.model_copy(update={"revoked": found.record.revoked or now})
+            after = found.record.model_copy(update={"revoked": now})
             told = audited(now, who.actor, "token.revoke", prefix, before=found.record, after=after, source=source)
             with suppress(Conflict):
                 await self._store.commit(self._store.tokens.replacing(found.name, after, found.version), audit=[told])
