@@ -53,7 +53,10 @@ async def telling(fleet: Fleet, node: Node) -> None:
                 await node.agent.client.post(
                     "/agent/v1/samples", content=said.model_dump_json(), headers={"content-type": "application/json"}
                 )
-        await asyncio.sleep(min(one.every_s for one in node.watching))
+        with suppress(TimeoutError):  # or until something else is wanted
+            async with asyncio.timeout(min(one.every_s for one in node.watching)):
+                await node.looked_at.wait()
+        node.looked_at.clear()
 
 
 def sample(fleet: Fleet, node: Node, controller: str, questions: tuple[str, ...], sent: set[int]) -> Sample:

@@ -66,9 +66,10 @@ def test_every_operation_asks_for_one_permission(operation: str) -> None:
 def test_reading_changes_nothing() -> None:
     """No operation that only needs to read is done with a method that writes, and the other way round."""
     reading = {Action.READ, Action.WHO_AM_I, Action.BUNDLE_FETCH}
+    of_a_text = {"lint"}  # which is too long for an address
     for name, route in OPERATIONS.items():
         if name not in OPEN and gate(name).action in reading:
-            assert route.methods == {"GET"}, name
+            assert route.methods == ({"POST"} if name in of_a_text else {"GET"}), name
 
 
 @dataclass

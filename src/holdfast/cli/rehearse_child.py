@@ -67,8 +67,11 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _leash() -> None:
-    """Until the other end of the input is closed."""
-    while sys.stdin.buffer.read(4096):
+    """Until the other end of the input is closed.
+
+    Not by `sys.stdin`: whoever waits in there holds its lock, and an interpreter that ends meanwhile is aborted.
+    """
+    while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

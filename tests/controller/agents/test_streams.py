@@ -290,7 +290,7 @@ def test_reports_are_kept_with_events_for_drift() -> None:
             assert (kept.record.revision, kept.record.state) == (2, "verified")
             assert AgentReport.model_validate_json(kept.record.content).progress is Progress.VERIFIED
             events = [one.record.kind for one in await world.store.events.newest() if one.record.node == "lb1"]
-            assert events == ["node.drift_gone", "node.drift"]
+            assert events == ["node.drift_gone", "node.drift", "node.joined"]
 
     asyncio.run(story())
 
