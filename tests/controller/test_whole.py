@@ -206,6 +206,7 @@ async def without_quorum(world: World, cluster: EtcdCluster) -> None:
     for member in cluster.members[1:]:
         cluster.kill(member)
     listed = await admin.get("/api/v1/clusters/shop/revisions")
+    assert listed.status_code == 200, listed.text
     assert [each["number"] for each in listed.json()["revisions"]] == [2, 1]
     refused = await admin.post("/api/v1/clusters", json={"name": "other"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
