@@ -79,6 +79,7 @@ def _works_s(instances: int) -> float:
 
 @pytest.mark.measures
 def test_a_large_sync_group_takes_time_by_its_size() -> None:
-    small, large = _works_s(60), _works_s(240)
+    """Four times as large, six times as long on a quiet machine; it once took the cube of the size, 27 s for 200."""
+    small, large = (min(_works_s(size) for _ in range(3)) for size in (60, 240))
     assert large < 3.0
-    assert large < 8 * max(small, 0.05), f"{small:.2f} s for 60 instances, {large:.2f} s for 240"
+    assert large < 12 * max(small, 0.02), f"{small:.2f} s for 60 instances, {large:.2f} s for 240"
