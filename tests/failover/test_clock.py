@@ -79,7 +79,7 @@ def _works_s(instances: int) -> float:
 
 @pytest.mark.measures
 def test_a_large_sync_group_takes_time_by_its_size() -> None:
-    """Four times as large, six times as long on a quiet machine; it once took the cube of the size, 27 s for 200."""
+    """Four times as large, six times as long on a quiet machine; a plan of 200 once took 27 s."""
     small, large = (min(_works_s(size) for _ in range(3)) for size in (60, 240))
     assert large < 3.0
     assert large < 12 * max(small, 0.02), f"{small:.2f} s for 60 instances, {large:.2f} s for 240"
