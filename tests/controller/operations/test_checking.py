@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.controller.operations.world import SPEC, VERSION_2
+from tests.controller.operations.world import SPEC, VERSION_2, new_desk
 
 from holdfast.compile.lock import Lock, Secrets
 from holdfast.controller.operations import checking
 from holdfast.controller.operations.compiling import Choices
 from holdfast.controller.turns import Turns
 from holdfast.errors import Conflict, NotFound
-from holdfast.findings import Severity
-from holdfast.protocol.api.lints import LintRequest, LintView
+from holdfast.findings import Finding, Severity
+from holdfast.protocol.api.lints import MOST_FINDINGS, LintRequest, LintView
 
 NOTHING = Choices(Lock(cluster="shop"), Secrets(cluster="shop"))
 BIG = SPEC + "# " + "x" * 30_000 + "\n"
@@ -44,6 +44,25 @@ def test_each_kind_of_mistake_is_a_finding_at_its_line(old: str, new: str, line:
 def test_what_lint_says_of_what_would_be_compiled_is_told_at_the_specs_line() -> None:
     slow = "{on: 'www:81', forward: dr, servers: [web01:81], check: {tcp: true, every: 2s, timeout: 5s}}"
     assert ("CHECK103", "warning", 18) in findings(f"{SPEC}virtual_servers:\n  slow: {slow}\n")
+
+
+def test_no_number_of_remarks_hides_a_mistake_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    remark = Finding(code="X001", severity=Severity.INFO, message="a remark")
+    mistake = Finding(code="X002", severity=Severity.ERROR, message="a mistake")
+    every = (*(remark for _ in range(20_000)), mistake)
+    found = checking.told_of(every)
+    assert found.findings == (mistake, *every[: MOST_FINDINGS - 1])
+    assert found.count == 20_001
+    monkeypatch.setattr(checking, "findings_of", lambda *_: every)
+    document = checking.document_of(LintRequest(spec=SPEC), "shop", NOTHING, True)
+    assert checking._FOUND.validate_json(checking.answer_of(document)) == found
+
+    async def story() -> None:
+        desk = await new_desk()
+        told = await checking.check(desk, Turns(), "shop", LintRequest(spec=SPEC))
+        assert (told.findings, told.left_out) == (found.findings, 20_001 - MOST_FINDINGS)
+
+    asyncio.run(story())
 
 
 def test_no_secret_is_given_to_who_checks() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,9 +24,19 @@ from .desk import Desk, known_cluster
 _log = logging.getLogger(__name__)
 _SMALL = 20_000  # characters of a spec that is checked within a second; larger ones are checked by another process
 _WITHIN_S = 60.0
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
 _ENVIRONMENT: Mapping[str, str] = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 _GONE_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is told of a spec, mistakes first, and how many findings there are in all."""
+
+    findings: tuple[Finding, ...] = ()
+    count: int = 0
+
+
+_FOUND = TypeAdapter(Found)
 
 
 async def check(desk: Desk, turns: Turns, cluster: str, request: LintRequest) -> LintView:
@@ -37,18 +48,25 @@ async def check(desk: Desk, turns: Turns, cluster: str, request: LintRequest) ->
     choices = nameless(await choices_of(desk, cluster))
     async with turns.turn(desk.actor) as newer:
         if len(request.spec) <= _SMALL:
-            found: tuple[Finding, ...] | None = await asyncio.to_thread(
-                findings_of, request.spec, request.file, cluster, choices, desk.process_events
+            found: Found | None = told_of(
+                await asyncio.to_thread(findings_of, request.spec, request.file, cluster, choices, desk.process_events)
             )
         else:
             found = await _apart(document_of(request, cluster, choices, desk.process_events), newer)
+    told = found or Found()
     return LintView(
         cluster=cluster,
         digest=digest_of(request.spec),
-        findings=(found or ())[:MOST_FINDINGS],
-        left_out=max(0, len(found or ()) - MOST_FINDINGS),
+        findings=told.findings,
+        left_out=told.count - len(told.findings),
         complete=found is not None,
     )
+
+
+def told_of(findings: Sequence[Finding]) -> Found:
+    """As many findings as are told: no remark keeps a mistake out."""
+    ordered = sorted(findings, key=lambda one: one.severity is not Severity.ERROR)
+    return Found(tuple(ordered[:MOST_FINDINGS]), len(findings))
 
 
 def nameless(choices: Choices) -> Choices:
@@ -100,10 +118,10 @@ def answer_of(document: bytes) -> bytes:
     )
     choices = Choices(Lock.model_validate(told["lock"]), secrets)
     found = findings_of(told["spec"], told["file"], told["cluster"], choices, told["process_events"])
-    return _FINDINGS.dump_json(found[: 10 * MOST_FINDINGS])
+    return _FOUND.dump_json(told_of(found))
 
 
-async def _apart(document: bytes, newer: asyncio.Event) -> tuple[Finding, ...] | None:
+async def _apart(document: bytes, newer: asyncio.Event) -> Found | None:
     """Checked by a process of its own, which ends when it takes too long or something newer is asked; None: it did."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "holdfast.controller.operations.checking_apart",
@@ -127,7 +145,7 @@ async def _apart(document: bytes, newer: asyncio.Event) -> tuple[Finding, ...] |
         _log.warning("a spec of %s bytes could not be checked: exit status %s", len(document), process.returncode)
         return None
     try:
-        return _FINDINGS.validate_json(told)
+        return _FOUND.validate_json(told)
     except ValidationError:
         _log.warning("a spec of %s bytes could not be checked: its findings cannot be read", len(document))
         return None
