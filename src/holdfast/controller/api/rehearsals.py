@@ -30,7 +30,10 @@ async def list_rehearsals(context: Ctx, desk: AtDesk, who: Reading, cluster: Clu
 async def begin(
     context: Ctx, desk: AtDesk, who: Rehearsing, cluster: ClusterName, asked: RehearsalRequest
 ) -> RehearsalView:
-    """Begin one, of the newest revision, another one, or a proposed spec. One at a time; no node is touched."""
+    """Begin one, of the newest revision, another one, or a proposed spec. One at a time; no node is touched.
+
+    What is in the spec runs as root on the controller's machine: only an administrator of every cluster may.
+    """
     return await rehearsals.begin(desk, context.rehearsals, cluster, asked)
 
 
@@ -48,5 +51,5 @@ async def report(context: Ctx, desk: AtDesk, who: Reading, cluster: ClusterName,
 
 @router.post("/{number}/stop", operation_id="stop_rehearsal")
 async def stop(context: Ctx, desk: AtDesk, who: Rehearsing, cluster: ClusterName, number: Number) -> RehearsalView:
-    """Stop the one that runs; its lab is taken down."""
+    """Stop the one that runs; its lab is taken down. Only an administrator of every cluster may."""
     return await rehearsals.stop(desk, context.rehearsals, cluster, number)

@@ -20,12 +20,12 @@ class Action(StrEnum):
     MOVE = "move"  # a planned switchover
     APPLY = "apply"  # a new revision and its rollout; rollback too
     ROLLOUT_CONTROL = "rollout_control"  # pause, go on, stop
-    REHEARSE = "rehearse"  # on the controller's own machine, where its operator allows it
     NODE_INVITE = "node_invite"  # make a join token
     NODE_REVOKE = "node_revoke"
     LOCK_WRITE = "lock_write"  # what is chosen once, sealed secrets included
     CLUSTER_AUDIT = "cluster_audit"
     # of the whole installation
+    REHEARSE = "rehearse"  # a spec's own programs and commands, as root on the controller's machine, if it is allowed
     CLUSTER_MANAGE = "cluster_manage"
     USER_MANAGE = "user_manage"
     TOKEN_MANAGE = "token_manage"  # other people's API tokens
@@ -105,11 +105,11 @@ TABLE: dict[Action, tuple[Scope, Role | None]] = {
     Action.MOVE: (Scope.CLUSTER, _O),
     Action.APPLY: (Scope.CLUSTER, _O),
     Action.ROLLOUT_CONTROL: (Scope.CLUSTER, _O),
-    Action.REHEARSE: (Scope.CLUSTER, _A),
     Action.NODE_INVITE: (Scope.CLUSTER, _A),
     Action.NODE_REVOKE: (Scope.CLUSTER, _A),
     Action.LOCK_WRITE: (Scope.CLUSTER, _A),
     Action.CLUSTER_AUDIT: (Scope.CLUSTER, _A),
+    Action.REHEARSE: (Scope.INSTALLATION, _A),
     Action.CLUSTER_MANAGE: (Scope.INSTALLATION, _A),
     Action.USER_MANAGE: (Scope.INSTALLATION, _A),
     Action.TOKEN_MANAGE: (Scope.INSTALLATION, _A),
