@@ -8,23 +8,26 @@ from pathlib import Path
 from holdfast.agent.host.port import Places
 from holdfast.bundle import Service
 
+COPY = ".cut"  # behind the name of a log: what the agent kept of one that was too large
 _READ_AT_MOST = 1 << 20  # bytes a look; what is skipped is the oldest
 _LINES_AT_MOST = 1000
 
 
 def log_lengths(places: Places, service: Service) -> dict[Path, tuple[int, int]]:
-    """Inode and length of each log of a service, access logs aside; raises OSError."""
-    found = {}
+    """Inode and length of each log of a service, the oldest first, access logs and copies aside; raises OSError."""
+    found = []
     folder = places.log / service
-    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
-        if path.is_file() and "access" not in path.name:
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.is_file() and "access" not in path.name and not path.name.endswith(COPY):
             status = path.stat()
-            found[path] = (status.st_ino, status.st_size)
-    return found
+            found.append((status.st_mtime_ns, path, (status.st_ino, status.st_size)))
+    return {path: place for _, path, place in sorted(found)}
 
 
 class LogTail:
-    """Whole lines since `before`; a file that is new, or was rotated, counts from its start.
+    """Whole lines since `before` (of nothing: all that there is); a log that is new counts from its start.
+
+    What has a rotated log's name and was not there is a copy of lines that are old.
 
     Lines that begin with a brace are requests (HAProxy writes them to the same file as its own complaints): they are
     many, and what they say is the users' choice.
@@ -32,12 +35,15 @@ class LogTail:
 
     def __init__(self, places: Places, service: Service, before: Mapping[Path, tuple[int, int]]) -> None:
         self._places, self._service = places, service
+        self._since = bool(before)
         self._read_up_to = dict(before.values())  # by inode: a rotated file has another name, but was read already
         self._lines: list[str] = []
 
     def lines(self) -> tuple[str, ...]:
         """All so far; raises OSError."""
         for path, (inode, length) in log_lengths(self._places, self._service).items():
+            if self._since and inode not in self._read_up_to and path.suffix != ".log":
+                continue
             position = self._read_up_to.get(inode, 0)
             position = max(position if position <= length else 0, length - _READ_AT_MOST)
             with path.open("rb") as log:
