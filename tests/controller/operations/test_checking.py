@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
 from tests.controller.operations.world import SPEC, VERSION_2, new_desk
 
 from holdfast.compile.lock import Lock, Secrets
 from holdfast.controller.operations import checking
+from holdfast.controller.operations.clusters import make_cluster
 from holdfast.controller.operations.compiling import Choices
 from holdfast.controller.turns import Turns
 from holdfast.errors import Conflict, NotFound
 from holdfast.findings import Finding, Severity
+from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.protocol.api.lints import MOST_FINDINGS, LintRequest, LintView
 
 NOTHING = Choices(Lock(cluster="shop"), Secrets(cluster="shop"))
@@ -100,17 +101,36 @@ def test_a_process_that_is_superseded_or_takes_too_long_ends_and_says_so(monkeyp
         async with world() as made:
             asked = LintRequest(spec=BIG)
             older = asyncio.create_task(checking.check(made.desk, made.context.turns, "shop", asked))
-            await asyncio.sleep(0)
+            while not made.context.turns._running:
+                await asyncio.sleep(0)
             newer = await checking.check(made.desk, made.context.turns, "shop", LintRequest(spec=SPEC))
             assert newer.complete
-            with contextlib.suppress(Conflict):  # it had not begun
-                assert not (await older).complete
+            with pytest.raises(Conflict):
+                await older
             monkeypatch.setattr(checking, "_WITHIN_S", 0.0)
             late: LintView = await checking.check(made.desk, made.context.turns, "shop", asked)
             assert not late.complete
             assert not late.findings
 
     asyncio.run(story())
+
+
+def test_who_looks_at_two_clusters_has_both_checked() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await make_cluster(desk, ClusterRequest(name="depot"))
+        turns = Turns(1)
+        async with turns.turn("somebody else"):
+            other = SPEC.replace("cluster: shop", "cluster: depot")
+            both = [
+                asyncio.create_task(checking.check(desk, turns, cluster, LintRequest(spec=spec)))
+                for cluster, spec in (("shop", SPEC), ("depot", other))
+            ]
+            while len(turns._waiting) < 2 and not any(one.done() for one in both):
+                await asyncio.sleep(0)
+        assert [one.complete for one in await asyncio.gather(*both)] == [True, True]
+
+    asyncio.run(asyncio.wait_for(story(), 60))
 
 
 def test_a_person_has_one_turn_and_one_that_waits_and_others_come_between() -> None:

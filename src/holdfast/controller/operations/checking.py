@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast.compile.lock import Lock, Secrets
-from holdfast.errors import CompileError, SpecError
+from holdfast.errors import CompileError, Conflict, SpecError
 from holdfast.findings import Finding, Severity
 from holdfast.protocol.api.lints import MOST_FINDINGS, LintRequest, LintView
 from holdfast.store.revisions import digest_of
@@ -42,11 +42,11 @@ _FOUND = TypeAdapter(Found)
 async def check(desk: Desk, turns: Turns, cluster: str, request: LintRequest) -> LintView:
     """All that is to be said of a spec. Nothing is written, no secret is read from what was sealed.
 
-    Conflict if the same person has sent a newer one meanwhile.
+    Conflict if the same person has sent a newer one for the same cluster meanwhile.
     """
     await known_cluster(desk.store, cluster)
     choices = nameless(await choices_of(desk, cluster))
-    async with turns.turn(desk.actor) as newer:
+    async with turns.turn(f"{desk.actor} checking {cluster}") as newer:
         if len(request.spec) <= _SMALL:
             found: Found | None = told_of(
                 await asyncio.to_thread(findings_of, request.spec, request.file, cluster, choices, desk.process_events)
@@ -122,7 +122,7 @@ def answer_of(document: bytes) -> bytes:
 
 
 async def _apart(document: bytes, newer: asyncio.Event) -> Found | None:
-    """Checked by a process of its own, which ends when it takes too long or something newer is asked; None: it did."""
+    """Checked by a process of its own, ended when it takes too long (None) or something newer is asked (Conflict)."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "holdfast.controller.operations.checking_apart",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
@@ -133,6 +133,8 @@ async def _apart(document: bytes, newer: asyncio.Event) -> Found | None:
     try:
         await asyncio.wait({answering, superseded}, timeout=_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done():
+            if newer.is_set():
+                raise Conflict("this was asked for again meanwhile", "look at the newer answer")
             return None
         told, _ = answering.result()
     finally:
