@@ -163,6 +163,20 @@ def test_what_is_no_table_is_refused(text: str) -> None:
         list(haproxy.rows(text))
 
 
+@pytest.mark.parametrize("sign", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\r")
+def test_a_sign_in_what_a_server_answered_ends_no_row(sign: str) -> None:
+    """HAProxy quotes what a health check was answered."""
+    odd = STATISTICS.replace("Layer7 check passed", f'"bad{sign}app.cookie,app09-80,0,0,UP,2"')
+    found = list(haproxy.rows(odd))
+    assert [one.name for one in found] == ["edge.www", "app01-80", "app02-80", "app.cookie"]
+    assert found[1].check == "L7OK bad?app.cookie,app09-80,0,0,UP,2"
+
+
+def test_a_table_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ApplyError, match="cannot be read"):
+        list(haproxy.rows(f"{HEAD}{'x' * 200_000}\n"))
+
+
 def test_a_socket_that_says_nothing_or_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ApplyError, match="cannot be asked"):
         haproxy.ask(tmp_path / "none.sock")

@@ -44,13 +44,17 @@ def ask(path: Path, within_s: float = _WITHIN_S) -> str:
 
 def rows(text: str) -> Iterator[WebRow]:
     """Its table as rows; ApplyError for anything else than the table."""
-    lines = text.splitlines()
-    if not lines or not lines[0].startswith("# pxname,svname,"):
+    lines = text.split("\n")  # not splitlines(): what a server answers to a check may have signs that it ends lines at
+    if not lines[0].startswith("# pxname,svname,"):
         raise ApplyError("what HAProxy tells is no table of statistics", "is it HAProxy, of version 2?")
-    for one in csv.DictReader([lines[0].removeprefix("# "), *lines[1:]]):
-        kind = _KINDS.get(one.get("type") or "")
-        if kind is not None and not _OWN.fullmatch(one["pxname"] or ""):
-            yield _row(kind, one)
+    try:
+        for one in csv.DictReader([lines[0].removeprefix("# "), *lines[1:]]):
+            kind = _KINDS.get(one.get("type") or "")
+            if kind is not None and not _OWN.fullmatch(one["pxname"] or ""):
+                yield _row(kind, one)
+    except csv.Error as error:
+        said = f"HAProxy's table of statistics cannot be read: {error}"
+        raise ApplyError(said, "is it HAProxy, of version 2?") from None
 
 
 def _row(kind: WebKind, one: Mapping[str, str | None]) -> WebRow:
