@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from holdfast.protocol.realtime import MOST_SERIES, POINTS
 from holdfast.protocol.realtime_ring import Ring
 
@@ -46,3 +48,20 @@ def test_names_are_bounded_and_those_of_which_nothing_is_known_any_more_make_roo
         ring.add(number, {})
     ring.add(POINTS, {"new": (1.0, None, None, None)})
     assert ring.of("new")[-1] == (1.0, None, None, None)
+
+
+def test_for_names_without_a_place_room_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring, looks = Ring(), 0
+    forget = Ring._forget
+
+    def counted(self: Ring) -> bool:
+        nonlocal looks
+        looks += 1
+        return forget(self)
+
+    monkeypatch.setattr(Ring, "_forget", counted)
+    ring.add(0, {f"s{number}": (1.0, None, None, None) for number in range(MOST_SERIES + 50)})
+    assert looks == 1
+    ring.add(1, {"s0": (1.0, None, None, None), "new": (1.0, None, None, None), "s1": (2.0, None, None, None)})
+    assert looks == 2
+    assert ring.of("s1")[-1][0] == 2.0

@@ -29,10 +29,13 @@ class Ring:
             self._clear(number % POINTS)
             self._numbers[number % POINTS] = number
         self.newest = max(self.newest, number)
+        full = False
         for name, point in values.items():
             series = self._series.get(name)
             if series is None:
-                if len(self._series) >= MOST_SERIES and not self._forget():
+                # To look for room goes through all that is kept: once for each bucket, not for each name.
+                full = full or (len(self._series) >= MOST_SERIES and not self._forget())
+                if full:
                     continue
                 series = self._series[name] = array("f", [nan]) * (POINTS * WIDTH)
             place = number % POINTS * WIDTH
