@@ -196,10 +196,11 @@ def test_many_browsers_share_one_sampling_and_one_rendering() -> None:
     asyncio.run(story())
 
 
-def test_a_node_that_was_started_anew_begins_a_new_history() -> None:
+@pytest.mark.parametrize("before", [1000, 20], ids=["long after", "within a quarter of an hour"])
+def test_a_node_that_was_started_anew_begins_a_new_history(before: int) -> None:
     seen = Seen(CLUSTER, "lb01")
     point = (1.0, None, None, None)
-    seen.take(sample(number=1000, history=(Bucket(number=999, values={"ipvs total": point}),)), NOW)
+    seen.take(sample(number=before, history=(Bucket(number=before - 1, values={"ipvs total": point}),)), NOW)
     seen.take(sample(number=6, history=(Bucket(number=5, values={"ipvs total": point}),)), NOW)
     assert seen.ring.numbers == [5]
 

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from holdfast.protocol.realtime import MOST_FILTERS, POINTS, SLOWEST_S, Connections, Sample, Watching
+from holdfast.protocol.realtime import MOST_FILTERS, SLOWEST_S, Connections, Sample, Watching
 from holdfast.protocol.realtime_ring import Ring
 
 _PER_BROWSER_S = 0.02  # as everywhere in the console: 200 browsers are told every four seconds
+_EARLIER = 1  # buckets: two samples may come in the wrong order
 _MOST_MADE = 100  # different pictures of one sample
 
 
@@ -41,8 +42,8 @@ class Seen:
     _made: dict[Hashable, tuple[int, asyncio.Future[bytes]]] = field(default_factory=dict)
 
     def take(self, sample: Sample, now: datetime) -> None:
-        """What the node's agent tells. One whose clock begins anew has been started anew: so does its history."""
-        if sample.number < self.ring.newest - POINTS:
+        """What the node's agent tells. Where its clock goes back, the node was started anew: so does its history."""
+        if sample.number < self.ring.newest - _EARLIER:
             self.ring = Ring()
         self.ring.take(sample.history)
         self.sample, self.taken = sample.model_copy(update={"history": ()}), now
