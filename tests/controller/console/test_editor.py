@@ -64,6 +64,21 @@ def test_it_is_planned_applied_and_its_rollout_comes_along() -> None:
     asyncio.run(story())
 
 
+def test_a_spec_that_says_the_same_is_planned_where_nodes_run_something_else() -> None:
+    async def story() -> None:
+        async with world() as made:  # its nodes do not run revision 1 yet
+            client = await made.browser()
+            change = {"kind": "change_server", "section": "pools", "entry": "app", "server": "web01:80"}
+            for path, form in (("editor", {"spec": SPEC}), ("edit", {**change, "address": "web01:80"})):
+                plan = await client.post(f"{HERE}/{path}/plan", data={**form, "base": 1}, headers=part(client))
+                assert plan.status_code == 200, plan.text
+                assert "Nothing is different" not in plan.text
+                assert "2 nodes change" in plan.text
+                assert "Apply as revision 2" in plan.text
+
+    asyncio.run(story())
+
+
 def test_what_was_not_planned_is_not_applied() -> None:
     async def story() -> None:
         async with world() as made:
