@@ -14,15 +14,16 @@ from holdfast.errors import HoldfastError
 from holdfast.protocol import Overrides
 from holdfast.protocol.realtime import MOST_WATCHING, Watching
 from holdfast.rollout.records import Assignment, OrderRecord, RolloutStore
-from holdfast.store.collection import Collection, Versioned
-from holdfast.store.models import NodeRecord, Override
-from holdfast.store.store import Store
+from holdfast.store.collection import Collection, Update
+from holdfast.store.models import NodeRecord, Override, OverrideKind
+from holdfast.store.store import Store, override_name
 
 from ..realtime.wishes import Wish, wishes_of
 from .overriding import overrides_of
 
 T = TypeVar("T", bound=BaseModel)
 _AGAIN_AFTER_S = 1.0
+_OF_NODES = override_name(OverrideKind.MAINTENANCE, "")  # what names of overrides begin with that agents are not told
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +51,7 @@ class Feed:
         self._kept = store.cluster(cluster)
         self._wishes = wishes_of(store, cluster)
         self._known: set[str] = set()
+        self._unread: dict[str, set[str]] = {}  # by kind: names that are in the store, and are not understood
         self._told: Overrides | None = None  # what the overrides come to, until something is different
         self._told_at = datetime.max.replace(tzinfo=UTC)
         self._told_until: datetime | None = None
@@ -59,6 +61,19 @@ class Feed:
     def complete(self) -> bool:
         """Whether everything has been read once: before that nobody is told anything."""
         return len(self._known) == 5
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether nobody is told what to run: an override that is not understood, and that nothing is known of.
+
+        Without it each director would take a server up again that somebody drained; told nothing, it stays as it is.
+        """
+        lost = self._unread.get("overrides", set()) - self.overrides.keys()
+        return any(not name.startswith(_OF_NODES) for name in lost)
+
+    def unread_node(self, node: str) -> bool:
+        """Whether there is a record of the node, and nobody here can say what is in it."""
+        return node in self._unread.get("nodes", ())
 
     def told_overrides(self, now: datetime) -> Overrides:
         """All that is overridden of servers: made once for all streams, until one changes or its time is over."""
@@ -86,9 +101,7 @@ class Feed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _follow(
-        self, kind: str, records: Collection[T], take: Callable[[bool, dict[str, T | None]], set[str]]
-    ) -> None:
+    async def _follow(self, kind: str, records: Collection[T], take: Callable[[Update[T]], set[str]]) -> None:
         """Take every update, for good: what breaks is begun anew, with all that there is then."""
         while True:
             try:
@@ -96,11 +109,22 @@ class Feed:
                     async for update in updates:
                         if update.broken:
                             _log.error("records of %s are not understood: %s", self.cluster, ", ".join(update.broken))
-                        changed = take(update.resync, {name: _record(one) for name, one in update.items})
+                        changed = take(update)
+                        if self._not_understood(kind, update):
+                            changed = set(self.subscribers)
                         self._tell(kind, changed)
             except HoldfastError as error:
                 _log.warning("the %s of %s are followed anew: %s", kind, self.cluster, error.message)
             await asyncio.sleep(_AGAIN_AFTER_S)
+
+    def _not_understood(self, kind: str, update: Update[T]) -> bool:
+        """Keep in mind what is there and is not understood; whether that is something else than before."""
+        before, held_back = self._unread.get(kind, set()), self.holds_back
+        kept = set() if update.resync else before - {name for name, _ in update.items}
+        self._unread[kind] = kept | set(update.broken)
+        if self.holds_back and not held_back:
+            _log.error("nobody in %s is told what to run until its overrides are understood", self.cluster)
+        return self._unread[kind] != before
 
     def _tell(self, kind: str, changed: set[str]) -> None:
         first = not self.complete
@@ -108,39 +132,43 @@ class Feed:
         for node in self.subscribers if first else changed & self.subscribers.keys():
             self.subscribers[node].changed.set()
 
-    def _assigned(self, resync: bool, items: dict[str, Assignment | None]) -> set[str]:
-        return _merge(self.assignments, resync, items)
+    def _assigned(self, update: Update[Assignment]) -> set[str]:
+        return _merge(self.assignments, update)
 
-    def _noted(self, resync: bool, items: dict[str, NodeRecord | None]) -> set[str]:
-        return _merge(self.nodes, resync, items)
+    def _noted(self, update: Update[NodeRecord]) -> set[str]:
+        return _merge(self.nodes, update)
 
     def watching(self, node: str) -> tuple[Watching, ...]:
         """All who look at a node now."""
         found = sorted((name, one.watching) for name, one in self.wishes.items() if one.node == node)
         return tuple(watching for _, watching in found)[:MOST_WATCHING]
 
-    def _wished(self, resync: bool, items: dict[str, Wish | None]) -> set[str]:
-        return {name.partition("@")[0] for name in _merge(self.wishes, resync, items)}
+    def _wished(self, update: Update[Wish]) -> set[str]:
+        return {name.partition("@")[0] for name in _merge(self.wishes, update)}
 
-    def _overridden(self, resync: bool, items: dict[str, Override | None]) -> set[str]:
-        if not _merge(self.overrides, resync, items):
+    def _overridden(self, update: Update[Override]) -> set[str]:
+        if not _merge(self.overrides, update):
             return set()
         self._told = None
         return set(self.subscribers)
 
-    def _ordered(self, resync: bool, items: dict[str, OrderRecord | None]) -> set[str]:
+    def _ordered(self, update: Update[OrderRecord]) -> set[str]:
         before = {name: record for each in self.orders.values() for name, record in each.items()}
         after = dict(before)
-        _merge(after, resync, items)
+        _merge(after, update)
         self.orders = {}
         for name, record in after.items():
             self.orders.setdefault(record.node, {})[name] = record
         return {record.node for name, record in after.items() if name not in before}
 
 
-def _merge(known: dict[str, T], resync: bool, items: dict[str, T | None]) -> set[str]:
-    """Take an update in; returns the names of what is different now."""
-    gone = set(known) - set(items) if resync else set()
+def _merge(known: dict[str, T], update: Update[T]) -> set[str]:
+    """Take an update in; returns the names of what is different now.
+
+    Of what is there and is not understood, what was known before stays: it has changed, but it has not gone.
+    """
+    items = {name: found.record if found else None for name, found in update.items}
+    gone = set(known) - set(items) - set(update.broken) if update.resync else set()
     changed = {name for name, record in items.items() if known.get(name) != record} | gone
     for name in gone:
         del known[name]
@@ -150,7 +178,3 @@ def _merge(known: dict[str, T], resync: bool, items: dict[str, T | None]) -> set
         else:
             known[name] = record
     return changed
-
-
-def _record(found: Versioned[T] | None) -> T | None:
-    return found.record if found else None

@@ -89,6 +89,8 @@ def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscript
     if not feed.complete:
         return ""
     record = feed.nodes.get(agent.node)
+    if record is None and feed.unread_node(agent.node):
+        return "the record of the node in the store is not understood: it is let in again when it is"
     if record is None or record.revoked is not None:
         return "the node was revoked"
     return "" if record.certificate == agent.serial else "the node has a newer certificate"
@@ -96,7 +98,7 @@ def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscript
 
 async def _news(context: Context, agent: NodeAgent, feed: Feed, told: _Told) -> AsyncGenerator[bytes, None]:
     assignment = feed.assignments.get(agent.node)
-    if assignment is not None:
+    if assignment is not None and not feed.holds_back:
         overrides = feed.told_overrides(context.store.clock.now())
         now = (assignment.number, assignment.digest, assignment.go, overrides)
         if told.desired != now:
