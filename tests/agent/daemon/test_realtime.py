@@ -46,6 +46,7 @@ class Controllers:
     told: list[tuple[str, Sample]] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)  # until then, it takes nothing and says nothing
 
     def connect(self, url: str) -> Controller:
         return cast(Controller, _There(self, url))
@@ -58,6 +59,8 @@ class _There:
 
     async def sample(self, body: bytes) -> None:
         self.all.tried.append(self.url)
+        if self.url in self.all.held:
+            await self.all.held[self.url].wait()
         name = self.all.names[self.url]
         if name is None:
             raise ControllerUnreachable("gone", "")
@@ -157,6 +160,45 @@ def test_as_many_controllers_as_may_look_ask_as_much_as_each_may(tmp_path: Path)
         for url, said in controllers.told:
             asked = asks[url == TWO].connections
             assert [one.find for one in said.connections] == list(asked)
+
+    play(tmp_path, {ONE: "one", TWO: "two"}, story)
+
+
+def test_a_controller_that_says_nothing_keeps_nobody_else_waiting_and_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TOLD_WITHIN_S", 1000.0)
+
+    async def story(realtime: Realtime, controllers: Controllers) -> None:
+        controllers.held[TWO] = asyncio.Event()
+        realtime.connected(ONE)
+        realtime.watch(watch("one", "two"))
+        await until(lambda: len(controllers.told) >= 3, "samples")
+        assert {url for url, _ in controllers.told} == {ONE}
+        assert controllers.tried.count(TWO) == 1
+        realtime.watch(watch("one"))
+        controllers.held[TWO].set()  # it is found when nobody looks by it any more
+        await until(lambda: TWO in controllers.closed, "the connection is let go")
+
+    play(tmp_path, {ONE: "one", TWO: "two"}, story)
+
+
+def test_who_looks_is_told_anew_and_the_node_does_not_look_more_often_for_it(tmp_path: Path) -> None:
+    async def story(realtime: Realtime, controllers: Controllers) -> None:
+        realtime.connected(ONE)
+        realtime.watch(watch("one"))
+        await until(lambda: bool(controllers.told), "a sample")
+        telling = realtime._tellings["one"]
+        due = telling.due
+        realtime.watch(watch("one"))
+        assert telling.due == due
+        realtime._waits_s = 1000.0  # the last look was dear
+        realtime.watch(watch("one", "two", find=("new",)))
+        dues = {name: one.due - realtime._sampled for name, one in realtime._tellings.items()}
+        assert dues == {"one": pytest.approx(1000.0), "two": pytest.approx(1000.0)}
+        realtime._waits_s = 0.1
+        realtime.watch(watch("one", find=("newer",)))
+        await until(lambda: [one.find for one in controllers.told[-1][1].connections] == ["newer"], "an answer")
 
     play(tmp_path, {ONE: "one", TWO: "two"}, story)
 

@@ -37,12 +37,17 @@ _EARLY_S = 0.05
 
 @dataclass
 class Telling:
-    """One controller by which somebody looks. `way` is where it was found among the node's controllers."""
+    """One controller by which somebody looks. `way` is where it was found among the node's controllers.
+
+    `last` and `due` are of the monotonic clock: when a sample was taken for it, and when one will be.
+    """
 
     watching: Watching
     way: Controller | None = None
     search_at: float = 0.0
+    last: float = 0.0
     due: float = 0.0
+    busy: bool = False  # what was seen last is being told
     sent: set[int] = field(default_factory=set)  # buckets of the history that it has
 
 
@@ -63,10 +68,13 @@ class Realtime:
         self._here: str | None = None  # whose stream is open
         self._tellings: dict[str, Telling] = {}
         self._left: list[Controller] = []  # those by which nobody looks any more
+        self._sending: set[asyncio.Task[float]] = set()
         self._changed = asyncio.Event()
         self._looker = looker(places)
         self._thread = ThreadPoolExecutor(1, "realtime")  # the kernel's table is for one thread
         self._waits_s = 0.0  # between two samples, because of what the last one cost
+        self._sampled = 0.0  # when that was
+        self._looked = False  # for somebody, and what only that needs is not forgotten yet
         self._unable = ""
 
     def connected(self, controller: str | None) -> None:
@@ -79,10 +87,18 @@ class Realtime:
         """Who looks now, in place of whoever did before."""
         known, self._tellings = self._tellings, {}
         for one in wanted.watching:
-            telling = known.pop(one.controller) if one.controller in known else Telling(one)
+            telling = known.pop(one.controller, None)
+            if telling is None:
+                telling, asks_more = Telling(one), True
+            else:
+                asks_more = not set(one.connections) <= set(telling.watching.connections)
             self._tellings[one.controller] = telling
-            telling.watching, telling.due = one, 0.0
-        self._left += [one.way for one in known.values() if one.way is not None]
+            telling.watching = one
+            if asks_more:  # somebody waits for it
+                telling.due = self._sampled + self._waits_s
+            else:
+                telling.due = min(telling.due, telling.last + max(one.every_s, self._waits_s))
+        self._left += [one.way for one in known.values() if one.way is not None and not one.busy]
         self._changed.set()
 
     async def keep(self) -> None:
@@ -92,6 +108,9 @@ class Realtime:
                 self._changed.clear()
                 await self._wait(await self._bounded(self._once()))
         finally:
+            for task in self._sending:
+                task.cancel()
+            await asyncio.gather(*self._sending, return_exceptions=True)
             self._thread.shutdown()
             self._looker.close()
 
@@ -110,7 +129,13 @@ class Realtime:
     async def _once(self) -> float:
         while self._left:  # ends: it is emptied
             await self._left.pop().close()
-        return await (self._tell() if self._tellings else self._look())
+        if self._tellings:
+            return await self._tell()
+        if self._looked:
+            self._looked = False
+            await self._run(self._looker.rest)
+            give_memory_back()
+        return await self._look()
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -133,19 +158,21 @@ class Realtime:
 
     async def _tell(self) -> float:
         began = time.monotonic()
-        due = {name: one for name, one in self._tellings.items() if one.due <= began + _EARLY_S}
+        free = {name: one for name, one in self._tellings.items() if not one.busy}
+        due = {name: one for name, one in free.items() if one.due <= began + _EARLY_S}
         if due:
+            self._looked = True
             questions = {find for one in due.values() for find in one.watching.connections}
             sample, cost_s = await self._run(lambda: self._sample(questions))
-            self._waits_s = cost_s / _SHARE
-            await asyncio.gather(*(self._send(name, one, sample) for name, one in due.items()))
-            for one in due.values():
-                one.due = max(began + max(one.watching.every_s, self._waits_s), time.monotonic())
-        if not self._tellings:
-            await self._run(self._looker.rest)
-            give_memory_back()
-            return 0.0
-        return min(one.due for one in self._tellings.values()) - time.monotonic()
+            self._sampled, self._waits_s = began, cost_s / _SHARE
+            for name, one in due.items():
+                if self._tellings.get(name) is one:  # still
+                    one.last, one.due, one.busy = began, began + max(one.watching.every_s, self._waits_s), True
+                    task = asyncio.create_task(self._bounded(self._send(name, one, sample)))
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+        free_at = [one.due for one in self._tellings.values() if not one.busy]  # of the others _send() gives word
+        return min(free_at, default=began + BUCKET_S) - time.monotonic()
 
     def _sample(self, questions: Iterable[str]) -> tuple[Sample, float]:
         began = time.thread_time()
@@ -153,11 +180,22 @@ class Realtime:
             found = self._looker.sample(self._node, sorted(questions))
         return found, time.thread_time() - began
 
-    async def _send(self, name: str, telling: Telling, sample: Sample) -> None:
-        """To one controller; one that cannot be reached, or does not take it, is looked for again after a while."""
-        ring = self._looker.ring
-        history = unsent(ring, telling.sent)
-        body = await self._run(lambda: written(addressed(sample, name, telling.watching, history, self._waits_s)))
+    async def _send(self, name: str, telling: Telling, sample: Sample) -> float:
+        """To one controller, beside all others: one that cannot be reached keeps nobody else waiting."""
+        try:
+            await self._told(name, telling, sample)
+        finally:
+            telling.busy = False
+            if telling.way is None:
+                telling.due = max(telling.due, telling.search_at)
+            self._changed.set()
+            if self._tellings.get(name) is not telling:  # nobody looks by it any more
+                await self._lost(telling)
+        return 0.0
+
+    async def _told(self, name: str, telling: Telling, sample: Sample) -> None:
+        """One that cannot be reached, or does not take it, is looked for again after a while."""
+        body, told, kept = await self._run(lambda: self._written(name, telling, sample))
         try:
             async with asyncio.timeout(_TOLD_WITHIN_S):
                 if telling.way is None or not await _taken(telling.way, body):
@@ -166,7 +204,13 @@ class Realtime:
         except TimeoutError:
             await self._lost(telling)
         if telling.way is not None:
-            telling.sent = (telling.sent | {one.number for one in history}) & set(ring.numbers)
+            telling.sent = (telling.sent | told) & kept
+
+    def _written(self, name: str, telling: Telling, sample: Sample) -> tuple[bytes, set[int], set[int]]:
+        """What it is told, which buckets are among that, and which there are; where the history is written to."""
+        history = unsent(self._looker.ring, telling.sent)
+        body = written(addressed(sample, name, telling.watching, history, self._waits_s))
+        return body, {one.number for one in history}, set(self._looker.ring.numbers)
 
     async def _lost(self, telling: Telling) -> None:
         way, telling.way = telling.way, None
@@ -182,9 +226,14 @@ class Realtime:
         telling.sent = set()
         for url in dict.fromkeys((*([self._here] if self._here else []), *self._controllers)):
             way = self._connect(url)
-            if await _taken(way, body):
+            taken = False
+            try:
+                taken = await _taken(way, body)
+            finally:
+                if not taken:
+                    await way.close()
+            if taken:
                 return way
-            await way.close()
         return None
 
 
