@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.controller.console.world import CLUSTER, HERE, World, part, world
 from tests.controller.operations.world import SPEC
-from tests.controller.rehearsing.test_runner import ENDS, WAITS, WITHIN_S, command, until
+from tests.controller.rehearsing.test_runner import ENDS, WAITS, WITHIN_S, command, swept, until
 
 from holdfast.controller.console.pictures.rehearsals import rehearsed, summary_of
 from holdfast.controller.rehearsing.runner import Rehearsals
@@ -18,6 +18,7 @@ from holdfast.store.models import Role
 
 API = f"/api/v1/clusters/{CLUSTER}/rehearsals"
 ODD = "<img src=x onerror=alert(1)>"
+pytestmark = pytest.mark.usefixtures(swept.__name__)  # no lab of this machine is taken down
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a controller that is not root rehearses nothing")
 
 

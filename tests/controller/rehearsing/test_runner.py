@@ -27,6 +27,18 @@ STEP = {
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a controller that is not root rehearses nothing")
 
 
+@pytest.fixture(autouse=True)
+def swept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The labs that were swept: none of this machine is."""
+    found: list[str] = []
+
+    async def sweep() -> None:
+        found.append(child.LAB)
+
+    monkeypatch.setattr(child, "_swept", sweep)
+    return found
+
+
 def command(tmp_path: Path, script: str) -> tuple[str, ...]:
     """A program in the place of the rehearsal: what it is handed are the spec, a folder and the lab's name."""
     path = tmp_path / "child.py"
@@ -158,14 +170,10 @@ def test_one_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_one_that_does_not_end_is_killed_and_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    swept: list[str] = []
-
-    async def sweep() -> None:
-        swept.append(child.LAB)
-
+def test_one_that_does_not_end_is_killed_and_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: list[str]
+) -> None:
     monkeypatch.setattr(child, "_ENDS_WITHIN_S", 0.5)
-    monkeypatch.setattr(child, "_swept", sweep)
     script = 'pathlib.Path("pid").write_text(str(os.getpid()))\nsay({"doing": "waiting"})\ntime.sleep(600)'
 
     async def story() -> None:
@@ -177,6 +185,27 @@ def test_one_that_does_not_end_is_killed_and_swept(tmp_path: Path, monkeypatch: 
         pid = int((tmp_path / "kept" / "1" / "pid").read_text())
         assert not Path(f"/proc/{pid}").exists()
         assert swept == [child.LAB]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("ending", "left"),
+    [
+        ("sys.exit(0)", []),
+        ("sys.exit(1)", []),
+        ("sys.exit(130)", [child.LAB]),  # stopped, perhaps while it took its lab down
+        ("os.kill(os.getpid(), 9)", [child.LAB]),  # as by a kernel without memory
+    ],
+)
+def test_a_lab_is_swept_unless_it_was_taken_down_for_sure(
+    tmp_path: Path, swept: list[str], ending: str, left: list[str]
+) -> None:
+    async def story() -> None:
+        here = Rehearsals(tmp_path / "kept", command=command(tmp_path, ending))
+        begin(here)
+        await until(lambda: here.now is None)
+        assert swept == left
 
     asyncio.run(story())
 

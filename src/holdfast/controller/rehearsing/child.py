@@ -18,6 +18,7 @@ LAB = "controller"  # one at a time: what an earlier one left is known by its na
 _LONGEST_LINE = 1_000_000  # bytes
 _ENDS_WITHIN_S = 60.0  # its lab has to be taken down
 _SWEEP_S = 60.0
+_TIDY = (0, 1)  # how it ends when its lab was taken down for sure: not when it was stopped in the middle of that
 _KEPT_ERRORS = 20_000  # bytes of what it writes to standard error
 _log = logging.getLogger(__name__)
 
@@ -56,10 +57,19 @@ class Child:
         return None if late else process.returncode
 
     async def end(self) -> None:
-        """Let go of the leash and wait; what does not end is killed, and its lab taken down by another process."""
+        """Let go of the leash and wait; what does not end is killed.
+
+        Unless it ended as it should, by whoever's doing, what is left of its lab is taken down by another process.
+        """
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
+        if process.returncode is None:
+            await self._let_end(process)
+        if process.returncode not in _TIDY:
+            await _swept()
+
+    async def _let_end(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is not None:
             process.stdin.close()
         try:
@@ -70,7 +80,6 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-            await _swept()
 
     def let_go(self) -> None:
         """It ends by itself: its input is closed, now or as soon as it has begun."""
