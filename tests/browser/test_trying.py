@@ -28,7 +28,7 @@ say({"doing": "lb01 dies", "number": 1, "total": 2, "holders": {"10.0.0.3": ["lb
 say({"step": {"name": "steady traffic", "kind": "wait", "verdict": "pass", "sent": 10}})
 if "name-of-the-end" in pathlib.Path("cluster.yaml").read_text(): sys.exit(0)
 sys.stdin.read()
-sys.exit(130)
+sys.exit(0)  # with 130, a lab of this machine would be taken down
 """
 
 
