@@ -19,7 +19,7 @@ from .context import Context
 from .identity import Action, NodeAgent, Person, Principal, require
 from .identity.auditing import STRANGER
 from .identity.throttle import network_of
-from .identity.tokens import LONGEST_SECRET, same
+from .identity.tokens import LONGEST_SECRET, SESSION_PREFIX, kind_of, same
 from .operations.desk import Desk
 from .settings import CSRF_HEADER, SESSION_COOKIE
 
@@ -75,6 +75,8 @@ def _secrets(headers: Headers) -> tuple[SecretStr | None, SecretStr | None]:
     """The secret that somebody comes with, and again if it is a session's: a token outdoes a cookie."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
+        if kind_of(token.strip()) == SESSION_PREFIX:  # it would do without the header that a cookie needs
+            raise NotAuthenticated("a session is no API token", "make an API token for a program")
         return SecretStr(token.strip()[: LONGEST_SECRET + 1]), None
     session = cookie(headers, SESSION_COOKIE)
     return session, session

@@ -126,6 +126,19 @@ def test_a_user_is_made_changed_shut_out_and_removed() -> None:
     asyncio.run(story())
 
 
+def test_a_session_is_no_token_of_a_program() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser(Role.ADMIN)
+            (session,) = [one.value for one in client.cookies.jar if "session" in one.name]
+            program = made.stranger(authorization=f"Bearer {session}")
+            answer = await program.get("/api/v1/session", headers={"accept": "application/json"})
+            assert (answer.status_code, answer.json()["error"]["message"]) == (401, "a session is no API token")
+            assert (await client.get("/api/v1/session")).status_code == 200
+
+    asyncio.run(story())
+
+
 def test_mistakes_in_forms_are_told_and_the_last_administrator_stays() -> None:
     async def story() -> None:
         async with world() as made:

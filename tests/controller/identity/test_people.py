@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from tests.controller.identity.world import WallClock
 
 from holdfast.controller.identity.logins import IDLE, LONGEST_SESSION, MOST_TOKENS, LoggedIn, Logins
-from holdfast.controller.identity.passwords import COST, Cost, Passwords, check_password, one_time_password
+from holdfast.controller.identity.passwords import COST, Cost, Passwords, Verdict, check_password, one_time_password
 from holdfast.controller.identity.permissions import Action, Person, Via, may
 from holdfast.controller.identity.sealing import KeyFileSealer
 from holdfast.controller.identity.tokens import kind_of
@@ -435,6 +435,41 @@ def test_tokens_are_found_by_their_beginning_and_revoked_by_owner_or_admin() -> 
         assert (await office.logins.authenticate(secrets[2])).name == "otto"
         with pytest.raises(UsageError):
             await office.logins.revoke_token(office.admin, "hfa_nothing0")
+
+    run(scenario())
+
+
+def test_an_attempt_that_was_not_looked_at_neither_counts_nor_forgives() -> None:
+    class Busy(Passwords):
+        busy = False
+
+        async def compare(self, stored: str | None, password: str) -> Verdict:
+            if self.busy:
+                raise TooManyAttempts("too many people log in at this moment", wait=5.0)
+            return await super().compare(stored, password)
+
+    async def scenario() -> None:
+        office = await Office.make()
+        passwords = Busy(cost=CHEAP)
+        users, logins = Users(office.store, passwords), await Logins.open(office.store, SEALER, passwords)
+        wrong, another = SecretStr("wrong"), SecretStr("another long enough sentence")
+        for attempt in (
+            lambda old: users.change_own_password(office.admin, old, another),
+            lambda old: logins.login("admin", old, HERE),
+        ):
+            for _ in range(3):
+                with pytest.raises(NotAuthenticated):
+                    await attempt(wrong)
+            passwords.busy = True
+            for _ in range(10):
+                with pytest.raises(TooManyAttempts, match="at this moment"):
+                    await attempt(GOOD)
+            passwords.busy = False
+            for _ in range(2):
+                with pytest.raises(NotAuthenticated):
+                    await attempt(wrong)
+            with pytest.raises(TooManyAttempts, match="failed"):
+                await attempt(GOOD)
 
     run(scenario())
 

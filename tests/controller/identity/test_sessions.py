@@ -42,6 +42,31 @@ def test_sessions_are_listed_with_their_use_and_only_those_that_are_good() -> No
     run(scenario())
 
 
+def test_when_a_session_was_used_last_is_known_in_its_last_hour_too() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        sessions = Sessions(office.store)
+        otto = await office.user("otto")
+        one = await office.login("otto")
+        began = office.clock.wall
+        await sessions.end_all(otto, "otto", but=one.session.get_secret_value()[:12])
+        while office.clock.wall < began + LONGEST_SESSION - 20 * MINUTE:
+            office.clock.wall += 20 * MINUTE
+            await office.logins.authenticate(one.session)
+            (found,) = await sessions.of(otto, "otto")
+            assert found.used == office.clock.wall
+        assert found.ends == began + LONGEST_SESSION
+        (kept,) = [each for each in await office.store.tokens.all() if each.record.prefix == found.prefix]
+        older = kept.record.model_copy(update={"used": None, "expires": began + 3 * MINUTE * 60})  # as it was written
+        await office.store.tokens.replace(kept.name, older, kept.version)
+        office.clock.wall = began + 2 * MINUTE * 60 + 30 * MINUTE
+        assert (await sessions.of(otto, "otto"))[0].used == began + 2 * MINUTE * 60
+        await office.logins.authenticate(one.session)
+        assert (await sessions.of(otto, "otto"))[0].used == office.clock.wall
+
+    run(scenario())
+
+
 def test_sessions_are_ended_by_their_owner_or_who_manages_users() -> None:
     async def scenario() -> None:
         office = await Office.make()

@@ -102,7 +102,7 @@ class Logins:
         try:
             verdict = await self._passwords.compare(stored, password.get_secret_value())
         except TooManyAttempts:  # others keep the controller busy: nobody pays for an attempt that was not looked at
-            self._throttle.succeeded(counted)
+            self._throttle.taken_back(counted)
             raise
         if usable is None or not verdict.right:
             await self._told_refused(found.name if found else "(unknown user)", source)
@@ -238,10 +238,11 @@ class Logins:
 
     async def _touch(self, found: Versioned[Token]) -> None:
         """Let a session last: an hour from now, and twelve from its beginning at most."""
-        ends = min(self._store.clock.now() + IDLE, found.record.created + LONGEST_SESSION)
-        if ends - found.record.expires < _TOUCH:
+        now = self._store.clock.now()
+        if now - (found.record.used or found.record.expires - IDLE) < _TOUCH:
             return
-        after = found.record.model_copy(update={"expires": ends})
+        ends = min(now + IDLE, found.record.created + LONGEST_SESSION)
+        after = found.record.model_copy(update={"expires": ends, "used": now})
         with suppress(StoreError):  # a store that takes no writes must not keep people from looking
             await self._store.tokens.replace(found.name, after, found.version)
 

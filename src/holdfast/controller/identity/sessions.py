@@ -102,7 +102,7 @@ def _facts(token: Token) -> SessionFacts:
         prefix=token.prefix,
         owner=token.owner,
         began=token.created,
-        used=max(token.created, token.expires - IDLE),
+        used=token.used or max(token.created, token.expires - IDLE),  # older versions did not write it down
         ends=token.expires,
     )
 

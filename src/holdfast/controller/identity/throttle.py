@@ -119,6 +119,13 @@ class Throttle:
             if before and kind in ("address", "user") and before.count > 1:
                 self._counters[kind][what] = Failures(before.count - 1, before.last)
 
+    def taken_back(self, counted: Sequence[Counted]) -> None:
+        """The attempt that began so was not looked at: it does not count, and what was counted before stays."""
+        for kind, what in counted:
+            before = self._counters[kind].pop(what, None)
+            if before and before.count > 1:
+                self._counters[kind][what] = Failures(before.count - 1, before.last)
+
     def size(self) -> int:
         """How many counters are kept."""
         return sum(len(counters) for counters in self._counters.values())

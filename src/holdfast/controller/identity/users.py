@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr, ValidationError
 
-from holdfast.errors import Conflict, NotAuthenticated, NotPermitted, UsageError
+from holdfast.errors import Conflict, NotAuthenticated, NotPermitted, TooManyAttempts, UsageError
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import AuditRecord, Role, User
 from holdfast.store.store import Store
@@ -115,7 +115,12 @@ class Users:
         found = await self._get(who.name)
         counted = [("pair", f"{who.name}\nchanging the password")]  # a stolen session must not be a way to guess it
         self._throttle.begin(counted, self._store.clock.steady())
-        if not (await self._passwords.compare(found.record.password_hash, old.get_secret_value())).right:
+        try:
+            verdict = await self._passwords.compare(found.record.password_hash, old.get_secret_value())
+        except TooManyAttempts:  # others keep the controller busy: this attempt was not looked at
+            self._throttle.taken_back(counted)
+            raise
+        if not verdict.right:
             raise NotAuthenticated("the present password is wrong", "type it again")
         self._throttle.succeeded(counted)
         check_password(new.get_secret_value(), who.name)
