@@ -138,6 +138,21 @@ def test_a_proposed_spec_with_mistakes_is_told_and_nothing_of_it_is_markup(tmp_p
     asyncio.run(story())
 
 
+@needs_root
+def test_a_proposed_spec_may_be_as_large_as_the_page_lets_it_be(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world() as made:
+            here = allow(made, tmp_path, ENDS)
+            client = await made.browser(Role.ADMIN)
+            large = SPEC + "# " + "x" * 2_500_000 + "\n"
+            begun = await client.post(f"{HERE}/rehearsals", data={"spec": large}, headers=part(client))
+            assert begun.headers.get("HX-Redirect") == f"{HERE}/rehearsals/1", begun.text[:300]
+            await until(lambda: here.now is None)
+            assert (tmp_path / "kept" / "1" / "cluster.yaml").stat().st_size == len(large)
+
+    asyncio.run(asyncio.wait_for(story(), WITHIN_S))
+
+
 def test_what_a_report_says_is_read_whatever_is_in_it() -> None:
     assert summary_of({}, "en").duration_s == 0
     odd = summary_of({"duration_s": "x", "totals": [1], "notes": [ODD, 3], "versions": {"nginx": 1}}, "zh")

@@ -67,7 +67,7 @@ async def begin(
     desk: AtDesk,
     who: Rehearsing,
     cluster: ClusterName,
-    asked: Annotated[BeginForm, Depends(Sent(BeginForm))],
+    asked: Annotated[BeginForm, Depends(Sent(BeginForm, whole_spec=True))],
 ) -> Response:
     """Begin one; to it."""
     request = RehearsalRequest(spec=asked.spec, revision=None if asked.spec is not None else asked.revision)
