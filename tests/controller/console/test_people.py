@@ -126,6 +126,25 @@ def test_a_user_is_made_changed_shut_out_and_removed() -> None:
     asyncio.run(story())
 
 
+def test_who_changes_a_user_does_not_undo_what_another_has_changed_meanwhile() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser(Role.ADMIN)
+            path = "/console/users/otto/change"
+            await client.post("/console/users/add", data={"name": "otto", "role": "admin"}, headers=part(client))
+            seen = re.search(r'name="version" value="(\d+)"', (await client.get(path, headers=part(client))).text)
+            assert seen
+            asked = {"role": "viewer", "limits": "some", "clusters": CLUSTER, "version": seen[1]}
+            assert (await client.post(path, data=asked, headers=part(client))).status_code == 200
+            late = await client.post(path, data={**asked, "role": "admin"}, headers=part(client))
+            assert (late.status_code, "meanwhile" in late.text) == (409, True)
+            found = await made.context.store.users.get("otto")
+            assert found
+            assert found.record.role is Role.VIEWER
+
+    asyncio.run(story())
+
+
 def test_a_session_is_no_token_of_a_program() -> None:
     async def story() -> None:
         async with world() as made:

@@ -73,10 +73,17 @@ class Users:
             raise UsageError(f"there is a user {name} already", "take another name") from None
         return SecretStr(password)
 
-    async def change(self, who: Person, name: str, change: UserChange, source: str = "") -> None:
-        """Another role, other clusters, disabled or not: in force with the user's next request."""
+    async def change(
+        self, who: Person, name: str, change: UserChange, source: str = "", version: int | None = None
+    ) -> None:
+        """Another role, other clusters, disabled or not: in force with the user's next request.
+
+        Conflict if the user is not any more as they were at `version`, where one is given.
+        """
         require(who, Action.USER_MANAGE)
         found = await self._get(name)
+        if version is not None and version != found.version:
+            raise Conflict(f"{name} was changed by somebody else meanwhile", "look at the user again")
         clusters = None if change.unlimited else change.clusters
         keep = found.record.clusters if change.clusters is None and not change.unlimited else clusters
         fields = {

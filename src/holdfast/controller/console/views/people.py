@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from holdfast.errors import NotFound, UsageError
-from holdfast.protocol.api.base import Asked
+from holdfast.protocol.api.base import Asked, Count
 from holdfast.protocol.api.people import ClusterLimits, RoleWord
+from holdfast.store.collection import Versioned
 from holdfast.store.models import Role, User
 
 from ...api.answers import UserName
@@ -52,9 +53,10 @@ class UserForm(LimitsForm):
 
 
 class ChangeForm(LimitsForm):
-    """What is to be of a user."""
+    """What is to be of a user; `version` is how they were when the form was filled in."""
 
     role: RoleWord
+    version: Count | None = None
 
 
 @router.get("", name="console_users")
@@ -81,7 +83,8 @@ async def _table(page: Page, who: Person) -> Mapping[str, Any]:
 async def adding(page: Console, who: Managing) -> Response:
     """Who is to be let in."""
     form = await limits_of(page, None)
-    return page.part("people/user.html", user=None, roles=ROLES, form_url=page.url("console_add_user"), **form)
+    url = page.url("console_add_user")
+    return page.part("people/user.html", user=None, version=None, roles=ROLES, form_url=url, **form)
 
 
 @router.post("/add", name="console_add_user")
@@ -98,10 +101,10 @@ async def add(
 @router.get("/{user}/change", name="console_changing_user")
 async def changing(page: Console, who: Managing, user: UserName) -> Response:
     """How a user is, to be changed."""
-    found = await _found(page, user)
-    form = await limits_of(page, found.clusters)
+    found = await _versioned(page, user)
+    form = await limits_of(page, found.record.clusters)
     url = page.url("console_change_user", user=user)
-    return page.part("people/user.html", user=found, roles=ROLES, form_url=url, **form)
+    return page.part("people/user.html", user=found.record, version=found.version, roles=ROLES, form_url=url, **form)
 
 
 @router.post("/{user}/change", name="console_change_user")
@@ -113,7 +116,7 @@ async def change(
     await _found(page, user)
     clusters = asked.wanted(page.words)
     wanted = UserChange(Role(asked.role), clusters, unlimited=clusters is None)
-    await page.context.doors.users.change(who, user, wanted, caller.source)
+    await page.context.doors.users.change(who, user, wanted, caller.source, asked.version)
     return page.done(page.words.say("%(user)s was changed", user=user), refresh=CHANGED)
 
 
@@ -189,7 +192,11 @@ def _once(page: Page, user: str, password: str) -> Response:
 
 
 async def _found(page: Page, name: str) -> User:
+    return (await _versioned(page, name)).record
+
+
+async def _versioned(page: Page, name: str) -> Versioned[User]:
     found = await page.store.users.get(name)
     if found is None:
         raise NotFound(f"there is no user {name}", "look at the list of users")
-    return found.record
+    return found
