@@ -14,6 +14,9 @@ from tests.controller.operations.world import MORE_WEIGHT, SPEC, end_rollout
 from holdfast.controller.console.assets import assets
 from holdfast.controller.console.pages import HEADERS
 from holdfast.controller.console.pictures.editor import NAMES, first_spec, language
+from holdfast.controller.console.pictures.edits import told_apart
+from holdfast.controller.console.views import editor as views
+from holdfast.findings import Finding, Severity
 from holdfast.protocol.api.revisions import Applied
 from holdfast.spec.load import parse_spec
 from holdfast.spec.schema import json_schema
@@ -76,6 +79,22 @@ def test_a_spec_that_says_the_same_is_planned_where_nodes_run_something_else() -
                 assert "2 nodes change" in plan.text
                 assert "Apply as revision 2" in plan.text
 
+    asyncio.run(story())
+
+
+def test_what_is_said_more_often_than_before_is_new_and_what_is_cut_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    remark = Finding(code="X001", severity=Severity.INFO, message="a remark")
+    other = remark.model_copy(update={"code": "X002"})
+    assert told_apart([remark, other, remark, remark], [remark, remark]) == ([other, remark], [remark, remark])
+
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            plan = await client.post(f"{EDITOR}/plan", data={"spec": MORE_WEIGHT, "base": 1}, headers=part(client))
+            assert "and 3 more" in plan.text
+            assert "and 7 more" in plan.text
+
+    monkeypatch.setattr(views, "told_apart", lambda *_: ([remark] * 53, [remark] * 57))
     asyncio.run(story())
 
 

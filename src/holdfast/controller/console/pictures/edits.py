@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
 
@@ -210,10 +211,11 @@ def hosts_of(spec: ClusterSpec) -> tuple[str, ...]:
 
 
 def told_apart(now: Iterable[Finding], before: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """(what an edit brings with it, what was said of the spec already)."""
-    known = {(one.code, one.message) for one in before}
+    """(what an edit brings with it, what was said of the spec already); what is said more often than before is new."""
+    known = Counter((one.code, one.message) for one in before)
     new: list[Finding] = []
     old: list[Finding] = []
     for one in now:
-        (old if (one.code, one.message) in known else new).append(one)
+        (old if known[one.code, one.message] > 0 else new).append(one)
+        known[one.code, one.message] -= 1
     return new, old
