@@ -18,6 +18,7 @@ from holdfast.controller.identity import Person
 from holdfast.store.models import AuditRecord, Role, Token, User
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+EARLIER = NOW - timedelta(days=40)
 _SECRET = re.compile(r'<pre id="secret">([^<]+)</pre>')
 EVIL = "<img src=x onerror=alert(1)>'\"{{7*7}}"
 
@@ -51,8 +52,12 @@ def test_tokens_that_end_soon_come_first_and_those_that_ended_last() -> None:
             token("soon", 3),
             token("gone", 50, revoked=NOW),
             token("short", 1, created=NOW),
+            token("idle", 60, owner="bo"),
+            token("left", 70, owner="cy"),
+            token("older", 80, owner="dan"),
         ],
         NOW,
+        [user("ada", created=EARLIER), user("bo", created=EARLIER, disabled=True), user("dan")],
     )
     assert [(one.name, one.state, one.word) for one in rows] == [
         ("soon", "warning", "ends soon"),
@@ -60,6 +65,9 @@ def test_tokens_that_end_soon_come_first_and_those_that_ended_last() -> None:
         ("fine", "ok", "good"),
         ("over", "off", "expired"),
         ("gone", "off", "revoked"),
+        ("idle", "off", "its owner is disabled"),
+        ("left", "off", "its owner was removed"),
+        ("older", "off", "its owner was removed"),
     ]
 
 

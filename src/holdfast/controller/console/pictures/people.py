@@ -101,18 +101,23 @@ def _user(user: User, sessions: int, tokens: int, me: str, rulers: list[str]) ->
     )
 
 
-def tokens_of(tokens: Iterable[Token], now: datetime) -> tuple[TokenRow, ...]:
-    """API tokens: those that end soon first, those that have ended last."""
-    rows = (_token(one, now) for one in tokens)
+def tokens_of(tokens: Iterable[Token], now: datetime, users: Iterable[User]) -> tuple[TokenRow, ...]:
+    """API tokens: those that end soon first, those that have ended last. `users` are those that there are."""
+    owners = {one.name: one for one in users}
+    rows = (_token(one, now, owners.get(one.owner)) for one in tokens)
     return tuple(sorted(rows, key=lambda one: (_ORDER.index(one.state), one.expires, one.prefix)))
 
 
-def _token(token: Token, now: datetime) -> TokenRow:
+def _token(token: Token, now: datetime, owner: User | None) -> TokenRow:
     state, word = "ok", N_("good")
     if token.revoked is not None:
         state, word = "off", N_("revoked")
     elif token.expires <= now:
         state, word = "off", N_("expired")
+    elif owner is None or token.created < owner.created:  # somebody else, who has the name now
+        state, word = "off", N_("its owner was removed")
+    elif owner.disabled:
+        state, word = "off", N_("its owner is disabled")
     elif token.expires - now < _SOON and token.expires - token.created > _SOON:
         state, word = "warning", N_("ends soon")
     return TokenRow(

@@ -62,7 +62,7 @@ async def _own(page: Page, caller: Calling, who: Person) -> Mapping[str, Any]:
         "who": who,
         "user": found.record if found else None,
         "sessions": sessions_of(await doors.sessions.of(who, who.name), this),
-        "tokens": tokens_of(tokens, page.store.clock.now()),
+        "tokens": tokens_of(tokens, page.store.clock.now(), [found.record] if found else ()),
         "all_tokens": False,
     }
 
@@ -98,7 +98,8 @@ async def table(page: Console, who: OwnTokens) -> Response:
 
 async def _tokens(page: Page, who: Person) -> Mapping[str, Any]:
     found = await page.context.doors.logins.tokens(who)
-    return {"tokens": tokens_of(found, page.store.clock.now()), "all_tokens": page.may(Action.TOKEN_MANAGE)}
+    users = [one.record for one in await page.store.users.all()]
+    return {"tokens": tokens_of(found, page.store.clock.now(), users), "all_tokens": page.may(Action.TOKEN_MANAGE)}
 
 
 @router.get("/tokens/add", name="console_adding_token")

@@ -74,8 +74,8 @@ async def part(page: Console, who: Managing) -> Response:
 
 async def _table(page: Page, who: Person) -> Mapping[str, Any]:
     doors = page.context.doors
-    tokens = tokens_of(await doors.logins.tokens(who), page.store.clock.now())
     users = [one.record for one in await page.store.users.all()]
+    tokens = tokens_of(await doors.logins.tokens(who), page.store.clock.now(), users)
     return {"users": users_of(users, await doors.sessions.counted(who), tokens, who.name)}
 
 
