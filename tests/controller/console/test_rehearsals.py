@@ -13,6 +13,7 @@ from tests.controller.rehearsing.test_runner import ENDS, WAITS, WITHIN_S, comma
 
 from holdfast.controller.console.pictures.rehearsals import rehearsed, summary_of
 from holdfast.controller.rehearsing.runner import Rehearsals
+from holdfast.errors import StoreFull
 from holdfast.protocol.api.rehearsals import RehearsalView, RehearsedStep
 from holdfast.store.models import Role
 
@@ -136,6 +137,30 @@ def test_a_proposed_spec_with_mistakes_is_told_and_nothing_of_it_is_markup(tmp_p
             assert here.all(CLUSTER) == ()
 
     asyncio.run(story())
+
+
+@needs_root
+def test_nothing_is_begun_or_stopped_that_cannot_be_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*records: object) -> None:
+        raise StoreFull("no space is left", "make some")
+
+    async def story() -> None:
+        async with world() as made:
+            here = allow(made, tmp_path, WAITS)
+            client = await made.browser(Role.ADMIN)
+            with monkeypatch.context() as patched:
+                patched.setattr(type(made.context.store.audit), "append", full)
+                assert (await client.post(API, json={})).status_code >= 400
+                assert here.now is None
+            assert (await client.post(API, json={})).status_code == 202
+            await until(lambda: here.now is not None and here.now.doing == "waiting")
+            with monkeypatch.context() as patched:
+                patched.setattr(type(made.context.store.audit), "append", full)
+                assert (await client.post(f"{API}/1/stop")).status_code >= 400
+                assert here.one(CLUSTER, 1).state == "running"
+            await here.close()
+
+    asyncio.run(asyncio.wait_for(story(), WITHIN_S))
 
 
 @needs_root

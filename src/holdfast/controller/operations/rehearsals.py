@@ -69,10 +69,11 @@ async def begin(desk: Desk, here: Rehearsals, cluster: str, request: RehearsalRe
     who = desk.actor.removeprefix("user:")
     view = RehearsalView(id=1, cluster=cluster, revision=number, state="running", who=who[:1000], started=desk.now())
     files = {"cluster.yaml": text, f"{cluster}.lock": one.lock_text}
-    begun = here.begin(view, files, desk.now, lambda told, kind, message: _said(desk, told, kind, message))
     what = f"revision {number}" if number else "a proposed spec"
-    told = desk.told("rehearsal.begin", f"rehearsal {begun.id}", cluster, after={"of": what, "digest": digest_of(text)})
-    await desk.store.audit.append(told)
+    audited = {"of": what, "digest": digest_of(text)}
+    # First: nothing is to run as root that nobody could be asked about.
+    await desk.store.audit.append(desk.told("rehearsal.begin", f"rehearsal {here.next()}", cluster, after=audited))
+    begun = here.begin(view, files, desk.now, lambda told, kind, message: _said(desk, told, kind, message))
     await _said(desk, begun, "rehearsal.begun", f"rehearsal {begun.id} of {what}, by {who}")
     return begun
 
@@ -80,9 +81,9 @@ async def begin(desk: Desk, here: Rehearsals, cluster: str, request: RehearsalRe
 async def stop(desk: Desk, here: Rehearsals, cluster: str, number: int) -> RehearsalView:
     """Stop the one that runs; PlanRefused where it has ended, NotFound."""
     await known_cluster(desk.store, cluster)
-    found = here.stop(cluster, number, desk.actor.removeprefix("user:"))
+    here.running(cluster, number)
     await desk.store.audit.append(desk.told("rehearsal.stop", f"rehearsal {number}", cluster))
-    return found
+    return here.stop(cluster, number, desk.actor.removeprefix("user:"))
 
 
 async def _said(desk: Desk, told: RehearsalView, kind: str, message: str) -> None:

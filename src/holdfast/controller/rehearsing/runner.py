@@ -81,14 +81,18 @@ class Rehearsals:
             raise NotFound(f"rehearsal {number} has no report", "it did not come to its end") from None
         return content
 
-    def begin(self, view: RehearsalView, files: Mapping[str, str], clock: Clock, said: Said) -> RehearsalView:
-        """Begin one with these files; its number is given here. PlanRefused, Conflict while another one runs."""
+    def next(self) -> int:
+        """The number of the one that could be begun now; PlanRefused, Conflict while another one runs."""
         missing = self.missing()
         if missing or self._closed:
             raise PlanRefused("this controller cannot rehearse", "; ".join(missing) or "it is about to stop")
         if self._running is not None:
             raise Conflict("another rehearsal runs on this controller", "wait until it has ended, or stop it")
-        number = max(self._numbers(), default=0) + 1
+        return max(self._numbers(), default=0) + 1
+
+    def begin(self, view: RehearsalView, files: Mapping[str, str], clock: Clock, said: Said) -> RehearsalView:
+        """Begin one with these files; its number is given here. As of `next`."""
+        number = self.next()
         view = view.model_copy(update={"id": number})
         self._written(number, files)
         self._running, self._stopped_by = view, ""
@@ -96,11 +100,16 @@ class Rehearsals:
         self._task = asyncio.create_task(self._run(number, clock, said))
         return view
 
-    def stop(self, cluster: str, number: int, by: str) -> RehearsalView:
-        """Stop the one that runs; PlanRefused where it has ended."""
+    def running(self, cluster: str, number: int) -> RehearsalView:
+        """The one that runs; PlanRefused where it has ended, NotFound."""
         found = self.one(cluster, number)
         if self._running is None or self._running.id != number:
             raise PlanRefused(f"rehearsal {number} has ended", "there is nothing to stop")
+        return found
+
+    def stop(self, cluster: str, number: int, by: str) -> RehearsalView:
+        """Stop the one that runs. As of `running`."""
+        found = self.running(cluster, number)
         self._stopped_by = self._stopped_by or by
         self._change(state="stopping")
         if self._child is not None:
