@@ -35,19 +35,36 @@ no line of keepalived's
 def test_the_log_says_since_when_and_with_which_words() -> None:
     local = datetime(2026, 11, 21, 14, 54, 48).astimezone()
     found = logged(LOG)
+    why = "TCP_CHECK on service [192.168.30.7]:tcp:25 failed after 1 retries."
     assert found == {
-        "[192.168.30.7]:tcp:25": Logged(local, "TCP_CHECK on service [192.168.30.7]:tcp:25 failed after 1 retries.")
+        ("[192.168.30.7]:tcp:25", "[172.17.100.100]:tcp:25"): Logged(local, why),
+        ("[192.168.30.7]:tcp:25", ""): Logged(None, why),  # for a log that does not go back as far
     }
-    first = logged(LOG[:3])["[192.168.30.8]:tcp:8080"]
+    first = logged(LOG[:3])["[192.168.30.8]:tcp:8080", "[172.17.100.100]:tcp:80"]
     assert first.since is not None
     assert first.said.startswith("HTTP_CHECK on service")
 
 
+def test_a_server_of_two_virtual_servers_is_out_of_each_for_itself() -> None:
+    server, one, other = "[192.168.30.8]:tcp:8080", "[172.17.100.100]:tcp:80", "FWM 4800001"
+    failed = f"Sat Nov 21 14:54:47 2026: HTTP_CHECK on service {server} failed after 2 retries."
+    lines = [
+        failed,
+        f"Sat Nov 21 14:54:47 2026: Removing service {server} from VS {one}",
+        f"Sat Nov 21 14:54:50 2026: Removing service {server} from VS {other}",
+        f"Sat Nov 21 14:55:03 2026: Adding service {server} to VS {other}",
+    ]
+    found = logged(lines)
+    assert found[server, one] == Logged(datetime(2026, 11, 21, 14, 54, 47).astimezone(), failed[26:])
+    assert (server, other) not in found
+    both = logged(lines[:3])
+    assert both[server, other].since == datetime(2026, 11, 21, 14, 54, 50).astimezone()
+    assert logged([*lines, f"Sat Nov 21 14:55:04 2026: Enabling service {server} of VS {one}"]) == {}
+
+
 def test_the_last_words_may_be_gone_with_an_older_log() -> None:
-    assert (
-        logged(["Sat Nov 21 14:54:47 2026: Removing service [::1]:tcp:80 from VS [::2]:tcp:80"])["[::1]:tcp:80"].said
-        == ""
-    )
+    line = "Sat Nov 21 14:54:47 2026: Removing service [::1]:tcp:80 from VS [::2]:tcp:80"
+    assert logged([line])["[::1]:tcp:80", "[::2]:tcp:80"].said == ""
 
 
 def test_questions_are_those_of_the_configuration() -> None:
@@ -96,7 +113,7 @@ def test_only_those_are_down_that_nobody_took_out() -> None:
     (one,) = downs(OverrideReport(node="lb01", done=True, servers=rows), every, bundle)
     assert one.place == 0
     assert one.server is not None
-    assert one.logged_as == f"[{one.server.address}]:tcp:{one.server.port}"
+    assert one.logged_as == (f"[{one.server.address}]:tcp:{one.server.port}", "[10.0.0.3]:tcp:80")
 
 
 def test_what_answers_is_asked_again() -> None:
@@ -116,10 +133,10 @@ def test_what_answers_is_asked_again() -> None:
         report = OverrideReport(node="lb01", done=True, servers=(row, row, row))
         probe = Probe(http="/healthz", every_ms=1000, timeout_ms=5000, fall=1, rise=1)
         found = [
-            Down(0, "x", _server(port), Question("http /healthz", probe)),
-            Down(2, "y", _server(closed), Question("tcp", probe.model_copy(update={"http": None}))),
+            Down(0, ("x", "shop"), _server(port), Question("http /healthz", probe)),
+            Down(2, ("y", "shop"), _server(closed), Question("tcp", probe.model_copy(update={"http": None}))),
         ]
-        said = {"x": Logged(None, "HTTP_CHECK failed")}
+        said = {("x", ""): Logged(None, "HTTP_CHECK failed")}
         told = await explained(report, found, said)
         server.close()
         first, none, last = (one.why for one in told.servers)

@@ -18,7 +18,7 @@ _CONFIGURATION = "/keepalived/keepalived.conf"
 _OVER_TCP = {"SSL_GET": "https", "SMTP_CHECK": "smtp"}  # asked for a connection alone
 _LINE = re.compile(r"([A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}): (.*)")
 _SERVER = re.compile(r"\[[0-9A-Fa-f.:]{2,45}\]:[a-z]{2,5}:\d{1,5}")
-_MOVED = re.compile(r"(Remov|Disabl|Add|Enabl)ing service (\S+) ")
+_MOVED = re.compile(r"(Remov|Disabl|Add|Enabl)ing service (\S+) (?:to|from|of) VS (\S.*)")
 _KIND = re.compile(r"^ {8}([A-Z_]+) \{$", re.MULTILINE)
 _FAILED = re.compile(r"fail|error|timeout|refused|unreachable|no data|bad ", re.IGNORECASE)
 _ASKED_WITHIN_MS = 5000  # though keepalived may be more patient
@@ -43,10 +43,10 @@ class Logged:
 
 @dataclass(frozen=True)
 class Down:
-    """A server that its check has taken out: `place` is its row in the report."""
+    """A server that its check has taken out: `place` is its row in the report. `logged_as` is its key in logged()."""
 
     place: int
-    logged_as: str
+    logged_as: tuple[str, str]
     server: ProbedServer | None
     question: Question | None
 
@@ -64,7 +64,7 @@ def downs(report: OverrideReport, weighted: Iterable[Weighted], bundle: Bundle) 
     return tuple(
         Down(
             place=place,
-            logged_as=f"[{each.server.address}]:{each.virtual_server.protocol}:{each.server.port}",
+            logged_as=_logged_as(each),
             server=_probed(each),
             question=asked.get(each.server.weight_file.removeprefix(f"{WEIGHT_DIR}/")),
         )
@@ -75,6 +75,12 @@ def downs(report: OverrideReport, weighted: Iterable[Weighted], bundle: Bundle) 
 def is_down(row: WeighedServer) -> bool:
     """Whether a server should get connections by everything that people said, and gets none."""
     return bool(row.wanted) and not row.weight
+
+
+def _logged_as(each: Weighted) -> tuple[str, str]:
+    one, protocol = each.virtual_server, each.virtual_server.protocol
+    virtual = f"FWM {one.mark}" if one.mark is not None else f"[{one.address}]:{protocol}:{one.port}"
+    return f"[{each.server.address}]:{protocol}:{each.server.port}", virtual
 
 
 def _probed(each: Weighted) -> ProbedServer | None:
@@ -126,9 +132,14 @@ def _statuses(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def logged(lines: Iterable[str]) -> Mapping[str, Logged]:
-    """What keepalived's log says of servers that are out; of those that came back, nothing."""
-    found: dict[str, Logged] = {}
+def logged(lines: Iterable[str]) -> Mapping[tuple[str, str], Logged]:
+    """What keepalived's log says of servers that are out, by server and virtual server; of those that are back nothing.
+
+    Why a check failed it says of the server alone: that is also found by the server and `""`, where the log does not
+    go back to when it was taken out.
+    """
+    since: dict[tuple[str, str], datetime | None] = {}
+    said: dict[str, str] = {}
     for line in lines:
         read = _LINE.match(line)
         if not read:
@@ -137,13 +148,15 @@ def logged(lines: Iterable[str]) -> Mapping[str, Logged]:
         if moved is None:
             server = _SERVER.search(read[2])
             if server and _FAILED.search(read[2]):
-                before = found.get(server[0], Logged())
-                found[server[0]] = Logged(before.since, read[2][:_LONGEST])
+                said[server[0]] = read[2][:_LONGEST]
         elif moved[1] in ("Add", "Enabl"):
-            found.pop(moved[2], None)
+            since.pop((moved[2], moved[3]), None)
+            if not any(server == moved[2] for server, _ in since):
+                said.pop(moved[2], None)
         else:
-            found[moved[2]] = Logged(_time(read[1]), found.get(moved[2], Logged()).said)
-    return found
+            since[moved[2], moved[3]] = _time(read[1])
+    alone = {(server, ""): Logged(None, words) for server, words in said.items()}
+    return alone | {key: Logged(when, said.get(key[0], "")) for key, when in since.items()}
 
 
 def _time(text: str) -> datetime | None:

@@ -30,10 +30,10 @@ class Director(Work):
     def overrides_now(self) -> OverrideReport:
         return OverrideReport(node="lb01", done=True, servers=(DOWN,))
 
-    def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[str, Logged]]:
+    def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[tuple[str, str], Logged]]:
         server = ProbedServer.model_validate({"name": "server", "address": "127.0.0.1", "port": self.port})
         probe = Probe(http="/", every_ms=1000, timeout_ms=60_000, fall=1, rise=1)
-        return (Down(0, "x", server, Question("http /", probe)),), {}
+        return (Down(0, ("x", "shop"), server, Question("http /", probe)),), {}
 
 
 def test_what_comes_in_while_a_server_is_asked_why_it_is_down_is_kept(tmp_path: Path) -> None:

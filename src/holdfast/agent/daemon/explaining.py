@@ -11,7 +11,9 @@ from holdfast.agent.prober.ask import ask
 from holdfast.protocol import OverrideReport, WhyDown
 
 
-async def explained(report: OverrideReport, found: Sequence[Down], said: Mapping[str, Logged]) -> OverrideReport:
+async def explained(
+    report: OverrideReport, found: Sequence[Down], said: Mapping[tuple[str, str], Logged]
+) -> OverrideReport:
     """The report, with why in the rows of `found`; takes as long as the slowest answer, which has its timeout."""
     whys = await asyncio.gather(*(_why(one, said, number < MOST_ASKED) for number, one in enumerate(found)))
     rows = list(report.servers)
@@ -32,8 +34,8 @@ def with_whys(report: OverrideReport | None, told: OverrideReport | None) -> Ove
     return report.model_copy(update={"servers": tuple(rows)}) if known else report
 
 
-async def _why(one: Down, said: Mapping[str, Logged], may_ask: bool) -> WhyDown:
-    told = said.get(one.logged_as, Logged())
+async def _why(one: Down, said: Mapping[tuple[str, str], Logged], may_ask: bool) -> WhyDown:
+    told = said.get(one.logged_as) or said.get((one.logged_as[0], ""), Logged())
     words = one.question.words if one.question else ""
     if not may_ask or one.server is None or one.question is None or one.question.probe is None:
         return WhyDown(since=told.since, said=told.said, question=words)

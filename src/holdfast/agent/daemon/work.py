@@ -94,7 +94,7 @@ class Work:
         bundle = generations.bundle(generations.current())
         return overrides.report(self.node, bundle) if bundle is not None and bundle.expected.virtual_servers else None
 
-    def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[str, Logged]]:
+    def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[tuple[str, str], Logged]]:
         """The servers of a report that their checks took out, and what keepalived's log says. Raises ApplyError."""
         generations = self.applier().generations
         bundle = generations.bundle(generations.current())
