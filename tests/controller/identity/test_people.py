@@ -474,6 +474,28 @@ def test_an_attempt_that_was_not_looked_at_neither_counts_nor_forgives() -> None
     run(scenario())
 
 
+def test_a_token_gets_no_password_and_no_more_rights_for_anybody() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        await office.user("otto")
+        secret = await office.logins.create_token(office.admin, "ci", Role.ADMIN, timedelta(days=1))
+        program = await office.logins.authenticate(secret)
+        for refused in (
+            office.users.create(program, "mine", Role.ADMIN),
+            office.users.reset_password(program, "otto"),
+            office.users.change(program, "otto", UserChange(role=Role.ADMIN)),
+            office.users.change(program, "otto", UserChange(unlimited=True)),
+            office.users.change(program, "otto", UserChange(clusters=("shop",))),
+        ):
+            with pytest.raises(NotPermitted, match="for people"):
+                await refused
+        assert await office.store.users.get("mine") is None
+        await office.users.change(program, "otto", UserChange(disabled=True))  # what takes rights away may be done
+        await office.users.remove(program, "otto")
+
+    run(scenario())
+
+
 def test_who_gets_the_name_of_somebody_who_was_removed_does_not_get_the_tokens() -> None:
     async def scenario() -> None:
         office = await Office.make()

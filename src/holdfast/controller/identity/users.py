@@ -16,7 +16,7 @@ from holdfast.store.store import Store
 
 from .auditing import SYSTEM, audited
 from .passwords import Passwords, check_password, one_time_password
-from .permissions import Action, Person, require
+from .permissions import Action, Person, Via, require
 from .sealing import Randomness
 from .throttle import Throttle
 
@@ -63,6 +63,7 @@ class Users:
     ) -> SecretStr:
         """A new user; returns the one-time password, to be shown to `who` once. UsageError for a name that is taken."""
         require(who, Action.USER_MANAGE)
+        _in_person(who)
         password = one_time_password(self._randomness)
         user = await self._new(name, role, clusters, password)
         try:
@@ -84,6 +85,8 @@ class Users:
         found = await self._get(name)
         if version is not None and version != found.version:
             raise Conflict(f"{name} was changed by somebody else meanwhile", "look at the user again")
+        if change.role is not None or change.clusters is not None or change.unlimited:
+            _in_person(who)
         clusters = None if change.unlimited else change.clusters
         keep = found.record.clusters if change.clusters is None and not change.unlimited else clusters
         fields = {
@@ -111,6 +114,7 @@ class Users:
         """A one-time password for somebody who forgot theirs; all of their sessions end."""
         require(who, Action.USER_MANAGE)
         found = await self._get(name)
+        _in_person(who)
         password = one_time_password(self._randomness)
         after = await self._with_password(found.record, password, must_change=True)
         await self._write(found, after, self._told(who, "user.password_reset", name, found.record, after, source))
@@ -186,6 +190,12 @@ class Users:
     ) -> AuditRecord:
         now = self._store.clock.now()
         return audited(now, who.actor, action, name, before=before, after=after, source=source)
+
+
+def _in_person(who: Person) -> None:
+    """A token makes no further tokens; with a password that it has reset, or a user of its own, it could."""
+    if who.via is not Via.SESSION:
+        raise NotPermitted(f"{who.actor} may not do this: it is for people", "log in with a password")
 
 
 def _rules_all(user: User) -> bool:
