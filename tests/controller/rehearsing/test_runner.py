@@ -237,6 +237,24 @@ def test_what_ran_when_its_controller_died_has_ended_with_it(tmp_path: Path) -> 
     assert [one.id for one in Rehearsals(tmp_path / "kept").all("shop")] == [7]
 
 
+def test_a_disk_that_is_full_leaves_what_was_kept_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str, **_: object) -> None:
+        path.write_bytes(text[:20].encode())
+        raise OSError(28, "No space left on device")
+
+    async def story() -> None:
+        here = Rehearsals(tmp_path / "kept", command=command(tmp_path, WAITS))
+        begin(here)
+        await until(lambda: here.now is not None and here.now.doing == "waiting")
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "write_text", full)
+            here.stop("shop", 1, "bob")
+            await until(lambda: here.now is None)
+        assert [one.id for one in Rehearsals(tmp_path / "kept").all("shop")] == [1]
+
+    asyncio.run(story())
+
+
 def test_old_ones_go(tmp_path: Path) -> None:
     async def story() -> None:
         for number in range(1, 31):

@@ -250,6 +250,9 @@ class Rehearsals:
         if self._running is None:
             return
         try:
-            (self._of(self._running.id) / _VIEW).write_text(self._running.model_dump_json(), encoding="utf-8")
+            path = self._of(self._running.id) / _VIEW
+            beside = path.with_suffix(".new")
+            beside.write_text(self._running.model_dump_json(), encoding="utf-8")
+            beside.replace(path)  # whoever dies in between leaves what was kept before
         except OSError as error:
             _log.warning("a rehearsal cannot be kept: %s", error.strerror)
