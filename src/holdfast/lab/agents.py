@@ -74,6 +74,11 @@ def have_ready(channel: socket.socket, child: int) -> None:
     _READY.append((channel, _Forked(child)))
 
 
+def is_ready() -> bool:
+    """Whether the first `Agents` of this process has its process already."""
+    return bool(_READY)
+
+
 class Agents:
     """Runs agent commands in the nodes of a lab. The process behind it is started at first use, and ends with this."""
 

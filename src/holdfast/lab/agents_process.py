@@ -19,7 +19,7 @@ from typing import Any
 
 from holdfast.agent.__main__ import main as agent_main
 from holdfast.agent.supervisor.__main__ import main as supervisor_main
-from holdfast.lab.agents import have_ready
+from holdfast.lab.agents import have_ready, is_ready
 
 _LARGEST_ORDER = 100_000
 _NAMESPACES = ("mnt", "uts", "ipc", "net", "pid")
@@ -121,8 +121,11 @@ def take_orders(channel: socket.socket) -> None:
 def fork_at_hand() -> None:
     """Fork this process for the first `Agents` of it: most of what the agent needs is loaded here, too.
 
-    To be called before there is a second thread.
+    To be called before there is a second thread. Nothing, if that was done: the command of a process that was forked
+    for it asks for it once more, and the first one would wait for orders that never come.
     """
+    if is_ready():
+        return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()  # or each agent would say once more what was said before
