@@ -146,15 +146,18 @@ class ClusterStore:
         """The last KEPT_REPORTS reports of a node."""
         return Log(self.engine, f"{self._prefix}report-history/{key_of(node)}/", NodeReport, KEPT_REPORTS)
 
-    async def report(self, report: NodeReport) -> bool:
-        """Keep a report as the node's latest and in its history; False if a later one is there already."""
+    async def report(self, report: NodeReport, past: NodeReport | None = None) -> bool:
+        """Keep a report as the node's latest and in its history; False if a later one is there already.
+
+        `past`: what its history gets instead, where the report is too large to be kept many times.
+        """
         while True:
             latest = await self.reports.get(report.node)
             if latest and latest.record.time > report.time:
                 return False
             step = self.reports.replacing(report.node, report, latest.version if latest else 0)
             try:
-                await with_appends(self.engine, [step], [Appending(self.report_history(report.node), [report])])
+                await with_appends(self.engine, [step], [Appending(self.report_history(report.node), [past or report])])
             except Conflict:
                 continue  # another report of this node came in; only a later one can, so this ends
             return True

@@ -98,3 +98,30 @@ def test_how_two_thousand_servers_are_is_kept_and_reads_as_it_was_said() -> None
     text = fitting(said)
     assert len(text) <= LARGEST_REPORT
     assert AgentReport.model_validate_json(text) == said
+
+
+def test_the_rows_of_a_large_director_are_kept_once_and_not_in_the_history() -> None:
+    """While it empties, a report of 390,000 characters comes every two seconds."""
+    rows = tuple(
+        WeighedServer(
+            virtual_server=f"vs{n}", source="web", server=f"web{n}:80", wanted=1, weight=1, holds=True, active=n,
+            inactive=0, per_s=3,
+        )
+        for n in range(500)
+    )  # fmt: skip
+    report = AgentReport(node="lb01", time=NOW, overrides=OverrideReport(node="lb01", done=False, servers=rows))
+
+    async def story() -> None:
+        store = await Store.open(MemoryEngine())
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        await take_report(store, LB01, report)
+        kept = store.cluster("shop")
+        latest = await kept.reports.get("lb01")
+        assert latest is not None
+        assert AgentReport.model_validate_json(latest.record.content).overrides == report.overrides
+        (past,) = await kept.report_history("lb01").newest(limit=10)
+        assert past.record.time == latest.record.time
+        assert "web499:80" not in past.record.content
+        assert not AgentReport.model_validate_json(past.record.content).overrides.done
+
+    asyncio.run(story())

@@ -53,10 +53,18 @@ async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> No
         state=report.progress.value if report.progress else "",
         content=fitting(report),
     )
-    await cluster.report(kept)
+    await cluster.report(kept, _past(kept, report))
     told = _events(agent, before.record if before else None, report, now)
     if told:
         await store.events.append(*told)
+
+
+def _past(kept: NodeReport, report: AgentReport) -> NodeReport:
+    """As it is kept in the history: without the rows of a large director, which comes every two seconds at times."""
+    if report.overrides is None or len(report.overrides.servers) < _MANY:
+        return kept
+    short = report.overrides.model_copy(update={"servers": ()})
+    return kept.model_copy(update={"content": fitting(report.model_copy(update={"overrides": short}))})
 
 
 async def take_answer(store: Store, agent: NodeAgent, answer: Answer) -> None:
