@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Route
 from tests.browser.audit import audited
 from tests.browser.conftest import HERE, SPEC, Console, Looking
 from tests.browser.contrast import too_faint
@@ -178,6 +179,50 @@ def test_a_draft_outlives_the_page_and_can_be_thrown_away(looking: Looking) -> N
     page.reload()
     checked(looking)
     assert page.get_by_text("There is a draft of yours in this browser").is_hidden()
+
+
+def test_what_is_typed_while_a_draft_is_on_offer_is_kept(looking: Looking) -> None:
+    opened(looking)
+    page = looking.page
+    at(looking, "{cidr: 10.0.0.0/24}")
+    page.keyboard.type("  # a draft")
+    page.get_by_text("Saved in this browser").wait_for()
+    page.reload()
+    page.get_by_text("There is a draft of yours in this browser").wait_for()
+    at(looking, "{cidr: 10.0.0.0/24}")
+    page.keyboard.type("  # newer")
+    page.get_by_text("Saved in this browser").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Go on with it").click()  # the older one, which is still here
+    page.locator(".cm-content").get_by_text("# a draft").wait_for()
+    page.keyboard.press("Control+z")
+    page.locator(".cm-content").get_by_text("# newer").wait_for()
+    page.get_by_text("Saved in this browser").wait_for(timeout=LONG_MS)
+    page.reload()
+    page.get_by_role("button", name="Go on with it").click()
+    page.locator(".cm-content").get_by_text("# newer").wait_for()
+    page.get_by_role("button", name="Undo all changes").click()
+    page.get_by_text("Saved in this browser").wait_for(state="detached")
+
+
+def test_a_check_that_is_refused_for_good_says_why_and_is_not_asked_again(looking: Looking) -> None:
+    opened(looking)
+    page = looking.page
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=413, json={"error": {"code": "x", "message": "a spec of this length is not taken"}})
+
+    page.clock.install()
+    page.route("**/lint", refuse)
+    at(looking, "{cidr: 10.0.0.0/24}")
+    page.keyboard.type("  # more")
+    page.clock.run_for(2000)
+    page.locator("#check-state").filter(has_text="a spec of this length is not taken").wait_for(timeout=LONG_MS)
+    count = len(asked)
+    page.clock.run_for(60_000)
+    page.locator("#check-state").filter(has_text="a spec of this length is not taken").wait_for(timeout=LONG_MS)
+    assert len(asked) == count
 
 
 def test_find_and_replace_and_the_way_out_for_keyboards(looking: Looking) -> None:

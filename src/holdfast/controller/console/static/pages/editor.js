@@ -43,6 +43,7 @@
     mark.setAttribute("aria-hidden", "true");
     state.replaceChildren(mark, element("span", "", word));
   };
+  const lasting = (status) => status >= 400 && status < 500 && ![408, 409, 429].includes(status); // asking again is no use
   const check = async () => {
     if (running) running.abort();
     const mine = running = new AbortController(), sent = text();
@@ -52,8 +53,9 @@
       const answer = await fetch(lint, {method: "POST", headers, body: JSON.stringify({spec: sent}), signal: mine.signal});
       if (mine !== running) return;
       if (answer.status === 401) return show_state("bad", say("You are not logged in any more: the draft stays in this browser."));
-      if (!answer.ok) throw new Error(String(answer.status));
+      if (!answer.ok && !lasting(answer.status)) throw new Error(String(answer.status));
       const told = await answer.json();
+      if (!answer.ok) { if (mine === running) show_state("unknown", told.error.message); return; }
       if (mine === running && text() === sent) show_findings(told, sent);
     } catch {
       if (mine !== running) return;
@@ -460,13 +462,13 @@
       return null; // not ours, or the browser keeps nothing
     }
   };
-  const save = () => {
-    if (undecided) return;
-    const now = text();
+  const save = () => { // what is typed while an older draft is on offer takes its place; the older one is kept on the page
+    const now = text(), long = now.length > LONGEST_DRAFT;
     try {
-      if (now === first || now.length > LONGEST_DRAFT) localStorage.removeItem(draft);
+      if (undecided && now === first) localStorage.setItem(draft, JSON.stringify(undecided));
+      else if (now === first || long) localStorage.removeItem(draft);
       else localStorage.setItem(draft, JSON.stringify({text: now, base: Number(base.value), time: Date.now()}));
-      kept.textContent = now === first || now.length > LONGEST_DRAFT ? "" : say("Saved in this browser");
+      kept.textContent = now === first ? "" : say(long ? "Too long to be saved in this browser" : "Saved in this browser");
     } catch {
       kept.textContent = ""; // full, or forbidden: the text stays on the page
     }
