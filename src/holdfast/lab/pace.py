@@ -12,9 +12,6 @@ _LOOPS = 20_000
 _USUAL_S = 0.0012  # what they take on an ordinary machine
 SLOW = 3.0  # below, a machine is merely busy, and the usual traffic is asked
 _AT_FULL_PACE = 160.0  # requests a second over all listeners that an ordinary machine bears with half of one core
-# Beyond this, there are less: what users and servers take of an emulated machine is not there for the cluster, whose
-# every step then takes the longer. At twice this pace, a quarter of its time is theirs.
-_EMULATED = 6.0
 # A planned move of a director holds new connections back for 3.1 s: a SYN of its first moment is sent again after 7 s.
 _PATIENT_S = 12.0
 _LEAST = 4.0  # a second and listener: fewer would not tell how long a gap was
@@ -38,7 +35,7 @@ def suited_plan(pace: float, listeners: Sequence[TargetListener], *, directors: 
     usual = TrafficPlan(timeout_s=_PATIENT_S) if directors else TrafficPlan()
     if pace < SLOW or not listeners:
         return usual
-    new = max(_LEAST, _AT_FULL_PACE / pace * min(1.0, _EMULATED / pace) / len(listeners))
+    new = max(_LEAST, _AT_FULL_PACE / pace / len(listeners))
     return replace(
         usual,
         new_per_second=min(usual.new_per_second, round(new, 1)),
