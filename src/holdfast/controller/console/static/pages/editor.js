@@ -22,8 +22,8 @@
   // ---- the text, wherever it is written --------------------------------------------------------------------------------
   let view = null, first = area.value, first_base = Number(base.value), planned = null, applying = false, settling = 0;
   const text = () => view ? view.state.doc.toString() : area.value;
-  const put = (next) => {
-    if (view) view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: next}, scrollIntoView: true});
+  const put = (next) => { // as an event of its own: what was typed in the half second before is undone apart from it
+    if (view) view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: next}, userEvent: "set", scrollIntoView: true});
     else { area.value = next; changed(); }
   };
   const focus = () => (view || area).focus();
@@ -32,7 +32,8 @@
     settling = setTimeout(settled, SETTLE_MS);
     check_soon(CHECK_MS);
   };
-  const settled = () => { save(); mark_plan(); };
+  const settled = () => { settling = null; save(); mark_plan(); };
+  addEventListener("pagehide", () => { if (settling) { clearTimeout(settling); settled(); } }); // the last words, too
   area.addEventListener("input", changed);
 
   // ---- what the controller says of it ----------------------------------------------------------------------------------
