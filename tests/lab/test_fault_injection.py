@@ -11,7 +11,7 @@ from tests.waiting import wait_until
 
 from holdfast.agent.supervisor.client import ask
 from holdfast.errors import LabError, UsageError
-from holdfast.lab import backend, faults
+from holdfast.lab import backend, faults, network
 from holdfast.lab.faults import (
     CablePulled,
     Crash,
@@ -110,6 +110,16 @@ def test_a_boot_that_failed_can_be_repeated(lab: Lab, reaches: Reaches, monkeypa
     Crash(node="web01").heal(lab)
     assert not half_up.alive
     assert reaches(lab, "lb01", WEB)
+
+
+def test_a_cable_that_goes_by_itself_meanwhile_is_unplugged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel removes the cables of a namespace that has gone some time later: between a look and a deletion."""
+    Crash(node="web01").inject(lab)
+    look, looks = network.link_names, iter([lab.topology.ports("web01")])
+    with monkeypatch.context() as late:
+        late.setattr(network, "link_names", lambda name: (*look(name), *next(looks, ())))
+        network.unplug(lab.topology, lab.topology.node("web01"))
+    Crash(node="web01").heal(lab)
 
 
 def test_a_frozen_node_does_nothing_and_goes_on_where_it_was(lab: Lab, tmp_path: Path, reaches: Reaches) -> None:

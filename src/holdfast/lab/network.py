@@ -19,6 +19,7 @@ from holdfast.lab.processes import Namespace, namespace
 from holdfast.lab.topology import InterfaceAddress, LabNode, LabTopology, link_local, mac_address
 
 NETNS_DIR = Path("/run/netns")
+_TURNS = 5  # at unplugging a node
 CUT_TABLE = "holdfast"  # the bridge-family table in the switch namespace that partitions live in
 
 
@@ -146,10 +147,22 @@ def build_node(topology: LabTopology, node: LabNode, pulled: Iterable[str] = ())
 
 
 def unplug(topology: LabTopology, node: LabNode) -> None:
-    """Remove the cables of `node`, at once; its namespace alone would take them along only some time later."""
-    present = set(link_names(switch_name(topology.name)))
-    lines = [f"link delete {port}" for port in topology.ports(node.name) if port in present]
-    run(["ip", "-n", switch_name(topology.name), "-batch", "-"], text=_batch(lines))
+    """Remove the cables of `node`, at once; its namespace alone would take them along only some time later.
+
+    That may be just now, between a look and a deletion: whatever is left then is deleted in another turn.
+    """
+    switch, ports = switch_name(topology.name), topology.ports(node.name)
+    for left in reversed(range(_TURNS)):
+        present = set(link_names(switch))
+        lines = [f"link delete {port}" for port in ports if port in present]
+        if not lines:
+            return
+        try:
+            run(["ip", "-n", switch, "-batch", "-"], text=_batch(lines))
+            return
+        except LabError:
+            if not left:
+                raise
 
 
 def link_names(name: str) -> tuple[str, ...]:
