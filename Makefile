@@ -36,7 +36,7 @@ down: root setup ## Take the demo cluster down · 拆除演示集群
 check: setup ## Style, types, unit tests, golden files (about 3 min) · 代码风格、类型、单元测试与基准文件
 	@$(PYTHON) scripts/run_stages.py check
 
-test: root ## Everything that CI runs (about 50 min) · CI 运行的全部内容（约 50 分钟）
+test: root ## Everything that CI runs (about 55 min) · CI 运行的全部内容（约 55 分钟）
 	@scripts/setup --test
 	@$(PYTHON) scripts/run_stages.py test
 
