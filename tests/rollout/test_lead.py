@@ -212,17 +212,23 @@ def test_a_node_on_which_somebody_works_by_hand_stops_it() -> None:
     run(scenario())
 
 
+async def paused(store: Store) -> RolloutRecord:
+    """The rollout, once it waits for somebody to look at its first node."""
+    while not (found := await list_rollouts(store, "shop"))[0].paused:
+        await asyncio.sleep(0.01)
+    return found[0]
+
+
 def test_it_waits_behind_the_first_node_until_somebody_has_looked() -> None:
     async def scenario() -> None:
         agents = await cluster()
         held = await leader(agents.store)
         async with agents.there():
             going = asyncio.create_task(roll(agents, held, 2, revision_of("two", PAIR), pause_after_first=True))
-            while not (found := await list_rollouts(agents.store, "shop"))[0].paused:
-                await asyncio.sleep(0.01)
+            found = await paused(agents.store)
             assert agents.log == ["lb02 2"]
             assert not going.done()
-            await wish(agents.store, "shop", found[0].id, Wish.GO_ON)
+            await wish(agents.store, "shop", found.id, Wish.GO_ON)
             record = await going
         assert record.phase is RolloutPhase.SUCCEEDED
         assert agents.log == ["lb02 2", "lb01 2"]
@@ -239,9 +245,8 @@ def test_a_paused_rollout_can_be_stopped(wanted: Wish, log: list[str]) -> None:
         held = await leader(agents.store)
         async with agents.there():
             going = asyncio.create_task(roll(agents, held, 2, revision_of("two", PAIR), pause_after_first=True))
-            while not (found := await list_rollouts(agents.store, "shop"))[0].paused:
-                await asyncio.sleep(0.01)
-            await wish(agents.store, "shop", found[0].id, wanted)
+            found = await paused(agents.store)
+            await wish(agents.store, "shop", found.id, wanted)
             record = await going
         assert record.phase is (RolloutPhase.FAILED if wanted is Wish.STOP else RolloutPhase.PUT_BACK)
         assert record.reason == "it was stopped"
@@ -258,13 +263,12 @@ def test_what_is_damaged_in_the_store_ends_the_rollout_that_needs_it_and_says_so
         held = await leader(agents.store)
         async with agents.there():
             going = asyncio.create_task(roll(agents, held, 2, revision_of("two", PAIR), pause_after_first=True))
-            while not (found := await list_rollouts(agents.store, "shop"))[0].paused:
-                await asyncio.sleep(0.01)
+            found = await paused(agents.store)
             key = agents.kept.assignments.key("lb01")
             sound = await agents.store.engine.get(key)
             assert sound is not None
             await agents.store.engine.commit([], [Put(key, b"{}")])
-            await wish(agents.store, "shop", found[0].id, Wish.GO_ON)
+            await wish(agents.store, "shop", found.id, Wish.GO_ON)
             record = await going
             assert record.phase is RolloutPhase.FAILED
             assert f"{key} in the store is not understood" in record.reason
