@@ -52,6 +52,7 @@ COMMANDS = (
     Command("events"),
     Command("audit"),
     Command("nodes", attribute="app"),
+    Command("damaged", attribute="app"),
     Command("authority", attribute="app"),
     Command("users", module="people"),
     Command("tokens", module="people"),

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from holdfast.protocol.api.authorities import AuthorityList
 from holdfast.protocol.api.clusters import ClusterList, ClusterRequest, ClusterView, LockRequest, LockView
+from holdfast.protocol.api.damaged import ClearRequest, DamagedList, DamagedRecord
 from holdfast.protocol.api.events import AuditList, EventList, EventView
 from holdfast.protocol.api.findings import FindingsView, RuleView
 from holdfast.protocol.api.nodes import (
@@ -257,6 +258,14 @@ class Cluster:
     def overrides(self) -> OverrideList:
         """All that is overridden."""
         return self.wire.ask(OverrideList, "GET", f"{self._at}/overrides")
+
+    def damaged(self) -> DamagedList:
+        """Records that are not understood."""
+        return self.wire.ask(DamagedList, "GET", f"{self._at}/damaged")
+
+    def clear_damaged(self, asked: ClearRequest) -> DamagedRecord:
+        """Remove one of them."""
+        return self.wire.ask(DamagedRecord, "POST", f"{self._at}/damaged/clear", asked)
 
     def override(self, kind: OverrideWord, target: str, asked: OverrideRequest) -> OverrideResult:
         """Drain, suspend or weigh a server."""

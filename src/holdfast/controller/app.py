@@ -19,6 +19,7 @@ from .agents import routes as agents
 from .api import (
     authorities,
     clusters,
+    damaged,
     dumps,
     findings,
     health,
@@ -48,7 +49,7 @@ OPEN = frozenset({"login", "authority", "join", "healthz", "readyz"})  # operati
 ROUTERS = tuple(
     each.router
     for each in (
-        sessions, people, clusters, revisions, findings, whatif, rehearsals, rollouts, operating, realtime,
+        sessions, people, clusters, revisions, findings, whatif, rehearsals, rollouts, operating, damaged, realtime,
         invitations, history, authorities, dumps, agents, health,
     )
 )  # fmt: skip

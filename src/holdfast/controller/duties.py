@@ -50,7 +50,7 @@ async def end_overrides(context: Context, held: Held) -> None:
     now = store.clock.now()
     for cluster in await store.clusters.all():
         overrides = store.cluster(cluster.name).overrides
-        for found in await overrides.all():
+        for found in (await overrides.sound())[0]:  # what is damaged is told with the state of its cluster
             one = found.record
             if one.until is None or now < one.until or one.kind is OverrideKind.MAINTENANCE:
                 continue

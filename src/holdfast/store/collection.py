@@ -29,6 +29,16 @@ class Versioned(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """What lies under a name and is not understood: why, and what it is, word for word."""
+
+    name: str
+    version: int
+    why: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """Records in the order of their names; `after` is what to pass for the next page, empty at the end."""
 
@@ -133,6 +143,22 @@ class Collection(Generic[T]):
         return tuple(
             [self.versioned(entry) async for page in self.engine.snapshot(self.prefix) for entry in page.entries]
         )
+
+    async def sound(self) -> tuple[tuple[Versioned[T], ...], tuple[Damaged, ...]]:
+        """Every record that is understood, and whatever else lies there, as of one moment."""
+        items, damaged = [], []
+        async for page in self.engine.snapshot(self.prefix):
+            for entry in page.entries:
+                try:
+                    items.append(self.versioned(entry))
+                except StoreDamaged as error:
+                    damaged.append(Damaged(self.name(entry.key), entry.version, error.message, entry.value))
+        return tuple(items), tuple(damaged)
+
+    async def version(self, name: str) -> int:
+        """The version of whatever lies under a name, understood or not; 0: nothing does."""
+        entry = await self.engine.get(self.key(name))
+        return entry.version if entry else 0
 
     def watch(self, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[Update[T]]]:
         """What becomes of the records behind the revision `after`; None: begin with all of them. As of Engine.watch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -192,6 +193,24 @@ def _identities(engine: Engine) -> Collection[StoreIdentity]:
 def override_name(kind: OverrideKind, target: str) -> str:
     """Under which name an override is kept: one of a kind for each target."""
     return f"{kind}/{target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """What an override is about, by its name alone: all that is known of one whose record is not understood."""
+
+    kind: OverrideKind
+    target: str
+    virtual_server: str | None
+
+
+def overridden(name: str) -> Overridden | None:
+    """What the override of that name is about; None: not even its name is one."""
+    kind, slash, target = name.partition("/")
+    server, at, virtual_server = target.partition("@")
+    if kind not in set(OverrideKind) or not (slash and server) or bool(at) != bool(virtual_server):
+        return None
+    return Overridden(OverrideKind(kind), server, virtual_server or None)
 
 
 def instance_name(service: str, instance: str) -> str:

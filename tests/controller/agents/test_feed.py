@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 
+import pytest
 from tests.controller.world import WITHIN_S, context_of_memory
 
+from holdfast.bundle import Bundle, Expectations, RealServerExpectation, VirtualServerExpectation
 from holdfast.controller.agents.feed import Feed
+from holdfast.controller.agents.losing import concerned, sent_by
 from holdfast.controller.agents.stream import _end, _Told, lines
 from holdfast.controller.identity import NodeAgent
-from holdfast.protocol import TO_AGENT, Desired
+from holdfast.protocol import TO_AGENT, AgentReport, Desired, NodeStatus
+from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.records import Assignment, RolloutStore
 from holdfast.store.memory import MemoryEngine
-from holdfast.store.models import NodeRecord, Override, OverrideKind
+from holdfast.store.models import NodeRecord, NodeReport, Override, OverrideKind
 from holdfast.store.port import Put
 from holdfast.store.store import Store, override_name
 
@@ -68,7 +73,7 @@ def test_what_was_known_stays_when_all_is_read_anew_and_some_is_not_understood()
         assert feed.nodes["lb01"].certificate == "1"
         assert feed.assignments["lb01"].number == 1
         assert [one.server for one in feed.told_overrides(NOW).servers] == ["web01:80"]
-        assert not feed.holds_back
+        assert not feed.lost
         await feed.stop()
 
     asyncio.run(story())
@@ -105,9 +110,9 @@ def test_a_node_out_for_maintenance_keeps_nobody_from_what_they_are_to_run() -> 
         feed = Feed(cluster.store, "shop")
         feed.start()
         await until(lambda: feed.complete)
-        assert not feed.holds_back
+        assert not feed.lost
         await cluster.damage(cluster.overrides.key(DRAINED))
-        await until(lambda: feed.holds_back)
+        await until(lambda: feed.lost == {DRAINED})
         await feed.stop()
 
     asyncio.run(story())
@@ -126,3 +131,66 @@ def test_a_node_whose_record_is_not_understood_is_not_called_revoked() -> None:
         await context.hub.close()
 
     asyncio.run(story())
+
+
+def bundle_of(*servers: str, source: str = "shop") -> Bundle:
+    """A director's bundle with one virtual server; without servers, of a node that directs nothing."""
+    rows = tuple(
+        RealServerExpectation(
+            name=name, address=IPv4Address("10.0.0.7"), port=80, weight=1,
+            weight_file=f"/var/lib/holdfast/weights/{name}",
+        )
+        for name in servers
+    )  # fmt: skip
+    found = VirtualServerExpectation(
+        name=source, source=source, group="www", address=IPv4Address("10.0.0.3"), port=80, family=4, protocol="tcp",
+        forward="dr", scheduler="wlc", servers=rows,
+    )  # fmt: skip
+    expected = Expectations(virtual_servers=(found,) if servers else ())
+    return Bundle(cluster="shop", node="lb01", services=(), files=(), expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "runs", "waits"),
+    [
+        (("web01-80",), None, True),  # it would take the server up again
+        (("web02-80",), ("web02-80",), False),  # it has other servers
+        ((), None, False),  # it directs nothing
+        (("web02-80",), ("web01-80",), True),  # it may go back to what it runs
+    ],
+)
+def test_a_lost_override_holds_back_those_alone_who_send_to_its_server(
+    wanted: tuple[str, ...], runs: tuple[str, ...] | None, waits: bool
+) -> None:
+    async def story() -> None:
+        context = await context_of_memory()
+        cluster = Cluster(context.store)
+        await cluster.fill()
+        bundles = {"wanted": bundle_of(*wanted), "runs": bundle_of(*(runs or ()))}
+        for number, bundle in enumerate(bundles.values(), 1):
+            await Bundles(context.store, "shop").put(number, {"lb01": bundle})
+        told = Assignment(node="lb01", number=2, revision=1, digest=bundles["wanted"].digest, time=NOW)
+        await cluster.assignments.replace("lb01", told, await cluster.assignments.version("lb01"))
+        if runs is not None:
+            status = NodeStatus(node="lb01", cluster="shop", digest=bundles["runs"].digest)
+            said = AgentReport(node="lb01", time=NOW, status=status).model_dump_json()
+            report = NodeReport(node="lb01", time=NOW, epoch=1, revision=1, state="", content=said)
+            await context.store.cluster("shop").report(report)
+        await cluster.damage(cluster.overrides.key(DRAINED))
+        opened = lines(context, agent_of(context.store))
+        await anext(opened)  # it was let in
+        await until(lambda: context.hub._feeds["shop"].complete)
+        kind = TO_AGENT.validate_json(await anext(opened)).kind
+        assert kind == ("ping" if waits else "desired")
+        await opened.aclose()
+        await context.hub.close()
+
+    asyncio.run(story())
+
+
+def test_an_override_whose_very_name_says_nothing_concerns_every_director() -> None:
+    directs, none = sent_by(bundle_of("web01-80")), sent_by(bundle_of())
+    assert concerned(directs, ["scribble"])
+    assert not concerned(none, ["scribble"])
+    assert concerned(directs, ["drained/web01:80@shop"])
+    assert not concerned(directs, ["drained/web01:80@other"])

@@ -25,7 +25,7 @@ from holdfast.store.models import Role
 # Written out anew, not read from the table: a slip in either shows.
 VIEWER = {"read", "plan"}
 OPERATOR = VIEWER | {"override", "move", "apply", "rollout_control"}
-ADMIN = OPERATOR | {"node_invite", "node_revoke", "lock_write", "cluster_audit"}
+ADMIN = OPERATOR | {"node_invite", "node_revoke", "lock_write", "cluster_audit", "damaged_clear"}
 INSTALLATION = {"rehearse", "cluster_manage", "user_manage", "token_manage", "audit", "store_dump", "authority_rotate"}
 SELF = {"who_am_i", "own_password", "own_sessions", "own_tokens"}
 AGENT = {"bundle_fetch", "report_send", "certificate_renew"}

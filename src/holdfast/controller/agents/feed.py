@@ -63,13 +63,13 @@ class Feed:
         return len(self._known) == 5
 
     @property
-    def holds_back(self) -> bool:
-        """Whether nobody is told what to run: an override that is not understood, and that nothing is known of.
+    def lost(self) -> frozenset[str]:
+        """Overrides of servers that are not understood, and that nothing is known of, by name.
 
-        Without it each director would take a server up again that somebody drained; told nothing, it stays as it is.
+        Without one, each director of its server would take that up again; told nothing, it stays as it is.
         """
         lost = self._unread.get("overrides", set()) - self.overrides.keys()
-        return any(not name.startswith(_OF_NODES) for name in lost)
+        return frozenset(name for name in lost if not name.startswith(_OF_NODES))
 
     def unread_node(self, node: str) -> bool:
         """Whether there is a record of the node, and nobody here can say what is in it."""
@@ -119,11 +119,14 @@ class Feed:
 
     def _not_understood(self, kind: str, update: Update[T]) -> bool:
         """Keep in mind what is there and is not understood; whether that is something else than before."""
-        before, held_back = self._unread.get(kind, set()), self.holds_back
+        before, lost = self._unread.get(kind, set()), self.lost
         kept = set() if update.resync else before - {name for name, _ in update.items}
         self._unread[kind] = kept | set(update.broken)
-        if self.holds_back and not held_back:
-            _log.error("nobody in %s is told what to run until its overrides are understood", self.cluster)
+        if self.lost - lost:
+            named = ", ".join(sorted(self.lost - lost))
+            _log.error(
+                "the directors of %s that send to what is overridden by %s are told nothing", self.cluster, named
+            )
         return self._unread[kind] != before
 
     def _tell(self, kind: str, changed: set[str]) -> None:

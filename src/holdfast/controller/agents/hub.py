@@ -11,6 +11,7 @@ from holdfast.store.store import Store
 from ..realtime.desk import Realtime
 from .bundle_texts import BundleTexts, Restore
 from .feed import Feed, Subscription
+from .losing import Losing
 from .presences import Presences
 
 
@@ -19,6 +20,7 @@ class Hub:
 
     def __init__(self, store: Store, holder: str = "", restore: Restore | None = None) -> None:
         self.bundles = BundleTexts(store, restore)
+        self.losing = Losing(store, self.bundles)
         holder = holder or f"controller-{secrets.token_hex(4)}"
         self._presences = Presences(store, holder)
         self.realtime = Realtime(store, holder)

@@ -98,7 +98,7 @@ def _end(context: Context, agent: NodeAgent, feed: Feed, subscription: Subscript
 
 async def _news(context: Context, agent: NodeAgent, feed: Feed, told: _Told) -> AsyncGenerator[bytes, None]:
     assignment = feed.assignments.get(agent.node)
-    if assignment is not None and not feed.holds_back:
+    if assignment is not None and not await _held_back(context, agent, feed, assignment.digest):
         overrides = feed.told_overrides(context.store.clock.now())
         now = (assignment.number, assignment.digest, assignment.go, overrides)
         if told.desired != now:
@@ -112,6 +112,20 @@ async def _news(context: Context, agent: NodeAgent, feed: Feed, told: _Told) -> 
             told.orders.add(name)
             yield order.model_dump_json().encode() + b"\n"
     told.orders &= feed.orders.get(agent.node, {}).keys()  # what has gone from the store will not come again
+
+
+async def _held_back(context: Context, agent: NodeAgent, feed: Feed, digest: str) -> bool:
+    """Whether an override is lost that the node would end without knowing: in what it is to run, or in what it runs.
+
+    What cannot be read now counts as if it had the server.
+    """
+    if not feed.lost:
+        return False
+    try:
+        return await context.hub.losing.concerns(agent.cluster, agent.node, digest, feed.lost)
+    except HoldfastError as error:
+        _log.warning("what %s sends to cannot be read: %s", agent.actor, error.message)
+        return True
 
 
 async def _desired(context: Context, agent: NodeAgent, feed: Feed, overrides: Overrides) -> bytes | None:

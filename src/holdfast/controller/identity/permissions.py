@@ -24,6 +24,7 @@ class Action(StrEnum):
     NODE_REVOKE = "node_revoke"
     LOCK_WRITE = "lock_write"  # what is chosen once, sealed secrets included
     CLUSTER_AUDIT = "cluster_audit"
+    DAMAGED_CLEAR = "damaged_clear"  # remove a record that is not understood
     # of the whole installation
     REHEARSE = "rehearse"  # a spec's own programs and commands, as root on the controller's machine, if it is allowed
     CLUSTER_MANAGE = "cluster_manage"
@@ -109,6 +110,7 @@ TABLE: dict[Action, tuple[Scope, Role | None]] = {
     Action.NODE_REVOKE: (Scope.CLUSTER, _A),
     Action.LOCK_WRITE: (Scope.CLUSTER, _A),
     Action.CLUSTER_AUDIT: (Scope.CLUSTER, _A),
+    Action.DAMAGED_CLEAR: (Scope.CLUSTER, _A),
     Action.REHEARSE: (Scope.INSTALLATION, _A),
     Action.CLUSTER_MANAGE: (Scope.INSTALLATION, _A),
     Action.USER_MANAGE: (Scope.INSTALLATION, _A),

@@ -10,7 +10,7 @@ from holdfast.errors import NotFound
 from holdfast.protocol import GroupFacts, NodeStatus
 from holdfast.protocol.api.overrides import OverrideView
 from holdfast.store.models import OverrideKind
-from holdfast.store.store import Store, override_name
+from holdfast.store.store import Store, overridden, override_name
 
 from .compiling import assigned
 from .desk import Desk, known_cluster
@@ -63,7 +63,9 @@ async def would_move(desk: Desk, cluster: str, node: str) -> Leaving:
         for name, one in heard.items()
         if one.report.status is not None and (name in present or now - one.time <= BELIEVED_FOR)
     }
-    out = {one.record.target for one in await known.overrides.all() if one.record.kind is OverrideKind.MAINTENANCE}
+    sound, lost = await known.overrides.sound()
+    out = {one.record.target for one in sound if one.record.kind is OverrideKind.MAINTENANCE}
+    out |= {of.target for one in lost if (of := overridden(one.name)) and of.kind is OverrideKind.MAINTENANCE}
     return foreseen(node, bundles, statuses, out)
 
 

@@ -274,7 +274,7 @@ async def _known_node(place: _Place, node: str) -> None:
 
 async def _in_maintenance(place: _Place, node: str) -> bool:
     kept = place.desk.store.cluster(place.cluster).overrides
-    return await kept.get(override_name(OverrideKind.MAINTENANCE, node)) is not None
+    return await kept.version(override_name(OverrideKind.MAINTENANCE, node)) != 0
 
 
 async def _note(place: _Place, node: str, request: MaintenanceRequest) -> bool:
@@ -304,10 +304,11 @@ async def _undone(place: _Place, node: str, created: bool, groups: Sequence[str]
         with suppress(HoldfastError):  # the agent may be what is broken
             await place.order(node, Verb.RELEASE, group)
     kept = place.desk.store.cluster(place.cluster).overrides
-    found = await kept.get(override_name(OverrideKind.MAINTENANCE, node))
-    if found is not None:
+    name = override_name(OverrideKind.MAINTENANCE, node)
+    version = await kept.version(name)  # also of one that is damaged: that it is over is what somebody said
+    if version:
         with suppress(Conflict):  # somebody else has changed it, and says so
-            await kept.delete(found.name, found.version)
+            await kept.delete(name, version)
 
 
 async def _audit(

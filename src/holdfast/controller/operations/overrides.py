@@ -17,11 +17,12 @@ from holdfast.spec.overrides import Override as SpecOverride
 from holdfast.spec.overrides import known_servers
 from holdfast.spec.resolve_lvs import all_directors
 from holdfast.spec.resolve_lvs import directors as directors_of
-from holdfast.store.collection import Step, Versioned
+from holdfast.store.collection import Damaged, Step
 from holdfast.store.models import Override, OverrideKind
-from holdfast.store.store import ClusterStore, Store, override_name
+from holdfast.store.store import ClusterStore, Overridden, Store, overridden, override_name
 
 from .compiling import content_of
+from .damaged import feared
 from .desk import Desk, known_cluster
 from .quorum import emptied
 from .reports import Heard, latest_of
@@ -53,7 +54,8 @@ async def overrides(store: Store, cluster: str) -> OverrideList:
     """All that is overridden, and what each director last said of it."""
     known = await known_cluster(store, cluster)
     now = store.clock.now()
-    records = sorted((one.record for one in await known.overrides.all()), key=lambda one: (one.target, one.kind))
+    sound, lost = await known.overrides.sound()
+    records = sorted((one.record for one in sound), key=lambda one: (one.target, one.kind))
     directors = await _directors(store, known)
     heard = await latest_of(known, directors)
     said = {node: heard[node].report.overrides for node in directors if node in heard}
@@ -62,6 +64,7 @@ async def overrides(store: Store, cluster: str) -> OverrideList:
         overrides=tuple(override_view(one, now) for one in records),
         directors=reports,
         silent=tuple(node for node in directors if node not in reports),
+        damaged=tuple(one.name for one in lost),
     )
 
 
@@ -106,7 +109,7 @@ async def clear_override(
     """
     known = await known_cluster(desk.store, cluster)
     loaded = await _spec(desk.store, known)
-    present = [one.record for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
+    present = await _of_servers(known)
     stray = tuple({one.target for one in present if target in (one.target, one.target.rpartition(":")[0])})
     try:
         servers = _meant(loaded, target, virtual_server)
@@ -114,9 +117,9 @@ async def clear_override(
         if not stray:
             raise NotFound(error.message, error.hint) from None
         servers = stray  # the spec has forgotten it, the override has not
-    everywhere = [one for one in present if one.target in servers and one.virtual_server is None]
+    everywhere = sorted({one.target for one in present if one.target in servers and one.virtual_server is None})
     if virtual_server is not None and everywhere:
-        raise UsageError(f"'{everywhere[0].target}' is overridden in all its virtual servers", "leave --from out")
+        raise UsageError(f"'{everywhere[0]}' is overridden in all its virtual servers", "leave --from out")
     wanted = _Wanted(servers, virtual_server, None)
     began = desk.now()
     await _write(desk, known, wanted, [], None if kind is OverrideWord.ANY else OverrideKind(kind.value))
@@ -161,12 +164,13 @@ async def _directors(store: Store, known: ClusterStore) -> tuple[str, ...]:
 async def _warnings(
     desk: Desk, known: ClusterStore, loaded: LoadedSpec, wanted: _Wanted, new: Iterable[Override]
 ) -> tuple[str, ...]:
-    present = [one.record for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
+    sound, lost = await known.overrides.sound()
+    present = [one.record for one in sound if one.record.kind in _OF_SERVERS]
     now = desk.now()
     after = [one for one in present if not _replaced(one, wanted) and not is_over(one, now)]
     heard = await latest_of(known, _sending(loaded, wanted))
     reports = [one.report.overrides for one in heard.values() if one.report.overrides is not None]
-    told = [_of_spec(one) for one in (*after, *new)]
+    told = [*(_of_spec(one) for one in (*after, *new)), *feared(one for one in lost if not _mended(one, wanted))]
     return emptied(loaded.spec, told, wanted.servers, wanted.virtual_server, reports)
 
 
@@ -187,14 +191,17 @@ async def _write(
 ) -> None:
     """Whatever was said of the servers goes, what is new comes, in one commit; somebody else's write is no reason."""
     for _ in range(_ATTEMPTS):
-        present = [one for one in await known.overrides.all() if one.record.kind in _OF_SERVERS]
+        sound, damaged = await known.overrides.sound()
+        present = [one for one in sound if one.record.kind in _OF_SERVERS]
         gone = [one for one in present if _replaced(one.record, wanted) and only in (None, one.record.kind)]
-        steps = _steps(known, gone, new)
+        lost = {one.name: one.version for one in damaged if _mended(one, wanted, only)}
+        steps = _steps(known, {one.name: one.version for one in gone} | lost, new)
         if not steps:
             return
         audit, events = [], []
         for server in wanted.servers:
-            before = [one.record for one in gone if one.record.target == server]
+            before: list[object] = [one.record for one in gone if one.record.target == server]
+            before += [{"damaged": name} for name in lost if _target(name) == server]
             after = [one for one in new if one.target == server]
             if not before and not after:
                 continue
@@ -209,8 +216,28 @@ async def _write(
     raise StoreUnavailable("others kept changing the overrides of these servers", "try again in a moment")
 
 
-def _steps(known: ClusterStore, gone: Collection[Versioned[Override]], new: Iterable[Override]) -> list[Step]:
-    versions = {one.name: one.version for one in gone}
+def _target(name: str) -> str:
+    of = overridden(name)
+    return of.target if of else ""
+
+
+def _mended(one: Damaged, wanted: _Wanted, only: OverrideKind | None = None) -> bool:
+    """Whether what is wanted now says anew what a damaged record said: it takes its place."""
+    of = overridden(one.name)
+    if of is None or of.kind not in _OF_SERVERS or of.target not in wanted.servers or only not in (None, of.kind):
+        return False
+    return wanted.virtual_server in (None, of.virtual_server)
+
+
+async def _of_servers(known: ClusterStore) -> list[Overridden]:
+    """What is overridden of servers, by the names of the records: those that are not understood included."""
+    sound, lost = await known.overrides.sound()
+    found = [of for name in (*(one.name for one in sound), *(one.name for one in lost)) if (of := overridden(name))]
+    return [of for of in found if of.kind in _OF_SERVERS]
+
+
+def _steps(known: ClusterStore, gone: Mapping[str, int], new: Iterable[Override]) -> list[Step]:
+    versions = dict(gone)
     steps = []
     for one in new:
         name = name_of(one)

@@ -15,9 +15,11 @@ from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.judge import nothing
 from holdfast.rollout.propose import list_rollouts
 from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
+from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeRecord, Override, OverrideKind
-from holdfast.store.store import ClusterStore, Store
+from holdfast.store.store import ClusterStore, Store, override_name
 
+from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
 from .reports import BELIEVED_FOR, Heard, latest, standing
 from .told import file_views, override_view, revision_view, rollout_view
@@ -37,6 +39,7 @@ class _Seen:
     heard: Mapping[str, Heard]
     present: frozenset[str]  # nodes whose agents are connected to some controller
     overrides: tuple[Override, ...]
+    lost: tuple[Damaged, ...]  # overrides that are not understood
 
     @property
     def nodes(self) -> list[str]:
@@ -55,7 +58,9 @@ class _Seen:
 
     def in_maintenance(self, node: str) -> bool:
         """Whether somebody has taken it out."""
-        return any(one.kind is OverrideKind.MAINTENANCE and one.target == node for one in self.overrides)
+        name = override_name(OverrideKind.MAINTENANCE, node)
+        kept = any(one.kind is OverrideKind.MAINTENANCE and one.target == node for one in self.overrides)
+        return kept or any(one.name == name for one in self.lost)
 
 
 async def status(store: Store, cluster: str) -> ClusterStatus:
@@ -69,6 +74,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     groups = tuple(_groups(seen))
     trouble = [f"{one.node}: {said}" for one in summaries for said in one.trouble]
     trouble += [said for group in groups for said in _trouble_of(group, seen)]
+    trouble += damaged_overrides(seen.lost, seen.heard)
     if rollouts and rollouts[0].phase in _ENDED_BADLY:
         trouble.append(f"rollout {rollouts[0].id} of revision {rollouts[0].revision} {_ended(rollouts[0].phase)}")
     services = tuple(_services(seen))
@@ -138,6 +144,7 @@ async def configuration(store: Store, cluster: str, name: str) -> NodeConfigurat
 
 
 async def _see(store: Store, known: ClusterStore) -> _Seen:
+    sound, lost = await known.overrides.sound()
     return _Seen(
         cluster=known.name,
         now=store.clock.now(),
@@ -146,7 +153,8 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
         assignments={one.name: one.record for one in await RolloutStore(store, known.name).assignments.all()},
         heard=await latest(known),
         present=frozenset(one.name for one in await known.presences.all()),
-        overrides=tuple(one.record for one in await known.overrides.all()),
+        overrides=tuple(one.record for one in sound),
+        lost=lost,
     )
 
 

@@ -58,6 +58,7 @@ class OverrideList(Told):
     overrides: tuple[OverrideView, ...]
     directors: dict[SafeName, OverrideReport] = {}
     silent: tuple[SafeName, ...] = Field(default=(), description="Directors that have not said anything.")
+    damaged: tuple[str, ...] = Field(default=(), description="Records that are not understood, by name.")
 
 
 class OverrideResult(Told):
