@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from holdfast.controller.agents import presences
+from holdfast.controller import leased
 from holdfast.controller.agents.presences import Presences
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.store import Store
@@ -71,7 +71,7 @@ def test_a_controller_that_ends_takes_its_agents_along() -> None:
 
 
 def test_a_lost_lease_is_made_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presences, "TTL_S", 1)
+    monkeypatch.setattr(leased, "TTL_S", 1)
 
     async def scenario(store: Store, one: Presences, two: Presences) -> None:
         one.entered("shop", "lb01")

@@ -6,21 +6,17 @@ Of what agents tell, nothing goes into the store.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from holdfast.errors import Conflict, HoldfastError, LeaseLost
+from holdfast.errors import Conflict
 from holdfast.protocol import SafeName
 from holdfast.protocol.realtime import Watching
 from holdfast.store.collection import Collection
 from holdfast.store.models import Record
 from holdfast.store.store import Store
 
-TTL_S = 15
-_AGAIN_AFTER_S = 1.0
-_log = logging.getLogger(__name__)
+from ..leased import Leased
 
 Place = tuple[str, str]  # cluster and node
 
@@ -48,70 +44,39 @@ class Wishes:
     def __init__(self, store: Store, holder: str, present: Callable[[], Mapping[Place, Watching]]) -> None:
         self._store, self._holder, self._present = store, holder, present
         self._written: dict[Place, Watching] = {}
-        self._changed = asyncio.Event()
-        self._lease = 0
-        self._task: asyncio.Task[None] | None = None
+        self._leased = Leased(store.engine, self, "which nodes somebody looks at")
 
     def changed(self) -> None:
         """Something else is wanted than before."""
-        self._changed.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._keep())
+        self._leased.changed()
 
     async def close(self) -> None:
         """Nothing is wanted any more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._lease:
-            try:
-                async with asyncio.timeout(_AGAIN_AFTER_S):
-                    await self._store.engine.revoke(self._lease)
-            except (HoldfastError, TimeoutError):
-                _log.warning("agents tell of what they do for %d s more", TTL_S)
+        await self._leased.close()
 
-    async def _keep(self) -> None:
-        while True:  # ends: cancelled
-            with suppress(TimeoutError):  # time to keep the lease
-                async with asyncio.timeout(TTL_S / 3):
-                    await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self._write()
-            except LeaseLost:
-                self._lease, self._written = 0, {}
-                self._changed.set()
-            except HoldfastError as error:
-                _log.warning("agents cannot be asked what they do: %s", error.message)
-                await asyncio.sleep(_AGAIN_AFTER_S)
-                self._changed.set()
+    def anything(self) -> bool:
+        """As of Said."""
+        return bool(self._present())
 
-    async def _write(self) -> None:
+    def forget(self) -> None:
+        """As of Said."""
+        self._written = {}
+
+    async def write(self, lease: int) -> None:
+        """As of Said."""
         wanted = dict(self._present())
-        engine = self._store.engine
-        if self._lease and not wanted:
-            lease, self._lease, self._written = self._lease, 0, {}
-            await engine.revoke(lease)  # and all wishes with it
-        elif self._lease:
-            await engine.keep(self._lease)
-        elif wanted:
-            self._lease = await engine.grant(TTL_S)
         for place, watching in wanted.items():
             if self._written.get(place) != watching:
-                await self._put(place, watching)
+                await self._put(place, watching, lease)
         for place in [one for one in self._written if one not in wanted]:
             await self._take_away(place)
 
-    async def _put(self, place: Place, watching: Watching) -> None:
+    async def _put(self, place: Place, watching: Watching, lease: int) -> None:
         cluster, node = place
         records, name = wishes_of(self._store, cluster), wish_name(node, self._holder)
         found = await records.get(name)
-        step = records.replacing(name, Wish(node=node, watching=watching), found.version if found else 0, self._lease)
-        try:
-            await self._store.commit(step)
-        except Conflict:
-            self._changed.set()  # looked at once more
-            raise
+        step = records.replacing(name, Wish(node=node, watching=watching), found.version if found else 0, lease)
+        await self._store.commit(step)
         self._written[place] = watching
 
     async def _take_away(self, place: Place) -> None:
