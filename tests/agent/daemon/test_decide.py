@@ -198,3 +198,10 @@ def test_a_server_that_is_being_emptied_is_looked_at_often(
     found = replace(NOBODY, override_report=OverrideReport(node="lb01", done=True, servers=(server,)))
     assert decide.empties(found) is wanted
     assert not decide.empties(NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("looked_s", "told_s", "wanted"), [(0.0, 0.0, 1.0), (0.02, 0.05, 1.0), (0.5, 0.0, 5.0), (0.0, 2.0, 20.0)]
+)
+def test_counting_takes_a_tenth_of_the_time_at_most(looked_s: float, told_s: float, wanted: float) -> None:
+    assert decide.count_again_s(looked_s, told_s) == pytest.approx(wanted)

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from tests.agent.daemon.stand_in import bundle, desired, until
 from tests.agent.services.fakes import FakeManager
 
 from holdfast.agent.daemon.state import State
+from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.daemon.work import Work
 from holdfast.agent.down import Down, Logged, Question
 from holdfast.agent.host.fake import FakeHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.services.base import Node
 from holdfast.bundle import Probe, ProbedServer
-from holdfast.protocol import OverrideReport, WeighedServer
+from holdfast.protocol import AgentReport, OverrideKind, OverrideReport, WeighedServer
 
 DOWN = WeighedServer(virtual_server="shop", source="shop", server="a", wanted=1)
 
@@ -79,3 +81,61 @@ def _answer(state: State) -> str | None:
     report = state.known.override_report
     why = report.servers[0].why if report is not None else None
     return why.answer if why is not None else None
+
+
+class Emptying(Work):
+    """A director with one drained server, whose connections a test sets."""
+
+    left = 3
+
+    def overrides_now(self) -> OverrideReport:
+        row = WeighedServer(
+            virtual_server="shop",
+            source="shop",
+            server="a",
+            kind=OverrideKind.DRAINED,
+            wanted=0,
+            weight=0,
+            open=self.left,
+        )
+        return OverrideReport(node="lb01", done=True, servers=(row,))
+
+
+class Slow:
+    """A controller that takes a report when it is told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[int | None] = []
+        self.may = asyncio.Event()
+
+    async def report(self, report: AgentReport) -> None:
+        assert report.overrides is not None
+        await self.may.wait()
+        self.taken.append(report.overrides.servers[0].open)
+
+
+def test_what_a_server_still_has_is_told_when_it_changed_and_never_piles_up(tmp_path: Path) -> None:
+    async def story() -> None:
+        work = Emptying(Node(FakeHost(), Places(tmp_path), FakeManager()))
+        state, controller = State("shop", "lb01", work), Slow()
+        state.known = replace(state.known, override_report=work.overrides_now())
+        delivery = asyncio.create_task(state.outbox.deliver(cast(Controller, controller)))
+        try:
+            await asyncio.sleep(0)
+            for left in (3, 2, 1):  # the first report is not taken yet
+                work.left = left
+                await state.recount()
+            controller.may.set()
+            await until(lambda: not state.outbox.waiting)
+            assert controller.taken == [3]
+            for left in (1, 1, 0, 0):
+                work.left = left
+                await state.recount()
+                await until(lambda: not state.outbox.waiting)
+            assert controller.taken == [3, 1, 0]
+        finally:
+            delivery.cancel()
+            await asyncio.gather(delivery, return_exceptions=True)
+            state.end()
+
+    asyncio.run(story())

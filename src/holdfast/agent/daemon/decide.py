@@ -21,6 +21,8 @@ from holdfast.protocol import (
 )
 
 ENDS = frozenset({Progress.VERIFIED, Progress.REFUSED, Progress.PUT_BACK})  # nothing more is done about such a state
+COUNT_EVERY_S = 1.0  # while a server is being emptied: somebody waits for its last connection
+COUNT_SHARE = 0.1  # of the time, at most, goes into counting and telling
 _OF_OUTCOME = {
     Outcome.COMMITTED: Progress.VERIFIED,
     Outcome.UNCHANGED: Progress.VERIFIED,
@@ -183,6 +185,24 @@ def empties(known: Known) -> bool:
         server.kind in (OverrideKind.DRAINED, OverrideKind.SUSPENDED) and bool(server.open or server.persistent)
         for server in report.servers
     )
+
+
+def counts(report: OverrideReport | None) -> tuple[tuple[object, ...], ...]:
+    """What somebody who waits for a server to be empty wants to know of a report."""
+    rows = report.servers if report is not None else ()
+    return tuple(
+        (row.virtual_server, row.server, row.kind, row.weight, row.open, row.persistent, row.holds)
+        for row in rows
+        if row.kind is not None
+    )
+
+
+def count_again_s(looked_s: float, told_s: float) -> float:
+    """Seconds until a server that is being emptied is counted again.
+
+    Less often where the table is large, or where the controller has a thousand such nodes and takes its time.
+    """
+    return max(COUNT_EVERY_S, max(looked_s, told_s) / COUNT_SHARE)
 
 
 def shown(known: Known) -> Progress | None:

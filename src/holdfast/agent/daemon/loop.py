@@ -32,7 +32,6 @@ from holdfast.agent.daemon.worker import Worker
 from holdfast.errors import HoldfastError
 
 REPORT_EVERY_S = 60.0
-EMPTYING_EVERY_S = 2.0  # while a server is being emptied: somebody waits for its last connection
 _PAUSE_SEEN_S = 1.0
 
 
@@ -114,10 +113,10 @@ class Agent:
         while True:  # ends: cancelled
             await self.state.refresh()
             until = time.monotonic() + REPORT_EVERY_S * (0.9 + 0.2 * random.random())
+            looked_s = 0.0
             while time.monotonic() < until:
-                await asyncio.sleep(EMPTYING_EVERY_S)
-                if decide.empties(self.state.known):
-                    break
+                await asyncio.sleep(decide.count_again_s(looked_s, self.state.outbox.took_s))
+                looked_s = await self.state.recount() if decide.empties(self.state.known) else 0.0
 
     async def _keep_pause(self) -> None:
         while True:  # ends: cancelled

@@ -26,11 +26,18 @@ class Outbox:
         self._reports: deque[AgentReport] = deque(maxlen=_REPORTS_AT_MOST)
         self._answers: deque[tuple[float, Answer]] = deque(maxlen=_ANSWERS_AT_MOST)
         self._filled = asyncio.Event()
+        self._posting = False
+        self.took_s = 0.0  # the last report, until the controller had taken it
 
     def tell(self) -> None:
         """Something changed: it is told, and every step before it as well."""
         self._reports.append(self._present())
         self._filled.set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a report has not been taken yet: what can wait for the next one is not added to it."""
+        return bool(self._reports) or self._posting
 
     def answer(self, answer: Answer) -> None:
         """It is told to whichever controller is reached first."""
@@ -53,9 +60,17 @@ class Outbox:
                 await self._deliver_answer(controller, *self._answers[0])
                 self._answers.popleft()  # only now: a broken connection leaves it for the next one
             else:
-                await controller.report(self._reports.popleft())
+                await self._deliver_report(controller, self._reports.popleft())
         except NotTaken as error:
             LOG.warning("a controller does not take a report", extra={"why": error.message})
+
+    async def _deliver_report(self, controller: Controller, report: AgentReport) -> None:
+        began, self._posting = self._clock(), True
+        try:
+            await controller.report(report)
+        finally:
+            self._posting = False
+            self.took_s = self._clock() - began
 
     async def _deliver_answer(self, controller: Controller, made: float, answer: Answer) -> None:
         if self._clock() - made > _ANSWER_GOOD_FOR_S:

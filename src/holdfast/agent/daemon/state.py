@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -45,6 +46,7 @@ class State:
         self.busy = 0
         self._explains = False
         self._over: frozenset[ServerOverride] = frozenset()
+        self._counted: tuple[tuple[object, ...], ...] = ()  # what controllers were told last
         self._machine = Machine(work.node.host)
         self._hands = ThreadPoolExecutor(1, "hands")  # what changes the node: one thing at a time
         self._eyes = ThreadPoolExecutor(2, "eyes")
@@ -65,6 +67,7 @@ class State:
 
     def tell(self) -> None:
         """Something changed: the controller hears of it, and so does who asks on the node."""
+        self._counted = decide.counts(self.known.override_report)
         self.outbox.tell()
         self.shown.set()
 
@@ -86,14 +89,7 @@ class State:
         try:
             self.status = await self.look(self.work.status)
             report = await self.look(self.work.overrides_now)
-            # Where the time of one is over, the files that keepalived follows are written anew, with nobody to say so.
-            over = frozenset(report.expired) if report is not None else frozenset[ServerOverride]()
-            if over - self._over:
-                self.known = replace(self.known, overridden=None)
-                self.wake.set()
-            self._over = over
-            # What is known changes while something is waited for, so nothing may be between reading it and writing it.
-            self.known = replace(self.known, override_report=with_whys(report, self.known.override_report))
+            self._take(report)
             if report is not None and not self._explains and any(is_down(row) for row in report.servers):
                 self.in_background(self._explain(report))
             self.machine = await self.look(self._machine.look)
@@ -101,6 +97,31 @@ class State:
             LOG.warning("this node cannot be looked at", extra={"why": error.message})
         give_memory_back()
         self.tell()
+
+    def _take(self, report: OverrideReport | None) -> None:
+        # Where the time of one is over, the files that keepalived follows are written anew, with nobody to say so.
+        over = frozenset(report.expired) if report is not None else frozenset[ServerOverride]()
+        if over - self._over:
+            self.known = replace(self.known, overridden=None)
+            self.wake.set()
+        self._over = over
+        # What is known changes while something is waited for, so nothing may be between reading it and writing it.
+        self.known = replace(self.known, override_report=with_whys(report, self.known.override_report))
+
+    async def recount(self) -> float:
+        """Count what servers that are being emptied still have, and tell if it is not what was told last.
+
+        Returns how many seconds the look took. While a report is on its way nothing is added: it is told the next time.
+        """
+        began = time.monotonic()
+        try:
+            self._take(await self.look(self.work.overrides_now))
+        except HoldfastError as error:
+            LOG.warning("what is left of a server cannot be counted", extra={"why": error.message})
+        looked_s = time.monotonic() - began
+        if decide.counts(self.known.override_report) != self._counted and not self.outbox.waiting:
+            self.tell()
+        return looked_s
 
     async def _explain(self, report: OverrideReport) -> None:
         """Why servers are down: whoever is called at night asks that first. That they are is told before, by itself."""
