@@ -59,13 +59,14 @@ def test_real_servers_of_files_are_what_carries_the_load(holdfast: Command, tmp_
     server = "    real_server {} {} {{\n        weight {}\n    }}\n"
     web = server.format("10.0.0.11", 80, 1) + server.format("10.0.0.12", 80, 3)
     mail = server.format("10.0.0.11", 25, 1) + server.format("10.0.0.13", 25, 1)
+    sorry = "    sorry_server 10.0.0.14 80\n"
     virtual = "virtual_server 10.0.0.3 {} {{\n    quorum {}\n    protocol TCP\n{}}}\n"
     named = files(tmp_path)
     for name in ("lb1", "lb2"):
         with (tmp_path / f"{name}.conf").open("a") as file:
-            file.write(virtual.format(80, 2, web) + virtual.format(25, 1, mail))
+            file.write(virtual.format(80, 2, sorry + web) + virtual.format(25, 1, mail))
     document = json.loads(holdfast("whatif", *named, "--json").stdout)
-    assert document["outages"] == ["10.0.0.12"], "without it the quorum of the web is missed"
+    assert document["outages"] == ["10.0.0.12"], "without it the quorum of the web is missed: the sorry server steps in"
     left = {
         one["title"]: {part["name"]: (part["share"], part["served"]) for part in one["backends"]}
         for one in document["singles"]
@@ -74,11 +75,11 @@ def test_real_servers_of_files_are_what_carries_the_load(holdfast: Command, tmp_
         "virtual server 10.0.0.3:80": (0.75, True),
         "virtual server 10.0.0.3:25": (0.5, True),
     }
-    assert left["10.0.0.12"]["virtual server 10.0.0.3:80"] == (0.25, False)
+    assert left["10.0.0.12"]["virtual server 10.0.0.3:80"] == (0.0, False)
     assert left["lb1"] == {}
     told = holdfast("whatif", *named, "--fail", "10.0.0.12")
     assert told.returncode == 1
-    assert "virtual server 10.0.0.3:80: nobody serves" in told.stdout
+    assert "virtual server 10.0.0.3:80: its sorry server 10.0.0.14 alone serves" in told.stdout
 
 
 def test_a_weight_that_moves_nothing_ends_with_1(holdfast: Command, tmp_path: Path) -> None:

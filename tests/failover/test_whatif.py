@@ -12,7 +12,7 @@ from holdfast.failover.failures import Failure, FailureKind, every_failure, ever
 from holdfast.failover.from_spec import cluster_from_spec
 from holdfast.failover.model import Backends, Cluster, Promises
 from holdfast.failover.parts import parts_of
-from holdfast.failover.result import Report, Scenario, Verdict
+from holdfast.failover.result import Left, Report, Scenario, Verdict
 from holdfast.failover.whatif import what_if
 from holdfast.spec import load_spec
 
@@ -122,6 +122,27 @@ def test_a_pool_without_servers_serves_nobody() -> None:
     assert (left.share, left.served) == (0.75, True)
     both = next(one for one in report.combined if one.title == "web1 + web2")
     assert both.verdict is Verdict.NOBODY
+
+
+def _left(backends: Backends, title: str) -> Left:
+    report = what_if(replace(pair(), backends=(backends,)))
+    return next(one for one in (*report.singles, *report.combined) if one.title == title).backends[0]
+
+
+def test_without_its_quorum_a_virtual_server_keeps_the_servers_that_live() -> None:
+    """As keepalived has it: it tells `quorum_down`, and takes the servers out only where a sorry server steps in."""
+    three = {"web1": 1.0, "web2": 1.0, "web3": 1.0}
+    short = _left(Backends("virtual server web", three, least=3.0), "web1")
+    assert (round(short.share, 2), short.served, short.words) == (0.67, True, "67%")
+    sorry = _left(Backends("virtual server web", three, least=3.0, sorry="spare"), "web1")
+    assert (sorry.share, sorry.served, sorry.words) == (0.0, False, "its sorry server spare alone")
+    nobody = _left(Backends("virtual server web", {"web1": 1.0, "web2": 0.0}, least=1.0), "web1")
+    assert (nobody.share, nobody.served, nobody.words) == (0.0, False, "nobody")
+
+
+def test_a_sorry_server_that_is_dead_too_is_no_help() -> None:
+    backends = Backends("virtual server web", {"web1": 1.0}, least=1.0, sorry="web1")
+    assert _left(backends, "web1").words == "nobody"
 
 
 def test_a_promise_that_cannot_be_kept_is_named() -> None:

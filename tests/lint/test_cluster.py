@@ -29,6 +29,11 @@ def inner(priority: int, mark: str = "") -> str:
     return found.replace(f"priority {priority} \n", f"priority {priority}\n")
 
 
+def other_group(priority: int) -> str:
+    """An instance of a second group of nodes on the same network."""
+    return instance(f"priority {priority}", name="mail", vrid=61, address="10.0.0.200/24")
+
+
 def models(*texts: str) -> tuple[Model, ...]:
     return tuple(engine.read_text(text, f"lb{at}.conf", f"lb{at}").model for at, text in enumerate(texts, 1))
 
@@ -414,6 +419,17 @@ def node(number: int, priority: int) -> str:
 
 
 GOOD: dict[str, tuple[str, ...]] = {
+    "a pair without virtual servers beside a pair of directors": (
+        instance("priority 110") + virtual(),
+        instance() + virtual(),
+        other_group(110),
+        other_group(100),
+    ),
+    "a director that is in two groups, one of which has virtual servers": (
+        instance("priority 110") + virtual(),
+        instance() + virtual() + other_group(110),
+        other_group(100),
+    ),
     "two nodes of a whole cluster": (node(1, 150), node(2, 100)),
     "three nodes": (
         instance("priority 150"),

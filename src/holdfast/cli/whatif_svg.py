@@ -111,7 +111,7 @@ def _held(scenario: Scenario, *, changed: bool) -> tuple[str, ...]:
         nodes = " and ".join(held.holders) or "nobody"
         dead = held.verdict is Verdict.NOBODY and held.holders
         lines.append(f"{held.group}: {nodes}{' (not served)' if dead else ''}")
-    lines += [f"{left.name}: {'nobody' if not left.served else f'{left.share:.0%}'}" for left in scenario.backends]
+    lines += [f"{left.name}: {left.words}" for left in scenario.backends]
     return tuple(lines) or ("as before",)
 
 

@@ -87,7 +87,7 @@ def _part(part: Part) -> str:
 
 def _print_left(scenario: Scenario, console: Console) -> None:
     for left in scenario.backends:
-        text = f"  {left.name}: {left.share:.0%} left" if left.served else f"  {left.name}: nobody serves"
+        text = f"  {left.name}: {left.words}{' left' if left.served else ' serves'}"
         console.print(Text(text, style="" if left.served else "bold red"))
     for missed in scenario.missed:
         console.print(Text(f"  {_missed(scenario)} ({missed.objective})", style="bold red"))
@@ -122,7 +122,7 @@ def _row(scenario: Scenario) -> tuple[str | Text, ...]:
 
 def _holders(scenario: Scenario) -> str:
     said = [f"{held.group}: {_moved(held)}" for held in scenario.ways[0].held if held.verdict is not Verdict.STAYS]
-    said += [f"{left.name}: {'nobody' if not left.served else f'{left.share:.0%}'}" for left in scenario.backends]
+    said += [f"{left.name}: {left.words}" for left in scenario.backends]
     more = [f"and {len(said) - _MOST_GROUPS} more"] if len(said) > _MOST_GROUPS else []
     found = "; ".join([*said[:_MOST_GROUPS], *more]) or "as before"
     return found + (", or otherwise: it hangs on the nodes' timers" if len(scenario.ways) > 1 else "")
@@ -227,7 +227,10 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
         "partition": any(f.kind is FailureKind.PARTITION for f in scenario.failures),
         "within_s": _rounded(scenario.within_s),
         "ways": [_way(way) for way in scenario.ways],
-        "backends": [{"name": b.name, "share": round(b.share, 4), "served": b.served} for b in scenario.backends],
+        "backends": [
+            {"name": b.name, "share": round(b.share, 4), "served": b.served, "sorry": b.sorry or None}
+            for b in scenario.backends
+        ],
         "missed": [
             {"objective": m.objective, "promised_s": m.promised_s, "takes_s": _rounded(m.takes_s)}
             for m in scenario.missed

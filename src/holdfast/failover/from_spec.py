@@ -183,6 +183,7 @@ def _backends(spec: ClusterSpec) -> tuple[Backends, ...]:
             f"virtual server {name}",
             _weights((server.host, server.weight) for server in vs.servers),
             least=float(max(vs.quorum.weight - vs.quorum.hysteresis, 0)),
+            sorry=vs.sorry.host if vs.sorry else "",
         )
         for name, vs in spec.virtual_servers.items()
     ]

@@ -150,12 +150,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Backends:
-    """Servers that carry the load of one virtual server or pool; `fewest` must live, and weigh `least`, to serve it."""
+    """Servers that carry the load of one virtual server or pool. `sorry` is the host of its sorry server.
+
+    Where those that live weigh less than `least`, the sorry server steps in, and they are taken out; where there is
+    none, keepalived leaves them in.
+    """
 
     name: str
     members: Mapping[str, float]  # a server → its weight
-    fewest: int = 1
     least: float = 0.0
+    sorry: str = ""
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,22 @@ class Held:
 
 @dataclass(frozen=True)
 class Left:
-    """The share of a pool's or a virtual server's weight that lives, 0 to 1; not `served`: nothing answers there."""
+    """The share of a pool's or a virtual server's weight that serves, 0 to 1; not `served`: none of its servers does.
+
+    `sorry` is the host that answers in their place.
+    """
 
     name: str
     share: float
     served: bool
+    sorry: str = ""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        if self.served:
+            return f"{self.share:.0%}"
+        return f"its sorry server {self.sorry} alone" if self.sorry else "nobody"
 
 
 @dataclass(frozen=True)

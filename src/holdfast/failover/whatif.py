@@ -210,8 +210,10 @@ def _backends(cluster: Cluster, failures: tuple[Failure, ...]) -> tuple[Left, ..
     for backends in cluster.behind(dead):
         alive = {name: weight for name, weight in backends.members.items() if name not in dead}
         total, left = sum(backends.members.values()), sum(alive.values())
-        served = len(alive) >= backends.fewest and left >= backends.least
-        found.append(Left(backends.name, left / total if total else 0.0, served))
+        sorry = backends.sorry if backends.sorry not in dead else ""
+        # Without a sorry server keepalived leaves what lives in the table, quorum or not.
+        served = left > 0 and (left >= backends.least or not sorry)
+        found.append(Left(backends.name, left / total if served else 0.0, served, "" if served else sorry))
     return tuple(found)
 
 

@@ -52,17 +52,22 @@ def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model, VirtualSer
     references=(_MAN,),
 )
 def missing_virtual_server(models: tuple[Model, ...]) -> Iterator[Hit]:
-    common = [frozenset(host for member in one.members for host in member.held) for one in shared(models)]
-    moving: frozenset[str] = frozenset().union(*common) if common else frozenset()
+    moving = [
+        ({id(member.model) for member in one.members}, frozenset(host for member in one.members for host in member.held))
+        for one in shared(models)
+    ]
+    moved = frozenset(host for _, hosts in moving for host in hosts)
     for model in models:
         for other in models:
-            if other is model:
-                continue
+            between = [hosts for nodes, hosts in moving if {id(model), id(other)} <= nodes]
+            if other is model or (moving and not between):
+                continue  # nothing moves between the two: they are of two groups
             theirs = _servers(other)
             for key, one in _servers(model).items():
-                if key not in theirs:
+                taken_over = any(one.host in hosts for hosts in between)
+                if key not in theirs and (taken_over or one.host not in moved):
                     # Marks and addresses that do not move between the two may be meant for one node.
-                    severity = None if one.host in moving else WARNING
+                    severity = None if taken_over else WARNING
                     message = f"{label(other)} has no virtual server {one.label} for when it takes over"
                     yield Hit(one.node, message, 1, severity=severity)
 

@@ -144,7 +144,9 @@ def _scenario(one: Scenario) -> ScenarioView:
         harmful=one.harmful,
         within_s=one.within_s,
         ways=tuple(_way(each) for each in one.ways),
-        backends=tuple(LeftView(name=each.name, share=each.share, served=each.served) for each in one.backends),
+        backends=tuple(
+            LeftView(name=each.name, share=each.share, served=each.served, sorry=each.sorry) for each in one.backends
+        ),
         missed=tuple(
             MissedView(objective=each.objective, promised_s=each.promised_s, takes_s=each.takes_s)
             for each in one.missed

@@ -30,4 +30,4 @@ def _backends(tree: Node) -> Backends:
         weights[server.arg()] = weights.get(server.arg(), 0.0) + weight  # one machine may serve on two ports
     least = number(tree.value("quorum"), 1) - number(tree.value("hysteresis"), 0)
     name = f"virtual server {words}" + ("" if protocol == "TCP" else f" {protocol}")
-    return Backends(name, weights, least=float(max(least, 0)))
+    return Backends(name, weights, least=float(max(least, 0)), sorry=tree.value("sorry_server"))

@@ -56,11 +56,15 @@ class WayView(Told):
 
 
 class LeftView(Told):
-    """The share of a pool's or a virtual server's weight that lives, 0 to 1; not `served`: nothing answers there."""
+    """The share of a pool's or a virtual server's weight that serves, 0 to 1; not `served`: none of its servers does.
+
+    `sorry` is the host that answers in their place.
+    """
 
     name: str
     share: float
     served: bool
+    sorry: str = ""
 
 
 class MissedView(Told):

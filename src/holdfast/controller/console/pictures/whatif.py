@@ -98,7 +98,7 @@ class Single:
     within_s: float | None
     missed: tuple[tuple[str, float], ...]
     left: tuple[float, float] | None
-    lost: tuple[tuple[str, float, bool], ...]
+    lost: tuple[tuple[str, float, bool, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Asked:
     endings: tuple[Ending, ...]
     others: tuple[tuple[Ending, ...], ...]
     steps: tuple[tuple[str, tuple[str, ...]], ...]
-    lost: tuple[tuple[str, float, bool], ...]
+    lost: tuple[tuple[str, float, bool, str], ...]
     missed: tuple[tuple[str, float, float], ...]
 
 
@@ -162,7 +162,7 @@ def asked_of(scenario: Scenario, steps: Sequence[Scenario]) -> Asked:
         endings=tuple(_ending(one) for one in scenario.ways[0].held),
         others=tuple(tuple(_ending(one) for one in way.held) for way in scenario.ways[1:]),
         steps=tuple((one.title, _reasons(one.ways[0])) for one in steps),
-        lost=tuple((one.name, one.share, one.served) for one in scenario.backends),
+        lost=tuple((one.name, one.share, one.served, one.sorry) for one in scenario.backends),
         missed=tuple((_PROMISES[one.objective], one.promised_s, one.takes_s) for one in scenario.missed),
     )
 
@@ -230,7 +230,7 @@ def _single(one: Scenario) -> Single:
         within_s=one.within_s,
         missed=tuple((_PROMISES[each.objective], each.promised_s) for each in one.missed),
         left=(least.left, least.total) if least is not None else None,
-        lost=tuple((each.name, each.share, each.served) for each in one.backends[:4]),
+        lost=tuple((each.name, each.share, each.served, each.sorry) for each in one.backends[:4]),
     )
 
 
