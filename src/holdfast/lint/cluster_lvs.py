@@ -53,7 +53,7 @@ def _pairs(models: tuple[Model, ...]) -> Iterator[tuple[Model, Model, VirtualSer
 )
 def missing_virtual_server(models: tuple[Model, ...]) -> Iterator[Hit]:
     moving = [
-        ({id(member.model) for member in one.members}, frozenset(host for member in one.members for host in member.held))
+        ({id(member.model) for member in one.members}, frozenset().union(*(member.held for member in one.members)))
         for one in shared(models)
     ]
     moved = frozenset(host for _, hosts in moving for host in hosts)
