@@ -16,6 +16,7 @@ from .rates import Rates
 from .rehearsing.runner import Rehearsals
 from .settings import Settings
 from .turns import Turns
+from .vigil import Vigil
 
 
 class Stopping:
@@ -72,6 +73,7 @@ class Context:
     stopping: Stopping = field(default_factory=Stopping)
     rates: Rates = field(default_factory=Rates)
     followers: Followers = field(default_factory=Followers)
+    vigil: Vigil = field(default_factory=Vigil)  # over them
     rehearsals: Rehearsals = field(default_factory=Rehearsals)
     dumps: Followers = field(default_factory=Followers)  # of the whole store: one at a time
     turns: Turns = field(default_factory=Turns)  # of specs that are checked and brought together

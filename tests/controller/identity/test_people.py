@@ -318,6 +318,21 @@ def test_a_session_ends_when_nobody_uses_it_and_after_twelve_hours_anyway() -> N
     run(scenario())
 
 
+def test_to_ask_whether_somebody_may_still_be_here_makes_no_session_last() -> None:
+    """Whoever only looks at a wall for an hour is logged out as if they had done nothing."""
+
+    async def scenario() -> None:
+        office = await Office.make()
+        who = await office.logins.authenticate((await office.login()).session)
+        office.clock.wall += IDLE - timedelta(seconds=1)
+        assert await office.logins.still(who.key) == who
+        office.clock.wall += timedelta(seconds=2)
+        with pytest.raises(NotAuthenticated):
+            await office.logins.still(who.key)
+
+    run(scenario())
+
+
 def test_looking_goes_on_while_the_store_takes_no_writes() -> None:
     async def scenario() -> None:
         office = await Office.make()

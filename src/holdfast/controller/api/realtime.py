@@ -56,7 +56,7 @@ async def realtime(
     if EVENTS in accept:
         return events(context, who, _followed(context.store, desk, cluster, node, every_s, find, history))
     found = await operations.one(context.store, desk, cluster, node, find, within_s, history=history)
-    return Response(found.model_dump_json(), media_type="application/json")
+    return Response(found, media_type="application/json")
 
 
 async def _followed(
@@ -66,4 +66,4 @@ async def _followed(
         async for seen in told:
             whole = history and bool(seen.ring.numbers)
             history = history and not whole
-            yield sent_event("sample", operations.view_of(store, seen, history=whole).model_dump_json())
+            yield sent_event("sample", await operations.text_of(store, seen, history=whole))

@@ -13,7 +13,7 @@ from starlette.types import Message, Send
 from holdfast.errors import StoreUnavailable
 from holdfast.protocol import PING_EVERY_S
 
-from ..context import Context
+from ..context import Context, Stopping
 from ..identity import Person
 
 STREAM = "application/x-ndjson"
@@ -55,12 +55,22 @@ def events(context: Context, who: Person, source: AsyncGenerator[bytes, None]) -
         raise StoreUnavailable("you have too many event streams open", "close pages or programs that follow events")
     if context.followers.count >= context.settings.limits.most_followers:
         raise StoreUnavailable("too many event streams are open", "close one, or ask another controller")
-    return Events(_paced(context, who.name, source))
+    return Events(_paced(context, who, source))
 
 
-async def _paced(context: Context, name: str, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _paced(context: Context, who: Person, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Until the source ends, the controller stops, or whoever follows is not welcome any more."""
+    with context.vigil.over(who, context.doors.logins.still) as over:
+        async with aclosing(_until(context, who.name, source, over)) as told:
+            async for piece in told:
+                yield piece
+
+
+async def _until(
+    context: Context, name: str, source: AsyncGenerator[bytes, None], over: asyncio.Event
+) -> AsyncGenerator[bytes, None]:
     ends = context.store.clock.steady() + LONGEST_S
-    stopping = asyncio.ensure_future(context.stopping.wait())
+    stopping = asyncio.ensure_future(_first(over, context.stopping))
     following: asyncio.Task[bytes] | None = None
     context.followers.count += 1
     context.followers.of[name] += 1
@@ -87,6 +97,12 @@ async def _paced(context: Context, name: str, source: AsyncGenerator[bytes, None
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await source.aclose()
+
+
+async def _first(over: asyncio.Event, stopping: Stopping) -> None:
+    with stopping.waking(over):
+        if not stopping.begun:
+            await over.wait()
 
 
 async def _next(source: AsyncGenerator[bytes, None]) -> bytes:

@@ -41,6 +41,7 @@ _TOUCH = timedelta(minutes=1)  # a session is not written at each request
 _NOTED = timedelta(minutes=10)  # nor is a token that is used all the time
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MARK = re.compile(r"hfm1\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
+_NOT_VALID = "the session or token is not valid, or not any more"
 _WRONG = "the name or the password is wrong"
 _MARKS = "key of the marks of known browsers"
 _log = logging.getLogger(__name__)
@@ -115,22 +116,33 @@ class Logins:
         """Who comes with a session or API token, with the rights that they have at this moment."""
         text = secret.get_secret_value()
         kind = kind_of(text)
-        found = await self._store.tokens.get(digest_of(text)) if kind else None
-        if found is None or not same(found.record.digest, digest_of(text)) or not self._live(found.record):
-            raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
-        purpose = "session" if kind == SESSION_PREFIX else "api"
-        user = await self._store.users.get(found.record.owner)
-        if user is None or user.record.disabled or found.record.purpose != purpose:
-            raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
-        if purpose == "api":
-            if found.record.created < user.record.created:  # of somebody else, who had this name before
-                raise NotAuthenticated("the session or token is not valid, or not any more", "log in again")
-            await self._note_use(found)
-            return _with_token(user.record, found.record)
-        if not same(found.record.name, session_name(user.record)):
+        if kind is None:
+            raise NotAuthenticated(_NOT_VALID, "log in again")
+        found, who = await self._let_in(digest_of(text), "session" if kind == SESSION_PREFIX else "api")
+        await (self._touch(found) if who.via is Via.SESSION else self._note_use(found))
+        return who
+
+    async def still(self, key: str) -> Person:
+        """Who came with a session or token (its digest, Person.key), if they may come in now. It makes nothing last."""
+        return (await self._let_in(key))[1]
+
+    async def _let_in(self, digest: str, purpose: str | None = None) -> tuple[Versioned[Token], Person]:
+        found = await self._store.tokens.get(digest)
+        if found is None or not same(found.record.digest, digest) or not self._live(found.record):
+            raise NotAuthenticated(_NOT_VALID, "log in again")
+        token = found.record
+        user = await self._store.users.get(token.owner)
+        if user is None or user.record.disabled or token.purpose not in ("session", "api"):
+            raise NotAuthenticated(_NOT_VALID, "log in again")
+        if purpose not in (None, token.purpose):
+            raise NotAuthenticated(_NOT_VALID, "log in again")
+        if token.purpose == "api":
+            if token.created < user.record.created:  # of somebody else, who had this name before
+                raise NotAuthenticated(_NOT_VALID, "log in again")
+            return found, _with_token(user.record, token)
+        if not same(token.name, session_name(user.record)):
             raise NotAuthenticated("the password was changed since the session began", "log in again")
-        await self._touch(found)
-        return _with_session(user.record)
+        return found, _with_session(user.record, digest)
 
     async def logout(self, session: SecretStr, source: str = "") -> None:
         """End a session; one that has ended is no mistake."""
@@ -231,7 +243,7 @@ class Logins:
         )  # fmt: skip
         told = audited(now, f"user:{user.name}", "login", user.name, source=source)
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])
-        return LoggedIn(_with_session(user), SecretStr(secret), SecretStr(self._mark(user.name)))
+        return LoggedIn(_with_session(user, record.digest), SecretStr(secret), SecretStr(self._mark(user.name)))
 
     def _live(self, token: Token) -> bool:
         return token.revoked is None and self._store.clock.now() < token.expires
@@ -295,16 +307,16 @@ def session_name(user: User) -> str:
     return f"session {digest_of(user.password_hash)[:32]}"
 
 
-def _with_session(user: User) -> Person:
+def _with_session(user: User, key: str) -> Person:
     clusters = None if user.clusters is None else frozenset(user.clusters)
-    return Person(user.name, user.role, clusters, Via.SESSION, "", user.must_change)
+    return Person(user.name, user.role, clusters, Via.SESSION, "", user.must_change, key)
 
 
 def _with_token(user: User, token: Token) -> Person:
     limits = [frozenset(one) for one in (user.clusters, token.clusters) if one is not None]
     clusters = frozenset.intersection(*limits) if limits else None
     role = lesser(user.role, token.role or Role.VIEWER)
-    return Person(user.name, role, clusters, Via.TOKEN, token.name, user.must_change)
+    return Person(user.name, role, clusters, Via.TOKEN, token.name, user.must_change, token.digest)
 
 
 def _within(wanted: tuple[str, ...] | None, limits: frozenset[str] | None) -> bool:

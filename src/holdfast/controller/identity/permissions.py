@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -73,6 +73,7 @@ class Person:
     via: Via = Via.SESSION
     token: str = ""  # its name, for the audit
     must_change: bool = False
+    key: str = field(default="", repr=False)  # the digest of the session or token that they came with
 
     @property
     def actor(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 from holdfast.errors import NotFound
 from holdfast.protocol.api.realtime import RealtimeView
+from holdfast.protocol.realtime_ring import Ring
 from holdfast.store.store import Store
 
 from ..realtime.desk import Realtime
@@ -24,23 +25,28 @@ async def known_node(store: Store, cluster: str, node: str) -> None:
         raise NotFound(f"no node '{node[:80]}' is enrolled in {cluster}", f"enrolled: {there}")
 
 
-def view_of(store: Store, seen: Seen, *, history: bool = False) -> RealtimeView:
-    """A node as it was told last."""
-    ring = seen.ring
-    return RealtimeView(
-        cluster=seen.cluster,
-        node=seen.node,
-        time=store.clock.now(),
-        taken=seen.taken,
-        sample=seen.sample,
-        history=tuple(ring.bucket(number) for number in ring.numbers) if history else (),
+async def text_of(store: Store, seen: Seen, *, history: bool = False) -> str:
+    """A node as it was told last, a RealtimeView as JSON.
+
+    The history of a large node is a million figures: they are written in a thread, from a copy of this moment.
+    """
+    now = RealtimeView(
+        cluster=seen.cluster, node=seen.node, time=store.clock.now(), taken=seen.taken, sample=seen.sample
     )
+    if not history:
+        return now.model_dump_json()
+    return await asyncio.to_thread(_with_history, now, seen.ring.copy())
+
+
+def _with_history(view: RealtimeView, ring: Ring) -> str:
+    buckets = tuple(ring.bucket(number) for number in ring.numbers)
+    return view.model_copy(update={"history": buckets}).model_dump_json()
 
 
 async def one(
     store: Store, realtime: Realtime, cluster: str, node: str, find: str | None, within_s: float, *, history: bool
-) -> RealtimeView:
-    """A sample with its rates, as soon as there is one; after `within_s` seconds, whatever there is. NotFound."""
+) -> str:
+    """A sample with its rates as JSON, as soon as there is one; after `within_s` s, whatever there is. NotFound."""
     await known_node(store, cluster, node)
     ends = store.clock.steady() + within_s
     with realtime.looking(cluster, node, find=find) as seen:
@@ -50,7 +56,7 @@ async def one(
             answered = find is None or seen.connections(find) is not None
             if answered and seen.sample is not None and seen.sample.seconds > 0:
                 break
-        return view_of(store, seen, history=history)
+        return await text_of(store, seen, history=history)
 
 
 async def followed(
