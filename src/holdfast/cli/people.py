@@ -29,6 +29,12 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class TokenScope(StrEnum):
+    """What a token may only do if it is said when it is made."""
+
+    USERS = "users"
+
+
 UserName = Annotated[str, typer.Argument(metavar="NAME")]
 Only = Annotated[list[str], typer.Option("--only", metavar="CLUSTER", help="For this cluster alone. Repeatable.")]
 
@@ -125,7 +131,8 @@ def list_tokens(controller: ControllerOption = None, as_json: AsJson = False) ->
     table = Table("begins with", "name", "owner", "role", "clusters", "until", box=box.SIMPLE_HEAD, pad_edge=False)
     for one in found.tokens:
         until = "revoked" if one.revoked else one.expires.astimezone().strftime("%Y-%m-%d")
-        table.add_row(one.prefix, Text(one.name), one.owner, one.role, _limits(one.clusters), until)
+        role = " ".join((one.role, *(f"+{scope}" for scope in one.scopes)))
+        table.add_row(one.prefix, Text(one.name), one.owner, role, _limits(one.clusters), until)
     stdout().print(table)
 
 
@@ -135,6 +142,9 @@ def add_token(
     role: Annotated[Role, typer.Option(help="Never more than you may yourself.")] = Role.VIEWER,
     days: Annotated[float, typer.Option(metavar="N", min=0.001, max=366, help="How long it is good for.")] = 30,
     only: Only = [],  # noqa: B006
+    scope: Annotated[
+        list[TokenScope], typer.Option(help="What a token may do only if it is said: see, disable and remove users.")
+    ] = [],  # noqa: B006
     controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -142,7 +152,8 @@ def add_token(
 
     Example:  holdfast tokens add deploy --role operator --days 90
     """
-    asked = TokenRequest(name=name, role=_word(role), days=days, clusters=tuple(only) or None)
+    scopes = ("users",) if scope else ()
+    asked = TokenRequest(name=name, role=_word(role), days=days, clusters=tuple(only) or None, scopes=scopes)
     found = connect(controller).controller.add_token(asked)
     if as_json:
         print_json(found.model_dump(mode="json"))

@@ -19,7 +19,7 @@ Ask = Callable[[str], Awaitable[Person]]
 
 
 class Vigil:
-    """Over all event streams of a controller: one look for each key that they were opened with, not for each of them."""
+    """Over all event streams of a controller: one look for each key that they were opened with, not for each."""
 
     def __init__(self) -> None:
         self._over: dict[Person, asyncio.Event] = {}

@@ -189,6 +189,12 @@ class User(Record):
     disabled: bool = False
 
 
+class TokenScope(StrEnum):
+    """What an API token may only do if it was said when it was made, whatever its role."""
+
+    USERS = "users"  # see who there is, disable and remove them, end their sessions
+
+
 class Token(Record):
     """A key of a program, or of a node that wants to join. Only its hash is kept, and the record lies under it."""
 
@@ -199,6 +205,7 @@ class Token(Record):
     owner: Who
     role: Role | None = None
     clusters: Clusters | None = None
+    scopes: Annotated[tuple[TokenScope, ...], Field(max_length=len(TokenScope))] = ()
     node: SafeName | None = None  # the one node that a join token is for
     created: AwareDatetime
     expires: AwareDatetime

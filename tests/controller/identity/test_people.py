@@ -22,6 +22,7 @@ from holdfast.controller.identity.logins import IDLE, LONGEST_SESSION, MOST_TOKE
 from holdfast.controller.identity.passwords import COST, Cost, Passwords, Verdict, check_password, one_time_password
 from holdfast.controller.identity.permissions import Action, Person, Via, may
 from holdfast.controller.identity.sealing import KeyFileSealer
+from holdfast.controller.identity.sessions import Sessions
 from holdfast.controller.identity.tokens import kind_of
 from holdfast.controller.identity.users import UserChange, Users
 from holdfast.errors import (
@@ -34,7 +35,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.store.memory import MemoryEngine
-from holdfast.store.models import Role
+from holdfast.store.models import Role, TokenScope
 from holdfast.store.port import Check, Write
 from holdfast.store.store import Store
 
@@ -493,7 +494,8 @@ def test_a_token_gets_no_password_and_no_more_rights_for_anybody() -> None:
     async def scenario() -> None:
         office = await Office.make()
         await office.user("otto")
-        secret = await office.logins.create_token(office.admin, "ci", Role.ADMIN, timedelta(days=1))
+        scoped = [TokenScope.USERS]
+        secret = await office.logins.create_token(office.admin, "ci", Role.ADMIN, timedelta(days=1), scopes=scoped)
         program = await office.logins.authenticate(secret)
         for refused in (
             office.users.create(program, "mine", Role.ADMIN),
@@ -507,6 +509,44 @@ def test_a_token_gets_no_password_and_no_more_rights_for_anybody() -> None:
         assert await office.store.users.get("mine") is None
         await office.users.change(program, "otto", UserChange(disabled=True))  # what takes rights away may be done
         await office.users.remove(program, "otto")
+
+    run(scenario())
+
+
+def test_a_token_that_was_not_made_for_it_shuts_nobody_out() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        await office.user("otto")
+        secret = await office.logins.create_token(office.admin, "ci", Role.ADMIN, timedelta(days=1))
+        program = await office.logins.authenticate(secret)
+        for refused in (
+            office.users.change(program, "otto", UserChange(disabled=True)),
+            office.users.remove(program, "otto"),
+            Sessions(office.store).of(program, "otto"),
+            Sessions(office.store).end_all(program, "otto"),
+            Sessions(office.store).end_all(program, "admin"),
+            Sessions(office.store).counted(program),
+        ):
+            with pytest.raises(NotPermitted):
+                await refused
+        with pytest.raises(NotPermitted) as told:
+            await office.users.remove(program, "otto")
+        assert "--scope users" in told.value.hint
+        found = await office.store.users.get("otto")
+        assert found is not None
+        assert not found.record.disabled
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("role", "clusters"), [(Role.OPERATOR, None), (Role.ADMIN, ("shop",))])
+def test_a_scope_that_its_role_makes_nothing_of_is_refused(role: Role, clusters: tuple[str, ...] | None) -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        with pytest.raises(UsageError):
+            await office.logins.create_token(
+                office.admin, "ci", role, timedelta(days=1), clusters, scopes=[TokenScope.USERS]
+            )
 
     run(scenario())
 

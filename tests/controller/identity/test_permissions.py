@@ -20,7 +20,7 @@ from holdfast.controller.identity.permissions import (
     require,
 )
 from holdfast.errors import NotPermitted
-from holdfast.store.models import Role
+from holdfast.store.models import Role, TokenScope
 
 # Written out anew, not read from the table: a slip in either shows.
 VIEWER = {"read", "plan"}
@@ -45,6 +45,8 @@ def expected(person: Person, action: str, cluster: str | None) -> bool:
         )
     if action in SELF:
         return person.via is Via.SESSION or action == "who_am_i"
+    if action == "user_manage" and person.via is Via.TOKEN and not person.scopes:
+        return False
     if action in INSTALLATION:
         return person.role is Role.ADMIN and not limited
     return (
@@ -54,8 +56,9 @@ def expected(person: Person, action: str, cluster: str | None) -> bool:
 
 @pytest.mark.parametrize("action", Action)
 def test_every_person_every_action_everywhere(action: Action) -> None:
-    for role, clusters, via, must_change in product(Role, LIMITS, Via, (False, True)):
-        person = Person("anna", role, clusters, via, "ci", must_change)
+    scopes = (frozenset[TokenScope](), frozenset(TokenScope))
+    for role, clusters, via, must_change, scoped in product(Role, LIMITS, Via, (False, True), scopes):
+        person = Person("anna", role, clusters, via, "ci", must_change, scoped)
         for cluster, node in PLACES:
             assert may(person, action, cluster, node) is expected(person, action.value, cluster), (person, cluster)
 
@@ -90,6 +93,7 @@ def test_nothing_of_a_node_is_open_to_people() -> None:
         (Person("anna", Role.VIEWER), Action.APPLY, "role operator"),
         (Person("anna", Role.ADMIN, frozenset({"bank"})), Action.USER_MANAGE, "not limited"),
         (Person("anna", Role.ADMIN, via=Via.TOKEN), Action.OWN_TOKENS, "password"),
+        (Person("anna", Role.ADMIN, via=Via.TOKEN), Action.USER_MANAGE, "--scope users"),
         (Person("anna", Role.ADMIN, must_change=True), Action.READ, "nobody else knows"),
         (Person("anna", Role.ADMIN), Action.BUNDLE_FETCH, "agent of that node"),
         (NodeAgent("shop", "lb02", "1", NOW, NOW), Action.BUNDLE_FETCH, "agent of that node"),

@@ -21,7 +21,7 @@ from holdfast.protocol.api.people import (
     UserRequest,
     UserView,
 )
-from holdfast.store.models import Role, User
+from holdfast.store.models import Role, TokenScope, User
 
 from ..callers import Allowed, Calling, Ctx
 from ..context import Context
@@ -102,7 +102,13 @@ async def create_token(context: Ctx, caller: Calling, who: OwnTokens, asked: Tok
     """An API token, shown this once. It can never do more than its owner."""
     lifetime = timedelta(days=asked.days)
     secret = await context.doors.logins.create_token(
-        who, asked.name, Role(asked.role), lifetime, asked.clusters, caller.source
+        who,
+        asked.name,
+        Role(asked.role),
+        lifetime,
+        asked.clusters,
+        caller.source,
+        [TokenScope(one) for one in asked.scopes],
     )
     return TokenSecret(token=secret.get_secret_value(), name=asked.name, expires=context.store.clock.now() + lifetime)
 

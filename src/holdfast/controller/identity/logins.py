@@ -7,6 +7,7 @@ import hmac
 import logging
 import os
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +23,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.store.collection import Versioned
-from holdfast.store.models import Record, Role, Token, User
+from holdfast.store.models import Record, Role, Token, TokenScope, User
 from holdfast.store.store import Store
 
 from .auditing import STRANGER, audited
@@ -184,9 +185,14 @@ class Logins:
         lifetime: timedelta,
         clusters: tuple[str, ...] | None = None,
         source: str = "",
+        scopes: Collection[TokenScope] = (),
     ) -> SecretStr:
         """An API token, to be shown once. It can never do more than its owner, neither now nor later."""
         require(who, Action.OWN_TOKENS)
+        if scopes and (role is not Role.ADMIN or clusters is not None):
+            raise UsageError(
+                f"the scope {', '.join(scopes)} says nothing for such a token", "take the role admin, and no clusters"
+            )
         if not timedelta(minutes=1) <= lifetime <= LONGEST_TOKEN_LIFE:
             raise UsageError("an API token cannot live that long", "take a minute to 366 days")
         if lesser(role, who.role) != role or not _within(clusters, who.clusters):
@@ -199,7 +205,7 @@ class Logins:
         created = max(now, owner.record.created) if owner else now  # who was made by a controller whose clock is ahead
         record = _token(
             digest=digest_of(secret), prefix=prefix, name=name, purpose="api", owner=who.name,
-            role=role, clusters=clusters, created=created, expires=now + lifetime,
+            role=role, clusters=clusters, scopes=tuple(dict.fromkeys(scopes)), created=created, expires=now + lifetime,
         )  # fmt: skip
         told = audited(now, who.actor, "token.create", f"{name} ({prefix})", after=record, source=source)
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])
@@ -309,14 +315,15 @@ def session_name(user: User) -> str:
 
 def _with_session(user: User, key: str) -> Person:
     clusters = None if user.clusters is None else frozenset(user.clusters)
-    return Person(user.name, user.role, clusters, Via.SESSION, "", user.must_change, key)
+    return Person(user.name, user.role, clusters, Via.SESSION, "", user.must_change, key=key)
 
 
 def _with_token(user: User, token: Token) -> Person:
     limits = [frozenset(one) for one in (user.clusters, token.clusters) if one is not None]
     clusters = frozenset.intersection(*limits) if limits else None
     role = lesser(user.role, token.role or Role.VIEWER)
-    return Person(user.name, role, clusters, Via.TOKEN, token.name, user.must_change, token.digest)
+    scopes = frozenset(token.scopes)
+    return Person(user.name, role, clusters, Via.TOKEN, token.name, user.must_change, scopes, token.digest)
 
 
 def _within(wanted: tuple[str, ...] | None, limits: frozenset[str] | None) -> bool:

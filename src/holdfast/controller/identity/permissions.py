@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from holdfast.errors import NotPermitted
-from holdfast.store.models import Role
+from holdfast.store.models import Role, TokenScope
 
 
 class Action(StrEnum):
@@ -73,6 +73,7 @@ class Person:
     via: Via = Via.SESSION
     token: str = ""  # its name, for the audit
     must_change: bool = False
+    scopes: frozenset[TokenScope] = frozenset()  # of a token
     key: str = field(default="", repr=False)  # the digest of the session or token that they came with
 
     @property
@@ -131,6 +132,8 @@ _RANK = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.ADMIN: 3}
 # What is left to somebody whose password another person knows: to see who they are, to change it, to log out.
 _BEFORE_CHANGE = frozenset({Action.WHO_AM_I, Action.OWN_PASSWORD, Action.OWN_SESSIONS})
 _WITH_TOKEN = frozenset({Action.WHO_AM_I})  # of what is of oneself
+# A token lies in a pipeline or on a disk. What shuts people out takes one that was made for it.
+_WITH_SCOPE = {Action.USER_MANAGE: TokenScope.USERS}
 
 
 def lesser(one: Role, other: Role) -> Role:
@@ -147,11 +150,17 @@ def may(principal: Principal, action: Action, cluster: str | None = None, node: 
         return False
     if principal.must_change and action not in _BEFORE_CHANGE:
         return False
+    if _lacks_scope(principal, action):
+        return False
     if scope is Scope.CLUSTER:
         return cluster is not None and (principal.clusters is None or cluster in principal.clusters)
     if scope is Scope.INSTALLATION:
         return principal.clusters is None
     return principal.via is Via.SESSION or action in _WITH_TOKEN
+
+
+def _lacks_scope(person: Person, action: Action) -> bool:
+    return person.via is Via.TOKEN and action in _WITH_SCOPE and _WITH_SCOPE[action] not in person.scopes
 
 
 def require(principal: Principal, action: Action, cluster: str | None = None, node: str | None = None) -> None:
@@ -161,7 +170,12 @@ def require(principal: Principal, action: Action, cluster: str | None = None, no
     where = f" in {cluster}" if cluster else ""
     if isinstance(principal, Person) and principal.must_change:
         raise NotPermitted("the password must be changed first", "choose one that nobody else knows")
-    raise NotPermitted(f"{principal.actor} may not do this{where}: {action.value}", _missing(action))
+    hint = _missing(action)
+    if isinstance(principal, Person) and _lacks_scope(principal, action):
+        hint = (
+            f"an API token needs the scope for it: holdfast tokens add NAME --role admin --scope {_WITH_SCOPE[action]}"
+        )
+    raise NotPermitted(f"{principal.actor} may not do this{where}: {action.value}", hint)
 
 
 def _missing(action: Action) -> str:

@@ -183,6 +183,7 @@ def token_view(token: Token) -> TokenView:
         owner=token.owner,
         role=token.role.value if token.role else "viewer",
         clusters=token.clusters,
+        scopes=tuple(token.scopes),
         created=token.created,
         expires=token.expires,
         used=token.used,

@@ -107,6 +107,7 @@ class TokenView(Told):
     owner: str
     role: RoleWord
     clusters: ClusterLimits | None = None
+    scopes: tuple[str, ...] = ()
     created: AwareDatetime
     expires: AwareDatetime
     used: AwareDatetime | None = Field(default=None, description="When it was used last, to ten minutes; null: never.")
@@ -120,12 +121,17 @@ class TokenList(Told):
 
 
 class TokenRequest(Asked):
-    """A new API token: never more than its owner may, and 366 days at most."""
+    """A new API token: never more than its owner may, and 366 days at most.
+
+    `scopes` are what a token may only do if it is said here, whatever its role. `users`: an administrator's token may
+    see, disable and remove users, and end their sessions.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     role: RoleWord = "viewer"
     days: Annotated[float, Field(gt=0, le=366)] = 30.0
     clusters: ClusterLimits | None = None
+    scopes: Annotated[tuple[Literal["users"], ...], Field(max_length=1)] = ()
 
 
 class TokenSecret(Told):
