@@ -12,6 +12,7 @@ from holdfast.bundle import Bundle, SafeName, Service, VrrpExpectation
 from .desired import (
     LARGEST_INLINE,
     PING_EVERY_S,
+    REPORT_EVERY_S,
     TO_AGENT,
     WORD_WITHIN_S,
     AgentReport,
@@ -69,6 +70,7 @@ __all__ = [
     "LARGEST_INLINE",
     "PING_EVERY_S",
     "PROTOCOL_VERSION",
+    "REPORT_EVERY_S",
     "TO_AGENT",
     "WORD_WITHIN_S",
     "AdvertFacts",

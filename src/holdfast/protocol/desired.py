@@ -21,6 +21,7 @@ from .realtime import Watch
 from .reports import ApplyReport, Failure, MoveReport, NodeStatus
 
 LARGEST_INLINE = 262_144  # bytes of a bundle that travels with the desired state; larger ones are fetched by digest
+REPORT_EVERY_S = 60.0  # at the latest: an agent that has nothing new to say says so
 PING_EVERY_S = 10.0  # a stream that is silent for three times as long is dead
 LONGEST_DIFF = 20_000  # characters
 WORD_WITHIN_S = 300.0  # how long a node keeps what is staged, and waits for the word to go

@@ -19,7 +19,8 @@ from holdfast.agent.host.fake import FakeHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.services.base import Node
 from holdfast.bundle import Probe, ProbedServer
-from holdfast.protocol import AgentReport, OverrideKind, OverrideReport, WeighedServer
+from holdfast.errors import ApplyError
+from holdfast.protocol import AgentReport, NodeStatus, OverrideKind, OverrideReport, WeighedServer
 
 DOWN = WeighedServer(virtual_server="shop", source="shop", server="a", wanted=1)
 
@@ -72,6 +73,39 @@ def test_what_comes_in_while_a_server_is_asked_why_it_is_down_is_kept(tmp_path: 
         finally:
             answers.set()
             server.close()
+            state.end()
+
+    asyncio.run(story())
+
+
+class Blind(Director):
+    """A node that can be looked at, and then cannot."""
+
+    sees = True
+
+    def status(self) -> NodeStatus:
+        if not self.sees:
+            raise ApplyError("the service manager does not answer")
+        return NodeStatus(node="lb01")
+
+
+def test_a_node_that_cannot_be_looked_at_is_not_said_to_be_as_it_was(tmp_path: Path) -> None:
+    async def story() -> None:
+        work = Blind(Node(FakeHost(), Places(tmp_path), FakeManager()))
+        state = State("shop", "lb01", work)
+        try:
+            await state.refresh()
+            seen = state.present()
+            assert seen.status is not None
+            assert seen.overrides is not None
+            work.sees = False
+            await state.refresh()
+            told = state.present()
+            assert (told.status, told.overrides, state.sees) == (None, None, False)
+            work.sees = True
+            await state.refresh()
+            assert (state.present().status is not None, state.sees) == (True, True)
+        finally:
             state.end()
 
     asyncio.run(story())

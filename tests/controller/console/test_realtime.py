@@ -9,10 +9,12 @@ import pytest
 from tests.controller.console.world import CLUSTER, HERE, world
 
 from holdfast.controller.console.pictures.realtime import (
+    FEWEST_SERVERS,
     MOST_SERVERS,
     MOST_SERVICES,
     Health,
     Judged,
+    Realtime,
     Sort,
     Wanted,
     is_old,
@@ -70,18 +72,33 @@ def test_what_is_looked_for_is_found_by_the_name_and_address_of_servers_too() ->
     for find, names in (("WEB01", ["shop"]), ("10.0.0.99", ["mail"]), ("tcp 10.0", ["mail", "shop"]), ("none", [])):
         found = realtime_of(Wanted("lb01", find=find), sample(services=services), NOW, Ring(), Judged(), old=False)
         assert [one.source for one in found.services] == names
-        assert (found.fitting, found.total) == (len(names), 2)
+        assert (found.leaf.count, found.total) == (len(names), 2)
 
 
 def test_a_thousand_services_of_many_servers_are_shown_in_part_and_that_is_said() -> None:
-    servers = tuple(server(f"s{number}") for number in range(MOST_SERVERS + 5))
+    servers = tuple(server(f"s{number}") for number in range(FEWEST_SERVERS + 5))
     services = tuple(service(f"v{number}", number, *servers) for number in range(1000))
-    found = realtime_of(
-        Wanted("lb01", sort=Sort.CONNECTIONS), sample(services=services), NOW, Ring(), Judged(), old=False
-    )
-    assert (len(found.services), found.fitting, found.total) == (MOST_SERVICES, 1000, 1000)
+
+    def shown_at(page: int, find: str = "") -> Realtime:
+        wanted = Wanted("lb01", sort=Sort.CONNECTIONS, page=page, find=find)
+        return realtime_of(wanted, sample(services=services), NOW, Ring(), Judged(), old=False)
+
+    found = shown_at(1)
+    assert (len(found.services), found.leaf.count, found.total) == (MOST_SERVICES, 1000, 1000)
     assert found.services[0].source == "v999"
-    assert (len(found.services[0].servers), found.services[0].hidden) == (MOST_SERVERS, 5)
+    assert (len(found.services[0].servers), found.services[0].hidden) == (FEWEST_SERVERS, 5)
+    assert (found.leaf.first, found.leaf.last, found.leaf.is_last) == (1, MOST_SERVICES, False)
+    assert shown_at(2).services[0].source == f"v{999 - MOST_SERVICES}"
+    assert shown_at(99_999).services[-1].source == "v0"
+    assert shown_at(99_999).leaf.is_last
+    assert shown_at(1, "none").leaf.is_whole
+
+
+def test_where_few_fit_all_their_servers_are_shown() -> None:
+    servers = tuple(server(f"s{number}") for number in range(MOST_SERVERS))
+    said = sample(services=(service("shop", 1, *servers), service("mail", 1)))
+    found = realtime_of(Wanted("lb01", find="shop"), said, NOW, Ring(), Judged(), old=False)
+    assert (len(found.services[0].servers), found.services[0].hidden) == (MOST_SERVERS, 0)
 
 
 def test_health_stands_beside_the_table_and_unknown_is_not_green() -> None:
@@ -106,6 +123,16 @@ def test_what_haproxy_says_of_its_servers(said: str, state: str) -> None:
     (engine,) = realtime_of(Wanted("lb01"), sample(web=rows), NOW, Ring(), Judged(), old=False).engines
     assert engine.rows[1].health is not None
     assert engine.rows[1].health.state == state
+
+
+def test_of_a_silent_node_nothing_is_green() -> None:
+    rows = (web(WebKind.POOL, "app"), web(WebKind.SERVER, "app01-80", pool="app", state="UP"))
+    health = Judged(True, {("shop", "web01-80"): Health("ok", "in service")})
+    services = (service("shop", 1, server("web01-80", absent=True)),)
+    (engine,) = realtime_of(Wanted("lb01"), sample(web=rows), NOW, Ring(), health, old=True).engines
+    assert engine.rows[1].health == Health("unknown", "not known")
+    (row,) = realtime_of(Wanted("lb01"), sample(services=services), NOW, Ring(), health, old=False).services
+    assert row.servers[0].health.state == "unknown"  # the kernel does not have it: what was said before is over
 
 
 def test_servers_stand_below_their_pool() -> None:

@@ -13,6 +13,7 @@ from holdfast.controller.operations.desk import Desk
 from holdfast.errors import NotFound
 from holdfast.protocol import Drift, DriftKind, Progress
 from holdfast.rollout.records import RolloutStore
+from holdfast.store.models import Presence
 
 
 async def _applied(spec: str, base: int, desk: Desk) -> None:
@@ -136,5 +137,44 @@ def test_a_cluster_without_anything() -> None:
         found = await status.status(desk.store, "shop")
         assert (found.ok, found.nodes, found.revision) == (True, (), None)
         assert (await status.nodes(desk.store, "shop")).nodes == ()
+
+    run(story())
+
+
+def test_an_agent_that_is_connected_and_does_not_report_any_more_is_not_believed() -> None:
+    """Its connection may live in the kernel while the agent itself is stuck."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        for node in ("lb01", "lb02"):
+            present = Presence(node=node, controller="one", since=desk.now())
+            await desk.store.cluster("shop").presences.create(node, present)
+        clock = desk.store.clock
+        assert isinstance(clock, Clock)
+        clock.wall += timedelta(seconds=100)  # it says something once a minute
+        found = await status.status(desk.store, "shop")
+        assert (found.ok, found.groups[0].holders) == (True, ("lb01",))
+        clock.wall += timedelta(seconds=60)
+        found = await status.status(desk.store, "shop")
+        assert [one.connected for one in found.nodes] == [False, False]
+        assert found.groups[0].holders == ()
+        assert "lb01: its agent has been silent for 3 min" in found.trouble
+
+    run(story())
+
+
+def test_a_node_whose_agent_cannot_look_is_no_holder_and_no_well_one() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        await report(desk, "lb01", revision=1, progress=Progress.VERIFIED, agent_version="0.1")
+        found = await status.status(desk.store, "shop")
+        assert "lb01: its agent cannot say how the node is: see the agent's log" in found.trouble
+        assert found.groups[0].holders == ()
 
     run(story())

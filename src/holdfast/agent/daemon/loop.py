@@ -16,6 +16,7 @@ from holdfast.agent.daemon import decide
 from holdfast.agent.daemon.connection import Connection
 from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.drift.watch import DriftWatch
+from holdfast.agent.daemon.health import HealthWatch
 from holdfast.agent.daemon.inbox import Inbox
 from holdfast.agent.daemon.log import LOG
 from holdfast.agent.daemon.logs import LogKeeper
@@ -30,9 +31,10 @@ from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.daemon.work import Work
 from holdfast.agent.daemon.worker import Worker
 from holdfast.errors import HoldfastError
+from holdfast.protocol import REPORT_EVERY_S
 
-REPORT_EVERY_S = 60.0
 _PAUSE_SEEN_S = 1.0
+_LOOK_AGAIN_S = 3.0  # at a node that could not be looked at
 
 
 class Agent:
@@ -56,6 +58,7 @@ class Agent:
         self._renewal = renewal
         self._watch = watch(self.state)
         self._addresses = AddressWatch(self.state.refresh)
+        self._health = HealthWatch(self.state, self.state.refresh)
         self._logs = LogKeeper(self.state)
 
     @property
@@ -90,6 +93,7 @@ class Agent:
             self._worker.keep(),
             self._watch.keep(),
             self._addresses.keep(),
+            self._health.keep(),
             self._logs.keep(),
             self._realtime.keep(),
             self._keep_looking(),
@@ -117,6 +121,9 @@ class Agent:
             while time.monotonic() < until:
                 await asyncio.sleep(decide.count_again_s(looked_s, self.state.outbox.took_s))
                 looked_s = await self.state.recount() if decide.empties(self.state.known) else 0.0
+                if not self.state.sees:
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+                    break
 
     async def _keep_pause(self) -> None:
         while True:  # ends: cancelled

@@ -44,7 +44,9 @@ class State:
         self.shown = asyncio.Event()
         self.changes = 0  # begun so far: a look that overlaps one is not worth much
         self.busy = 0
+        self.sees = True  # whether the last look was one
         self._explains = False
+        self._unable = ""  # what was said last of why
         self._over: frozenset[ServerOverride] = frozenset()
         self._counted: tuple[tuple[object, ...], ...] = ()  # what controllers were told last
         self._machine = Machine(work.node.host)
@@ -85,16 +87,24 @@ class State:
         self._eyes.shutdown(wait=True, cancel_futures=True)
 
     async def refresh(self) -> None:
-        """Look at the whole node, and tell."""
+        """Look at the whole node, and tell: also that it cannot be looked at, in place of how it was once."""
+        status, self.sees = None, False
         try:
-            self.status = await self.look(self.work.status)
+            status = await self.look(self.work.status)
             report = await self.look(self.work.overrides_now)
+            self.sees = True
             self._take(report)
             if report is not None and not self._explains and any(is_down(row) for row in report.servers):
                 self.in_background(self._explain(report))
             self.machine = await self.look(self._machine.look)
+            self._unable = ""
         except HoldfastError as error:
-            LOG.warning("this node cannot be looked at", extra={"why": error.message})
+            if error.message != self._unable:  # once, not every few seconds
+                LOG.warning("this node cannot be looked at", extra={"why": error.message})
+            self._unable = error.message
+        self.status = status
+        if not self.sees:
+            self.known = replace(self.known, override_report=None)
         give_memory_back()
         self.tell()
 

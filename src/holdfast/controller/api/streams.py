@@ -15,6 +15,7 @@ from holdfast.protocol import PING_EVERY_S
 
 from ..context import Context, Stopping
 from ..identity import Person
+from .packing import packing
 
 STREAM = "application/x-ndjson"
 EVENTS = "text/event-stream"
@@ -49,13 +50,21 @@ class Events(Lines):
     media_type = EVENTS
 
 
-def events(context: Context, who: Person, source: AsyncGenerator[bytes, None]) -> Events:
-    """What a source tells, with signs of life in between; StoreUnavailable if too many follow, or `who` too often."""
+def events(context: Context, who: Person, source: AsyncGenerator[bytes, None], *, packed: bool = False) -> Events:
+    """What a source tells, with signs of life in between; StoreUnavailable if too many follow, or `who` too often.
+
+    `packed`: for readers that understand gzip, where pieces are large, hold no secret, and many are sent the same.
+    """
     if context.followers.of[who.name] >= context.settings.limits.most_followers_each:
         raise StoreUnavailable("you have too many event streams open", "close pages or programs that follow events")
     if context.followers.count >= context.settings.limits.most_followers:
         raise StoreUnavailable("too many event streams are open", "close one, or ask another controller")
-    return Events(_paced(context, who, source))
+    paced = _paced(context, who, source)
+    if not packed:
+        return Events(paced)
+    answer = Events(packing(paced))
+    answer.headers["content-encoding"] = "gzip"
+    return answer
 
 
 async def _paced(context: Context, who: Person, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

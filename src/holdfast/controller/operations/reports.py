@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from holdfast.protocol import AgentReport, Drift
+from holdfast.protocol import REPORT_EVERY_S, AgentReport, Drift
 from holdfast.store.models import NodeReport
 from holdfast.store.store import ClusterStore
 
 # What an agent said so lately is true although no controller has told yet that it is connected.
 BELIEVED_FOR = timedelta(seconds=15)
+# An agent reports once a minute at least. One that is connected and has not for so long is stuck: nobody knows how its
+# node is by now.
+STUCK_AFTER = timedelta(seconds=2.5 * REPORT_EVERY_S)
 
 
 @dataclass(frozen=True)

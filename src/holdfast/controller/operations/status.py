@@ -21,7 +21,7 @@ from holdfast.store.store import ClusterStore, Store, override_name
 
 from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
-from .reports import BELIEVED_FOR, Heard, latest, standing
+from .reports import BELIEVED_FOR, STUCK_AFTER, Heard, latest, standing
 from .told import file_views, override_view, revision_view, rollout_view
 
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK)
@@ -49,7 +49,7 @@ class _Seen:
     def is_connected(self, node: str) -> bool:
         """Whether what it last said is still so: it would have said otherwise."""
         heard = self.heard.get(node)
-        return heard is not None and (node in self.present or self.now - heard.time <= BELIEVED_FOR)
+        return heard is not None and self.now - heard.time <= (STUCK_AFTER if node in self.present else BELIEVED_FOR)
 
     def has_left(self, node: str) -> bool:
         """Whether it is to run nothing any more."""
@@ -214,6 +214,8 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
     for each in standing(heard.report)[:5]:
         yield f"{each.kind.value} {each.what} differs from what was applied"
     status = heard.report.status
+    if status is None and node.connected:
+        yield "its agent cannot say how the node is: see the agent's log"
     for service in status.services if status else ():
         if not service.running:
             yield f"{service.service} does not run"
@@ -250,11 +252,11 @@ def _trouble_of(group: AddressView, seen: _Seen) -> Iterable[str]:
 def _services(seen: _Seen) -> Iterable[ServiceHealth]:
     servers: dict[tuple[str, str], dict[str, ServerHealth]] = {}
     for node, heard in sorted(seen.heard.items()):
-        report = heard.report
+        report, fresh = heard.report, seen.is_connected(node)
         for row in report.overrides.servers if report.overrides else ():
             one = ServerHealth(
                 name=row.server,
-                up=row.weight is not None,
+                up=row.weight is not None if fresh else None,
                 weight=row.weight,
                 override=row.kind.value if row.kind else None,
                 open=row.open,
@@ -263,7 +265,7 @@ def _services(seen: _Seen) -> Iterable[ServiceHealth]:
             _merge(servers.setdefault(("virtual_server", row.source), {}), one, believed=row.holds)
         for pool in report.status.pools if report.status else ():
             for server in pool.servers:
-                up = ServerHealth(name=server.name, up=server.up, seen_by=(node,))
+                up = ServerHealth(name=server.name, up=server.up if fresh else None, seen_by=(node,))
                 _merge(servers.setdefault(("pool", pool.pool), {}), up, believed=True)
     for (kind, name), found in sorted(servers.items()):
         yield ServiceHealth(name=name, kind=kind, servers=tuple(found[one] for one in sorted(found)))

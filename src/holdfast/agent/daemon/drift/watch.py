@@ -82,6 +82,7 @@ class DriftWatch:
                 LOG.warning("drift", extra={"kind": each.kind.value, "what": each.what, "detail": each.detail})
         self._state.drift = drifts
         self._state.tell()
+        self._state.in_background(self._state.refresh())  # what is said of the node must not contradict it
 
     def _to_correct(self) -> frozenset[DriftKind]:
         if not self._ledger.entries or self._state.known.paused:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from holdfast.agent.weights import file_name
 from holdfast.protocol.realtime import Connections, FivePerS, Sample, TableServer, TableService, WebKind, WebRow
@@ -16,9 +17,12 @@ from ..words import N_
 from .realtime_charts import Chart, chart_of, shown, spark
 from .servers import STATES, rows_of
 
-MOST_SERVICES = 40
-MOST_SERVERS = 25  # of one virtual server
-MOST_WEB = 120
+T = TypeVar("T")
+
+MOST_SERVICES = 25  # on a page
+MOST_SERVERS = 250  # of all virtual servers on a page together, so that each picture is small
+FEWEST_SERVERS = 10  # of each virtual server all the same
+MOST_WEB = 120  # rows on a page
 _OLD_AFTER_S = 5.0
 
 
@@ -44,13 +48,14 @@ INTERVALS = (1, 2, 5, 10)  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody wants to see; `search` None: no list of connections."""
+    """What somebody wants to see; `search` None: no list of connections. `page` is of tables too long for one."""
 
     node: str
     every_s: int = 2
     sort: Sort = Sort.NAME
     find: str = ""
     search: str | None = None
+    page: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +140,44 @@ class WebLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """A page of something long: its rows are the ones from `first` to `last` of `count`."""
+
+    number: int
+    first: int
+    last: int
+    count: int
+
+    def of(self, rows: Sequence[T]) -> Sequence[T]:
+        """Its rows."""
+        return rows[max(0, self.first - 1) : self.last]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing comes after it."""
+        return self.last >= self.count
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is no other page."""
+        return self.number == 1 and self.is_last
+
+
+def leaf(count: int, each: int, wanted: int) -> Leaf:
+    """The wanted page, or the last one that there is."""
+    number = min(wanted, max(1, -(-count // each)))
+    first = (number - 1) * each
+    return Leaf(number, min(first + 1, count), min(first + each, count), count)
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """nginx or HAProxy."""
 
     key: str
     name: str
     rows: tuple[WebLine, ...]
-    hidden: int
+    leaf: Leaf
     asks: bool  # whether it tells of queues and open requests
 
 
@@ -159,7 +195,7 @@ class Realtime:
     directs: bool
     charts: tuple[Chart, ...]
     services: tuple[ServiceRow, ...]
-    fitting: int
+    leaf: Leaf
     total: int
     left_out: int
     engines: tuple[Engine, ...]
@@ -198,8 +234,11 @@ def realtime_of(
     """The whole picture; of a node that has not told anything, only that."""
     sample = sample or Sample(node=wanted.node, controller="-")
     words = wanted.find.lower().split()
-    fitting = [one for one in sample.services if _fits(words, _text(one))]
+    fitting = [one for one in sample.services if not words or _fits(words, _text(one))]
     fitting.sort(key=_order(wanted.sort))
+    page = leaf(len(fitting), MOST_SERVICES, wanted.page)
+    services = page.of(fitting)
+    room = max(FEWEST_SERVERS, MOST_SERVERS // max(1, len(services)))
     last = max(0, sample.number - 1)
     return Realtime(
         node=wanted.node,
@@ -211,11 +250,11 @@ def realtime_of(
         slower=sample.every_s > wanted.every_s + 0.5,
         directs=sample.directs,
         charts=tuple(_charts(sample, ring, last)),
-        services=tuple(_service(one, wanted.sort, ring, last, health) for one in fitting[:MOST_SERVICES]),
-        fitting=len(fitting),
+        services=tuple(_service(one, wanted.sort, room, ring, last, health) for one in services),
+        leaf=page,
         total=len(sample.services),
         left_out=sample.left_out,
-        engines=tuple(_engines(sample, wanted, words, ring, last, health)),
+        engines=tuple(_engines(sample, wanted, words, ring, last, None if old else health)),
         connections=next((one for one in sample.connections if one.find == wanted.search), None),
         estimated=sample.estimated,
         problems=sample.problems,
@@ -266,7 +305,7 @@ def _flow(per_s: FivePerS | None) -> Flow:
     return Flow(shown(per_s[0], "/s"), shown(per_s[1], "/s"), shown(per_s[3], "B/s"), shown(per_s[4], "B/s"))
 
 
-def _service(one: TableService, sort: Sort, ring: Ring, last: int, health: Judged) -> ServiceRow:
+def _service(one: TableService, sort: Sort, room: int, ring: Ring, last: int, health: Judged) -> ServiceRow:
     servers = sorted(one.servers, key=_server_order(sort))
     points = ring.of(f"ipvs {one.name}"[:200], last)
     return ServiceRow(
@@ -279,8 +318,8 @@ def _service(one: TableService, sort: Sort, ring: Ring, last: int, health: Judge
         inactive=sum(each.inactive for each in one.servers),
         flow=_flow(one.per_s),
         spark=spark([point[0] for point in points]),
-        servers=tuple(_server(one, each, health) for each in servers[:MOST_SERVERS]),
-        hidden=max(0, len(servers) - MOST_SERVERS),
+        servers=tuple(_server(one, each, health) for each in servers[:room]),
+        hidden=max(0, len(servers) - room),
     )
 
 
@@ -296,8 +335,13 @@ def _server(service: TableService, one: TableServer, health: Judged) -> ServerRo
         active=one.active,
         inactive=one.inactive,
         flow=_flow(one.per_s),
-        health=health.real.get((service.source, one.name), UNKNOWN),
+        health=_seen(one, health.real.get((service.source, one.name), UNKNOWN)),
     )
+
+
+def _seen(one: TableServer, health: Health) -> Health:
+    """What was said of its health is older than this look: a server that the kernel has not is no healthy one."""
+    return UNKNOWN if one.absent and health.state == "ok" else health
 
 
 def _charts(sample: Sample, ring: Ring, last: int) -> Iterable[Chart]:
@@ -323,17 +367,19 @@ _KINDS = {WebKind.LISTENER: N_("Listener"), WebKind.POOL: N_("Pool"), WebKind.SE
 
 
 def _engines(
-    sample: Sample, wanted: Wanted, words: Sequence[str], ring: Ring, last: int, health: Judged
+    sample: Sample, wanted: Wanted, words: Sequence[str], ring: Ring, last: int, health: Judged | None
 ) -> Iterable[Engine]:
+    """`health` None: what is known of the node is old."""
     for engine in dict.fromkeys(row.engine for row in sample.web):
         rows = [one for one in sample.web if one.engine == engine]
         fitting = [one for one in rows if _fits(words, f"{one.kind.value} {one.name} {one.pool}".lower())]
         fitting = _arranged(fitting, wanted.sort)
+        page = leaf(len(fitting), MOST_WEB, wanted.page)
         yield Engine(
             key=engine,
             name=NAMES.get(engine, engine),
-            rows=tuple(_line(one, ring, last, health) for one in fitting[:MOST_WEB]),
-            hidden=max(0, len(fitting) - MOST_WEB),
+            rows=tuple(_line(one, ring, last, health) for one in page.of(fitting)),
+            leaf=page,
             asks=any(one.queue is not None or one.active is not None for one in rows),
         )
 
@@ -355,7 +401,7 @@ def _arranged(rows: Sequence[WebRow], sort: Sort) -> list[WebRow]:
     return [*found, *(one for rest in servers.values() for one in rest)]
 
 
-def _line(one: WebRow, ring: Ring, last: int, health: Judged) -> WebLine:
+def _line(one: WebRow, ring: Ring, last: int, health: Judged | None) -> WebLine:
     each = one.statuses_per_s or ()
     classes = tuple((name, shown(figure, "/s")) for name, figure in zip(_CLASSES, each, strict=False) if figure > 0)
     figures = [point[0] for point in ring.of(f"{one.engine} {one.kind.value} {one.name}", last)]
@@ -374,8 +420,10 @@ def _line(one: WebRow, ring: Ring, last: int, health: Judged) -> WebLine:
     )
 
 
-def _health(one: WebRow, health: Judged) -> Health:
+def _health(one: WebRow, health: Judged | None) -> Health:
     """HAProxy asks its servers itself; behind nginx the node's prober does."""
+    if health is None:
+        return UNKNOWN
     if one.engine == "nginx":
         return health.pools.get((one.pool.partition(".")[0], one.name), Health("unknown", "not checked"))
     if one.state == "no check":

@@ -2,13 +2,17 @@
 "use strict";
 (() => {
   const LOST_AFTER_MS = 5000, SILENT_MS = 25000, RETRY_MS = 2000, TOAST_MS = 6000;
+  const OLD_MS = 40000, CLOCK_MS = 3000; // parts that follow the state are fetched every ten seconds, every twenty where many look
   const PART_MS = 15000, WRITE_MS = 90000; // a write may wait for directors for a minute
   const body = document.body;
   const KINDS = ["status", "overrides", "revisions", "rollouts", "events"];
 
   // ---- time: the controller's clock counts; this browser's may be wrong ------------------------------------------------
-  const zero = performance.now(), started = Date.parse(body.dataset.now) || Date.now();
-  const now = () => started + (performance.now() - zero);
+  // Nor does every browser's steady clock go on while a machine sleeps: of both, the one that went further counts.
+  let started = 0, steady = 0, wall = 0;
+  const set_clock = (time) => { started = time; steady = performance.now(); wall = Date.now(); };
+  const now = () => started + Math.max(performance.now() - steady, Date.now() - wall);
+  set_clock(Date.parse(body.dataset.now) || Date.now());
   const lang = document.documentElement.lang;
   const UNITS = [["second", 120], ["minute", 7200, 60], ["hour", 172800, 3600], ["day", Infinity, 86400]];
   const split = (time) => {
@@ -61,15 +65,17 @@
     });
   };
   const close = () => { clearTimeout(again); if (stream) stream.close(); stream = null; };
-  document.addEventListener("visibilitychange", () => { if (document.hidden) { close(); silent_since = null; } else { broken(); open(); } });
+  document.addEventListener("visibilitychange", () => { if (document.hidden) { close(); silent_since = null; } else { broken(); show_stale(); open(); } });
   const listen = () => { // the controller says something every ten seconds: a connection that is silent for longer is dead
     if (stream && performance.now() - heard > SILENT_MS) { broken(); close(); open(); }
   };
   addEventListener("pagehide", close);
-  addEventListener("pageshow", (event) => { if (event.persisted) { broken(); open(); } });
+  addEventListener("pageshow", (event) => { if (event.persisted) { broken(); show_stale(); open(); } });
 
   // ---- what is old is marked, with its age -----------------------------------------------------------------------------
   const failed = new Set(); // ids of parts that could not be fetched
+  const is_old = (part) => // as after a night in which the machine slept
+    /changed:status|every/.test(part.getAttribute("hx-trigger") || "") && now() - Date.parse(part.dataset.taken) > OLD_MS;
   const show_stale = () => {
     const all = silent_since !== null && performance.now() - silent_since > LOST_AFTER_MS;
     if (lost) lost.hidden = !all;
@@ -77,7 +83,7 @@
     else if (silent_since === null && stream) show_link("live", link ? link.dataset.live : "", "ok");
     else show_link("wait", link ? link.dataset.wait : "", "unknown");
     for (const part of document.querySelectorAll(".part")) {
-      const stale = all || failed.has(part.id), line = part.querySelector(":scope > .part-age");
+      const stale = all || failed.has(part.id) || is_old(part), line = part.querySelector(":scope > .part-age");
       part.classList.toggle("stale", stale);
       if (!line) continue;
       line.hidden = !stale;
@@ -163,6 +169,8 @@
     if (part) detail.path = detail.elt.getAttribute("hx-get"); // it may have waited while something else was opened
   });
   body.addEventListener("htmx:afterRequest", ({detail}) => {
+    const said_at = Date.parse(detail.xhr.getResponseHeader("date"));
+    if (Math.abs(said_at - now()) > CLOCK_MS) set_clock(said_at);
     if (detail.successful && stream && stream.readyState === EventSource.OPEN) silent_since = null;
     const well = detail.successful && detail.xhr.status < 400; // a problem that was shown counts as one of htmx's successes
     if (well && detail.elt.id) failed.delete(detail.elt.id);

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -49,10 +50,11 @@ def wanted_of(
     find: Annotated[str, Query(max_length=100, pattern=_LINE)] = "",
     connections: Annotated[str, Query(max_length=10, pattern=_LINE)] = "",
     search: Annotated[str, Query(max_length=100, pattern=_LINE)] = "",
+    page: Annotated[str, Query(pattern=r"^[0-9]{0,6}$")] = "",
 ) -> Wanted:
     """What somebody wants to see; an interval that is not offered becomes the next longer one."""
     every_s = next((one for one in INTERVALS if one >= every), INTERVALS[-1])
-    return Wanted(node, every_s, sort, find.strip(), search.strip() if connections else None)
+    return Wanted(node, every_s, sort, find.strip(), search.strip() if connections else None, max(1, int(page or 1)))
 
 
 Asked = Annotated[Wanted, Depends(wanted_of)]
@@ -64,7 +66,7 @@ async def whole(page: Console, who: Reading, cluster: ClusterName, wanted: Asked
     seen = await situation(page.store, cluster)
     nodes = offered(seen)
     node = wanted.node or first_of(seen, nodes)
-    wanted = Wanted(node, wanted.every_s, wanted.sort, wanted.find, wanted.search)
+    wanted = replace(wanted, node=node)
     known = page.context.hub.realtime.at(cluster, node)
     picture = _picture(page, wanted, known or Seen(cluster, node), judged(seen, node)) if node else None
     return await page.show(
@@ -78,7 +80,8 @@ async def whole(page: Console, who: Reading, cluster: ClusterName, wanted: Asked
 async def stream(page: Console, who: Reading, cluster: ClusterName, wanted: Asked) -> Response:
     """Server-sent events: the part that changes, whole each time, so that one that is lost costs nothing."""
     await operations.known_node(page.store, cluster, wanted.node)
-    return events(page.context, who, _told(page, cluster, wanted))
+    packed = "gzip" in page.request.headers.get("accept-encoding", "")
+    return events(page.context, who, _told(page, cluster, wanted), packed=packed)
 
 
 async def _told(page: Page, cluster: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
@@ -95,7 +98,9 @@ async def _event(page: Page, cluster: str, wanted: Wanted, seen: Seen) -> bytes:
     picture = _picture(page, wanted, seen, await _health(page, cluster, wanted.node))
     response = page.part(_NOW, now=picture, wanted=wanted, **_DRAWN)
     html = bytes(response.body).decode()
-    return sent_event("now", json.dumps({"html": html}, ensure_ascii=False))
+    return sent_event(
+        "now", json.dumps({"html": html, "within_s": max(wanted.every_s, seen.pace_s)}, ensure_ascii=False)
+    )
 
 
 def _picture(page: Page, wanted: Wanted, seen: Seen, health: Judged) -> Realtime:

@@ -519,11 +519,12 @@
     if (detail.verb !== "post" || !detail.path.startsWith(fresh.replace(/fresh$/, ""))) return;
     detail.parameters.spec = text();
     detail.parameters.base = base.value;
-    if (detail.path.endsWith("/plan")) planned = text();
-    applying = detail.path.endsWith("/apply");
+    if (detail.path.endsWith("/plan") && !applying) planned = text();
   });
   document.body.addEventListener("htmx:beforeRequest", (event) => {
-    if (applying && event.detail.elt.id === "fresh") event.preventDefault(); // what was just made is ours
+    const {elt, requestConfig: {path, verb}} = event.detail, ours = path.startsWith(fresh.replace(/fresh$/, ""));
+    if (applying && (elt.id === "fresh" || (verb === "post" && ours))) event.preventDefault(); // one thing after the other
+    else if (ours && path.endsWith("/apply")) applying = true;
   });
   document.body.addEventListener("htmx:afterRequest", ({detail}) => {
     if (detail.requestConfig.path.endsWith("/apply")) applying = false;
