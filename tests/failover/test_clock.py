@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from holdfast.failover import elections, machine
 from holdfast.failover.clock import Clock
 from holdfast.failover.machine import Machine
-from holdfast.failover.model import Cluster, World
+from holdfast.failover.model import Cluster, Place, World
 from holdfast.failover.play import after, begin
 from holdfast.failover.router import NEVER, Router
 from holdfast.keepalived.parse import parse
@@ -83,3 +84,25 @@ def test_a_large_sync_group_takes_time_by_its_size() -> None:
     small, large = (min(_works_s(size) for _ in range(3)) for size in (60, 240))
     assert large < 3.0
     assert large < 12 * max(small, 0.02), f"{small:.2f} s for 60 instances, {large:.2f} s for 240"
+
+
+class Counted(tuple[Place, ...]):
+    """The members of a sync group, and how often one of them was looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Place]:
+        for place in super().__iter__():
+            Counted.looks += 1
+            yield place
+
+
+def test_whether_all_of_a_sync_group_want_to_be_active_is_counted_and_not_asked_of_each_by_each() -> None:
+    size = 120
+    held = Machine(synced(size))
+    assert held.settle()
+    for group in held._groups.values():
+        group.members = Counted(group.members)
+    outcomes = list(after(held, World(dead=frozenset({"lb1"}))))
+    assert all(str(state) == "active" for one in outcomes for (node, _), state in one.states.items() if node == "lb2")
+    assert 0 < Counted.looks / len(outcomes) < 20 * size

@@ -38,6 +38,15 @@ class Elections:
                 mine = tuple((node.name, name) for name, its in node.group_of.items() if its is group)
                 if mine:
                     self._groups[(node.name, group.name)] = Group(group, mine)
+        self._join_groups()
+
+    def _join_groups(self) -> None:
+        """Every instance knows its sync group, and every group how many of its members want to be active."""
+        for group in self._groups.values():
+            members = [self._routers[place] for place in group.members]
+            group.willing = sum(router.wants is State.ACTIVE for router in members)
+            for router in members:
+                router.group = group
 
     # Adverts
 
@@ -199,17 +208,12 @@ class Elections:
 
     # Sync groups
 
-    def _group(self, router: Router) -> Group | None:
-        config = self.cluster.nodes[router.place[0]].group_of.get(router.place[1])
-        return None if config is None else self._groups[(router.place[0], config.name)]
-
     def _group_may(self, router: Router) -> bool:
         """A group takes over only when all of its members want to; until then the one that does waits again."""
-        group = self._group(router)
+        group = router.group
         if group is None or group.state is State.ACTIVE:
             return True
-        others = (self._routers[place] for place in group.members if place != router.place)
-        if all(other.wants is State.ACTIVE for other in others):
+        if group.willing - (router.wants is State.ACTIVE) == len(group.members) - 1:
             return True
         router.down_s = router.full_s
         self._arm(router)
@@ -217,7 +221,7 @@ class Elections:
 
     def _sync(self, before: State, router: Router) -> None:
         """The transitions that move the rest of the group."""
-        group = self._group(router)
+        group = router.group
         if group is None:
             return
         if router.state is State.ACTIVE:

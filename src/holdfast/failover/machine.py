@@ -44,6 +44,7 @@ class Machine(Elections):
             other._clock.set(router, router.expires - self.now)
             router.preempt_at = None if router.preempt_at is None else router.preempt_at - self.now
         other._groups = {key: replace(group) for key, group in self._groups.items()}
+        other._join_groups()
         return other
 
     @classmethod
@@ -180,7 +181,7 @@ class Machine(Elections):
             self._leave_active(router, Cause.LOST, router.faults)
         else:
             self._leave_fault(router, Cause.LOST, router.faults)
-        group = self._group(router)
+        group = router.group
         if group is not None and group.state is not State.FAULT:
             self._sync_fault(group, router)
 
@@ -188,7 +189,7 @@ class Machine(Elections):
         router.wants = State.STANDBY
         self._learn(router, router.config.advert_s)
         router.down_s = router.full_s
-        group = self._group(router)
+        group = router.group
         if group is not None and any(self._routers[place].faults for place in group.members):
             return
         self._leave_fault(router, Cause.REGAINED, was)
@@ -220,7 +221,7 @@ class Machine(Elections):
             self._begin(router, router.place in faulted, node.startup_delay_s)
 
     def _begin(self, router: Router, faulted: bool, delay_s: float) -> None:
-        group = self._group(router)
+        group = router.group
         router.wants = State.FAULT if faulted else State.STANDBY
         about = router.faults or ("sync group",)
         self._become(router, router.wants, Cause.LOST if faulted else Cause.STARTED, about if faulted else ())

@@ -57,7 +57,8 @@ class Router:
     place: Place
     config: Instance
     state: State = State.DOWN
-    wants: State = State.STANDBY
+    _wants: State = State.STANDBY
+    group: Group | None = None  # its sync group
     priority: int = 0
     faults: tuple[str, ...] = ()
     expires: float = NEVER
@@ -69,6 +70,17 @@ class Router:
     owner: bool = False
 
     @property
+    def wants(self) -> State:
+        """The state that it goes to as soon as it may."""
+        return self._wants
+
+    @wants.setter
+    def wants(self, state: State) -> None:
+        if self.group is not None:
+            self.group.willing += (state is State.ACTIVE) - (self._wants is State.ACTIVE)
+        self._wants = state
+
+    @property
     def full_s(self) -> float:
         """A whole wait for a silent master."""
         return self.config.down_s(self.priority, self.master_advert_s)
@@ -76,8 +88,9 @@ class Router:
 
 @dataclass(slots=True)
 class Group:
-    """A sync group, as it runs."""
+    """A sync group, as it runs. `willing` counts the members that want to be active: each asks that of all others."""
 
     config: SyncGroup
     members: tuple[Place, ...]
     state: State = State.STANDBY
+    willing: int = 0

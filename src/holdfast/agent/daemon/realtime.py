@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from holdfast.agent.daemon.log import LOG
+from holdfast.agent.daemon.search import first_found
 from holdfast.agent.daemon.thrift import give_memory_back
 from holdfast.agent.daemon.wire import Controller
 from holdfast.agent.host.port import Places
@@ -218,13 +219,14 @@ class Realtime:
             await way.close()
 
     async def _search(self, telling: Telling, body: bytes) -> Controller | None:
-        """The controller that takes a sample: the one whose stream is open first, then each of the others."""
+        """The controller that takes a sample: the one whose stream is open is asked first, then the others."""
         now = time.monotonic()
         if now < telling.search_at:
             return None
         telling.search_at = now + _SEARCH_AGAIN_S
         telling.sent = set()
-        for url in dict.fromkeys((*([self._here] if self._here else []), *self._controllers)):
+
+        async def ask(url: str) -> Controller | None:
             way = self._connect(url)
             taken = False
             try:
@@ -232,9 +234,10 @@ class Realtime:
             finally:
                 if not taken:
                     await way.close()
-            if taken:
-                return way
-        return None
+            return way if taken else None
+
+        places = (*([self._here] if self._here else []), *self._controllers)
+        return await first_found(places, ask, lambda way: way.close())
 
 
 async def _taken(way: Controller, body: bytes) -> bool:
