@@ -25,6 +25,7 @@ from tests.store.lossy import LossyProxy
 
 from holdfast.errors import Conflict, StoreError, StoreFull, StoreUnavailable, StoreUnsure, UsageError
 from holdfast.store.address import EtcdAddress, EtcdCredentials
+from holdfast.store.etcd.answers import nobody_answered
 from holdfast.store.etcd.engine import EtcdEngine
 from holdfast.store.models import ClusterRecord
 from holdfast.store.port import Check, Delete, Put
@@ -195,6 +196,46 @@ def test_without_a_quorum_reading_goes_on_and_writes_are_refused(etcd: EtcdClust
                 await mirror.until(told, {"a": b"3"}, 20)
 
     run(scenario(), 60)
+
+
+def test_a_quorum_that_was_never_there_is_not_called_unreachable(etcd: EtcdCluster) -> None:
+    """A controller that starts then: it never saw a leader, and the member that is left says nothing to questions."""
+
+    async def scenario() -> None:
+        gone = etcd.members[:2]
+        for member in gone:
+            etcd.kill(member)
+        try:
+            async with engine_on(etcd.endpoints, fresh()) as engine:
+                for _ in range(3):
+                    with pytest.raises((StoreUnavailable, StoreUnsure)) as raised:
+                        await engine._client.read("kv/range", {"key": engine.encoded("a")}, 0.3)
+                    assert "can be reached" not in raised.value.message
+                    if isinstance(raised.value, StoreUnavailable):
+                        assert "quorum" in raised.value.message
+        finally:
+            for member in gone:
+                etcd.start_member(member)
+            await asyncio.to_thread(etcd.wait)
+
+    run(scenario(), 60)
+
+
+@pytest.mark.parametrize(
+    ("there", "led", "said", "todo"),
+    [
+        ((), False, "no member of etcd can be reached (a:1, b:1, c:1)", "check that etcd runs there"),
+        (("a:1",), False, "no quorum: 1 of 3 members answer", "start those that are missing (b:1, c:1)"),
+        (("a:1",), True, "no quorum: 1 of 3 members answer", "start those that are missing (b:1, c:1)"),
+        (("a:1", "b:1", "c:1"), False, "no quorum: 3 of 3 members answer", "reach each other"),
+        (("a:1", "b:1"), True, "2 of 3 members answer, but none did what it was asked in time", "disks"),
+    ],
+)
+def test_what_nobody_answered_is_told_as_it_is(there: tuple[str, ...], led: bool, said: str, todo: str) -> None:
+    error = nobody_answered("etcd at a", ("a:1", "b:1", "c:1"), there, led=led)
+    assert said in error.message
+    assert todo in error.hint
+    assert error.message.endswith("nothing was written")
 
 
 async def written(engine: EtcdEngine, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -113,6 +114,28 @@ def no_quorum(where: str) -> StoreUnavailable:
     return StoreUnavailable(
         f"{where}: etcd has no quorum: too few of its members are there to agree on a write; nothing was written",
         "start the members that are missing; reading goes on, and so do all nodes",
+    )
+
+
+def nobody_answered(where: str, members: Sequence[str], there: Sequence[str], *, led: bool) -> StoreUnavailable:
+    """The error where no member answered a request; `there` say how they are, `led`: one of them has a leader."""
+    if not there:
+        return StoreUnavailable(
+            f"no member of etcd can be reached ({', '.join(members)}); nothing was written",
+            "check that etcd runs there, and the addresses, certificates and firewalls between",
+        )
+    gone = [one for one in members if one not in there]
+    counted = f"{len(there)} of {len(members)} members answer"
+    if led and len(there) > len(members) // 2:
+        return StoreUnavailable(
+            f"{where}: {counted}, but none did what it was asked in time; nothing was written",
+            "look at the load and the disks of etcd's machines, and the network between them: etcdctl endpoint status",
+        )
+    missing = f"start those that are missing ({', '.join(gone)})" if gone else "see that its members reach each other"
+    return StoreUnavailable(
+        f"{where}: etcd has no quorum: {counted}, and that is too few to agree, or they do not reach each other;"
+        " nothing was written",
+        f"{missing}; what was read last goes on being shown, and all nodes go on",
     )
 
 

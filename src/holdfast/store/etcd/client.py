@@ -15,7 +15,7 @@ import httpx
 from holdfast.errors import StoreUnavailable, StoreUnsure, UsageError
 
 from ..address import EtcdAddress, EtcdCredentials, must_be_safe, shown
-from .answers import Meaning, Refused, no_quorum, refusal, translate, unsure
+from .answers import Meaning, Refused, no_quorum, nobody_answered, refusal, translate, unsure
 
 CONNECT_WITHIN = 1.5  # seconds
 READ_WITHIN = 2.0  # for a read that needs a quorum; it is then read without
@@ -80,7 +80,7 @@ class Client:
                 break
         if last:
             raise last
-        raise self._nobody()
+        raise await self._unanswered()
 
     async def write(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to what changes something, done once at most: StoreUnsure if nobody knows; Refused otherwise."""
@@ -103,9 +103,9 @@ class Client:
                 unreached, leaderless = 0, True
             self.move_on()
             if unreached >= 2 * len(self._members):
-                raise self._nobody()
+                raise await self._unanswered()
             if time.monotonic() > until:
-                raise no_quorum(self.where) if leaderless else self._nobody()
+                raise no_quorum(self.where) if leaderless else await self._unanswered()
             await asyncio.sleep(_PAUSE)
 
     async def repeat(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class Client:
                     break
                 self.move_on()
         if last is None:
-            raise self._nobody()
+            raise await self._unanswered()
         if last.meaning is Meaning.UNSURE:  # nothing is written by a login
             last = Refused(Meaning.NO_LEADER, last.text)
         if "authentication is not enabled" in last.text:
@@ -216,12 +216,21 @@ class Client:
             )
         raise translate(last, self.where)
 
-    def _nobody(self) -> StoreUnavailable:
-        names = ", ".join(member.split("//", 1)[1] for member in self._members)
-        return StoreUnavailable(
-            f"no member of etcd can be reached ({names}); nothing was written",
-            "check that etcd runs there, and the addresses, certificates and firewalls between",
-        )
+    async def _unanswered(self) -> StoreUnavailable:
+        """Why nothing was answered: every member is asked how it is, which needs neither a quorum nor a login."""
+        told = await asyncio.gather(*(self._standing(member) for member in self._members))
+        names = [member.split("//", 1)[1] for member in self._members]
+        there = [name for name, one in zip(names, told, strict=True) if one is not None]
+        return nobody_answered(self.where, names, there, led=any(one.get("leader", "0") != "0" for one in told if one))
+
+    async def _standing(self, member: str) -> dict[str, Any] | None:
+        """What a member says of itself; nothing where it refuses to, None where it cannot be reached."""
+        try:
+            return await self._post(member, "maintenance/status", {}, CONNECT_WITHIN, _HEADERS)
+        except httpx.TransportError:
+            return None
+        except Refused:
+            return {}
 
 
 @contextmanager
