@@ -11,12 +11,13 @@ from tests.project.source import ROOT, modules, text_of
 
 PACKAGE = "holdfast"
 
-# Rooms by the longest name that fits; each may import itself, `errors`, `findings` and `netlink`, and what stands here.
+# Rooms by the longest name that fits; each may import itself, `errors`, `findings`, `netlink`, `sentences`, and these.
 # `keepalived.to_spec` and `keepalived.to_failover` are rooms of their own within keepalived.
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "findings": frozenset(),
     "netlink": frozenset(),
+    "sentences": frozenset(),
     "spec": frozenset(),
     "keepalived": frozenset(),
     "bundle": frozenset(),
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "agent": frozenset({"protocol", "bundle", "ipvs", "vrrp", "keepalived"}),
     "alerts": frozenset({"protocol", "findings"}),
 }
-BASE = frozenset({"errors", "findings", "netlink"})
+BASE = frozenset({"errors", "findings", "netlink", "sentences"})
 MAY_IMPORT["controller"] = frozenset(MAY_IMPORT)
 MAY_IMPORT["lab"] = frozenset(MAY_IMPORT)
 MAY_IMPORT["cli"] = frozenset(MAY_IMPORT)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from holdfast.errors import Conflict, HoldfastError
+from holdfast.sentences import Sentence, cut
 from holdfast.store.holding import Held
 from holdfast.store.models import Event, Override, OverrideKind
 from holdfast.store.port import LEFT_ALONE
@@ -65,7 +66,11 @@ async def end_overrides(context: Context, held: Held) -> None:
 
 
 def _said(one: Override) -> str:
-    return f"{one.target} is not {one.kind.value} any more: its time, set by {one.who}, is over"[:1000]
+    said = Sentence(
+        "%(server)s is not %(kind)s any more: its time, set by %(who)s, is over",
+        server=one.target, kind=Sentence(one.kind.value), who=one.who,
+    )  # fmt: skip
+    return cut(said, 1000)
 
 
 async def _sweep(context: Context) -> None:

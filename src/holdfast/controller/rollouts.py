@@ -8,6 +8,7 @@ import logging
 from holdfast.errors import HoldfastError, LeaseLost, StoreDamaged, StoreError
 from holdfast.rollout.lead import run_rollout
 from holdfast.rollout.records import RolloutStore
+from holdfast.sentences import Sentence, cut
 from holdfast.store.holding import Held
 from holdfast.store.models import Event
 
@@ -59,9 +60,9 @@ async def _tell(context: Context, cluster: str, told: set[str], error: StoreDama
     """What is damaged stops this cluster's rollouts alone; an operator reads of it once, not every two seconds."""
     if error.message in told:
         return
-    said = f"rollouts of {cluster} are at a halt: {error.message}"
+    said = Sentence("rollouts of %(cluster)s are at a halt: %(why)s", cluster=cluster, why=error.message)
     _log.error("%s (%s)", said, error.hint)
-    event = Event(time=context.store.clock.now(), kind="rollout.halted", cluster=cluster, message=said[:1000])
+    event = Event(time=context.store.clock.now(), kind="rollout.halted", cluster=cluster, message=cut(said, 1000))
     try:
         await context.store.commit(events=[event])
     except StoreError as failed:

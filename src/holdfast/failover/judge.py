@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from holdfast.sentences import Sentence
+
 from .machine import Machine
 from .model import Cluster, Place
 from .play import Outcome
@@ -120,21 +122,24 @@ def _why(
     for node in now:
         dead = _dead_services(outcome.machine, node, addresses)
         if dead:
-            said.append(f"{node} holds it, but {', '.join(dead)} does not run there")
+            what = ", ".join(dead)
+            said.append(Sentence("%(node)s holds it, but %(what)s does not run there", node=node, what=what))
     if not now:
-        said.append("no node may hold it")
+        said.append(Sentence("no node may hold it"))
     return tuple(said)
 
 
 def in_words(change: Change) -> str:
     """`after 0.36 s lb2 takes over: its master fell silent (lb1)`."""
-    node = change.place[0]
     about = f" ({', '.join(change.about)})" if change.about else ""
-    when = f"{change.at:.2f} s: "
+    cause = Sentence(change.cause.value)
+    when = {"at": f"{change.at:.2f}", "node": change.place[0]}
     if change.cause is Cause.LOST:
-        return f"{when}{node} lost {', '.join(change.about)}: {change.after}"
+        what, now = ", ".join(change.about), Sentence(change.after.value)
+        return Sentence("%(at)s s: %(node)s lost %(what)s: %(now)s", **when, what=what, now=now)
     if change.cause is Cause.DIED:
-        return f"{when}{node} is dead"
+        return Sentence("%(at)s s: %(node)s is dead", **when)
     if change.after is State.ACTIVE:
-        return f"{when}{node} takes over: {change.cause}{about}"
-    return f"{when}{node} is {change.after}: {change.cause}{about}"
+        return Sentence("%(at)s s: %(node)s takes over: %(cause)s%(about)s", **when, cause=cause, about=about)
+    now = Sentence(change.after.value)
+    return Sentence("%(at)s s: %(node)s is %(now)s: %(cause)s%(about)s", **when, now=now, cause=cause, about=about)

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from holdfast.bundle import Bundle, Service
+from holdfast.sentences import Sentence
 
 from .facts_kernel import network_of
 
@@ -145,8 +146,10 @@ def _one_by_one(order: Sequence[str], known: Mapping[str, Planned], held: Mappin
 
 
 def _at_once(nodes: tuple[str, ...], turn: Turn, each: Together) -> Wave:
-    what = f"group{'s' * (len(each.groups) != 1)} {', '.join(each.groups)}"
-    why = f"all in one moment: members of {what} that disagree about their adverts do not hear each other"
+    why = Sentence(
+        "all in one moment: members of %(groups)s that disagree about their adverts do not hear each other",
+        groups=", ".join(each.groups),
+    )
     return Wave(nodes, turn, why, each)
 
 
@@ -174,20 +177,25 @@ def _joined(parts: Sequence[Together]) -> Together:
 def _why(wave: Sequence[Planned], held: Mapping[str, int]) -> str:
     node, one = wave[0], len(wave) == 1
     if node.turn is Turn.BEHIND_FIRST:
-        return f"{'it is' if one else 'they are'} ready before those in front rely on {'it' if one else 'them'}"
+        if one:
+            return Sentence("it is ready before those in front rely on it")
+        return Sentence("they are ready before those in front rely on them")
     if node.turn is Turn.BEHIND_LAST:
-        return f"last, when those in front no longer rely on {'it' if one else 'them'}"
+        if one:
+            return Sentence("last, when those in front no longer rely on it")
+        return Sentence("last, when those in front no longer rely on them")
     if node.waits:
-        return "after the members that it will hear from: they have to know it first"
+        return Sentence("after the members that it will hear from: they have to know it first")
     if all(node.old is None for node in wave):
-        return "nothing of Holdfast runs there yet"
+        return Sentence("nothing of Holdfast runs there yet")
     counts = sorted({held.get(each.node, 0) for each in wave})
     if not counts[-1]:
-        return f"standby first: {'it holds' if one else 'they hold'} nothing"
+        return Sentence("standby first: it holds nothing") if one else Sentence("standby first: they hold nothing")
     if len(counts) > 1:
-        return f"they hold {counts[0]} to {counts[-1]} groups"
-    groups = f"{counts[0]} group{'s' * (counts[0] != 1)}"
-    return f"it holds {groups}" if one else f"each holds {groups}"
+        return Sentence("they hold %(least)s to %(most)s groups", least=counts[0], most=counts[-1])
+    if counts[0] == 1:
+        return Sentence("it holds 1 group") if one else Sentence("each holds 1 group")
+    return Sentence("it holds %(n)s groups", n=counts[0]) if one else Sentence("each holds %(n)s groups", n=counts[0])
 
 
 def node_order(nodes: Iterable[Planned], held: Mapping[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from holdfast.plan import Plan
 from holdfast.protocol import AgentReport, ApplyReport, Progress
+from holdfast.sentences import Sentence
 from holdfast.store.models import Event
 
 from .decide import GOING_BACK, STAGED, NodePhase, RolloutState
@@ -64,7 +65,9 @@ def begun(record: RolloutRecord, plan: Plan, drawn: Sequence[Batch], now: dateti
             "batches": tuple(recorded(each, plan) for each in drawn),
         }
     )
-    return Changed(after, events=(event(after, now, "rollout.started", f"rollout {record.id} begins"),))
+    return Changed(
+        after, events=(event(after, now, "rollout.started", Sentence("rollout %(id)s begins", id=record.id)),)
+    )
 
 
 def refused(record: RolloutRecord, reason: str, hint: str, now: datetime) -> Changed:
@@ -72,7 +75,8 @@ def refused(record: RolloutRecord, reason: str, hint: str, now: datetime) -> Cha
     after = record.model_copy(
         update={"phase": RolloutPhase.REFUSED, "ended": now, "reason": _line(reason), "hint": _line(hint)}
     )
-    return Changed(after, events=(event(after, now, "rollout.ended", f"rollout {record.id} is refused: {reason}"),))
+    said = Sentence("rollout %(id)s is refused: %(reason)s", id=record.id, reason=reason)
+    return Changed(after, events=(event(after, now, "rollout.ended", said),))
 
 
 def told(
@@ -90,7 +94,10 @@ def told(
         groups = tuple(sorted(held.get(node, ())))
         after = _with(after, node, phase=phase, progress=None, held=groups, started=now)
     after = after.model_copy(update={"phase": RolloutPhase.RUNNING})
-    said = tuple(node_event(after, node, now, f"{node}: is told revision {record.revision}") for node in nodes)
+    said = tuple(
+        node_event(after, node, now, Sentence("%(node)s: is told revision %(n)s", node=node, n=record.revision))
+        for node in nodes
+    )
     return Changed(after, tuple((node, False) for node in nodes), said)
 
 
@@ -100,31 +107,29 @@ def told_to_go_back(record: RolloutRecord, nodes: Iterable[str], now: datetime, 
     for node in nodes:
         after = _with(after, node, phase=NodePhase.STAGING_BACK if together else NodePhase.PUTTING_BACK, progress=None)
     after = after.model_copy(update={"phase": RolloutPhase.PUTTING_BACK})
-    said = tuple(
-        node_event(after, node, now, f"{node}: is taken back to revision {record.nodes[node].old_revision}")
-        for node in nodes
-    )
+    said = tuple(node_event(after, node, now, _taken_back(node, record.nodes[node].old_revision)) for node in nodes)
     return Changed(after, tuple((node, True) for node in nodes), said)
 
 
 def progressed(record: RolloutRecord, node: str, progress: Progress, now: datetime, *, quiet: bool = False) -> Changed:
     """The agent came further, and has not ended; `quiet`: without an event."""
     after = _with(record, node, progress=progress)
-    return Changed(after, events=() if quiet else (node_event(after, node, now, f"{node}: {progress}"),))
+    return Changed(after, events=() if quiet else (node_event(after, node, now, _came_to(node, progress.value)),))
 
 
 def ready(record: RolloutRecord, node: str, now: datetime) -> Changed:
     """It has staged what it was told, and waits for the word."""
     back = record.nodes[node].phase in GOING_BACK
     after = _with(record, node, phase=NodePhase.READY_BACK if back else NodePhase.READY, progress=Progress.WRITTEN)
-    return Changed(after, events=(node_event(after, node, now, f"{node}: is ready, and waits for the others"),))
+    said = Sentence("%(node)s: is ready, and waits for the others", node=node)
+    return Changed(after, events=(node_event(after, node, now, said),))
 
 
 def not_ready(record: RolloutRecord, node: str, progress: Progress, now: datetime) -> Changed:
     """It was, but begins anew: its agent has been restarted."""
     back = record.nodes[node].phase in GOING_BACK
     after = _with(record, node, phase=NodePhase.STAGING_BACK if back else NodePhase.STAGING, progress=progress)
-    return Changed(after, events=(node_event(after, node, now, f"{node}: stages anew"),))
+    return Changed(after, events=(node_event(after, node, now, Sentence("%(node)s: stages anew", node=node)),))
 
 
 def given_the_word(record: RolloutRecord, nodes: Sequence[str], now: datetime) -> Changed:
@@ -133,7 +138,9 @@ def given_the_word(record: RolloutRecord, nodes: Sequence[str], now: datetime) -
     for node in nodes:
         back = record.nodes[node].phase in GOING_BACK
         after = _with(after, node, phase=NodePhase.PUTTING_BACK if back else NodePhase.APPLYING)
-    said = tuple(node_event(after, node, now, f"{node}: is given the word to go") for node in nodes)
+    said = tuple(
+        node_event(after, node, now, Sentence("%(node)s: is given the word to go", node=node)) for node in nodes
+    )
     return Changed(after, words=tuple(nodes), events=said)
 
 
@@ -182,8 +189,16 @@ def judged(
     )
     if verdict.reason and not record.reason:
         after = after.model_copy(update={"reason": _line(verdict.reason), "hint": _line(verdict.hint)})
-    said = verdict.reason or f"{node}: {verdict.phase}"
+    said = verdict.reason or _came_to(node, verdict.phase.value)
     return Changed(after, ((node, True),) if withdrawn else (), (node_event(after, node, now, said),))
+
+
+def _came_to(node: str, word: str) -> Sentence:
+    return Sentence("%(node)s: %(word)s", node=node, word=Sentence(word))
+
+
+def _taken_back(node: str, revision: int) -> Sentence:
+    return Sentence("%(node)s: is taken back to revision %(n)s", node=node, n=revision)
 
 
 def _why(verdict: Verdict) -> dict[str, str]:
@@ -200,7 +215,7 @@ def _why(verdict: Verdict) -> dict[str, str]:
 def paused(record: RolloutRecord, now: datetime) -> Changed:
     """It waits for somebody."""
     after = record.model_copy(update={"phase": RolloutPhase.PAUSED})
-    said = f"rollout {record.id} waits behind the first nodes until somebody says that it may go on"
+    said = Sentence("rollout %(id)s waits behind the first nodes until somebody says that it may go on", id=record.id)
     return Changed(after, events=(event(after, now, "rollout.paused", said),))
 
 
@@ -212,7 +227,10 @@ def finished(record: RolloutRecord, succeeded: bool, now: datetime) -> Changed:
     # Somebody may have stopped one with which nothing was left to do.
     reason, hint = ("", "") if succeeded else (record.reason or "it was stopped", record.hint)
     after = record.model_copy(update={"phase": phase, "ended": now, "reason": reason, "hint": hint})
-    said = f"rollout {record.id} of revision {record.revision}: {phase}" + (f": {reason}" if reason else "")
+    names: dict[str, str | int] = {"id": record.id, "revision": record.revision, "phase": Sentence(phase.value)}
+    said = Sentence("rollout %(id)s of revision %(revision)s: %(phase)s", **names)
+    if reason:
+        said = Sentence("rollout %(id)s of revision %(revision)s: %(phase)s: %(reason)s", **names, reason=reason)
     return Changed(after, events=(event(after, now, "rollout.ended", said),))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import Conflict, NotFound, PlanRefused
 from holdfast.protocol import Bundle
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import AuditRecord, Event
 from holdfast.store.store import Store
@@ -73,7 +74,11 @@ async def prepare_rollout(
         kept.rollouts.creating(rollout_name(number), record),
         kept.heads.replacing(kept.HEAD, head.model_copy(update={"last_rollout": number, "running": number}), version),
     )
-    said = f"rollout {number}: revision {revision} to {len(states)} node{'s' * (len(states) != 1)}"
+    names = {"id": number, "revision": revision, "n": len(states)}
+    if len(states) == 1:
+        said = Sentence("rollout %(id)s: revision %(revision)s to 1 node", id=number, revision=revision)
+    else:
+        said = Sentence("rollout %(id)s: revision %(revision)s to %(n)s nodes", **names)
     return Proposed(record, steps, Event(time=record.created, kind="rollout.proposed", cluster=cluster, message=said))
 
 

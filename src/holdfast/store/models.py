@@ -6,13 +6,15 @@ logs and answers know it.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding
+from holdfast.sentences import Sentence, as_data
 
 LONGEST_SPEC = 8_000_000  # characters
 _LONGEST_KEPT = 20_000  # characters of one side of an audit record
@@ -155,7 +157,7 @@ class NodeReport(Record):
 
 
 class Event(Record):
-    """Something that happened. `kind` is stable (`vip.moved`), `data` is JSON."""
+    """Something that happened. `kind` is stable (`vip.moved`); `data` is JSON, the message's sentence `said` in it."""
 
     time: AwareDatetime
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,80}$")]
@@ -163,6 +165,16 @@ class Event(Record):
     node: SafeName | None = None
     message: Line
     data: Annotated[str, StringConstraints(max_length=20_000)] = "{}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_the_sentence(cls, given: Any) -> Any:
+        """A message that can be said in other languages is kept so that it still can be."""
+        message = given.get("message") if isinstance(given, dict) else None
+        if not isinstance(message, Sentence):
+            return given
+        data = {**json.loads(given.get("data", "{}")), "said": as_data(message)}
+        return {**given, "message": str(message), "data": json.dumps(data, ensure_ascii=False)}
 
 
 class Role(StrEnum):

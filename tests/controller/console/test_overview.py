@@ -20,6 +20,7 @@ from holdfast.controller.operations.situation import Situation
 from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.protocol.api.rollouts import RolloutView
 from holdfast.protocol.api.status import ServiceHealth
+from holdfast.sentences import Sentence
 from holdfast.spec.load import parse_spec
 
 MANY = """
@@ -93,7 +94,8 @@ def test_all_is_well_only_if_there_is_no_server_of_which_nobody_knows() -> None:
 def test_a_group_of_which_another_node_has_a_part_is_wrong() -> None:
     picture = overview_of(situation(heard("lb01", row("rs01-80")), with_part("lb02")))
     (found,) = picture.problems
-    assert (found.tone, found.kind, found.name, found.values["nodes"]) == ("bad", "group", "www", "lb02")
+    assert (found.tone, found.kind, found.name) == ("bad", "group", "www")
+    assert found.text == "www: some of its addresses are on lb02"
     assert picture.state == "bad"
 
 
@@ -119,10 +121,10 @@ def test_the_worst_comes_first_and_leads_to_what_it_is_about() -> None:
     told = seen.told.model_copy(
         update={
             "trouble": (
-                "lb02: its agent is paused: somebody works there by hand",
-                "nobody holds www",
-                "rollout 7 of revision 3 failed",
-                "virtual server shop has no server that is up",
+                Sentence("%(node)s: %(what)s", node="lb02", what=Sentence("it has never joined")),
+                Sentence("nobody holds %(group)s", group="www"),
+                Sentence("rollout %(rollout)s of revision %(revision)s failed", rollout=7, revision=3),
+                Sentence("virtual server %(virtual_server)s has no server that is up", virtual_server="shop"),
                 "something else",
             ),
             "services": (ServiceHealth(name="shop", kind="virtual_server"),),
@@ -135,7 +137,7 @@ def test_the_worst_comes_first_and_leads_to_what_it_is_about() -> None:
         ("bad", "group", "www"), ("bad", "rollout", "7"), ("bad", "virtual_server", "shop"), ("bad", "", ""),
         ("warning", "node", "lb02"), ("warning", "virtual_server", "dns"), ("busy", "rollout", "8"),
     ]  # fmt: skip
-    assert found[5].values["servers"] == "rs00:80, rs01:80, rs02:80, rs03:80 …"
+    assert found[5].text == "dns: 6 of 7 servers are down: rs00:80, rs01:80, rs02:80, rs03:80 …"
     assert worst(one.tone for one in found) == "bad"
     assert worst(()) == "ok"
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract, extract_from_dir
 from babel.messages.pofile import read_po
 
+import holdfast
+from holdfast import errors
 from holdfast.controller.console import words
+from holdfast.controller.console.core_texts import core_texts
+from holdfast.controller.console.pictures.errors import EXPLAINED
 from holdfast.controller.console.words import FOLDER, LANGUAGES, SOURCE, catalogue, chosen, words_of
+from holdfast.protocol.api.problems import code_of
+from holdfast.sentences import Sentence
 
 CONSOLE = Path(words.__file__).parent
+PACKAGE = Path(holdfast.__file__).parent
 KEYWORDS: dict[str, Any] = {"N_": None, "say": None, "count": (1, 2), "_": None, "gettext": None, "ngettext": (1, 2)}
 _PLACE = re.compile(r"%\((\w+)\)[sd]|%(?!\()")
 
@@ -28,10 +36,20 @@ def extracted() -> Iterator[tuple[str, str | tuple[str, ...]]]:
         yield f"{path}:{line}", message
 
 
+def core() -> Iterator[tuple[str, str]]:
+    """What the core says: its data, and every sentence in its code."""
+    yield from core_texts()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_bytes()
+        if b"Sentence(" in text:
+            for line, message, _, _ in extract("python", BytesIO(text), keywords={"Sentence": None}):
+                yield f"{path.relative_to(PACKAGE)}:{line}", str(message)
+
+
 def known() -> dict[str | tuple[str, ...], str]:
     """Every text, and where it is said first."""
     told: dict[str | tuple[str, ...], str] = {}
-    for where, message in extracted():
+    for where, message in (*extracted(), *core()):
         told.setdefault(message if isinstance(message, str) else tuple(message), where)
     return told
 
@@ -67,6 +85,21 @@ def test_translations_name_the_same_values(language: str) -> None:
         source = one.id if isinstance(one.id, str) else one.id[-1]
         for said in [one.string] if isinstance(one.string, str) else one.string:
             assert set(_PLACE.findall(said)) <= set(_PLACE.findall(source)), said
+
+
+def test_every_kind_of_error_is_explained() -> None:
+    kinds = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.HoldfastError)]
+    codes = {code_of(one.__new__(one)) for one in kinds if not one.__name__.startswith("_")}
+    assert codes == set(EXPLAINED)
+
+
+def test_what_the_core_says_is_said_whole() -> None:
+    said = Sentence("%(node)s: %(what)s", node="lb1", what=Sentence("nobody holds %(group)s", group="www"))
+    assert words_of("zh").tell(said) == "lb1：www 无人持有"
+    assert words_of("en").tell(said) == "lb1: nobody holds www"
+    assert words_of("zh").knows(said)
+    assert not words_of("zh").knows("what a program says")
+    assert words_of("en").knows("what a program says")
 
 
 def test_what_is_found_is_not_nothing() -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from holdfast.errors import Conflict, NotFound, NotPermitted
 from holdfast.protocol import AgentReport, Answer, Drift
 from holdfast.rollout.records import AnswerRecord, RolloutStore
+from holdfast.sentences import Sentence, cut
 from holdfast.store.models import Event, NodeReport
 from holdfast.store.store import Store
 
@@ -27,11 +28,6 @@ _HOLDS = '"holds":true'
 _GIVEN_UP = -254  # a hold file's number
 _MOST_EVENTS = 40  # of one report
 _FEWEST = 20  # differences that are kept of one that is still too large
-_VERBS = {
-    "node.drift": "differs from what was applied",
-    "node.drift_corrected": "was put right, as the node's policy says",
-    "node.drift_gone": "is as it was applied again",
-}
 
 
 async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> None:
@@ -152,17 +148,19 @@ def _moved(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now
     holds = {each.group for each in report.status.groups if each.holds}
     held = _held(before)
     given_up = {each.group for each in report.status.groups if each.hold <= _GIVEN_UP}
-    took = [_held_event(agent, "vrrp.holds", group, "", now) for group in sorted(holds - held)]
-    left = [
-        _held_event(agent, "vrrp.left", group, " on purpose" if group in given_up else "", now)
-        for group in sorted(held - holds)
-    ]
+    took = [_held_event(agent, "vrrp.holds", group, False, now) for group in sorted(holds - held)]
+    left = [_held_event(agent, "vrrp.left", group, group in given_up, now) for group in sorted(held - holds)]
     return [*left, *took][:_FEWEST]
 
 
-def _held_event(agent: NodeAgent, kind: str, group: str, how: str, now: datetime) -> Event:
-    message = f"{agent.node} holds {group}" if kind == "vrrp.holds" else f"{agent.node} gave {group} up{how}"
-    data = json.dumps({"group": group, "on_purpose": bool(how)})
+def _held_event(agent: NodeAgent, kind: str, group: str, on_purpose: bool, now: datetime) -> Event:
+    if kind == "vrrp.holds":
+        message = Sentence("%(node)s holds %(group)s", node=agent.node, group=group)
+    elif on_purpose:
+        message = Sentence("%(node)s gave %(group)s up on purpose", node=agent.node, group=group)
+    else:
+        message = Sentence("%(node)s gave %(group)s up", node=agent.node, group=group)
+    data = json.dumps({"group": group, "on_purpose": on_purpose})
     return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message, data=data)
 
 
@@ -177,8 +175,17 @@ def _held(kept: NodeReport | None) -> set[str]:
 
 
 def _event(agent: NodeAgent, kind: str, name: str, now: datetime) -> Event:
-    message = f"{agent.node}: {name} {_VERBS[kind]}"
-    return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message[:1000])
+    message = cut(_drifted(kind, agent.node, name), 1000)
+    return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message)
+
+
+def _drifted(kind: str, node: str, what: str) -> Sentence:
+    names = {"node": node, "what": what}
+    if kind == "node.drift":
+        return Sentence("%(node)s: %(what)s differs from what was applied", **names)
+    if kind == "node.drift_corrected":
+        return Sentence("%(node)s: %(what)s was put right, as the node's policy says", **names)
+    return Sentence("%(node)s: %(what)s is as it was applied again", **names)
 
 
 def _names(drift: Iterable[Drift]) -> tuple[set[str], set[str]]:

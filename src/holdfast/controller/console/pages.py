@@ -23,10 +23,12 @@ from ..context import Context
 from ..identity import Action, Person
 from ..identity.permissions import may
 from ..operations import clusters as operations
+from ..operations.rules import title_of
 from ..operations.situation import spec_of
 from .assets import assets
 from .live import Live
 from .navigation import PAGES, PREFIX, WHOLE
+from .pictures.errors import explained
 from .pictures.values import FILTERS
 from .words import LANGUAGES, Words, chosen, words_of
 
@@ -65,8 +67,8 @@ def environment(language: str) -> Environment:
     # gettext calls are escaped by this extension only if they are of the new style
     made.install_gettext_translations(words.translations, newstyle=True)  # type: ignore[attr-defined]
     made.filters.update(FILTERS)
-    made.filters["said"] = words.say
-    made.globals.update(asset=asset, words=words, languages=LANGUAGES)
+    made.filters.update(said=words.say, told=words.tell)
+    made.globals.update(asset=asset, words=words, languages=LANGUAGES, title_of=title_of, explained=explained)
     return made
 
 

@@ -14,6 +14,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from holdfast.sentences import Sentence
+
 FOLDER = Path(__file__).parent / "locale"
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}
 TAGS: Mapping[str, str] = {"en": "en", "zh": "zh-CN"}  # as HTML says it
@@ -42,6 +44,18 @@ class Words:
     def count(self, one: str, many: str, number: int, **values: object) -> str:
         """A text that depends on a number, which it calls `%(n)s`."""
         return self.translations.ngettext(one, many, number) % {"n": number, **values}
+
+    def knows(self, text: str) -> bool:
+        """Whether a text is said in this language: what is not is quoted, as what another language says."""
+        source = text.template if isinstance(text, Sentence) else str(text)
+        return not source or self.language == SOURCE or self.translations.gettext(source) != source
+
+    def tell(self, text: str) -> str:
+        """What the core says: a sentence with its names, and with those of its parts that are sentences themselves."""
+        if not isinstance(text, Sentence):
+            return self.say(str(text))
+        values = {name: self.tell(one) if isinstance(one, Sentence) else one for name, one in text.values.items()}
+        return self.translations.gettext(text.template) % values
 
     @property
     def tag(self) -> str:

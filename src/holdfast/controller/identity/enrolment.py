@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr
 
 from holdfast.errors import Conflict, EnrolmentRefused, StoreUnavailable, TooManyAttempts, UsageError
 from holdfast.protocol import JoinAnswer, JoinRequest, JoinToken, RenewAnswer, RenewRequest
+from holdfast.sentences import Sentence, cut
 from holdfast.store.collection import Collection, Versioned
 from holdfast.store.models import ClusterRecord, Event, NodeRecord, Token
 from holdfast.store.store import Store
@@ -183,8 +184,9 @@ class Enrolment:
                 now, who.actor, "node.revoke", f"{node}: {reason}",
                 before=found.record, after=after, cluster=cluster, source=source,
             )  # fmt: skip
-            why = f": {reason}" if reason else ""
-            said = _event(now, cluster, node, "node.revoked", f"was shut out by {who.actor.removeprefix('user:')}{why}")
+            by = {"node": node, "who": who.actor.removeprefix("user:"), "why": f": {reason}" if reason else ""}
+            told_so = Sentence("%(node)s was shut out by %(who)s%(why)s", **by)
+            said = _event(now, cluster, node, "node.revoked", told_so)
             try:
                 step = self._nodes(cluster).replacing(node, after, found.version)
                 await self._store.commit(step, audit=[told], events=[said] if found.record.revoked is None else [])
@@ -262,8 +264,11 @@ class Enrolment:
         if await self._store.clusters.get(token.cluster) is None:
             cluster = ClusterRecord(name=token.cluster, created=now)
             steps.append(self._store.clusters.creating(token.cluster, cluster))
-        how = "joined" if before is None else "joined again"
-        said = _event(now, token.cluster, token.node, "node.joined", f"{how}, invited by {found.record.record.owner}")
+        by = {"node": token.node, "who": found.record.record.owner}
+        how = Sentence("%(node)s joined, invited by %(who)s", **by)
+        if before is not None:
+            how = Sentence("%(node)s joined again, invited by %(who)s", **by)
+        said = _event(now, token.cluster, token.node, "node.joined", how)
         await self._store.commit(*steps, audit=[told], events=[said])
         return JoinAnswer(
             cluster=token.cluster,
@@ -323,4 +328,4 @@ class Enrolment:
 
 
 def _event(now: datetime, cluster: str, node: str, kind: str, what: str) -> Event:
-    return Event(time=now, kind=kind, cluster=cluster, node=node, message=f"{node} {what}"[:1000])
+    return Event(time=now, kind=kind, cluster=cluster, node=node, message=cut(what, 1000))

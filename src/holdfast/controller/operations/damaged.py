@@ -8,6 +8,7 @@ from typing import Any
 from holdfast.errors import Conflict, NotFound, PlanRefused
 from holdfast.protocol.api.damaged import ClearRequest, DamagedList, DamagedRecord
 from holdfast.rollout.records import RolloutStore
+from holdfast.sentences import Sentence
 from holdfast.spec.overrides import Override as SpecOverride
 from holdfast.store.collection import Collection, Damaged
 from holdfast.store.models import OverrideKind
@@ -97,12 +98,15 @@ def trouble_of(lost: Iterable[Damaged], heard: Mapping[str, Heard]) -> list[str]
 
 def _sentence(name: str, heard: Mapping[str, Heard]) -> str:
     of = overridden(name)
-    then = f"see holdfast damaged list, and say anew what is so of {of.target if of else 'its server'}"
+    target = of.target if of else Sentence("its server")
+    then = Sentence("see holdfast damaged list, and say anew what is so of %(target)s", target=target)
     if of is not None and of.kind is OverrideKind.MAINTENANCE:
-        return f"the record that {of.target} is in maintenance is damaged: {then}"
-    nodes = [node for node, one in sorted(heard.items()) if one.report.overrides and _has(of, one)]
-    told = f"{', '.join(nodes)} get no new revision and no other override" if nodes else "directors that have it wait"
-    return f"the override {name} is damaged: {told}; {then}"
+        return Sentence("the record that %(node)s is in maintenance is damaged: %(then)s", node=of.target, then=then)
+    nodes = ", ".join(node for node, one in sorted(heard.items()) if one.report.overrides and _has(of, one))
+    told = Sentence("directors that have it wait")
+    if nodes:
+        told = Sentence("%(nodes)s get no new revision and no other override", nodes=nodes)
+    return Sentence("the override %(name)s is damaged: %(told)s; %(then)s", name=name, told=told, then=then)
 
 
 def _has(of: Overridden | None, heard: Heard) -> bool:

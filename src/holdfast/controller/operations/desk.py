@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from holdfast.errors import NotFound
+from holdfast.sentences import Sentence, cut
 from holdfast.store.models import AuditRecord, Event
 from holdfast.store.store import ClusterStore, Store
 
@@ -49,11 +50,14 @@ class Desk:
 
     def event(self, kind: str, cluster: str, message: str, node: str | None = None, data: str = "{}") -> Event:
         """An event that happens now."""
-        return Event(time=self.now(), kind=kind, cluster=cluster, node=node, message=message[:1000], data=data)
+        return Event(time=self.now(), kind=kind, cluster=cluster, node=node, message=cut(message, 1000), data=data)
 
 
 async def known_cluster(store: Store, name: str) -> ClusterStore:
     """What is kept of a cluster; NotFound if the store does not know it."""
     if await store.clusters.get(name) is None:
-        raise NotFound(f"there is no cluster '{name[:80]}'", "look at the list of clusters; names are case-sensitive")
+        raise NotFound(
+            Sentence("there is no cluster '%(name)s'", name=name[:80]),
+            "look at the list of clusters; names are case-sensitive",
+        )
     return store.cluster(name)

@@ -15,6 +15,7 @@ from holdfast.protocol.api.nodes import MaintenanceRequest, MaintenanceResult, M
 from holdfast.rollout.orders import Orders, StoreTransport
 from holdfast.rollout.records import RolloutStore
 from holdfast.rollout.switchover import Switch, Switchover, refuse_imported
+from holdfast.sentences import Sentence
 from holdfast.store.models import Override, OverrideKind
 from holdfast.store.store import override_name
 
@@ -90,7 +91,8 @@ async def move(desk: Desk, cluster: str, group: str, request: MoveRequest) -> Mo
         except HoldfastError as error:
             await _audit(place, "group.move", name, request, error)
             raise
-        await _audit(place, "group.move", name, request, None, f"{name} went from {done.before} to {done.after}")
+        went = Sentence("%(group)s went from %(old)s to %(new)s", group=name, old=str(done.before), new=done.after)
+        await _audit(place, "group.move", name, request, None, went)
     return MovedGroup(group=name, before=done.before, after=done.after, report=done.report)
 
 
@@ -199,8 +201,11 @@ async def begin_maintenance(desk: Desk, cluster: str, node: str, request: Mainte
             await _audit(place, "maintenance.on", node, request, error)
             raise
         moved = tuple(one for one in done if one.before == node)
-        said = ", ".join(f"{one.group} is with {one.after}" for one in moved) or "it held nothing"
-        await _audit(place, "maintenance.on", node, request, None, f"{node} is in maintenance: {said}", node)
+        said = Sentence("%(node)s is in maintenance: it held nothing", node=node)
+        if moved:
+            now = ", ".join(f"{one.group} → {one.after}" for one in moved)
+            said = Sentence("%(node)s is in maintenance; what it held has moved: %(moved)s", node=node, moved=now)
+        await _audit(place, "maintenance.on", node, request, None, said, node)
     return MaintenanceResult(node=node, on=True, moved=moved)
 
 
@@ -250,7 +255,9 @@ async def end_maintenance(desk: Desk, cluster: str, node: str) -> MaintenanceRes
             await _audit(place, "maintenance.off", node, None, error)
             raise
         await _undone(place, node, created=True)
-        await _audit(place, "maintenance.off", node, None, None, f"{node} is in service again", node)
+        await _audit(
+            place, "maintenance.off", node, None, None, Sentence("%(node)s is in service again", node=node), node
+        )
     return MaintenanceResult(node=node, on=False, moved=tuple(done))
 
 

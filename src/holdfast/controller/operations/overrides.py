@@ -11,6 +11,7 @@ from holdfast.agent.weights import file_name
 from holdfast.errors import Conflict, NotFound, PlanRefused, StoreUnavailable, UsageError
 from holdfast.protocol import OverrideReport
 from holdfast.protocol.api.overrides import OverrideList, OverrideRequest, OverrideResult, OverrideWord
+from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec
 from holdfast.spec.load import parse_spec
 from holdfast.spec.overrides import Override as SpecOverride
@@ -251,11 +252,20 @@ def name_of(one: Override) -> str:
 
 
 def _sentence(desk: Desk, server: str, wanted: _Wanted, after: Collection[Override]) -> str:
-    what = "in service again" if wanted.kind is None else wanted.kind.value
+    names = {"server": server, "who": desk.actor.removeprefix("user:")}
     weight = next((f" {one.weight}" for one in after if one.weight is not None), "")
-    where = f" in {wanted.virtual_server}" if wanted.virtual_server else ""
     why = next((f": {one.why}" for one in after if one.why), "")
-    return f"{server} is {what}{weight}{where}, says {desk.actor.removeprefix('user:')}{why}"
+    if wanted.kind is None and wanted.virtual_server:
+        return Sentence(
+            "%(server)s is in service again in %(place)s, says %(who)s", **names, place=wanted.virtual_server
+        )
+    if wanted.kind is None:
+        return Sentence("%(server)s is in service again, says %(who)s", **names)
+    what = Sentence("%(kind)s%(weight)s", kind=Sentence(wanted.kind.value), weight=weight)
+    if wanted.virtual_server:
+        told = {**names, "what": what, "place": wanted.virtual_server, "why": why}
+        return Sentence("%(server)s is %(what)s in %(place)s, says %(who)s%(why)s", **told)
+    return Sentence("%(server)s is %(what)s, says %(who)s%(why)s", **names, what=what, why=why)
 
 
 async def _shown(

@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.compile.lock import Secrets
 from holdfast.errors import NotFound, PlanRefused
 from holdfast.protocol.api.rehearsals import RehearsalList, RehearsalRequest, RehearsalView
+from holdfast.sentences import Sentence
 from holdfast.store.revisions import digest_of
 
 from ..rehearsing.runner import Rehearsals
@@ -69,12 +70,13 @@ async def begin(desk: Desk, here: Rehearsals, cluster: str, request: RehearsalRe
     who = desk.actor.removeprefix("user:")
     view = RehearsalView(id=1, cluster=cluster, revision=number, state="running", who=who[:1000], started=desk.now())
     files = {"cluster.yaml": text, f"{cluster}.lock": one.lock_text}
-    what = f"revision {number}" if number else "a proposed spec"
+    what = Sentence("revision %(number)s", number=number) if number else Sentence("a proposed spec")
     audited = {"of": what, "digest": digest_of(text)}
     # First: nothing is to run as root that nobody could be asked about.
     await desk.store.audit.append(desk.told("rehearsal.begin", f"rehearsal {here.next()}", cluster, after=audited))
     begun = here.begin(view, files, desk.now, lambda told, kind, message: _said(desk, told, kind, message))
-    await _said(desk, begun, "rehearsal.begun", f"rehearsal {begun.id} of {what}, by {who}")
+    said = Sentence("rehearsal %(id)s of %(what)s, by %(who)s", id=begun.id, what=what, who=who)
+    await _said(desk, begun, "rehearsal.begun", said)
     return begun
 
 

@@ -13,6 +13,7 @@ from holdfast.protocol.api.rollouts import RolloutOptions as AskedOptions
 from holdfast.rollout.propose import Proposed, prepare_rollout
 from holdfast.rollout.records import RolloutOptions
 from holdfast.rollout.waves import refuse_forbidden
+from holdfast.sentences import Sentence, cut
 from holdfast.spec.load import parse_model
 from holdfast.store.collection import Step
 from holdfast.store.models import Revision, RevisionContent
@@ -107,7 +108,10 @@ async def _written(
     rolling = isinstance(request, RollbackRequest) or request.rollout
     proposed = await _rollout(desk, known.name, found, number, message, request.options) if rolling else None
     steps = [*_lock_steps(desk, known.name, found.compiled.choices, await choices_of(desk, known.name))]
-    events = [desk.event("revision.made", known.name, f"revision {number}: {message or 'no message'}"[:1000])]
+    said = Sentence("revision %(number)s without a message", number=number)
+    if message:
+        said = Sentence("revision %(number)s: %(message)s", number=number, message=message)
+    events = [desk.event("revision.made", known.name, cut(said, 1000))]
     if proposed is not None:
         steps += proposed.steps
         events.append(proposed.event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.protocol.api.rollouts import RolloutList, RolloutView, StopRequest
 from holdfast.rollout.propose import find_rollout, list_rollouts, wish
 from holdfast.rollout.records import KEPT_ROLLOUTS, Wish
+from holdfast.sentences import Sentence
 from holdfast.store.store import Store
 
 from .desk import Desk, known_cluster
@@ -57,7 +58,10 @@ async def _wished(desk: Desk, cluster: str, number: int, wanted: Wish, why: str)
     action = "rollout.continue" if wanted is Wish.GO_ON else "rollout.stop"
     told = desk.told(action, f"rollout {number}", cluster, after={"wish": wanted, "why": why})
     reason = f" ({why})" if why else ""
-    event = desk.event(action, cluster, f"rollout {number}: {desk.actor} says {wanted}{reason}")
-    said = f"stopped by {desk.actor.removeprefix('user:')}{reason}"
-    after = await wish(desk.store, cluster, number, wanted, why=said, audit=[told], events=[event])
+    who = desk.actor.removeprefix("user:")
+    word = Sentence(wanted.value)
+    said = Sentence("rollout %(id)s: %(who)s says %(word)s%(why)s", id=number, who=who, word=word, why=reason)
+    event = desk.event(action, cluster, said)
+    stopped = f"stopped by {who}{reason}"
+    after = await wish(desk.store, cluster, number, wanted, why=stopped, audit=[told], events=[event])
     return rollout_view(after)

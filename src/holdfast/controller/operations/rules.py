@@ -12,6 +12,7 @@ from holdfast.lint.rule import Example, Needs, Rule
 from holdfast.lint.spec_findings import SPEC_FINDINGS
 from holdfast.protocol.api.findings import ExampleFile, RuleView
 
+SPECS = "Specs"  # the topic of what is found in specs themselves
 _LONGEST = 20_000  # characters of an example: some are about files that are too large
 
 
@@ -19,6 +20,12 @@ def title_of(code: str) -> str:
     """What a finding is about, in few words; empty for what is no rule."""
     rule = rules().get(code)
     return rule.title if rule else SPEC_FINDINGS.get(code, "")
+
+
+def effect_of(code: str) -> str:
+    """What will happen where a rule finds something; empty for what is no rule over keepalived.conf."""
+    rule = rules().get(code)
+    return rule.effect if rule else ""
 
 
 @lru_cache(maxsize=500)
@@ -29,7 +36,7 @@ def rule_view(code: str) -> RuleView:
     if rule is not None:
         return _told(rule)
     if wanted in SPEC_FINDINGS:
-        return RuleView(id=wanted, title=SPEC_FINDINGS[wanted], topic="Specs")
+        return RuleView(id=wanted, title=SPEC_FINDINGS[wanted], topic=SPECS)
     near = difflib.get_close_matches(wanted[:20], [*rules(), *SPEC_FINDINGS], 3, 0.5)
     raise NotFound(f"there is no rule {code[:40]}", f"did you mean {', '.join(near)}?" if near else "look at findings")
 

@@ -15,6 +15,7 @@ from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.judge import nothing
 from holdfast.rollout.propose import list_rollouts
 from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeRecord, Override, OverrideKind
 from holdfast.store.store import ClusterStore, Store, override_name
@@ -72,13 +73,15 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     content = await known.revisions.content(seen.newest) if seen.newest else None
     summaries = tuple(_summary(seen, node) for node in seen.nodes)
     groups = tuple(_groups(seen))
-    trouble = [f"{one.node}: {said}" for one in summaries for said in one.trouble]
+    trouble: list[str] = [
+        Sentence("%(node)s: %(what)s", node=one.node, what=said) for one in summaries for said in one.trouble
+    ]
     trouble += [said for group in groups for said in _trouble_of(group, seen)]
     trouble += damaged_overrides(seen.lost, seen.heard)
     if rollouts and rollouts[0].phase in _ENDED_BADLY:
-        trouble.append(f"rollout {rollouts[0].id} of revision {rollouts[0].revision} {_ended(rollouts[0].phase)}")
+        trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision))
     services = tuple(_services(seen))
-    trouble += [f"{one.kind.replace('_', ' ')} {one.name} has no server that is up" for one in services if _down(one)]
+    trouble += [_nothing_is_up(one) for one in services if _down(one)]
     return ClusterStatus(
         cluster=cluster,
         time=seen.now,
@@ -196,29 +199,31 @@ def _runs(status: NodeStatus | None, wanted: Assignment) -> bool:
 def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[str]:
     if node.revoked is not None:
         if not seen.has_left(node.node):  # else it was taken out of service, and is missed by nobody
-            yield "its certificate was revoked"
+            yield Sentence("its certificate was revoked")
         return
     if node.enrolled is None:
-        yield "it has never joined"
+        yield Sentence("it has never joined")
         return
     if heard is None:
-        yield "its agent has never reported"
+        yield Sentence("its agent has never reported")
         return
     if not node.connected:
-        yield f"its agent has been silent for {_long((seen.now - heard.time).total_seconds())}"
+        age = _long((seen.now - heard.time).total_seconds())
+        yield Sentence("its agent has been silent for %(age)s", age=age)
     if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN):
         failure = heard.report.applied.failure if heard.report.applied else None
-        yield f"revision {heard.report.revision} was {node.progress}" + (f": {failure.message}" if failure else "")
+        yield _not_done(heard.report.revision, node.progress, failure.message if failure else "")
     if node.paused:
-        yield "its agent is paused: somebody works there by hand"
+        yield Sentence("its agent is paused: somebody works there by hand")
     for each in standing(heard.report)[:5]:
-        yield f"{each.kind.value} {each.what} differs from what was applied"
+        kind = Sentence(each.kind.value)
+        yield Sentence("%(kind)s %(what)s differs from what was applied", kind=kind, what=each.what)
     status = heard.report.status
     if status is None and node.connected:
         yield "its agent cannot say how the node is: see the agent's log"
     for service in status.services if status else ():
         if not service.running:
-            yield f"{service.service} does not run"
+            yield Sentence("%(service)s does not run", service=str(service.service))
 
 
 def _groups(seen: _Seen) -> Iterable[AddressView]:
@@ -241,12 +246,14 @@ def _groups(seen: _Seen) -> Iterable[AddressView]:
 
 def _trouble_of(group: AddressView, seen: _Seen) -> Iterable[str]:
     silent = [node for node in group.members if not seen.is_connected(node)]
+    name = group.group
     if not group.holders and silent:
-        yield f"nobody is known to hold {group.group}: {' and '.join(silent)} cannot be asked"
+        nodes = " and ".join(silent)
+        yield Sentence("nobody is known to hold %(group)s: %(nodes)s cannot be asked", group=name, nodes=nodes)
     elif not group.holders:
-        yield f"nobody holds {group.group}"
+        yield Sentence("nobody holds %(group)s", group=name)
     elif len(group.holders) > 1:
-        yield f"{group.group} is held by {' and '.join(group.holders)}"
+        yield Sentence("%(group)s is held by %(nodes)s", group=name, nodes=" and ".join(group.holders))
 
 
 def _services(seen: _Seen) -> Iterable[ServiceHealth]:
@@ -286,8 +293,23 @@ def _down(service: ServiceHealth) -> bool:
     return bool(service.servers) and all(one.up is False and one.override is None for one in service.servers)
 
 
-def _ended(phase: RolloutPhase) -> str:
-    return "failed" if phase is RolloutPhase.FAILED else "was put back"
+def _nothing_is_up(one: ServiceHealth) -> Sentence:
+    if one.kind == "pool":
+        return Sentence("pool %(pool)s has no server that is up", pool=one.name)
+    return Sentence("virtual server %(virtual_server)s has no server that is up", virtual_server=one.name)
+
+
+def _not_done(revision: int, progress: Progress, why: str) -> Sentence:
+    word = Sentence(progress.value)
+    if why:
+        return Sentence("revision %(number)s was %(progress)s: %(why)s", number=revision, progress=word, why=why)
+    return Sentence("revision %(number)s was %(progress)s", number=revision, progress=word)
+
+
+def _ended(phase: RolloutPhase, rollout: int, revision: int) -> Sentence:
+    if phase is RolloutPhase.FAILED:
+        return Sentence("rollout %(rollout)s of revision %(revision)s failed", rollout=rollout, revision=revision)
+    return Sentence("rollout %(rollout)s of revision %(revision)s was put back", rollout=rollout, revision=revision)
 
 
 def _facts(text: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused
 from holdfast.protocol.api.rehearsals import MOST_STEPS, RehearsalView, RehearsedStep
+from holdfast.sentences import Sentence
 
 from .child import COMMAND, Child
 
@@ -154,7 +155,8 @@ class Rehearsals:
             last, self._running, self._child = self._running, None, None
         if last is not None:
             with contextlib.suppress(HoldfastError):
-                await said(last, "rehearsal.ended", f"rehearsal {number}: {last.state}")
+                told_so = Sentence("rehearsal %(id)s: %(state)s", id=number, state=Sentence(last.state))
+                await said(last, "rehearsal.ended", told_so)
 
     async def _tell(self, told: asyncio.Queue[str], said: Said) -> None:
         while True:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
+
+from holdfast.sentences import Sentence
 
 LONGEST_SPEC = 8_000_000  # characters
 LARGEST_PAGE = 1000
@@ -22,6 +24,13 @@ class Told(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _kept(value: object, usual: ValidatorFunctionWrapHandler) -> str:
+    """A sentence stays one, as long as it is in this process."""
+    told: str = usual(value)
+    return value if isinstance(value, Sentence) else told
+
+
+Saying = Annotated[str, WrapValidator(_kept)]
 SpecText = Annotated[
     str, StringConstraints(max_length=LONGEST_SPEC), Field(description="The spec's YAML, as its author wrote it.")
 ]

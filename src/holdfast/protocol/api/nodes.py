@@ -10,7 +10,7 @@ from holdfast.bundle import SafeName
 
 from ..desired import AgentReport, Progress
 from ..reports import MoveReport
-from .base import Asked, Count, Digest, Line, Told
+from .base import Asked, Count, Digest, Line, Saying, Told
 from .revisions import FileView
 
 
@@ -34,7 +34,7 @@ class NodeSummary(Told):
     maintenance: bool = False
     drift: int = Field(default=0, description="How many things differ from what was applied.")
     holds: tuple[str, ...] = Field(default=(), description="VRRP groups whose addresses it carries.")
-    trouble: tuple[str, ...] = Field(default=(), description="What is wrong there, a sentence each.")
+    trouble: tuple[Saying, ...] = Field(default=(), description="What is wrong there, a sentence each.")
 
 
 class NodeList(Told):

@@ -9,7 +9,7 @@ from pydantic import Field
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding
 
-from .base import Asked, Count, Digest, FileName, HazardClass, SpecText, Told
+from .base import Asked, Count, Digest, FileName, HazardClass, Saying, SpecText, Told
 
 
 class PlanRequest(Asked):
@@ -62,7 +62,7 @@ class StepView(Told):
 
     nodes: tuple[SafeName, ...]
     at_once: bool = False
-    why: str = ""
+    why: Saying = ""
 
 
 class PlanView(Told):

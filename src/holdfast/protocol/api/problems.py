@@ -11,7 +11,7 @@ from holdfast import errors
 from holdfast.errors import Conflict, HoldfastError, Outdated, TooManyAttempts
 from holdfast.findings import Finding
 
-from .base import Count, Told
+from .base import Count, Saying, Told
 
 _MOST_FINDINGS = 1000
 
@@ -29,8 +29,8 @@ class ProblemDetails(Told):
     """`code` is stable and made of the error's name: `outdated`, `plan_refused`, `not_permitted`."""
 
     code: str = Field(examples=["outdated"])
-    message: str = Field(examples=["this was made from revision 3, but revision 4 is the newest"])
-    hint: str = ""
+    message: Saying = Field(examples=["this was made from revision 3, but revision 4 is the newest"])
+    hint: Saying = ""
     findings: Annotated[tuple[Finding, ...], Field(max_length=_MOST_FINDINGS)] = ()
     outdated: OutdatedDetails | None = None
     wait_s: float | None = Field(default=None, description="Seconds until it is worth trying again.")

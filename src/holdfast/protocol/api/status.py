@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding
 
-from .base import Count, Told
+from .base import Count, Saying, Told
 from .nodes import NodeSummary
 from .overrides import OverrideView
 from .revisions import RevisionView
@@ -49,7 +49,7 @@ class ClusterStatus(Told):
     cluster: SafeName
     time: AwareDatetime
     ok: bool
-    trouble: tuple[str, ...] = ()
+    trouble: tuple[Saying, ...] = ()
     revision: RevisionView | None = None
     rollout: RolloutView | None = Field(default=None, description="The one that runs, or the last.")
     nodes: tuple[NodeSummary, ...] = ()

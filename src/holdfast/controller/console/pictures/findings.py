@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.protocol.api.findings import FindingsView, FoundView, SilencedView
 
+from ...operations.rules import effect_of
 from ..words import N_
 
 SEVERITIES: Mapping[str, tuple[str, str]] = {
@@ -44,6 +45,7 @@ class Found:
     state: str
     word: str
     title: str
+    effect: str
     count: int
     places: tuple[Place, ...]
     explained: bool
@@ -111,6 +113,7 @@ def _by_rule(found: Iterable[FoundView], newest: int) -> Iterable[Found]:
             state=state,
             word=word,
             title=mine[0].title,
+            effect=effect_of(code),
             count=len(mine),
             places=tuple(_place(one, newest) for one in mine[:MOST_PLACES]),
             explained=bool(mine[0].title),

@@ -11,6 +11,7 @@ from difflib import unified_diff
 from typing import Literal
 
 from holdfast.protocol.api.events import AuditView, EventView
+from holdfast.sentences import from_data
 
 from ..words import N_
 from .diffs import Diff, diff_of
@@ -121,7 +122,7 @@ def _happened(one: EventView) -> Happened:
         kind=one.kind,
         state=state,
         word=_WORDS[state],
-        text=one.message,
+        text=from_data(one.data.get("said")) or one.message,
         node=one.node,
         rollout=_number(one.data.get("rollout")),
         revision=_number(one.data.get("revision")),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from holdfast.protocol.api.nodes import NodeSummary
+from holdfast.sentences import Sentence
 
 from ...operations.situation import Situation
 from ..words import N_
@@ -118,8 +119,8 @@ def _parted(groups: Iterable[Group]) -> Iterable[Problem]:
     for group in groups:
         nodes = ", ".join(one.node for one in group.members if one.word == "holds a part of it")
         if nodes:
-            values = {"name": group.name, "nodes": nodes}
-            yield Problem("bad", N_("%(name)s: some of its addresses are on %(nodes)s"), "group", group.name, values)
+            text = Sentence("%(name)s: some of its addresses are on %(nodes)s", name=group.name, nodes=nodes)
+            yield Problem("bad", text, "group", group.name)
 
 
 def focused(picture: Picture, group: str) -> Picture:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
+from holdfast.plan.table import table
 from holdfast.protocol.api import base
 from holdfast.protocol.api.base import HazardClass
 from holdfast.protocol.api.plans import ChangeView, NodeChangeView, PlanView
@@ -19,6 +21,12 @@ KINDS = {"changes": "", "new": N_("new"), "leaves": N_("leaves the cluster")}
 _MOST_PLACES = 4
 
 
+@cache
+def titles() -> Mapping[str, str]:
+    """What each row of the table of hazards is about."""
+    return {row.id: row.title for row in table().rows}
+
+
 def worse_than(hazard: HazardClass | None) -> tuple[HazardClass, ...]:
     """What is not to happen after `hazard` was shown as the worst; None: nothing was to change anywhere."""
     return base.worse_than(hazard)  # as plans rank them: the worst of one may be above what else it was shown to do
@@ -31,6 +39,7 @@ class Change:
     hazard: HazardClass
     places: tuple[str, ...]
     more: int
+    title: str
     what: str
     why: str
     safer: str
@@ -124,12 +133,15 @@ def _nodes(nodes: list[NodeChangeView]) -> Nodes:
 
 def _changes(changes: tuple[ChangeView, ...]) -> Iterable[Change]:
     """What is the same at several places is said once; the reason in full the first time alone."""
-    folded: dict[tuple[HazardClass, str, str, str], list[str]] = {}
+    folded: dict[tuple[HazardClass, str, str, str, str], list[str]] = {}
     for one in sorted(changes, key=lambda one: WORST_FIRST.index(one.hazard)):
-        folded.setdefault((one.hazard, one.what, one.why, one.safer), []).append(one.where)
+        folded.setdefault((one.hazard, one.rule, one.what, one.why, one.safer), []).append(one.where)
     said: set[str] = set()
-    for (hazard, what, why, safer), places in folded.items():
+    for (hazard, rule, what, why, safer), places in folded.items():
         shown = tuple(places[:_MOST_PLACES])
-        again = why in said
+        title = titles().get(rule, "")
+        if why in said:
+            yield Change(hazard, shown, len(places) - len(shown), title, what, "", "")
+        else:
+            yield Change(hazard, shown, len(places) - len(shown), title, what, why, safer)
         said.add(why)
-        yield Change(hazard, shown, len(places) - len(shown), what, "" if again else why, "" if again else safer)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast.protocol.api.status import ClusterStatus
-
-from ..words import N_
+from holdfast.sentences import Sentence
 
 ORDER = ("bad", "warning", "busy", "unknown", "off", "ok")
+_KINDS = ("node", "group", "virtual_server", "pool", "rollout")  # what a sentence's names are called
 _MOST_NAMED = 4  # servers that one line names
 
 
@@ -29,7 +28,7 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `text` is a whole sentence of the core, or an N_ text with `values` to fill in.
+    """One thing that is wrong, in a sentence.
 
     `kind` and `name` are what it is about: node, group, virtual_server, pool, rollout, revision; empty: the cluster.
     """
@@ -38,7 +37,6 @@ class Problem:
     text: str
     kind: str = ""
     name: str = ""
-    values: Mapping[str, object] = field(default_factory=dict)
 
 
 def worst(tones: Iterable[str]) -> str:
@@ -53,9 +51,9 @@ def problems_of(status: ClusterStatus, rows: Sequence[tuple[str, str, Sequence[K
     found += [one for row in rows if (row[0], row[1]) not in dead for one in _of_servers(*row)]
     rollout = status.rollout
     if rollout is not None and not rollout.over:
-        text = N_("rollout %(id)s of revision %(revision)s is %(phase)s")
-        values = {"id": rollout.id, "revision": rollout.revision, "phase": rollout.phase}
-        found.append(Problem("busy", text, "rollout", str(rollout.id), values))
+        number, phase = rollout.revision, Sentence(rollout.phase)
+        text = Sentence("rollout %(id)s of revision %(n)s is %(phase)s", id=rollout.id, n=number, phase=phase)
+        found.append(Problem("busy", text, "rollout", str(rollout.id)))
     return tuple(sorted(found, key=lambda one: ORDER.index(one.tone)))
 
 
@@ -64,27 +62,17 @@ def _of_servers(kind: str, name: str, servers: Sequence[Known]) -> Iterable[Prob
     if not down:
         return
     named = ", ".join(down[:_MOST_NAMED]) + (" …" if len(down) > _MOST_NAMED else "")
-    values = {"name": name, "down": len(down), "all": len(servers), "servers": named}
-    yield Problem("warning", N_("%(name)s: %(down)s of %(all)s servers are down: %(servers)s"), kind, name, values)
+    values: dict[str, str | int] = {"name": name, "down": len(down), "all": len(servers), "servers": named}
+    text = Sentence("%(name)s: %(down)s of %(all)s servers are down: %(servers)s", **values)
+    yield Problem("warning", text, kind, name)
 
 
 def _of_sentence(said: str, status: ClusterStatus) -> Problem:
-    """What the core says, and what it speaks of: the node before the colon, or a name that there is."""
-    node, colon, _ = said.partition(": ")
-    if colon and node in {one.node for one in status.nodes}:
-        silent = any(one.node == node and not one.connected for one in status.nodes)
-        return Problem("bad" if silent else "warning", said, "node", node)
-    rollout = re.match(r"rollout (\d+) of revision ", said)
-    if rollout:
-        return Problem("bad", said, "rollout", rollout[1])
-    for kind, names in _names(status):
-        for name in names:
-            if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", said):
-                return Problem("bad", said, kind, name)
+    """What the core says, and what it speaks of: the first of its names that there is a page for."""
+    names = said.values if isinstance(said, Sentence) else {}
+    for kind in _KINDS:
+        if kind in names:
+            name = str(names[kind])
+            heard = kind == "node" and any(one.node == name and one.connected for one in status.nodes)
+            return Problem("warning" if heard else "bad", said, kind, name)
     return Problem("bad", said)
-
-
-def _names(status: ClusterStatus) -> Iterable[tuple[str, Iterable[str]]]:
-    yield "group", [one.group for one in status.groups]
-    for kind in ("virtual_server", "pool"):
-        yield kind, [one.name for one in status.services if one.kind == kind]

@@ -11,6 +11,7 @@ from holdfast.failover.result import HARM, Held, Scenario, Verdict, Way
 from holdfast.failover.router import State
 from holdfast.protocol.api.status import ClusterStatus
 from holdfast.protocol.api.whatif import MOST_FAILURES
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 
 from ...operations.situation import Situation
@@ -178,7 +179,8 @@ def _verdict(scenario: Scenario) -> tuple[str, str]:
 
 
 def _reasons(way: Way) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{held.group}: {why}" for held in way.held for why in held.why))[:MOST_REASONS]
+    told = [Sentence("%(group)s: %(why)s", group=held.group, why=why) for held in way.held for why in held.why]
+    return tuple(dict.fromkeys(told))[:MOST_REASONS]
 
 
 def _ending(held: Held) -> Ending:

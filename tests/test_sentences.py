@@ -1,0 +1,67 @@
+"""Sentences are texts for everybody, and keep apart what has to be said in another language."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime
+
+import pytest
+
+from holdfast.protocol.api.plans import StepView
+from holdfast.protocol.api.problems import ProblemDetails
+from holdfast.sentences import Sentence, as_data, cut, from_data
+from holdfast.store.models import Event
+
+SAID = Sentence("%(node)s: %(what)s", node="lb1", what=Sentence("it holds %(n)s groups", n=3))
+
+
+def test_a_sentence_is_its_text() -> None:
+    assert SAID == "lb1: it holds 3 groups"
+    assert SAID.template == "%(node)s: %(what)s"
+    assert Sentence("100 times") == "100 times"
+
+
+def test_it_can_be_kept_and_sent_to_another_process() -> None:
+    for again in (from_data(json.loads(json.dumps(as_data(SAID)))), pickle.loads(pickle.dumps(SAID))):
+        assert again == SAID
+        inner = again.values["what"]
+        assert isinstance(inner, Sentence)
+        assert inner.values == {"n": 3}
+
+
+@pytest.mark.parametrize(
+    "data", [None, "text", [], {}, {"template": "%(a)s", "values": {}}, {"template": "%d", "values": {"a": 1}},
+             {"template": 1, "values": {}}, {"template": "100 %", "values": {"a": 1}}],
+)  # fmt: skip
+def test_what_another_version_kept_is_no_sentence(data: object) -> None:
+    assert from_data(data) is None
+
+
+def test_names_that_look_like_places_are_names() -> None:
+    assert Sentence("%(node)s is dead", node="%(node)s %d %") == "%(node)s %d % is dead"
+
+
+def test_what_is_too_long_is_cut_and_what_fits_stays_a_sentence() -> None:
+    assert cut(SAID, 100) is SAID
+    assert cut(SAID, 3) == "lb1"
+
+
+def test_an_event_keeps_the_sentence_beside_what_else_is_known() -> None:
+    told = Event(time=datetime.now(UTC), kind="a.b", message=SAID, data=json.dumps({"phase": "applying"}))
+    kept = Event.model_validate_json(told.model_dump_json())
+    data = json.loads(kept.data)
+    assert kept.message == str(SAID)
+    assert data["phase"] == "applying"
+    assert from_data(data["said"]) == SAID
+
+
+def test_an_event_without_a_sentence_says_nothing_more() -> None:
+    assert Event(time=datetime.now(UTC), kind="a.b", message="text").data == "{}"
+
+
+def test_answers_keep_sentences_within_the_process_and_are_text_outside() -> None:
+    step, problem = StepView(nodes=("lb1",), why=SAID), ProblemDetails(code="conflict", message=SAID)
+    assert isinstance(step.why, Sentence)
+    assert isinstance(problem.message, Sentence)
+    assert json.loads(step.model_dump_json())["why"] == str(SAID)
