@@ -1,16 +1,24 @@
-"""Runs the stages of `make check`, `make test` or `make soak`, all even if one fails, and sums them up."""
+"""Runs the stages of `make check`, `make test` or `make soak`, all even if one fails, and sums them up.
+
+Some run while another one waits: with the idle priority, so that they get what it leaves of the processors, and it runs
+as if it were alone. What they print is shown when they have ended.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
@@ -23,12 +31,14 @@ class Stage:
     """One command; `junit` tells that it is pytest and leaves its counts in RESULTS.
 
     With `marks` it is given the files alone that hold tests which fit: to collect all takes each process many seconds.
+    `meanwhile` are run, one after the other, while this one waits; the next stage begins when all have ended.
     """
 
     name: str
     argv: tuple[str, ...]
     junit: bool = False
     marks: str = ""
+    meanwhile: tuple[Stage, ...] = ()
 
 
 def tests(name: str, marks: str, *more: str) -> Stage:
@@ -58,10 +68,26 @@ SOAK = tests("soak", "soak", "--timeout=14400")
 SEARCHING = tests("searching", f"hypothesis and not ({NOT_PLAIN})", "--hypothesis-profile=searching", "-n", "2")
 
 TARGETS = {
-    "check": (STYLE, TYPES, UNIT),
-    "test": (STYLE, TYPES, UNIT, LAB, MEASURES, REHEARSALS, VM, VM_REHEARSALS, VM_MEASURES, BROWSER),
+    # Unit tests take both processors, but for what mypy has of one.
+    "check": (replace(TYPES, meanwhile=(STYLE, UNIT)),),
+    "test": (
+        replace(REHEARSALS, meanwhile=(STYLE, TYPES, UNIT)),
+        LAB,
+        MEASURES,
+        VM,
+        VM_REHEARSALS,
+        VM_MEASURES,
+        BROWSER,
+    ),
     "soak": (SEARCHING, SOAK),
 }
+
+
+def every(stages: Iterable[Stage]) -> Iterator[Stage]:
+    """Each stage, and those that run meanwhile."""
+    for stage in stages:
+        yield stage
+        yield from every(stage.meanwhile)
 
 
 def say(line: str) -> None:
@@ -97,7 +123,7 @@ def environment() -> dict[str, str]:
 
 def files(stages: tuple[Stage, ...]) -> dict[str, list[str]]:
     """The files with tests of each stage that has marks, by name; none, which means all, where it cannot be told."""
-    wanted = {stage.name: stage.marks for stage in stages if stage.marks}
+    wanted = {stage.name: stage.marks for stage in every(stages) if stage.marks}
     found = RESULTS / "files.json"
     argv = (sys.executable, str(Path(__file__).with_name("stage_files.py")), json.dumps(wanted), str(found))
     done = subprocess.run(argv, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=False)
@@ -107,29 +133,65 @@ def files(stages: tuple[Stage, ...]) -> dict[str, list[str]]:
     return told
 
 
+class Runner:
+    """Runs stages, and remembers which failed."""
+
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self._stages = stages
+        self._places: dict[str, list[str]] | None = None
+        self.failed: list[str] = []
+
+    def run(self) -> None:
+        """All of them."""
+        if any(stage.marks for stage in every(self._stages)):
+            self._places = files(self._stages)
+        for stage in self._stages:
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                meanwhile = beside.submit(self._behind, stage.meanwhile)
+                say(heading(stage))
+                self._one(stage)
+                meanwhile.result()
+
+    def _behind(self, stages: tuple[Stage, ...]) -> None:
+        """With what is left of the processors; shown as a whole, or two would print at the same time."""
+        idle = (chrt, "--idle", "0") if (chrt := shutil.which("chrt")) else ("nice", "-n", "19")
+        for stage in stages:
+            printed = RESULTS / f"{stage.name}.log"
+            with printed.open("wb") as file:
+                self._one(stage, idle, file)
+            say(f"{heading(stage)}\n{printed.read_text(encoding='utf-8', errors='replace').rstrip()}")
+
+    def _one(self, stage: Stage, prefix: tuple[str, ...] = (), output: BinaryIO | None = None) -> None:
+        began = time.monotonic()
+        argv = (*prefix, *stage.argv, *((self._places or {}).get(stage.name, ()) if stage.marks else ()))
+        done = subprocess.run(argv, cwd=ROOT, env=environment(), stdout=output, stderr=output, check=False)
+        if done.returncode != 0:
+            self.failed.append(stage.name)
+        if output is not None:
+            output.write(f"in {time.monotonic() - began:.0f} s, beside others\n".encode())
+
+
+def heading(stage: Stage) -> str:
+    """The line above what a stage prints."""
+    return f"\n───── {stage.name}: {' '.join(stage.argv[2:])}"
+
+
 def run(stages: tuple[Stage, ...]) -> int:
     """Run `stages` one after the other; 0 if all went well, else 1."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for old in RESULTS.glob("*"):
         old.unlink()
     began = time.monotonic()
+    runner = Runner(stages)
+    runner.run()
     found: Counter[str] = Counter()
-    failed: list[str] = []
-    places: dict[str, list[str]] | None = None
-    for stage in stages:
-        if stage.marks and places is None:
-            places = files(stages)
-        say(f"\n───── {stage.name}: {' '.join(stage.argv[2:])}")
-        argv = (*stage.argv, *((places or {}).get(stage.name, ()) if stage.marks else ()))
-        if subprocess.run(argv, cwd=ROOT, env=environment(), check=False).returncode != 0:
-            failed.append(stage.name)
-    for stage in stages:
+    for stage in every(stages):
         if stage.junit:
             found += counts(stage)
-    line = summary(found, failed, time.monotonic() - began)
+    line = summary(found, runner.failed, time.monotonic() - began)
     SUMMARY.write_text(line + "\n", encoding="utf-8")
     say("\n" + line)
-    return 1 if failed else 0
+    return 1 if runner.failed else 0
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tests.project.source import ROOT
@@ -28,7 +31,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def pytest_stage(runner: ModuleType, tmp_path: Path, name: str, body: str) -> object:
+def pytest_stage(runner: ModuleType, tmp_path: Path, name: str, body: str) -> Any:
     """A stage of one small test file."""
     file = tmp_path / f"test_{name}.py"
     file.write_text(body)
@@ -55,6 +58,33 @@ def test_all_stages_run_and_are_summed_up(
     assert runner.SUMMARY.read_text().strip() == last
 
 
+def test_what_runs_meanwhile_yields_and_is_summed_up_and_shown_whole(
+    runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    together = (
+        "import os, pathlib, pytest, time\n"
+        "def test_together():\n"
+        "    mine, other = (pathlib.Path(__file__).with_name(name) for name in ({mine!r}, {other!r}))\n"
+        "    mine.touch()\n"
+        "    while not other.exists(): time.sleep(0.02)\n"
+        "    assert os.sched_getscheduler(0) == {policy}\n"
+    )
+    own = os.sched_getscheduler(0)
+    front = pytest_stage(runner, tmp_path, "front", together.format(mine="a", other="b", policy=own))
+    behind = pytest_stage(runner, tmp_path, "behind", together.format(mine="b", other="a", policy=os.SCHED_IDLE))
+    bad = runner.Stage("bad", (sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"))
+    assert runner.run((dataclasses.replace(front, meanwhile=(behind, bad)),)) == 1
+    shown = capfd.readouterr().out
+    assert shown.splitlines()[-1].startswith("===== 2 passed in ")
+    assert "(failed: bad)" in shown.splitlines()[-1]
+    assert shown.index("───── bad") < shown.index("what went wrong")
+    assert [stage.name for stage in runner.every((dataclasses.replace(front, meanwhile=(behind, bad)),))] == [
+        "front",
+        "behind",
+        "bad",
+    ]
+
+
 def test_what_died_before_it_could_report_fails(runner: ModuleType) -> None:
     died = runner.Stage("lab", (sys.executable, "-c", "import os; os._exit(9)"), True)
     assert runner.run((died,)) == 1
@@ -75,7 +105,7 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
     """Whatever its marks, a test runs in exactly one stage of `make test`, or it is for soak."""
     from _pytest.mark.expression import Expression
 
-    stages = [stage for stage in runner.TARGETS["test"] if stage.junit]
+    stages = [stage for stage in runner.every(runner.TARGETS["test"]) if stage.junit]
     expressions = [Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in stages]
     alone = ((), ("lab",), ("whole",), ("measures",), ("browser",), ("vm",), ("rehearsal",))
     more = (("vm", "measures"), ("lab", "vm", "measures"), ("vm", "rehearsal"))
