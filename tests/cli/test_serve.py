@@ -91,6 +91,21 @@ def test_it_says_where_it_is_and_the_first_login_once(tmp_path: Path) -> None:
     assert (tmp_path / "controller.key").stat().st_mode & 0o077 == 0
 
 
+def test_the_first_password_goes_into_a_file_where_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "first"
+    for _ in range(2):  # the second start has none, and leaves the file alone
+        with started(tmp_path, "--first-password-file", str(file)) as (process, said):
+            assert alive(url_of(said))
+            process.send_signal(signal.SIGTERM)
+            rest = rest_of(process)
+            assert process.returncode == 0
+        password = file.read_text().strip()
+        assert re.fullmatch(r"\S{16,}", password)
+        assert file.stat().st_mode & 0o077 == 0
+        assert password not in rest
+        assert password not in (tmp_path / "log").read_text()
+
+
 def test_killed_it_starts_again(tmp_path: Path) -> None:
     with started(tmp_path) as (process, said):
         assert alive(url_of(said))

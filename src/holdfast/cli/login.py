@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,9 +19,22 @@ from holdfast.protocol.api.people import LoginRequest, PasswordRequest, SessionV
 
 from .output import print_json, stderr, stdout
 from .remote import ControllerOption, checked_url, connect
+from .secret_files import read_secret
 from .validate import AsJson
 
 SYSTEM = "system"
+PasswordFile = Annotated[
+    Path | None, typer.Option("--password-file", metavar="FILE", help="The password is its first line; mode 0600.")
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="An API token is its first line; mode 0600.")
+]
+NewPasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--new-password-file", metavar="FILE", help="What the password becomes where it has to be changed; mode 0600."
+    ),
+]
 
 
 def login(
@@ -39,24 +53,36 @@ def login(
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="An API token is the first line of standard input.")
     ] = False,
+    password_file: PasswordFile = None,
+    token_file: TokenFile = None,
+    new_password_file: NewPasswordFile = None,
     cluster: Annotated[str, typer.Option(metavar="NAME", help="The cluster that commands are about.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Log in to a controller; its certificate authority is pinned, and what is kept only you can read.
 
+    Without a terminal: --fingerprint, and the password or an API token by standard input or a file.
+
     Example:  holdfast login https://ctl1.example.com:8443 --name ada
     """
+    if sum((password_stdin, token_stdin, password_file is not None, token_file is not None)) > 1:
+        raise UsageError(
+            "one secret is enough", "give one of --password-stdin, --password-file, --token-stdin, --token-file"
+        )
+    token = _first_line("token") if token_stdin else read_secret(token_file) if token_file else None
+    given = _first_line("password") if password_stdin else read_secret(password_file) if password_file else None
+    new = read_secret(new_password_file) if new_password_file else None
     urls = tuple(checked_url(one.strip() if "://" in one else f"https://{one.strip()}") for one in url.split(","))
     authority = _authority(urls[0], fingerprint)
     profile = Profile(controllers=urls, authority=authority, cluster=cluster)
-    if token_stdin:
-        profile = profile.model_copy(update={"token": _first_line("token")})
+    if token is not None:
+        profile = profile.model_copy(update={"token": token})
         with Wire(profile) as wire:
             who = Controller(wire).session()
     else:
         asked_name = name or typer.prompt("name", err=True)
-        password = _first_line("password") if password_stdin else getpass.getpass("password: ")
-        profile, who = _logged_in(profile, asked_name, password, ask=not password_stdin)
+        password = given if given is not None else getpass.getpass("password: ")
+        profile, who = _logged_in(profile, asked_name, password, new, ask=given is None)
     path = profile_path()
     kept = read_profile(path) if path.exists() else Profile()
     write_profile(path, profile.model_copy(update={"name": who.name, "bases": kept.bases}))
@@ -67,17 +93,21 @@ def login(
     stdout().print(f"[green]✓[/] {who.name}, {who.role}{limits}, at {urls[0]}", soft_wrap=True)
 
 
-def _logged_in(profile: Profile, name: str, password: str, *, ask: bool) -> tuple[Profile, SessionView]:
+def _logged_in(
+    profile: Profile, name: str, password: str, new: str | None, *, ask: bool
+) -> tuple[Profile, SessionView]:
     """A session; whoever has to change the password does so now."""
     profile, who = _session(profile, name, password)
     if not who.must_change:
         return profile, who
-    if not ask:
-        raise UsageError("the password has to be changed first", "log in once without --password-stdin")
-    stderr().print("this password is known to others: choose another one")
-    new = getpass.getpass("new password: ")
-    if new != getpass.getpass("again: "):
-        raise UsageError("the two are not the same", "log in again")
+    if new is None and not ask:
+        hint = "give another one: --new-password-file FILE; or log in once by hand"
+        raise UsageError("the password has to be changed first", hint)
+    if new is None:
+        stderr().print("this password is known to others: choose another one")
+        new = getpass.getpass("new password: ")
+        if new != getpass.getpass("again: "):
+            raise UsageError("the two are not the same", "log in again")
     with Wire(profile) as wire:
         Controller(wire).change_password(PasswordRequest(old=SecretStr(password), new=SecretStr(new)))
     return _session(profile, name, new)

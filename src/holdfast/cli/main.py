@@ -56,6 +56,7 @@ COMMANDS = (
     Command("authority", attribute="app"),
     Command("users", module="people"),
     Command("tokens", module="people"),
+    Command("sessions", attribute="app"),
     Command("push"),
     Command("serve"),
     Command("store", attribute="app"),

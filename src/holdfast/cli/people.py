@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from holdfast.protocol.api.people import RoleWord, TokenRequest, UserChangeReque
 
 from .output import print_json, stdout
 from .remote import ControllerOption, connect
+from .secret_files import SecretFile
 from .validate import AsJson
 
 users = typer.Typer(help="Users: listed, added, changed, removed; each change is audited.", no_args_is_help=True)
@@ -145,6 +147,9 @@ def add_token(
     scope: Annotated[
         list[TokenScope], typer.Option(help="What a token may do only if it is said: see, disable and remove users.")
     ] = [],  # noqa: B006
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Written there, mode 0600, and not shown.")
+    ] = None,
     controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -154,12 +159,28 @@ def add_token(
     """
     scopes = ("users",) if scope else ()
     asked = TokenRequest(name=name, role=_word(role), days=days, clusters=tuple(only) or None, scopes=scopes)
+    if to is not None:
+        _token_to(to, asked, controller, as_json=as_json)
+        return
     found = connect(controller).controller.add_token(asked)
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
     stdout().print(f"[green]✓[/] until {found.expires.astimezone():%Y-%m-%d}; it is shown this once:")
     stdout().out(found.token, highlight=False)
+
+
+def _token_to(path: Path, asked: TokenRequest, controller: str | None, *, as_json: bool) -> None:
+    file = SecretFile(path)
+    try:
+        found = connect(controller).controller.add_token(asked)
+        file.write(found.token)
+    finally:
+        file.close()
+    if as_json:
+        print_json(found.model_dump(mode="json", exclude={"token"}) | {"file": str(path)})
+    else:
+        stdout().print(f"[green]✓[/] in {path}, until {found.expires.astimezone():%Y-%m-%d}", soft_wrap=True)
 
 
 @tokens.command("revoke")

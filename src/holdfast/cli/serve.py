@@ -26,6 +26,7 @@ from holdfast.store.adapters import open_engine
 from holdfast.store.address import parse_address, shown
 
 from .output import stderr, stdout
+from .secret_files import SecretFile
 from .store import DEFAULT, At
 
 DEFAULT_LISTEN = "[::]:8443"
@@ -34,6 +35,15 @@ _HOST_AND_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _EVERYWHERE = ("::", "0.0.0.0")
 _MOST_ADDRESSES = 50  # of this machine, in its certificate
+
+FirstPasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--first-password-file",
+        metavar="FILE",
+        help="The first login's password goes there, mode 0600, and is not shown.",
+    ),
+]
 
 
 def serve(
@@ -67,6 +77,7 @@ def serve(
             "--rehearsals", metavar="FOLDER", help="Allow rehearsals on this machine, kept there; needs root."
         ),
     ] = None,
+    first_password_file: FirstPasswordFile = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run the controller: it keeps revisions, rolls them out, and tells the agents what their nodes should run.
@@ -83,7 +94,13 @@ def serve(
     start_logging(verbose=verbose)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each agent is an open connection: 1024 are soon too few
-    reason = asyncio.run(_serve(store, options))
+    # Made before there is a password: one that cannot be kept would be lost. At later starts there is none.
+    kept = SecretFile(first_password_file) if first_password_file and not first_password_file.exists() else None
+    try:
+        reason = asyncio.run(_serve(store, options, kept))
+    finally:
+        if kept is not None:
+            kept.close()
     stderr().print(Text(f"stopped: {reason}"))
     if reason != _TOLD:
         raise typer.Exit(1)
@@ -110,16 +127,18 @@ def _settings(
     )
 
 
-async def _serve(store: str, options: Options) -> str:
+async def _serve(store: str, options: Options, first: SecretFile | None) -> str:
     address = parse_address(store)
     engine = await open_engine(address)
     try:
-        return await serve_controller(engine, options, lambda started: _started(started, options, shown(address)))
+        return await serve_controller(
+            engine, options, lambda started: _started(started, options, shown(address), first)
+        )
     finally:
         await engine.close()
 
 
-def _started(started: Started, options: Options, store: str) -> None:
+def _started(started: Started, options: Options, store: str, first: SecretFile | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, started.stop, _TOLD)
@@ -130,7 +149,10 @@ def _started(started: Started, options: Options, store: str) -> None:
     if options.agents:
         out.print(Text(f"  agents       {_url(started.agents, options.settings.names)}"))
     out.print(Text(f"  fingerprint  {started.fingerprint}"))
-    if started.first_password is not None:
+    if started.first_password is not None and first is not None:
+        first.write(started.first_password.get_secret_value())
+        out.print(Text(f"  first login  admin; the password is in {first.path}, and has to be changed"))
+    elif started.first_password is not None:
         out.print(Text("  first login  admin, with the password below: it is shown this once, and has to be changed"))
         out.print(Text(f"  password     {started.first_password.get_secret_value()}", style="bold"))
 

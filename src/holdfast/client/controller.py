@@ -26,6 +26,7 @@ from holdfast.protocol.api.overrides import OverrideList, OverrideRequest, Overr
 from holdfast.protocol.api.people import (
     LoginRequest,
     OneTimePassword,
+    OpenSessions,
     PasswordRequest,
     SessionView,
     TokenList,
@@ -135,6 +136,17 @@ class Controller:
     def reset_password(self, name: str) -> OneTimePassword:
         """A new password that is shown once."""
         return self.wire.ask(OneTimePassword, "POST", f"{_API}/users/{_in(name)}/password")
+
+    def sessions(self, user: str | None = None) -> OpenSessions:
+        """One's own sessions, or those of a user."""
+        return self.wire.ask(OpenSessions, "GET", self._sessions(user))
+
+    def end_sessions(self, user: str | None = None, prefix: str | None = None) -> None:
+        """End one session; else all of a user, or all of one's own but this one."""
+        self.wire.do("DELETE", self._sessions(user) + (f"/{_in(prefix)}" if prefix is not None else ""))
+
+    def _sessions(self, user: str | None) -> str:
+        return f"{_API}/users/{_in(user)}/sessions" if user is not None else f"{_API}/sessions"
 
     def tokens(self) -> TokenList:
         """API tokens."""

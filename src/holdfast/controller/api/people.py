@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 
@@ -26,13 +26,16 @@ from holdfast.store.models import Role, TokenScope, User
 from ..callers import Allowed, Calling, Ctx
 from ..context import Context
 from ..identity import Action, Person, UserChange
+from ..identity.sessions import SessionFacts
 from ..operations.told import token_view
 from .answers import PROBLEMS, UserName
 
 router = APIRouter(prefix="/api/v1", tags=["people"], responses=PROBLEMS)
 
 Managing = Annotated[Person, Depends(Allowed(Action.USER_MANAGE))]
+OwnSessions = Annotated[Person, Depends(Allowed(Action.OWN_SESSIONS))]
 OwnTokens = Annotated[Person, Depends(Allowed(Action.OWN_TOKENS))]
+SessionPrefix = Annotated[str, Path(pattern=r"^[a-z0-9_]{1,40}$", examples=["hfs_abcdefgh"])]
 Prefix = Annotated[str, Path(pattern=r"^hfa_[a-z2-7]{8}$", examples=["hfa_abcdefgh"])]
 
 
@@ -81,7 +84,7 @@ async def sessions(context: Ctx, who: Managing, user: UserName) -> OpenSessions:
     """The sessions of a user."""
     await _found(context, user)
     found = await context.doors.sessions.of(who, user)
-    return OpenSessions(sessions=tuple(OpenSession(**asdict(one)) for one in found))
+    return OpenSessions(sessions=tuple(OpenSession(**_shown(one)) for one in found))
 
 
 @router.delete("/users/{user}/sessions", operation_id="end_sessions", status_code=204)
@@ -89,6 +92,34 @@ async def end_sessions(context: Ctx, caller: Calling, who: Managing, user: UserN
     """End all sessions of a user, at once."""
     await _found(context, user)
     await context.doors.sessions.end_all(who, user, caller.source)
+
+
+@router.delete("/users/{user}/sessions/{session}", operation_id="end_session", status_code=204)
+async def end_session(context: Ctx, caller: Calling, who: Managing, user: UserName, session: SessionPrefix) -> None:
+    """End one session of a user, found by how it begins."""
+    await _found(context, user)
+    await context.doors.sessions.end(who, user, session, caller.source)
+
+
+@router.get("/sessions", operation_id="list_own_sessions")
+async def own_sessions(context: Ctx, who: OwnSessions) -> OpenSessions:
+    """One's own sessions."""
+    found = await context.doors.sessions.of(who, who.name)
+    return OpenSessions(sessions=tuple(OpenSession(**_shown(one), this=one.key == who.key) for one in found))
+
+
+@router.delete("/sessions", operation_id="end_other_sessions", status_code=204)
+async def end_other_sessions(context: Ctx, caller: Calling, who: OwnSessions) -> None:
+    """End all of one's own sessions but this one."""
+    found = await context.doors.sessions.of(who, who.name)
+    this = next((one.prefix for one in found if one.key == who.key), "")
+    await context.doors.sessions.end_all(who, who.name, caller.source, but=this)
+
+
+@router.delete("/sessions/{session}", operation_id="end_own_session", status_code=204)
+async def end_own_session(context: Ctx, caller: Calling, who: OwnSessions, session: SessionPrefix) -> None:
+    """End one of one's own sessions, found by how it begins."""
+    await context.doors.sessions.end(who, who.name, session, caller.source)
 
 
 @router.get("/tokens", operation_id="list_tokens")
@@ -119,6 +150,10 @@ async def revoke_token(context: Ctx, caller: Calling, who: OwnTokens, prefix: Pr
     if prefix not in {one.prefix for one in await context.doors.logins.tokens(who)}:
         raise NotFound(f"there is no API token {prefix}", "look at the list of tokens")
     await context.doors.logins.revoke_token(who, prefix, caller.source)
+
+
+def _shown(one: SessionFacts) -> dict[str, Any]:
+    return {name: value for name, value in asdict(one).items() if name != "key"}
 
 
 async def _found(context: Context, name: str) -> User:

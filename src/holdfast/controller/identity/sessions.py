@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.errors import Conflict, NotFound
@@ -25,6 +25,7 @@ class SessionFacts:
     began: datetime
     used: datetime
     ends: datetime
+    key: str = field(default="", repr=False)  # its digest: to know one's own by
 
 
 class Sessions:
@@ -104,6 +105,7 @@ def _facts(token: Token) -> SessionFacts:
         began=token.created,
         used=token.used or max(token.created, token.expires - IDLE),  # older versions did not write it down
         ends=token.expires,
+        key=token.digest,
     )
 
 

@@ -42,6 +42,7 @@ class OpenSession(Told):
     began: AwareDatetime
     used: AwareDatetime
     ends: AwareDatetime = Field(description="Unless it is used before that; twelve hours after it began in any case.")
+    this: bool = Field(default=False, description="It is the one that asks.")
 
 
 class OpenSessions(Told):
