@@ -100,6 +100,7 @@ class Checker:
             return False
         if keyword.options is not None:
             self.listed(node, keyword.options, keyword.name)
+            self._tunnel(node)
             return False
         instead = keyword.instead.get(node.words[1]) if given else None
         if instead is not None and given - 1 < sum(not argument.optional for argument in instead):
@@ -186,6 +187,16 @@ class Checker:
             else:
                 self._unknown_option(node, kind, block, at)
                 return
+
+    def _tunnel(self, node: Node) -> None:
+        """A gue tunnel has a port, and no other has one."""
+        words = node.words
+        if len(words) < 3 or words[1] != "TUN":
+            return
+        kind = words[words.index("type") + 1 :][:1] if "type" in words else ()
+        if ("gue" in kind) != ("port" in words):
+            message = "a gue tunnel needs a port, and no other takes one: keepalived leaves the method out"
+            self.note(complaints.INVALID, node, message, "write `type gue port PORT`, or remove the port", 2)
 
     def _option(self, node: Node, kind: Listed, option: tuple[Argument, ...], at: int) -> int:
         """One option and what stands behind it; returns where the next one begins."""

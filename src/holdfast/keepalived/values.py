@@ -21,6 +21,8 @@ _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}:?")
 _NEVER_IN_A_NAME = frozenset("/ \t\v\f")  # of an interface: the kernel refuses it
 _BACKWARDS = "is a range that ends before it begins"
 _OCTETS = re.compile(r"[0-9A-Fa-f \t]+")
+_MOST_UMASK = 0o777
+_UMASK_BIT = re.compile(r"I[RWX](?:USR|GRP|OTH)")
 _HEX = re.compile(r"[0-9A-Fa-fxX \t]*")
 
 
@@ -295,11 +297,24 @@ def dns_name(word: str) -> str:
     return "has a label of fewer than two letters before a dot: keepalived asks for `.` instead"
 
 
+def umask(word: str) -> str:
+    """A number as C writes it, up to 0777, or names of bits with | between them."""
+    if word[:1].isdigit():
+        try:
+            number = int(word, 8 if word.isdigit() and word[0] == "0" else 0)
+        except ValueError:
+            return "is not a whole number"
+        return "" if number <= _MOST_UMASK else "is out of range: 0 to 0777, where a leading 0 is for octal"
+    strange = [bit for bit in word.split("|") if bit and not _UMASK_BIT.fullmatch(bit)]
+    return f"has no bits: {strange[0]} is none of I{{R,W,X}}{{USR,GRP,OTH}}" if strange else ""
+
+
 PLAIN: dict[str, Check] = {
     "name": anything,
     "text": anything,
     "file": anything,
     "user": anything,
+    "umask": umask,
     "bool": boolean,
     "ip": address,
     "prefix": prefix,

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from .checks import checks
 from .model import Model
+from .model_values import whole
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 
 _MAN = "man keepalived.conf: real_server, checkers"
 _AT_A_PORT = frozenset({"TCP_CHECK", "HTTP_GET", "SSL_GET", "UDP_CHECK"})
+_FAILED = 500
+_ASKED = "HTTP_GET {{\n    url {{\n        path /\n        status_code {}\n    }}\n}}"
 _URL = "    url {\n        path /\n    }\n"
 
 
@@ -75,3 +78,25 @@ def port_nought(model: Model) -> Iterator[Hit]:
         if real.port == 0 and check.kind in _AT_A_PORT and check.get("connect_port") is None:
             message = f"{real.host} has no port, and {check.kind} no connect_port: it asks port 0, and always fails"
             yield Hit(check.node, message, related=(real.node,))
+
+
+@rule(
+    "CHECK118",
+    WARNING,
+    "a failure taken for an answer",
+    effect="Statuses from 500 up say that the server cannot serve: one that fails every request goes on getting them.",
+    hint="write the statuses of a sound server, as in `status_code 200`",
+    bad=virtual(real=_ASKED.format("200-599")) + instance(),
+    good=virtual(real=_ASKED.format("200-399")) + instance(),
+    references=(f"{_MAN}, HTTP_GET", "RFC 9110, 15.6"),
+)
+def failure(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        if check.kind not in ("HTTP_GET", "SSL_GET"):
+            continue
+        for url in check.node.all("url"):
+            status = url.get("status_code")
+            for at, word in enumerate(status.words[1:] if status is not None else (), 1):
+                highest = whole(word.rpartition("-")[2])
+                if status is not None and highest is not None and highest >= _FAILED:
+                    yield Hit(status, f"{real.host} counts as sound although it answers {highest}", at)

@@ -21,7 +21,7 @@ _GLOBAL = (
     "vrrp_notify_fifo_script",
     "lvs_notify_fifo_script",
 )
-_SHELL_WORD = re.compile(r"^(?:\||\|\||&&|&|;|[0-9]?>{1,2}.*|[0-9]?<.*|&>.*)$|`|\$\(")
+_SHELL_WORD = re.compile(r"^(?:\||\|\||&&|&|;|[0-9]?>{1,2}.*|[0-9]?<.*|&>.*|/[^?&=]*\*.*)$|`|\$\(")
 
 
 @dataclass(frozen=True, slots=True)

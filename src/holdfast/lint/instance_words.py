@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from .model import Model
 from .model_values import overruled
-from .rule import WARNING, Hit, rule
+from .rule import INFO, WARNING, Hit, rule
 from .samples import instance
 
+_SELDOM = 10.0  # seconds between adverts
 _PAIRS = (("nopreempt", "preempt"), ("accept", "no_accept"))
 
 
@@ -71,3 +72,21 @@ def name_of_a_real_one(model: Model) -> Iterator[Hit]:
         if node is not None and node.arg() in real:
             message = f"{node.arg()} is an interface that {one.name} or another instance stands on: it is no new one"
             yield Hit(node, message, 1, related=(real[node.arg()],))
+
+
+@rule(
+    "VRRP119",
+    INFO,
+    "adverts so seldom that a dead master is missed late",
+    effect="A backup waits for three adverts before it takes over: for so long nobody answers.",
+    hint="write `advert_int 1`, or less with version 3; who must spare a network uses unicast_peer",
+    bad=instance("advert_int 30"),
+    good=instance("advert_int 1"),
+    references=("RFC 5798, 6.1: Master_Down_Interval",),
+)
+def seldom(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        every = one.advert_int
+        if every.value > _SELDOM:
+            late = f"a backup sees the death of its master after more than {3 * every.value:g} s"
+            yield Hit(every.node, f"{one.name} advertises every {every.value:g} s: {late}", every.word)

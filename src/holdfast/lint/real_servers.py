@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 
 from .model import Model
 from .model_lvs import RealServer, VirtualServer
@@ -206,6 +207,10 @@ def impossible(model: Model) -> Iterator[Hit]:
             found = address_of(real.host)
             if found is not None and (found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255"):
                 yield Hit(real.node, f"{found} is no host's address: nothing answers there", 1)
+    ends = {str(one.broadcast_address): one for one in networks_of(model) if one.version == 4}
+    for _, real in model.real_servers():
+        if real.host in ends:
+            yield Hit(real.node, f"{real.host} is the broadcast address of {ends[real.host]}: no server has it", 1)
 
 
 @rule(
@@ -237,8 +242,12 @@ def _family(model: Model, virtual_server: VirtualServer) -> int:
     if virtual_server.kind == "address":
         return 0
     said = {"inet": 4, "inet6": 6}.get(virtual_server.text("ip_family").value, 0)
-    if said or virtual_server.kind != "group":
+    if said:
         return said
+    if virtual_server.kind == "fwmark":  # the first server that it names says what family it is
+        named = [virtual_server.sorry_server, *(real.node for real in virtual_server.real_servers)]
+        known = (address_of(host_of(node.arg())) for node in named if node is not None)
+        return next((host.version for host in known if host is not None), 0)
     group = model.virtual_server_groups.get(virtual_server.node.arg(1))
     hosts = [address_of(line.name.partition("-")[0]) for line in (group.lines if group is not None else ())]
     families = {host.version for host in hosts if host is not None}
@@ -260,3 +269,37 @@ def heavy(model: Model) -> Iterator[Hit]:
         weight = real.weight
         if weight.given and weight.value > MOST_WEIGHT:
             yield Hit(weight.node, f"the weight of {real.host} is beyond {MOST_WEIGHT}", 1)
+
+
+@rule(
+    "REAL112",
+    WARNING,
+    "a real server behind DR that is not on the segment",
+    effect="DR changes the Ethernet address alone: what lies behind a router is not reached, and the packets go to the "
+    "router, which sends them back.",
+    hint="use a server of the director's own segment, `lb_kind TUN` or NAT; a director with another interface there "
+    "may suppress this, with that as its reason",
+    bad=virtual(server="172.16.5.11 80") + instance(),
+    good=virtual() + instance(),
+    references=("man ipvsadm: --gatewaying",),
+)
+def far_away(model: Model) -> Iterator[Hit]:
+    near = networks_of(model)
+    for virtual_server in model.virtual_servers:
+        own = address_of(virtual_server.host)
+        if own is None or not any(own in one for one in near if one.version == own.version):
+            continue  # where the address is of no known network, nothing tells what the segment is
+        for real in virtual_server.real_servers:
+            found = address_of(real.host)
+            if found is None or found.version != own.version or found.is_loopback:
+                continue
+            if virtual_server.method_of(real).value == "DR" and not any(found in one for one in near):
+                message = f"{found} is on none of the networks that this file's addresses are of: DR does not reach it"
+                yield Hit(real.node, message, 1)
+
+
+def networks_of(model: Model) -> list[IPv4Network | IPv6Network]:
+    """The networks that the masks of a node's addresses tell, each once."""
+    addresses = [*(held for one in model.instances for held in one.all_addresses), *model.static_addresses]
+    found = {address.network for address in addresses}
+    return [one for one in found if one is not None and one.num_addresses > 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from posixpath import basename
 
 from .commands import commands
 from .model import Model
@@ -276,6 +277,10 @@ def stops_keepalived(model: Model) -> Iterator[Hit]:
 )
 def unprivileged(model: Model) -> Iterator[Hit]:
     for one in commands(model):
+        if one.user and one.user != "root" and one.words and basename(one.words[0]) == "sudo":
+            message = f"{one.owner} runs sudo as {one.user}: nobody is there to give it a password"
+            yield Hit(one.node, message, one.word, hint="write NOPASSWD for this command into sudoers, or `user root`")
+            continue
         if one.user and one.user != "root" and one.program in _PRIVILEGED and not _HARMLESS.search(one.line):
             if one.program == "ip" and not re.search(r"\b(?:add|del|delete|replace|change|set|flush)\b", one.line):
                 continue

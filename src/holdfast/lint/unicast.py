@@ -260,3 +260,20 @@ def vmac_with_peers(model: Model) -> Iterator[Hit]:
         if one.block.get("vmac_xmit_base") is None:
             message = f"{one.name} uses a virtual MAC with unicast: its adverts leave by {one.interface.value} itself"
             yield Hit(one.node, message, at_end=True, related=(one.uses_vmac,))
+
+
+@rule(
+    "UNICAST112",
+    ERROR,
+    "a source address that no host has",
+    effect="keepalived cannot send from it: the node's adverts reach nobody, and every node becomes master.",
+    hint="write the node's own address on this network",
+    bad=instance("mcast_src_ip 224.0.0.18"),
+    good=instance("mcast_src_ip 10.0.0.1"),
+    references=("RFC 1122, 3.2.1.3",),
+)
+def impossible_source(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        found = address_of(one.source.value)
+        if found is not None and (found.is_multicast or found.is_unspecified or found.is_loopback):
+            yield Hit(one.source.node, f"{found} is no node's address on a network: {one.name} cannot send from it", 1)

@@ -13,6 +13,8 @@ from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 
 _LAST_PORT = 65_535
+_MOST_OF_A_RANGE = 1_024
+_RANGE = "virtual_server_group web {\n    10.0.0.100-110 80\n}\n"
 MARK = """virtual_server fwmark 1 {
     lb_algo wlc
     lb_kind DR
@@ -188,3 +190,50 @@ def contradicted_family(model: Model) -> Iterator[Hit]:
         own = next((found for host in hosts if (found := address_of(host)) is not None), None)
         if own is not None and own.version != wanted:
             yield Hit(said, f"{own} is IPv{own.version}: keepalived ignores this ip_family of {one.label}", 1)
+
+
+@rule(
+    "LVS126",
+    WARNING,
+    "an address and port that two virtual servers have",
+    effect="IPVS knows one service of an address, port and protocol: both fill it, and each one's checks take the "
+    "other's servers out.",
+    hint="name each address and port once, in one group or in one virtual_server",
+    bad=_RANGE + virtual(address="group web") + virtual() + instance(),
+    good=_RANGE + virtual(address="group web") + instance(),
+    references=("man ipvsadm: virtual services", "man keepalived.conf: virtual_server_group"),
+)
+def in_two(model: Model) -> Iterator[Hit]:
+    seen: dict[tuple[str, str, str], Node] = {}
+    for one in model.virtual_servers:
+        if one.kind == "address":
+            seen.setdefault((one.host, str(one.port), one.protocol.value), one.node)
+    for one in model.virtual_servers:
+        group = model.virtual_server_groups.get(one.node.arg(1)) if one.kind == "group" else None
+        for line in group.lines if group is not None else ():
+            for host in _hosts(line):
+                first = seen.setdefault((host, str(whole(line.arg()) or 0), one.protocol.value), line)
+                if first is not line:
+                    message = f"{host} port {whole(line.arg()) or 0} stands at line {first.line} already"
+                    yield Hit(line, message, related=(first,))
+                    break
+
+
+def _hosts(line: Node) -> Iterator[str]:
+    """The addresses of an entry; those of long ranges alone as far as one looks."""
+    if line.name == "fwmark" or not _counts(line):
+        return
+    first, _, last = line.name.partition("/")[0].partition("-")
+    begin = address_of(first)
+    if begin is None:
+        return
+    end = address_of(last) if last and ("." in last or ":" in last) else None
+    base = 16 if begin.version == 6 else 10
+    step = end or (begin + max(int(last, base) - _last_part(str(begin), base), 0) if last else begin)
+    for number in range(min(int(step) - int(begin), _MOST_OF_A_RANGE) + 1):
+        yield str(begin + number)
+
+
+def _last_part(host: str, base: int) -> int:
+    part = host.replace(":", ".").rpartition(".")[2]
+    return int(part, base) if part else 0

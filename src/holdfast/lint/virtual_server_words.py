@@ -9,6 +9,9 @@ from .model_values import overruled
 from .rule import WARNING, Hit, rule
 from .samples import instance, virtual
 
+_BLIND = frozenset({"rr", "lc", "dh"})
+_SERVER = "real_server 10.0.0.{} 80 {{\n    weight {}\n    TCP_CHECK {{\n    }}\n}}"
+_UNEVEN = _SERVER.format(11, 1) + "\n" + _SERVER.format(12, 5)
 _PAIRS = (("lvs_sched", "lb_algo"), ("lvs_method", "lb_kind"))
 
 
@@ -48,3 +51,26 @@ def bits_for_a_mask(model: Model) -> Iterator[Hit]:
         if found.given and found.value.isascii() and found.value.isdigit() and families == {False}:
             message = f"keepalived takes {found.value} for the mask 0.0.0.{found.value}, not for a number of bits"
             yield Hit(found.node, message, found.word)
+
+
+@rule(
+    "LVS125",
+    WARNING,
+    "weights that the scheduler does not read",
+    effect="rr, lc and dh look at no weight but 0: every real server gets the same share, the weak one too.",
+    hint="write wrr instead of rr, wlc instead of lc, mh or sh instead of dh; or remove the weights",
+    bad=virtual("lb_algo rr\n" + _UNEVEN) + instance(),
+    good=virtual("lb_algo wrr\n" + _UNEVEN) + instance(),
+    references=("man ipvsadm: --scheduler", "Linux: ip_vs_rr.c, ip_vs_lc.c and ip_vs_dh.c skip a weight of 0 alone"),
+)
+def unread(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.scheduler.value not in _BLIND:
+            continue
+        weights = {one.weight_of(real).value for real in one.real_servers} - {0}
+        if len(weights) > 1:
+            message = (
+                f"{one.label} is balanced by {one.scheduler.value}, which reads no weights: those of its real servers, "
+                f"{min(weights)} to {max(weights)}, change nothing"
+            )
+            yield Hit(one.scheduler.node, message, 1)

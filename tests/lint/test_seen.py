@@ -1,0 +1,74 @@
+"""Mistakes that a rule sees besides the one of its example: each yields the rule on the marked line."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.lint import engine
+from holdfast.lint.samples import SCRIPTS, instance, script, virtual
+
+MARK = "# here"
+TRACK = "track_script {\n    check_web\n}"
+RANGE = "virtual_server_group web {{\n    10.0.0.{} 80 # here\n}}\n"
+SERVER = "    real_server {} 80 {{\n        TCP_CHECK {{\n        }}\n    {}\n"
+MARKED = "virtual_server fwmark 7 {\n    lb_algo wlc\n    lb_kind NAT\n"
+
+
+def tracked(command: str) -> str:
+    text = script(command=command).replace(f'"{command}"', f'"{command}" {MARK}')
+    return SCRIPTS + text + instance(TRACK)
+
+
+BAD = {
+    "a pattern that no shell expands": ("SCRIPT102", tracked("/bin/ls /run/*.pid")),
+    "sudo without anybody to ask": ("SCRIPT109", tracked("/usr/bin/sudo /usr/local/bin/check")),
+    "a broadcast address as real server": (
+        "REAL109",
+        instance() + virtual(server="10.0.0.255 80").replace("10.0.0.255 80 {", f"10.0.0.255 80 {{ {MARK}"),
+    ),
+    "servers of two families behind a mark": (
+        "REAL110",
+        MARKED + SERVER.format("10.0.0.11", "}") + SERVER.format("2001:db8::11", f"}} {MARK}") + "}\n",
+    ),
+    "a range over another's address": ("LVS126", RANGE.format("90-110") + virtual() + virtual(address="group web")),
+    "an address of a group and of a server": ("LVS126", RANGE.format("100") + virtual() + virtual(address="group web")),
+    "a source that is a node's own alone": ("UNICAST112", instance(f"mcast_src_ip 127.0.0.1 {MARK}")),
+    "a gue tunnel without a port": ("KA006", instance() + virtual(f"lb_kind TUN type gue {MARK}")),
+    "a port of a tunnel that has none": ("KA006", instance() + virtual(f"lb_kind TUN type gre port 55 {MARK}")),
+    "a umask that is meant to be octal": ("KA007", f"global_defs {{\n    umask 777 {MARK}\n}}\n" + instance()),
+    "a umask of strange bits": ("KA006", f"global_defs {{\n    umask IWXXX {MARK}\n}}\n" + instance()),
+}
+GOOD = {
+    "a url with a star": ("SCRIPT102", tracked("/usr/bin/curl -H Accept:*/* http://127.0.0.1/?a=*")),
+    "sudo as root": ("SCRIPT109", tracked("/usr/bin/sudo /bin/true").replace("keepalived_script", "root")),
+    "a range beside another's address": ("LVS126", RANGE.format("101-110") + virtual() + virtual(address="group web")),
+    "the same address of another protocol": (
+        "LVS126",
+        RANGE.format("100") + virtual("protocol UDP") + virtual(address="group web"),
+    ),
+    "a umask in octal": ("KA00", "global_defs {\n    umask 022\n}\n" + instance()),
+    "a umask of bits": ("KA00", "global_defs {\n    umask IWGRP | IWOTH\n}\n" + instance()),
+    "a gue tunnel": ("KA00", instance() + virtual("lb_kind TUN type gue port 5555 nocsum")),
+    "even weights": ("LVS125", instance() + virtual("lb_algo rr\nweight 5")),
+    "a network that is not known": ("REAL112", instance(address="10.0.0.100") + virtual(server="172.16.5.11 80")),
+    "a server in another known network": (
+        "REAL112",
+        "static_ipaddress {\n    172.16.5.1/24 dev eth1\n}\n" + instance() + virtual(server="172.16.5.11 80"),
+    ),
+}
+
+
+def found(text: str) -> list[tuple[str, int]]:
+    remarks = engine.examine([engine.read_text(text, "keepalived.conf")])
+    return [(one.finding.code, one.finding.location.line) for one in remarks if one.finding.location is not None]
+
+
+@pytest.mark.parametrize(("rule", "text"), BAD.values(), ids=BAD)
+def test_it_is_seen_where_it_is(rule: str, text: str) -> None:
+    line = next(at for at, one in enumerate(text.splitlines(), 1) if MARK in one)
+    assert (rule, line) in found(text)
+
+
+@pytest.mark.parametrize(("rule", "text"), GOOD.values(), ids=GOOD)
+def test_what_looks_like_it_is_not_taken_for_it(rule: str, text: str) -> None:
+    assert not [one for one in found(text) if one[0].startswith(rule)]
