@@ -84,6 +84,23 @@ def test_the_overview_can_be_read(console: Console, looking: Looking) -> None:
     )
     assert smallest >= 10, "texts of the picture are too small to be read"
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    assert page.evaluate("document.documentElement.scrollHeight") <= 2 * 900, "two screens at most"
     page.get_by_role("searchbox").fill("10.0.34.12")
     assert page.locator(".picture [data-find]:not(.filtered)").count() < VIRTUAL / 2
+    assert audited(page) == []
+
+
+def test_a_phone_shows_what_is_wrong_and_folds_the_rest(console: Console, looking: Looking) -> None:
+    console.change(lambda fleet: fleet.down.update({"10.0.34.12-80"}))
+    looking.page.set_viewport_size({"width": 390, "height": 844})
+    looking.login()
+    page = looking.page
+    page.locator(".flow").get_by_role("link", name="auth-3").wait_for()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 2 * 844
+    folded = page.locator(".flow").get_by_role("link", name="auth-2")
+    assert not folded.is_visible()
+    page.get_by_role("searchbox").fill("auth-2")
+    folded.wait_for()
+    page.get_by_role("searchbox").fill("")
+    folded.wait_for(state="hidden")
     assert audited(page) == []

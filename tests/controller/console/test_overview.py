@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,8 @@ from tests.controller.console.test_servers import NOW, heard, override, row, sit
 from tests.controller.console.world import CLUSTER, HERE, part, world
 from tests.controller.operations.agents import report
 
-from holdfast.controller.console.pictures.layout import Box, drawn, shown_marks
-from holdfast.controller.console.pictures.overview import Mark, Picture, focused, overview_of
+from holdfast.controller.console.pictures.layout import Box, Folded, drawn, shown_marks
+from holdfast.controller.console.pictures.overview import Mark, Picture, Row, focused, overview_of
 from holdfast.controller.console.pictures.trouble import problems_of, worst
 from holdfast.controller.console.pictures.values import fitted, id_of, number, rate
 from holdfast.controller.operations import clusters
@@ -180,10 +181,46 @@ def test_fifty_virtual_servers_and_five_hundred_servers_stay_readable() -> None:
     drawing = drawn(picture)
     assert {frame.title for frame in drawing.services} == {"one", "two"}
     assert all(one.short for frame in drawing.services for one in frame.rows)
-    assert drawing.height < 1700
+    assert drawing.height < 1000
     alone = drawn(focused(picture, "one"))
     assert alone.height < 900
     assert [one.title for one in alone.services] == ["one"]
+
+
+def _many(states: Mapping[int, str]) -> Picture:
+    """Fifty virtual servers of which some are not well."""
+    picture = overview_of(replace(both(), spec=parse_spec(MANY).spec))
+    rows = tuple(replace(one, state=states.get(n, "ok")) for n, one in enumerate(picture.services))
+    return replace(picture, services=rows)
+
+
+def test_of_many_those_with_trouble_stand_first_in_their_frame_with_their_servers() -> None:
+    drawing = drawn(_many({30: "bad", 3: "warning"}))
+    first, second = (frame.rows for frame in drawing.services)
+    assert [one.thing.state for one in first[:2]] == ["bad", "ok"]
+    assert [one.thing.state for one in second[:2]] == ["warning", "ok"]
+    assert (first[0].short, first[1].short) == (False, True)
+    assert first[0].box.width > 2 * first[1].box.width
+    assert sum(len(frame.rows) for frame in drawing.services) == 50
+
+
+def test_where_all_is_wrong_the_picture_stays_short() -> None:
+    drawing = drawn(_many(dict.fromkeys(range(50), "bad")))
+    assert sum(not one.short for frame in drawing.services for one in frame.rows) == 8
+    assert drawing.height < 1700
+
+
+def test_hundreds_of_virtual_servers_are_folded_but_for_those_with_trouble() -> None:
+    picture = _many({})
+    rows = [replace(one, name=f"{one.name}-{n}", state="ok") for n in range(10) for one in picture.services]
+    rows[99], rows[499] = replace(rows[99], state="bad"), replace(rows[499], state="warning")
+    drawing = drawn(replace(picture, services=tuple(rows)))
+    shown = [one.thing for frame in drawing.services for one in frame.rows]
+    folded = [one for one in shown if isinstance(one, Folded)]
+    assert {rows[99].name, rows[499].name} <= {one.name for one in shown if isinstance(one, Row)}
+    assert len(shown) <= 122
+    assert len(shown) - len(folded) + sum(len(one.rows) for one in folded) == 500
+    assert drawing.height < 2500
 
 
 def test_of_too_many_the_worst_are_shown() -> None:

@@ -13,11 +13,16 @@ ROW_GAP = 12
 PAD = 10
 LINE = 20
 HEAD = 44
-MARKS_IN_LINE = 18
-MOST_MARKS = 6 * MARKS_IN_LINE  # of one row
+MARK = 13
+MOST_MARKS = 108  # of one row
+_TROUBLE = ("bad", "warning")
 _WIDTHS = {"clients": 64, "groups": 168, "machines": 150, "services": 284, "proxies": 158, "pools": 262}
 _NAMED_SERVERS = 60  # more than that in all, and servers are marks without names
-_SHORT_ROWS = 14  # rows of one frame; more, and each is one line high
+_SHORT_ROWS = 14  # rows of one column; more, and each is one line high, but for those with trouble, which come first
+_MOST_OPEN = 8  # rows with trouble that are drawn with their servers then
+_MOST_LINES = 120  # rows of a column that are drawn at all
+_TILE = 286  # the width of a row that is one line high, where two stand side by side
+_TILE_GAP = 6
 TOP = 28.0  # the titles of the columns
 
 
@@ -42,13 +47,26 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """Rows of the frame `name` that are not drawn: nothing is wrong with them, and there are too many."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """One thing and its place. `named`: its servers stand in it by name; `short`: it is one line high."""
 
-    thing: Group | Machine | ProxyBox | Row
+    thing: Group | Machine | ProxyBox | Row | Folded
     box: Box
     named: bool = False
     short: bool = False
+
+    @property
+    def in_line(self) -> int:
+        """How many marks stand beside each other."""
+        return int((self.box.width - 2 * PAD) // MARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +111,16 @@ def drawn(picture: Picture) -> Drawing:
     named = len(picture.servers) <= _NAMED_SERVERS
     groups = _stacked([(one, 40 + LINE * (len(one.addresses[:4]) + len(one.members))) for one in picture.groups],
                       lefts["groups"], _WIDTHS["groups"])  # fmt: skip
+    dense = len(picture.services) > _SHORT_ROWS
     machines = _stacked([(one, HEAD + LINE) for one in balancers], lefts["machines"], _WIDTHS["machines"])
     by_group: dict[str, list[Row]] = {}
     for row in picture.services:
         by_group.setdefault(row.group, []).append(row)
-    services = _frames(by_group, lefts["services"], _WIDTHS["services"], named)
+    services = _frames(by_group, lefts["services"], _service_width(picture), named, dense)
     proxies = _stacked([(one, HEAD + LINE * len(one.nodes[:6])) for one in picture.proxies], lefts["proxies"],
                        _WIDTHS["proxies"])  # fmt: skip
-    pools = _frames({"": list(picture.pools)} if picture.pools else {}, lefts["pools"], _WIDTHS["pools"], named)
+    pools = _frames({"": list(picture.pools)} if picture.pools else {}, lefts["pools"], _WIDTHS["pools"], named,
+                    len(picture.pools) > _SHORT_ROWS)  # fmt: skip
     ends = [_end(column) for column in (groups, machines, proxies)] + [_end(column) for column in (services, pools)]
     height = max(120.0, *ends)
     placed = [_middle(column, height) for column in (groups, machines, proxies)]
@@ -131,10 +151,16 @@ def _columns(picture: Picture, balancers: bool) -> tuple[Mapping[str, float], fl
     }  # fmt: skip
     lefts: dict[str, float] = {}
     x = 1.0
-    for name, width in _WIDTHS.items():
+    for name, width in {**_WIDTHS, "services": _service_width(picture)}.items():
         lefts[name] = x if there[name] else -1.0
         x += width + GAP if there[name] else 0
     return lefts, x - GAP + 1
+
+
+def _service_width(picture: Picture) -> float:
+    """Two short rows beside each other, where there are many and nothing stands to the right of them."""
+    wide = len(picture.services) > _SHORT_ROWS and not picture.proxies and not picture.pools
+    return 2 * _TILE + _TILE_GAP + 2 * PAD if wide else _WIDTHS["services"]
 
 
 def _stacked(things: Sequence[tuple[Group | Machine | ProxyBox, float]], x: float, width: float) -> tuple[Placed, ...]:
@@ -146,28 +172,66 @@ def _stacked(things: Sequence[tuple[Group | Machine | ProxyBox, float]], x: floa
     return tuple(found)
 
 
-def _frames(groups: Mapping[str, Sequence[Row]], x: float, width: float, named: bool) -> tuple[Frame, ...]:
+def _frames(groups: Mapping[str, Sequence[Row]], x: float, width: float, named: bool, dense: bool) -> tuple[Frame, ...]:
     y = TOP
     found: list[Frame] = []
+    most = max(1, _MOST_LINES // max(1, len(groups)))
+    opened = _opened([row for rows in groups.values() for row in rows]) if dense else frozenset()
     for title, rows in groups.items():
-        short = len(rows) > _SHORT_ROWS
-        inner = y + (LINE + PAD if title else PAD)
-        placed = []
-        for row in rows:
-            height = _row_height(row, named, short)
-            placed.append(Placed(row, Box(x + PAD, inner, width - 2 * PAD, height), named and not short, short))
-            inner += height + (2 if short else 8)
-        found.append(Frame(title, Box(x, y, width, inner - y + PAD - (2 if short else 8)), tuple(placed)))
-        y = inner + PAD + ROW_GAP
+        inner = Box(x + PAD, y + (LINE + PAD if title else PAD), width - 2 * PAD, 0)
+        if dense:
+            wide = [row for row in rows if row in opened]
+            placed = _open_rows(wide, inner, False)
+            under = _moved(inner, sum(one.box.height + 8 for one in placed))
+            placed += _tiles(_drawn(title, [row for row in rows if row not in opened], most), under)
+        else:
+            placed = _open_rows(rows, inner, named)
+        end = max((one.box.y + one.box.height for one in placed), default=inner.y)
+        found.append(Frame(title, Box(x, y, width, end - y + PAD), tuple(placed)))
+        y = end + PAD + ROW_GAP
     return tuple(found)
 
 
-def _row_height(row: Row, named: bool, short: bool) -> float:
-    if short:
-        return 26
+def _opened(rows: Sequence[Row]) -> frozenset[Row]:
+    """The rows that are worst off: they are drawn with their servers, above the others."""
+    troubled = [row for row in rows if row.state in _TROUBLE]
+    return frozenset(sorted(troubled, key=lambda row: _TROUBLE.index(row.state))[:_MOST_OPEN])
+
+
+def _drawn(title: str, rows: Sequence[Row], most: int) -> list[Row | Folded]:
+    """As many as there is room for, those with trouble first; the others as one."""
+    if len(rows) <= most:
+        return list(rows)
+    ordered = sorted(rows, key=lambda row: row.state not in _TROUBLE)
+    return [*ordered[: most - 1], Folded(title, tuple(ordered[most - 1 :]))]
+
+
+def _open_rows(rows: Sequence[Row], inner: Box, named: bool) -> list[Placed]:
+    found: list[Placed] = []
+    y = inner.y
+    for row in rows:
+        height = _row_height(row, named, inner.width)
+        found.append(Placed(row, Box(inner.x, y, inner.width, height), named))
+        y += height + 8
+    return found
+
+
+def _tiles(things: Sequence[Row | Folded], inner: Box) -> list[Placed]:
+    """One line high, as many beside each other as fit."""
+    columns = max(1, int((inner.width + _TILE_GAP) // (_TILE + _TILE_GAP)))
+    width = (inner.width - _TILE_GAP * (columns - 1)) / columns
+    found = []
+    for place, thing in enumerate(things):
+        x, y = inner.x + (width + _TILE_GAP) * (place % columns), inner.y + 30 * (place // columns)
+        found.append(Placed(thing, Box(x, y, width, 26), short=True))
+    return found
+
+
+def _row_height(row: Row, named: bool, width: float) -> float:
     if named:
         return HEAD + 2 + LINE * len(row.servers)
-    return HEAD + 4 + 16 * -(-min(len(row.servers), MOST_MARKS) // MARKS_IN_LINE)
+    in_line = int((width - 2 * PAD) // MARK)
+    return HEAD + 4 + 16 * -(-min(len(row.servers), MOST_MARKS) // in_line)
 
 
 def _end(column: Sequence[Placed] | Sequence[Frame]) -> float:

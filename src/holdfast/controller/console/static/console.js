@@ -103,6 +103,11 @@
       one.classList.toggle("filtered", !fits);
       if (fits) left += 1;
     }
+    for (const fold of target.querySelectorAll("details[data-fold]")) { // what is looked for is not hidden in it
+      if (wanted.length && fold.dataset.fold === "") fold.dataset.fold = fold.open ? "open" : "closed";
+      if (wanted.length) fold.open = Boolean(fold.querySelector("[data-find]:not(.filtered)"));
+      else if (fold.dataset.fold) { fold.open = fold.dataset.fold === "open"; fold.dataset.fold = ""; }
+    }
     target.classList.toggle("filtering", wanted.length > 0);
     target.classList.toggle("nothing-left", wanted.length > 0 && left === 0);
   };
@@ -224,7 +229,7 @@
   };
 
   // What somebody has opened or closed stays so when its part is fetched again.
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(["open", "data-fold"].includes(name) && node.matches("details"));
 
   document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"}); // on a phone
   settle();
