@@ -74,9 +74,9 @@ def _said(one: Override) -> str:
 
 
 async def _sweep(context: Context) -> None:
-    gone = await context.doors.enrolment.sweep()
+    gone = await context.doors.enrolment.sweep() + await context.doors.logins.sweep()
     if gone:
-        _log.info("%s tokens, sessions and certificates that expired were forgotten", gone)
+        _log.info("%s tokens, sessions, certificates and failed logins that count no more were forgotten", gone)
 
 
 async def _compaction(context: Context) -> None:

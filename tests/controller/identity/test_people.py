@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import unicodedata
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -733,3 +734,130 @@ def test_everything_is_audited_and_nothing_secret_is_stored(caplog: pytest.LogCa
         assert (records[-1].outcome, records[-1].actor, records[-1].source) == ("refused", "stranger", HERE)
 
     run(scenario())
+
+
+# ---- guessing, at several controllers of one store
+
+
+async def another(office: Office) -> Logins:
+    """The doors of another controller on the same store, or of the same one after a restart."""
+    return await Logins.open(office.store, SEALER, Passwords(cost=CHEAP))
+
+
+async def guesses(office: Office, doors: Sequence[Logins], times: int, source: str, name: str = "admin") -> int:
+    """How many of so many guesses, one a second, taking turns, were looked at."""
+    looked_at = 0
+    for n in range(times):
+        office.clock.wall += timedelta(seconds=1)
+        try:
+            await doors[n % len(doors)].login(name, SecretStr("a wrong one, surely"), source.format(n=n % 250))
+        except TooManyAttempts:
+            continue
+        except NotAuthenticated:
+            looked_at += 1
+    return looked_at
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "most"),
+    [
+        ("192.0.2.7", "admin", 15),
+        ("192.0.2.7", "nobody", 15),
+        ("10.1.{n}.1", "admin", 75),
+        ("10.1.{n}.1", "nobody", 75),
+    ],
+)
+def test_who_guesses_at_three_controllers_guesses_no_more_than_at_one(source: str, name: str, most: int) -> None:
+    async def scenario() -> None:
+        one, several = await Office.make(), await Office.make()
+        alone = await guesses(one, [one.logins], 600, source, name)
+        doors = [several.logins, await another(several), await another(several)]
+        together = await guesses(several, doors, 600, source, name)
+        assert alone <= most
+        assert together <= alone + 1
+
+    run(scenario())
+
+
+def test_whether_there_is_such_a_user_makes_no_difference_to_how_often_one_may_guess() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        doors = [office.logins, await another(office)]
+        assert await guesses(office, doors, 100, "192.0.2.7", "admin") == await guesses(
+            office, doors, 100, "198.51.100.7", "nobody"
+        )
+
+    run(scenario())
+
+
+def test_a_restart_forgives_nothing() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        await guesses(office, [office.logins], 60, "192.0.2.7")
+        for _ in range(3):
+            with pytest.raises(TooManyAttempts):
+                await (await another(office)).login("admin", GOOD, "192.0.2.7")
+
+    run(scenario())
+
+
+def test_a_right_password_ends_it_at_every_controller_that_learns_of_it() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        for _ in range(4):
+            with pytest.raises(NotAuthenticated):
+                await office.login(password=SecretStr("a wrong one, surely"))
+        await office.login()
+        assert await guesses(office, [await another(office)], 4, HERE) == 4
+
+    run(scenario())
+
+
+def test_what_somebody_typed_for_a_name_is_nowhere_in_the_store() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        with pytest.raises(NotAuthenticated):
+            await office.login("my-secret-password")
+        assert "failed-login" in await office.everything()
+        assert "my-secret-password" not in await office.everything()
+        office.clock.wall += timedelta(hours=2)
+        assert await office.logins.sweep() == 3
+        assert "failed-login" not in await office.everything()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_clock_that_jumps_locks_nobody_out_for_longer_than_the_rule_says(jump: timedelta) -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        await guesses(office, [office.logins], 60, "192.0.2.7")
+        office.clock.wall += jump
+        with suppress(TooManyAttempts):
+            await (await another(office)).login("admin", GOOD, "192.0.2.7")
+        office.clock.wall += timedelta(seconds=900)
+        await (await another(office)).login("admin", GOOD, "192.0.2.7")
+
+    run(scenario())
+
+
+def test_a_store_that_takes_no_writes_lets_nobody_guess_faster() -> None:
+    async def scenario() -> None:
+        office = await Office.make()
+        office.engine.read_only = True
+        assert await guesses_unwritten(office) <= 15
+
+    run(scenario())
+
+
+async def guesses_unwritten(office: Office) -> int:
+    looked_at = 0
+    for _ in range(600):
+        office.clock.wall += timedelta(seconds=1)
+        try:
+            await office.login(password=SecretStr("a wrong one, surely"), source="192.0.2.7")
+        except TooManyAttempts:
+            continue
+        except (NotAuthenticated, StoreUnavailable):
+            looked_at += 1
+    return looked_at

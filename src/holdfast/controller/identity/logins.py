@@ -30,6 +30,7 @@ from .auditing import STRANGER, audited
 from .passwords import Passwords
 from .permissions import Action, Person, Via, lesser, may, require
 from .sealing import Randomness, Sealer
+from .shared_failures import SharedFailures
 from .throttle import Throttle, login_counters, network_of
 from .tokens import API_PREFIX, SESSION_PREFIX, digest_of, kind_of, make_secret, random_text, same
 
@@ -72,6 +73,7 @@ class Logins:
         self._mark_key = mark_key
         self._randomness = randomness
         self._throttle = Throttle()
+        self._failures = SharedFailures(store, mark_key)
 
     @classmethod
     async def open(
@@ -97,6 +99,7 @@ class Logins:
         counted = (
             login_counters(name, source, self._marked(name, mark)) if known else (("address", network_of(source)),)
         )
+        self._throttle.learn(await self._failures.known(counted))
         self._throttle.begin(counted, self._store.clock.steady())
         found = await self._store.users.get(name) if known else None
         usable = found if found and not found.record.disabled else None
@@ -107,9 +110,11 @@ class Logins:
             self._throttle.taken_back(counted)
             raise
         if usable is None or not verdict.right:
+            await self._failures.failed(counted)
             await self._told_refused(found.name if found else "(unknown user)", source)
             raise NotAuthenticated(_WRONG, "type both again; an administrator can reset the password")
         self._throttle.succeeded(counted)
+        await self._failures.succeeded(counted)
         user = await self._rehashed(usable, password.get_secret_value()) if verdict.outdated else usable.record
         return await self._session(user, source)
 
@@ -144,6 +149,10 @@ class Logins:
         if not same(token.name, session_name(user.record)):
             raise NotAuthenticated("the password was changed since the session began", "log in again")
         return found, _with_session(user.record, digest)
+
+    async def sweep(self) -> int:
+        """Forget failed logins that count no more; returns how many there were."""
+        return await self._failures.sweep()
 
     async def logout(self, session: SecretStr, source: str = "") -> None:
         """End a session; one that has ended is no mistake."""

@@ -6,8 +6,8 @@ Nobody is ever locked out for good, and strangers cannot lock out anybody else:
 - For the user alone they count too, against guessing from many addresses at once; but that wait stays short, and does
   not touch a browser that this user has logged in from before: it carries a mark, and is counted by that mark alone.
 
-Each controller counts for itself. Counted is the beginning of an attempt, and taken back when it succeeds: a hundred
-attempts at the same moment are a hundred.
+Counted is the beginning of an attempt, and taken back when it succeeds: a hundred attempts at the same moment are a
+hundred. What the other controllers of a store have counted is learned before each attempt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import TooManyAttempts
@@ -55,9 +55,14 @@ class Failures:
     last: float
 
 
+def forgotten(failures: Failures, rule: Rule, now: float) -> bool:
+    """Whether it is so long ago that it counts no more."""
+    return now - failures.last >= rule.forget
+
+
 def wait(failures: Failures | None, rule: Rule, now: float) -> float:
     """Seconds until the next attempt is looked at; 0: now."""
-    if failures is None or failures.count < rule.free or now - failures.last >= rule.forget:
+    if failures is None or failures.count < rule.free or forgotten(failures, rule, now):
         return 0.0
     doubled = min(failures.count - rule.free, 30)  # 2^30 is beyond every `longest`, and a float still
     return max(0.0, failures.last + min(rule.first * 2.0**doubled, rule.longest) - now)
@@ -65,8 +70,7 @@ def wait(failures: Failures | None, rule: Rule, now: float) -> float:
 
 def failed(failures: Failures | None, rule: Rule, now: float) -> Failures:
     """One more failure."""
-    forgotten = failures is None or now - failures.last >= rule.forget
-    return Failures(1 if forgotten or failures is None else failures.count + 1, now)
+    return Failures(1 if failures is None or forgotten(failures, rule, now) else failures.count + 1, now)
 
 
 def network_of(address: str) -> str:
@@ -96,6 +100,14 @@ class Throttle:
         self._most = most
         self._counters: dict[str, OrderedDict[str, Failures]] = {kind: OrderedDict() for kind in RULES}
 
+    def learn(self, known: Mapping[Counted, Failures]) -> None:
+        """What others counted, where it is more than is known here."""
+        for (kind, what), theirs in known.items():
+            counters = self._counters[kind]
+            ours = counters.get(what)
+            if ours is None or ours.count < theirs.count:
+                self._set(kind, what, Failures(theirs.count, max(theirs.last, ours.last if ours else theirs.last)))
+
     def begin(self, counted: Sequence[Counted], now: float) -> None:
         """Count an attempt as failed until it succeeds; TooManyAttempts if one of its counters says wait.
 
@@ -105,11 +117,14 @@ class Throttle:
         if longest > 0:
             raise TooManyAttempts("too many failed attempts", f"try again in {math.ceil(longest)} s", wait=longest)
         for kind, what in counted:
-            counters = self._counters[kind]
-            counters[what] = failed(counters.get(what), RULES[kind], now)
-            counters.move_to_end(what)
-            if len(counters) > self._most:
-                counters.popitem(last=False)
+            self._set(kind, what, failed(self._counters[kind].get(what), RULES[kind], now))
+
+    def _set(self, kind: str, what: str, failures: Failures) -> None:
+        counters = self._counters[kind]
+        counters[what] = failures
+        counters.move_to_end(what)
+        if len(counters) > self._most:
+            counters.popitem(last=False)
 
     def succeeded(self, counted: Sequence[Counted]) -> None:
         """The attempt that began so was right: what is counted of this person is forgotten, of others one failure."""
