@@ -33,6 +33,7 @@ NGINX_SERVERS_DIR = f"{CONFIG_DIR}/nginx/servers"  # UPSTREAM.conf: the servers 
 PROBER_FILE = f"{CONFIG_DIR}/prober/pools.json"  # what it asks them: ProbedPools
 WEIGHT_DIR = f"{STATE_DIR}/weight"  # VIRTUAL_SERVER/SERVER: what is added to a real server's weight, by overrides
 NETWORK_FILE = f"{CONFIG_DIR}/network/network.json"  # NodeNetwork: what a real server carries
+HAPROXY_STATE = f"{STATE_DIR}/haproxy/servers"  # what overrides make of its servers, read at each start
 TLS_DIR = f"{CONFIG_DIR}/tls"  # NAME.crt and NAME.key, put there by the operator, never by a bundle
 
 OWNERSHIP_LINE = "Managed by Holdfast"  # each file's first line contains it, behind the format's comment sign

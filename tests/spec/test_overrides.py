@@ -148,7 +148,7 @@ def test_a_new_file_says_what_it_is() -> None:
         "    why: 'it''s old'\n    since: 2026-11-21T05:00:00Z\n"
     )
     assert parsed(text).overrides[0].why == "it's old"
-    assert without_override(text, ("web01:80", None)) == new_text("shop")
+    assert without_override(text, ("web01:80", None, None)) == new_text("shop")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# Nothing is overridden.\n\n"])
@@ -157,14 +157,14 @@ def test_a_file_of_comments_overrides_nothing(text: str) -> None:
     written = with_override(text, "shop", Override(server="web01:80", kind="drained"))
     assert written.startswith(text)
     assert len(parsed(written).overrides) == 1
-    assert without_override(text, ("web01:80", None)) == text
+    assert without_override(text, ("web01:80", None, None)) == text
 
 
 def test_an_edit_leaves_every_other_line_alone() -> None:
     added = with_override(BY_HAND, "shop", Override(server="web02:443", kind="suspended"))
     assert added == BY_HAND.replace("# The end.", "  - server: 'web02:443'\n    kind: suspended\n# The end.")
-    assert without_override(added, ("web02:443", None)) == BY_HAND
-    removed = without_override(BY_HAND, ("web01:80", None))
+    assert without_override(added, ("web02:443", None, None)) == BY_HAND
+    removed = without_override(BY_HAND, ("web01:80", None, None))
     gone = BY_HAND[BY_HAND.index("  - server: web01") : BY_HAND.index("\n  # And this")]
     assert removed == BY_HAND.replace(gone, "")
 
@@ -195,7 +195,7 @@ def test_lists_in_any_writing_can_be_edited(text: str) -> None:
     assert [override.server for override in parsed(text).overrides] == ["web01:80"]
     added = parsed(with_override(text, "shop", Override(server="web02:80", kind="drained")))
     assert [override.server for override in added.overrides] == ["web01:80", "web02:80"]
-    assert parsed(without_override(text, ("web01:80", None))).overrides == ()
+    assert parsed(without_override(text, ("web01:80", None, None))).overrides == ()
 
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda m: m.replace(microsecond=0, tzinfo=UTC))
@@ -207,15 +207,17 @@ SERVERS = known_servers(LOADED.spec)
 
 @st.composite
 def overrides(draw: st.DrawFn) -> Override:
-    server = draw(st.sampled_from(sorted(SERVERS)))
+    pool = draw(st.none() | st.just("app"))
+    server = "web02:8080" if pool else draw(st.sampled_from(sorted(SERVERS)))
     kind = draw(st.sampled_from(["drained", "suspended", "weight"]))
     since = draw(st.none() | MOMENTS)
     lasts = draw(st.none() | st.integers(1, 10**8))
     return Override(
         server=server,
-        virtual_server=draw(st.none() | st.sampled_from(SERVERS[server])),
+        pool=pool,
+        virtual_server=None if pool else draw(st.none() | st.sampled_from(SERVERS[server])),
         kind=kind,
-        weight=draw(st.integers(1, 65535)) if kind == "weight" else None,
+        weight=draw(st.integers(1, 256 if pool else 65535)) if kind == "weight" else None,
         who=draw(st.none() | WORDS),
         why=draw(st.none() | WORDS),
         since=since,

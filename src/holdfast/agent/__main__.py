@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.agent import move, overrides, status, table_watch
+from holdfast.agent import move, overrides, overriding, status, table_watch
 from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier
 from holdfast.agent.facts import host_facts
@@ -148,13 +148,17 @@ def _override(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
     if arguments.later:
         return keep_for_later(node, sent, as_json=arguments.json)
     if sent is None:
-        report = overrides.report(node, _director(applier))
+        report = overriding.report_now(node, applier.generations)
     else:
         interrupted = applier.end_interrupted()
         if interrupted is not None and interrupted.outcome is Outcome.BROKEN:
             return _say_report(interrupted, arguments.json)
         with translated(), exclusive(node.places):
-            report = overrides.replace_all(node, _director(applier), sent)
+            report = overriding.carry_out(node, applier.generations, sent)
+    if report is None:
+        raise UsageError(
+            "this node directs no virtual server and has no pools", "name a director, or a node of a proxy with pools"
+        )
     _write(_json(report) if arguments.json else "\n".join(status.override_lines(report)))
     return 0 if report.done else 1
 
@@ -165,17 +169,9 @@ def keep_for_later(node: Node, sent: Overrides | None, *, as_json: bool) -> int:
         raise UsageError("which overrides are to be kept?", "add --set FILE")
     with translated(), exclusive(node.places):
         overrides.keep(node.places, sent)
-    count = len(sent.servers)
+    count = len(sent.servers) + len(sent.pools)
     _write(json.dumps({"kept": count}) if as_json else f"{count} kept, for the bundle that comes next")
     return 0
-
-
-def _director(applier: Applier) -> Bundle:
-    """What this node runs; raises UsageError where that has no virtual server."""
-    bundle = applier.generations.bundle(applier.generations.current())
-    if bundle is None or not bundle.expected.virtual_servers:
-        raise UsageError("this node directs no virtual server", "name a director: a member of the group in `on:`")
-    return bundle
 
 
 def _applier(node: Node) -> Applier:

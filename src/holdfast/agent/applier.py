@@ -12,11 +12,9 @@ import secrets
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from holdfast.agent import changes, overrides, thresholds, undo
+from holdfast.agent import changes, overrides, pool_overrides, staging, thresholds, undo
 from holdfast.agent.changes import Changes
-from holdfast.agent.files import create_folder, write_new
 from holdfast.agent.generations import Generations, refuse_what_is_not_ours, set_aside
-from holdfast.agent.hold import MAY_HOLD
 from holdfast.agent.holdback import let_go
 from holdfast.agent.journal import Begin, Journal, Swapping, Touching, UnitsBefore, Validated, Verified
 from holdfast.agent.kernel import Kernel, ailing
@@ -224,9 +222,9 @@ class _Run:
             self._adopted = set_aside(in_the_way, self._node.places, self._attempt_name)
             if fresh:
                 generations.stage(bundle, name)
-            generations.carry_state(bundle, name)
+            self._carry_state(name)
             self._prepare()
-            _create_state_files(self._node, bundle)
+            staging.create_state_files(self._node, bundle)
             remark.text = f"generation {name}"
         self._kernel.prepare()
         self._validate(generations.folder(name))
@@ -247,6 +245,8 @@ class _Run:
         for service in self._changes.daemons:
             if service is Service.KEEPALIVED:  # at the last moment: what is added fits the new base weights
                 overrides.put(self._node.places, bundle)
+            if service is Service.HAPROXY:
+                pool_overrides.put_states(self._node.places, bundle, overrides.read(self._node.places), overrides.now())
             self._bring_up(service)
         self._kernel.settle()
         self._tell(Progress.APPLIED)
@@ -271,7 +271,11 @@ class _Run:
         with self._turn.marks_meanwhile():  # whoever is told may wait for others, and servers come and go until then
             self._tell(Progress.WRITTEN)
         with translated():
-            self._generations.carry_state(self._bundle, folder.name)
+            self._carry_state(folder.name)
+
+    def _carry_state(self, name: str) -> None:
+        read_anew = Service.NGINX in self._changes.touched
+        staging.carry_state(self._node, self._generations, self._bundle, name, read_anew=read_anew)
 
     def _refuse_taken_ports(self, service: Service) -> None:
         """A HAProxy that finds a port taken closes its old listeners for two seconds while it tries: ask before."""
@@ -390,11 +394,3 @@ def _refuse_inadmissible(bundle: Bundle, findings: tuple[Finding, ...]) -> None:
     for path in bundle.state_files:
         if not path.startswith((f"{STATE_DIR}/", f"{RUN_DIR}/")) or ".." in path.split("/"):
             raise PolicyRefused(f"the bundle wants a state file at {path}", f"they belong below {STATE_DIR}")
-
-
-def _create_state_files(node: Node, bundle: Bundle) -> None:
-    for path in (*bundle.state_files, *(expected.hold_file for expected in bundle.expected.vrrp)):
-        place = node.places.at(path)
-        if not place.exists():
-            create_folder(place.parent)
-            write_new(place, f"{MAY_HOLD}\n".encode(), 0o644)

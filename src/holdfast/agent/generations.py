@@ -107,8 +107,9 @@ class Generations:
             return ()
         folder = self.folder(name)
         there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
-        state = {relative_path(file, manifest.bundle) for file in manifest.bundle.files if file.state}
-        changed = {path for path, record in manifest.files.items() if _record(folder / path, path in state) != record}
+        files = manifest.bundle.files
+        state = {relative_path(file, manifest.bundle): file.content for file in files if file.state}
+        changed = {path for path, record in manifest.files.items() if _record(folder / path, state.get(path)) != record}
         half_written = {str(beside(Path(path))) for path in state}
         return tuple(sorted(changed | (there - set(manifest.files) - half_written - {_MANIFEST})))
 
@@ -286,8 +287,8 @@ def _owner(file: BundleFile) -> tuple[int, int]:
         ) from error
 
 
-def _record(path: Path, state: bool) -> FileRecord | None:
-    """What the file is now; of a list of servers, what it would be without the agent's own marks."""
+def _record(path: Path, brought: str | None) -> FileRecord | None:
+    """What the file is now; of a list of servers (as its bundle `brought` it), without the agent's own marks."""
     try:
         if path.is_symlink():
             return None
@@ -295,8 +296,8 @@ def _record(path: Path, state: bool) -> FileRecord | None:
         data = path.read_bytes()
     except OSError:  # removed, or replaced by a folder: changed either way
         return None
-    if state:
-        data = unmarked(data.decode("utf-8", "replace")).encode()
+    if brought is not None:
+        data = unmarked(data.decode("utf-8", "replace"), brought).encode()
     digest = hashlib.sha256(data).hexdigest()
     return FileRecord(sha256=digest, mode=status.st_mode & 0o7777, uid=status.st_uid, gid=status.st_gid)
 

@@ -64,6 +64,9 @@ def parse(data: bytes) -> Overrides:
     for each in sent.servers:
         if (each.kind is OverrideKind.WEIGHT) is (each.weight is None):
             raise UsageError(f"the override of {each.server} is {each.kind}, with weight {each.weight}")
+    for one in sent.pools:
+        if (one.kind is OverrideKind.WEIGHT) is (one.weight is None):
+            raise UsageError(f"the override of {one.pool}/{one.server} is {one.kind}, with weight {one.weight}")
     return sent
 
 

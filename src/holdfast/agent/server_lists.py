@@ -1,13 +1,34 @@
-"""nginx's lists of servers, `server ADDRESS:PORT …;` a line: only their `down` marks are state."""
+"""nginx's lists of servers, `server ADDRESS:PORT …;` a line: their `down` marks and their weights are state.
+
+There are two marks, and nginx takes one for as much as both: the prober's stands at the end, an operator's (it is an
+override) right behind the address. So each comes and goes without a word about the other. A line whose mark or weight
+is an operator's says so at its end: a weight that was changed by hand is none.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from holdfast.bundle import NGINX_SERVERS_DIR, PROBER_FILE, Bundle, ProbedPool, ProbedPools
 
 _LINE = re.compile(r"(?P<head>server (?P<endpoint>[0-9a-fA-F.:\[\]]+)[^;#]*?)(?P<down> down)?(?P<tail>;.*)")
+_SAID = " (overridden)"
+_WISH = re.compile(
+    r"server (?P<endpoint>\S+?)(?P<out> down)? weight=(?P<weight>[0-9]{1,5})(?P<rest>[ ;].*?)(?P<said> \(overridden\))?"
+)
+
+
+@dataclass(frozen=True)
+class ListedServer:
+    """A server as a list names it. `out`: an operator took it out; `said`: its line says that it is overridden."""
+
+    endpoint: str
+    weight: int
+    out: bool = False
+    name: str = ""
+    said: bool = False
 
 
 def _lines(text: str) -> Iterator[tuple[str, re.Match[str] | None]]:
@@ -42,9 +63,49 @@ def marked(text: str, down: Collection[str]) -> str:
     return "".join(written)
 
 
-def unmarked(text: str) -> str:
-    """The list as its bundle brought it."""
-    return marked(text, ())
+def taken_out(text: str) -> frozenset[str]:
+    """Those that an operator took out."""
+    return frozenset(one.endpoint for one in listed(text) if one.out)
+
+
+def listed(text: str) -> tuple[ListedServer, ...]:
+    """Every server with its weight; those without one, which Holdfast does not write, are left out."""
+    found = (_WISH.fullmatch(line) for line in text.splitlines())
+    return tuple(
+        ListedServer(
+            one["endpoint"],
+            int(one["weight"]),
+            one["out"] is not None,
+            one["rest"].partition("; # ")[2].strip(),
+            one["said"] is not None,
+        )
+        for one in found
+        if one
+    )
+
+
+def overridden(text: str, base: str, wanted: Mapping[str, ListedServer]) -> str:
+    """The same list with what an operator wants: what was overridden before, and is not now, is as `base` has it.
+
+    The prober's marks stay, as does everything else, to the byte.
+    """
+    as_brought = {one.endpoint: one for one in listed(base)}
+    written = []
+    for line in text.splitlines(keepends=True):
+        found = _WISH.fullmatch(line.rstrip("\n"))
+        if found:
+            mine = wanted.get(found["endpoint"])
+            wish = mine or (as_brought.get(found["endpoint"]) if found["said"] else None)
+            if wish:
+                out, said, end = " down" if wish.out else "", _SAID if mine else "", "\n" if line.endswith("\n") else ""
+                line = f"server {wish.endpoint}{out} weight={wish.weight}{found['rest']}{said}{end}"
+        written.append(line)
+    return "".join(written)
+
+
+def unmarked(text: str, base: str) -> str:
+    """The list as its bundle brought it, `base`, if only its marks and weights are others."""
+    return marked(overridden(text, base, {}), ())
 
 
 def list_path(upstream: str) -> str:

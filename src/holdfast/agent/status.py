@@ -24,6 +24,7 @@ from holdfast.protocol import (
     NodeStatus,
     OverrideReport,
     PoolFacts,
+    PoolOverride,
     ServerOverride,
     ServiceFacts,
 )
@@ -46,6 +47,7 @@ def node_status(node: Node) -> NodeStatus:
         groups=_groups(node, bundle),
         pools=_pools(node, services),
         overrides=_overrides(node),
+        pool_overrides=_pool_overrides(node),
         table=_table(node, bundle),
         drift=generations.drift(name),
         interrupted=not isinstance(decide(journal.entries), Nothing),
@@ -98,6 +100,11 @@ def _overrides(node: Node) -> tuple[ServerOverride, ...]:
     return weights.in_force(overrides.read(node.places), overrides.now())
 
 
+def _pool_overrides(node: Node) -> tuple[PoolOverride, ...]:
+    now = overrides.now()
+    return tuple(one for one in overrides.read(node.places).pools if not weights.expired(one, now))
+
+
 def _table(node: Node, bundle: Bundle | None) -> tuple[Finding, ...]:
     """Nothing where the bundle expects nothing of it."""
     try:
@@ -113,7 +120,13 @@ def override_lines(report: OverrideReport) -> list[str]:
         if row.kind is not None:
             shown = f"weighs {row.weight}" if row.weight is not None else "is not in the table"
             lines.append(f"  {row.server} of {row.virtual_server}: {row.kind}, {shown}, {row.open} connections")
+    for one in report.pools:
+        shown = f"weighs {one.weight}" if one.weight is not None else "gets no new requests"
+        count = f", {one.open} sessions" if one.open is not None else ""
+        what = one.kind or ("down" if one.up is False else "not overridden")
+        lines.append(f"  {one.server} of pool {one.pool} ({one.engine}): {what}, {shown}{count}")
     lines += [f"  {each.server}: its time is over" for each in report.expired]
+    lines += [f"  {each.pool}/{each.server}: its time is over" for each in report.expired_pools]
     lines += [f"  {name} is not directed from here" for name in report.unknown]
     return lines
 
@@ -161,6 +174,9 @@ def lines(found: NodeStatus) -> list[str]:
     for one in found.overrides:
         which = f" of {one.virtual_server}" if one.virtual_server else ""
         out.append(f"  server {one.server}{which}: {one.kind}{f' until {one.until}' if one.until else ''}")
+    for each_pool in found.pool_overrides:
+        until = f" until {each_pool.until}" if each_pool.until else ""
+        out.append(f"  server {each_pool.server} of pool {each_pool.pool}: {each_pool.kind}{until}")
     out += [f"  {finding}" for finding in found.table]
     out += [f"  changed by hand: {path}" for path in found.drift]
     if found.controllers:

@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import suppress
 
-from holdfast.agent import changes, kernel, overrides, thresholds
+from holdfast.agent import changes, kernel, overrides, staging, thresholds
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
 from holdfast.agent.network_picture import Picture
@@ -79,6 +79,7 @@ def put_back(
     if bundle is not None:
         with _tried(trouble), steps.step("put weights back"):
             overrides.put(node.places, bundle)
+            staging.put_back(node, generations, old, read_anew=any(t.service is Service.NGINX for t in attempt.touched))
     touched = (*reversed(attempt.touched), *(_perhaps_restarted(generations, attempt) if later else ()))
     for touching in touched:
         with _tried(trouble), steps.step(f"put {touching.service} back") as remark:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.bundle import Bundle, RealServerExpectation, VirtualServerExpectation
-from holdfast.protocol import OverrideKind, Overrides, ServerOverride
+from holdfast.protocol import OverrideKind, Overrides, PoolOverride, ServerOverride
 
 DRAINED = -65535  # no base weight is larger, so 0 comes out whatever the base becomes
 SUSPENDED = -(2**31)  # -2147483647 still drains; only this, and what is below, is a fault
@@ -47,7 +47,7 @@ def in_force(overrides: Overrides, now: datetime) -> tuple[ServerOverride, ...]:
     return tuple(each for each in overrides.servers if not expired(each, now))
 
 
-def expired(override: ServerOverride, now: datetime) -> bool:
+def expired(override: ServerOverride | PoolOverride, now: datetime) -> bool:
     """Whether its `until` has passed; one that cannot be read does not end by itself."""
     if override.until is None:
         return False

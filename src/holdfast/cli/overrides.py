@@ -76,7 +76,9 @@ def _show_kept(found: OverrideList) -> None:
     for each in found.overrides:
         what = f"weight {each.weight}" if each.weight is not None else each.kind.value
         until = (format_moment(each.until) if each.until else "") + (" (over)" if each.over else "")
-        where = each.virtual_server or ("all" if each.kind is not OverrideWord.MAINTENANCE else "")
+        where = (f"pool {each.pool}" if each.pool else each.virtual_server) or (
+            "all" if each.kind is not OverrideWord.MAINTENANCE else ""
+        )
         table.add_row(each.target, where, what, each.who, each.why, format_moment(each.since), until)
     stdout().print(table)
 
@@ -110,7 +112,8 @@ def _show(
             what = f"weight {each.weight}" if each.kind == "weight" else each.kind
             until = (format_moment(each.until) if each.until else "") + (" (over)" if each.expired(now) else "")
             since = format_moment(each.since) if each.since else ""
-            table.add_row(each.server, each.virtual_server or "all", what, each.who or "", each.why or "", since, until)
+            where = f"pool {each.pool}" if each.pool else each.virtual_server or "all"
+            table.add_row(each.server, where, what, each.who or "", each.why or "", since, until)
         stdout().print(table)
     _show_directors(reports, failed)
 

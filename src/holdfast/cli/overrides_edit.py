@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from holdfast.controller.operations.servers import Meant
 from holdfast.errors import UsageError
-from holdfast.protocol import Overrides, ServerOverride
+from holdfast.protocol import Overrides, PoolOverride, ServerOverride
 from holdfast.spec.overrides import (
+    MOST_POOL_WEIGHT,
     LoadedOverrides,
     Override,
     OverrideKind,
@@ -47,27 +49,33 @@ def parse_until(text: str | None, now: datetime) -> datetime | None:
     return until
 
 
-def edited(
-    known: LoadedOverrides, cluster: str, servers: Iterable[str], virtual_server: str | None, wish: Wish, now: datetime
-) -> str:
+def edited(known: LoadedOverrides, cluster: str, meant: Meant, wish: Wish, now: datetime) -> str:
     """The file's new text. Without a virtual server, what was said of a server in single ones goes too."""
     text = known.text
-    for server in servers:
-        everywhere = any(each.key == (server, None) for each in known.overrides)
-        if virtual_server is not None and wish.kind is None and everywhere:
+    for server in meant.servers:
+        everywhere = any(each.key == (server, None, None) for each in known.overrides)
+        if meant.virtual_server is not None and wish.kind is None and everywhere:
             raise UsageError(f"'{server}' is overridden in all its virtual servers", "leave --from out")
         for each in known.overrides:
-            if each.server == server and virtual_server in (None, each.virtual_server):
+            if each.server == server and meant.covers(each):
                 text = without_override(text, each.key)
         if wish.kind is not None:
-            text = with_override(text, cluster, _override(server, virtual_server, wish, now))
+            text = with_override(text, cluster, _override(server, meant, wish, now))
     return text
 
 
-def _override(server: str, virtual_server: str | None, wish: Wish, now: datetime) -> Override:
+def refuse_too_heavy(meant: Meant, wish: Wish) -> None:
+    """UsageError for a weight that no pool can have."""
+    if meant.pool is not None and (wish.weight or 0) > MOST_POOL_WEIGHT:
+        hint = f"{MOST_POOL_WEIGHT} is the most: HAProxy takes no larger one, and they count in proportion"
+        raise UsageError(f"{wish.weight} is too large for a server of a pool", hint)
+
+
+def _override(server: str, meant: Meant, wish: Wish, now: datetime) -> Override:
     return Override(
         server=server,
-        virtual_server=virtual_server,
+        pool=meant.pool,
+        virtual_server=meant.virtual_server,
         kind=wish.kind or "drained",
         weight=wish.weight,
         who=wish.who,
@@ -78,5 +86,9 @@ def _override(server: str, virtual_server: str | None, wish: Wish, now: datetime
 
 
 def as_message(overrides: Iterable[Override]) -> Overrides:
-    """For the agents of directors."""
-    return Overrides(servers=tuple(ServerOverride.model_validate(message_of(each)) for each in overrides))
+    """For the agents of directors and proxies."""
+    several = tuple(overrides)
+    return Overrides(
+        servers=tuple(ServerOverride.model_validate(message_of(each)) for each in several if each.pool is None),
+        pools=tuple(PoolOverride.model_validate(message_of(each)) for each in several if each.pool is not None),
+    )

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.controller.operations.servers import Meant
 from holdfast.errors import PlanRefused, UsageError
 from holdfast.lab import state
 from holdfast.lab.cluster import LabCluster
@@ -18,6 +19,7 @@ from holdfast.protocol import OverrideReport
 from holdfast.rollout import CommandTransport, Transport
 from holdfast.spec import LoadedSpec, load_spec
 from holdfast.spec.overrides import LoadedOverrides, load_overrides, overrides_path
+from holdfast.spec.pool_users import nodes_of_pool, nodes_with_pools
 from holdfast.spec.resolve_lvs import all_directors
 
 from .in_vm import forward
@@ -32,7 +34,7 @@ LabOption = Annotated[
 
 @dataclass(frozen=True)
 class Place:
-    """`directors` are those that can be told from here, `elsewhere` those that have to be told themselves."""
+    """`directors` (and proxies) are those that can be told from here, `elsewhere` those to be told themselves."""
 
     loaded: LoadedSpec
     beside: Path  # the spec's path; overrides are in a file beside it
@@ -48,6 +50,15 @@ class Place:
     def overrides(self) -> LoadedOverrides:
         """What is in it now; raises SpecError, UsageError."""
         return load_overrides(self.beside, self.loaded)
+
+    def sending(self, meant: Meant) -> tuple[str, ...]:
+        """Those that send to these servers: whoever else there is has nothing to carry out."""
+        return tuple(node for node in self.directors if node in self.users(meant))
+
+    def users(self, meant: Meant) -> tuple[str, ...]:
+        """All of them, also those that cannot be told from here."""
+        spec = self.loaded.spec
+        return nodes_of_pool(spec, meant.pool) if meant.pool is not None else all_directors(spec)
 
     def again(self, nodes: Collection[str]) -> dict[str, OverrideReport]:
         """What these directors' kernels have now; RolloutFailed where one is not reached."""
@@ -75,15 +86,15 @@ def find(spec: Path | None, lab: str | None) -> Place:
     name = transport.override(gethostname(), None).node
     if name not in directors:
         hint = f"run it on one of {', '.join(directors)}, or name a lab: --lab NAME"
-        raise PlanRefused(f"this node is {name}, which directs nothing of {spec}", hint)
+        raise PlanRefused(f"this node is {name}, which sends to no server of {spec}", hint)
     return Place(loaded, spec, transport, (name,), tuple(node for node in directors if node != name))
 
 
 def _directors(loaded: LoadedSpec) -> tuple[str, ...]:
-    directors = all_directors(loaded.spec)
-    if not directors:
-        raise UsageError(f"{loaded.positions.file} has no virtual servers, so nothing has a weight at layer 4")
-    return directors
+    found = {*all_directors(loaded.spec), *nodes_with_pools(loaded.spec)}
+    if not found:
+        raise UsageError(f"{loaded.positions.file} has neither virtual servers nor pools, so there are no servers")
+    return tuple(node for node in loaded.spec.nodes if node in found)
 
 
 def _run_here(node: str, words: Sequence[str], stdin: str | None, timeout: float) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.client.controller import Cluster
+from holdfast.controller.operations.servers import split
 from holdfast.protocol import OverrideReport
 from holdfast.protocol.api.overrides import OverrideRequest, OverrideResult, OverrideWord
 
@@ -35,10 +36,12 @@ class RemotePlace:
     ) -> OverrideResult:
         """Have it done, and wait until the directors show it; the controller's errors."""
         wanted = wish(datetime.now(UTC))
+        server, pool = split(server)
         if wanted.kind is None:
-            return self.cluster.resume(server, virtual_server)
+            return self.cluster.resume(server, virtual_server, pool)
         asked = OverrideRequest(
             virtual_server=virtual_server,
+            pool=pool,
             weight=wanted.weight,
             why=wanted.why or "",
             until=wanted.until,

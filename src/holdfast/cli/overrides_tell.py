@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,18 +13,20 @@ import typer
 from rich.table import Table
 
 from holdfast.agent.files import replace
-from holdfast.controller.operations.quorum import emptied
-from holdfast.controller.operations.servers import left, meant, rows
+from holdfast.controller.operations.quorum import too_few
+from holdfast.controller.operations.servers import Meant, left, meant, rows
 from holdfast.errors import ApplyError, HoldfastError, PlanRefused
 from holdfast.protocol import OverrideReport
 from holdfast.spec.overrides import parse_overrides
 
 from .output import print_json, stderr, stdout
-from .overrides_edit import Wish, as_message, edited
+from .overrides_edit import Wish, as_message, edited, refuse_too_heavy
 from .overrides_place import Place
 from .overrides_remote import RemotePlace
 
-ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="As the spec writes it: web01:80, or web01.")]
+ServerName = Annotated[
+    str, typer.Argument(metavar="SERVER", help="As the spec writes it: web01:80, or web01; of a pool: POOL/web01:80.")
+]
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="VIRTUAL_SERVER", help="In this one alone, not in all.")
 ]
@@ -40,8 +42,7 @@ class Told:
     """What became of it: a report of each director that was reached, a sentence of each that was not."""
 
     place: Place | RemotePlace
-    servers: tuple[str, ...]
-    virtual_server: str | None
+    meant: Meant
     reports: dict[str, OverrideReport] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # said before anything was changed
@@ -51,9 +52,16 @@ class Told:
         """Every director's kernel shows it."""
         return not self.failed and all(report.done for report in self.reports.values())
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Other machines that send to these servers, and have to be told there."""
+        if isinstance(self.place, RemotePlace):
+            return ()
+        return tuple(node for node in self.place.elsewhere if node in self.place.users(self.meant))
+
     def left(self) -> int:
         """Connections that have not ended."""
-        return left(self.reports.values(), self.servers, self.virtual_server)
+        return left(self.reports.values(), self.meant)
 
 
 def tell(
@@ -67,13 +75,15 @@ def tell(
     if isinstance(place, RemotePlace):
         return _tell_remote(place, server, virtual_server, wish, force)
     spec, known, now = place.loaded.spec, place.overrides(), datetime.now(UTC)
-    servers = meant(spec, server, virtual_server)
-    wanted = wish(now)
-    text = edited(known, spec.cluster, servers, virtual_server, wanted, now)
+    servers, wanted = meant(spec, server, virtual_server), wish(now)
+    refuse_too_heavy(servers, wanted)
+    text = edited(known, spec.cluster, servers, wanted, now)
     after = parse_overrides(text, spec, str(place.file)) if text else known
     warnings: tuple[str, ...] = ()
     if wanted.kind is not None:
-        warnings = emptied(spec, after.in_force(now), servers, virtual_server, _before(place, force))
+        before = _before(place, servers, force)
+        _refuse_older(before, servers)
+        warnings = too_few(spec, after.in_force(now), servers, before)
     if warnings and not force:
         raise PlanRefused("; ".join(warnings), "say --force if you mean it")
     for warning in warnings:
@@ -83,9 +93,9 @@ def tell(
             replace(place.file, text.encode())
         except OSError as error:
             raise ApplyError(f"{place.file} cannot be written: {error.strerror}", "nothing was changed") from error
-    told = Told(place, servers, virtual_server, warnings=warnings)
+    told = Told(place, servers, warnings=warnings)
     message = as_message(after.overrides)
-    for node in place.directors:
+    for node in place.sending(servers):
         try:
             told.reports[node] = place.transport.override(node, message)
         except HoldfastError as error:
@@ -100,13 +110,22 @@ def _tell_remote(
     for warning in done.warnings:
         stderr().print(warning, style="yellow", markup=False)
     failed = {node: f"{node}: {reason}" for node, reason in done.failed.items()}
-    return Told(place, done.servers, virtual_server, dict(done.directors), failed, done.warnings)
+    return Told(place, Meant(done.servers, done.virtual_server, done.pool), dict(done.directors), failed, done.warnings)
 
 
-def _before(place: Place, force: bool) -> tuple[OverrideReport, ...]:
+def _refuse_older(reports: Iterable[OverrideReport], servers: Meant) -> None:
+    """PlanRefused where an agent would take no notice of what is said of a pool."""
+    older = [report.node for report in reports if not report.knows_pools] if servers.pool is not None else []
+    if older:
+        raise PlanRefused(
+            f"the agent of {', '.join(older)} knows no overrides of pools", "install this version of Holdfast there"
+        )
+
+
+def _before(place: Place, servers: Meant, force: bool) -> tuple[OverrideReport, ...]:
     """What the directors' kernels have. With `force` one that is not reached is left out: it is named afterwards."""
     reports = []
-    for node in place.directors:
+    for node in place.sending(servers):
         try:
             reports.append(place.transport.override(node, None))
         except HoldfastError:
@@ -132,19 +151,20 @@ def document(told: Told, **more: Any) -> dict[str, Any]:
     """For machines."""
     return {
         "ok": told.well,
-        "servers": list(told.servers),
+        "servers": list(told.meant.servers),
+        "pool": told.meant.pool,
         "file": str(told.place.file),
         "directors": {
             node: {
                 "ok": report.done,
                 "detail": report.detail,
                 "reloaded": report.reloaded,
-                "servers": [row.model_dump(mode="json") for row in rows(report, told.servers, told.virtual_server)],
+                "servers": [row.model_dump(mode="json") for row in rows(report, told.meant)],
             }
             for node, report in told.reports.items()
         },
         "failed": told.failed,
-        "elsewhere": list(told.place.elsewhere),
+        "elsewhere": list(told.elsewhere),
         "open": told.left(),
         "warnings": list(told.warnings),
         **more,
@@ -153,14 +173,17 @@ def document(told: Told, **more: Any) -> dict[str, Any]:
 
 def show(told: Told, done: str) -> None:
     """For people: what each kernel's table shows."""
-    table = Table("director", "virtual server", "server", "weight", "connections", "after")
+    where = ("node", "pool") if told.meant.pool else ("director", "virtual server")
+    table = Table(*where, "server", "weight", "connections", "after")
     for node, report in told.reports.items():
-        for row in rows(report, told.servers, told.virtual_server):
-            weight = "not in the table" if row.weight is None else str(row.weight)
+        for row in rows(report, told.meant):
+            out = "no new requests" if told.meant.pool else "not in the table"
+            weight = out if row.weight is None else str(row.weight)
             after = f"{row.seconds * 1000:.0f} ms" if row.seconds else ""
             count = "" if row.open is None else str(row.open)
-            table.add_row(node, row.virtual_server, row.server, weight, count, after)
-    stdout().print(table)
+            table.add_row(node, row.where, row.server, weight, count, after)
+    if table.row_count:
+        stdout().print(table)
     for node, report in told.reports.items():
         if not report.done:
             stderr().print(f"{node}: {report.detail}", style="bold red", markup=False)
@@ -168,10 +191,10 @@ def show(told: Told, done: str) -> None:
             stdout().print(f"{node}: keepalived was reloaded, to give the weight back", markup=False)
     for reason in told.failed.values():
         stderr().print(reason, style="bold red", markup=False)
-    for node in told.place.elsewhere:
+    for node in told.elsewhere:
         stderr().print(f"{node} is another machine: run the same there", style="yellow", markup=False)
     if told.well:
-        stdout().print(f"[green]✓[/] {', '.join(told.servers)}: {done}")
+        stdout().print(f"[green]✓[/] {told.meant.shown}: {done}")
 
 
 def finish(told: Told, done: str, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

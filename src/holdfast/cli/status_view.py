@@ -35,7 +35,8 @@ def show_status(found: ClusterStatus, console: Console) -> None:
         why = f": {override.why}" if override.why else ""
         weight = f" {override.weight}" if override.weight is not None else ""
         until = f", until {_local(override.until)}" if override.until else ""
-        text = f"{override.target} {override.kind}{weight} by {override.who} since {_local(override.since)}{until}{why}"
+        target = f"{override.pool}/{override.target}" if override.pool else override.target
+        text = f"{target} {override.kind}{weight} by {override.who} since {_local(override.since)}{until}{why}"
         console.print(Text(text, style="yellow"))
     if found.findings:
         count = len(found.findings)

@@ -283,9 +283,11 @@ class Cluster:
         """Drain, suspend or weigh a server."""
         return self.wire.ask(OverrideResult, "PUT", f"{self._at}/overrides/{kind.value}/{_in(target)}", asked)
 
-    def resume(self, target: str, virtual_server: str | None = None, wait_s: float = 10.0) -> OverrideResult:
+    def resume(
+        self, target: str, virtual_server: str | None = None, pool: str | None = None, wait_s: float = 10.0
+    ) -> OverrideResult:
         """End whatever was decided about a server."""
-        params = {"virtual_server": virtual_server, "wait_s": wait_s}
+        params = {"virtual_server": virtual_server, "pool": pool, "wait_s": wait_s}
         return self.wire.ask(OverrideResult, "DELETE", f"{self._at}/overrides/any/{_in(target)}", params=params)
 
     def move(self, group: str, asked: MoveRequest) -> MovedGroup:

@@ -68,7 +68,7 @@ async def end_overrides(context: Context, held: Held) -> None:
 def _said(one: Override) -> str:
     said = Sentence(
         "%(server)s is not %(kind)s any more: its time, set by %(who)s, is over",
-        server=one.target, kind=Sentence(one.kind.value), who=one.who,
+        server=f"{one.pool}/{one.target}" if one.pool else one.target, kind=Sentence(one.kind.value), who=one.who,
     )  # fmt: skip
     return cut(said, 1000)
 

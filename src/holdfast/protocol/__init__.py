@@ -45,9 +45,12 @@ from .message import (
     PROTOCOL_VERSION,
 )
 from .overrides import (
+    MOST_POOL_WEIGHT,
     OverrideKind,
     OverrideReport,
     Overrides,
+    PooledServer,
+    PoolOverride,
     ServerOverride,
     WeighedServer,
     WhyDown,
@@ -68,6 +71,7 @@ from .reports import (
 
 __all__ = [
     "LARGEST_INLINE",
+    "MOST_POOL_WEIGHT",
     "PING_EVERY_S",
     "PROTOCOL_VERSION",
     "REPORT_EVERY_S",
@@ -106,6 +110,8 @@ __all__ = [
     "Overrides",
     "Ping",
     "PoolFacts",
+    "PoolOverride",
+    "PooledServer",
     "Progress",
     "RenewAnswer",
     "RenewRequest",

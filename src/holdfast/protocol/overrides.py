@@ -36,11 +36,31 @@ class ServerOverride(Message):
     until: Annotated[str, Field(max_length=40)] | None = None
 
 
+MOST_POOL_WEIGHT = 256  # HAProxy's largest
+
+
+class PoolOverride(Message):
+    """An override of one server of one pool, behind whatever proxies use it. The rest is as for a real server."""
+
+    pool: SafeName
+    server: Annotated[str, Field(max_length=300)]
+    kind: OverrideKind
+    weight: Annotated[int, Field(ge=1, le=MOST_POOL_WEIGHT)] | None = None
+    who: Annotated[str, Field(max_length=100)] = ""
+    why: Annotated[str, Field(max_length=500)] = ""
+    since: Annotated[str, Field(max_length=40)] = ""
+    until: Annotated[str, Field(max_length=40)] | None = None
+
+
 class Overrides(Message):
-    """All that is overridden on a node: it replaces what the node knew, and survives reloads and rollbacks."""
+    """All that is overridden on a node: it replaces what the node knew, and survives reloads and rollbacks.
+
+    Those of pools stand apart: an agent that does not know them must not take them for real servers'.
+    """
 
     version: Literal[1] = PROTOCOL_VERSION
     servers: Annotated[tuple[ServerOverride, ...], Field(max_length=10_000)] = ()
+    pools: Annotated[tuple[PoolOverride, ...], Field(max_length=10_000)] = ()
 
 
 _Words = Annotated[str, StringConstraints(max_length=300)]
@@ -87,9 +107,41 @@ class WeighedServer(Message):
     seconds: float = 0.0
     why: WhyDown | None = None
 
+    @property
+    def where(self) -> str:
+        """What it is a server of, for people."""
+        return self.virtual_server
+
+
+class PooledServer(Message):
+    """A server of a pool that is overridden, or that its proxy's checks took out, as nginx or HAProxy has it.
+
+    `weight` is None while it gets no new requests. `open` counts what is not over: sessions (HAProxy), connections
+    (nginx); None where nothing is overridden. `seconds` is how long the engine took to have it so.
+    """
+
+    pool: SafeName
+    engine: str
+    server: str
+    kind: OverrideKind | None = None
+    wanted: int | None = None
+    weight: int | None = None
+    as_wanted: bool = True
+    up: bool | None = None
+    open: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def where(self) -> str:
+        """What it is a server of, for people."""
+        return f"pool {self.pool} ({self.engine})"
+
 
 class OverrideReport(Message):
-    """What overrides do on one director. `sessions_end`: clients bound to a drained server are sent elsewhere."""
+    """What overrides do on one director or proxy. `sessions_end`: clients bound to a drained server go elsewhere.
+
+    `knows_pools`: this agent carries overrides of pools out; `pool_names` are those that its proxies use.
+    """
 
     version: Literal[1] = PROTOCOL_VERSION
     node: SafeName
@@ -100,3 +152,7 @@ class OverrideReport(Message):
     reloaded: bool = False
     sessions_end: bool = True
     detail: str = ""
+    knows_pools: bool = False
+    pool_names: tuple[SafeName, ...] = ()
+    pools: tuple[PooledServer, ...] = ()
+    expired_pools: tuple[PoolOverride, ...] = ()

@@ -11,7 +11,7 @@ from holdfast.bundle import HeldAddress, SafeName, Service
 from holdfast.findings import Finding
 
 from .message import PROTOCOL_VERSION, Message
-from .overrides import ServerOverride
+from .overrides import PoolOverride, ServerOverride
 
 
 class Outcome(StrEnum):
@@ -130,6 +130,7 @@ class NodeStatus(Message):
     groups: tuple[GroupFacts, ...] = ()
     pools: tuple[PoolFacts, ...] = ()  # as the prober last saw them; empty where it does not run
     overrides: tuple[ServerOverride, ...] = ()  # in force
+    pool_overrides: tuple[PoolOverride, ...] = ()  # in force
     table: tuple[Finding, ...] = ()  # how the kernel's IPVS table differs from what the bundle expects
     drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
     interrupted: bool = False  # an attempt was cut off; any other agent command puts that right

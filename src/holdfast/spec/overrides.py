@@ -24,6 +24,8 @@ from .positions import Path, Positions
 from .values import Frozen, Name, Text, WrongError, shown
 
 OverrideKind = Literal["drained", "suspended", "weight"]
+Key = tuple[str, str | None, str | None]  # server, virtual server, pool
+MOST_POOL_WEIGHT = 256  # HAProxy takes no larger one
 
 
 def parse_moment(value: object) -> datetime:
@@ -54,9 +56,10 @@ Moment = Annotated[datetime, BeforeValidator(parse_moment)]
 
 
 class Override(Frozen):
-    """What somebody decided about one server, in one virtual server or, without one, in all."""
+    """What somebody decided about one server: of a pool, in one virtual server or, without either, in all of these."""
 
     server: Annotated[Text, Field(max_length=300)]  # as the spec writes it: web01:80
+    pool: Name | None = None
     virtual_server: Name | None = None
     kind: OverrideKind
     weight: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
@@ -72,14 +75,19 @@ class Override(Frozen):
         if self.kind != "weight" and self.weight is not None:
             message = f"a server that is {self.kind} has no weight"
             raise WrongError(message, "remove it, or write `kind: weight`", at=("weight",))
+        if self.pool is not None and self.virtual_server is not None:
+            raise WrongError("a server of a pool, or of a virtual server?", "remove one", at=("virtual_server",))
+        if self.pool is not None and (self.weight or 0) > MOST_POOL_WEIGHT:
+            message = f"{self.weight} is too large for a pool"
+            raise WrongError(message, f"write {MOST_POOL_WEIGHT} or less", at=("weight",))
         if self.since and self.until and self.until <= self.since:
             raise WrongError("it ends before it begins", "write a later moment, or remove `until`", at=("until",))
         return self
 
     @property
-    def key(self) -> tuple[str, str | None]:
-        """What it is about: a server, in one virtual server or (None) in all."""
-        return self.server, self.virtual_server
+    def key(self) -> Key:
+        """What it is about: a server, in one virtual server or (None) in all, or of a pool."""
+        return self.server, self.virtual_server, self.pool
 
     def expired(self, now: datetime) -> bool:
         """Whether its time is over."""
@@ -163,10 +171,12 @@ def servers_meant(spec: ClusterSpec, text: str, virtual_server: str | None = Non
 def nearest_server(spec: ClusterSpec, text: str) -> str:
     """A hint for a server that is in no virtual server: the nearest that is, or what is known."""
     known = sorted(known_servers(spec))
+    in_pools = [name for name, pool in spec.pools.items() if any(text in (s.written, s.host) for s in pool.servers)]
+    if in_pools:
+        return f"it is in a pool: {in_pools[0]}/{text}; in an overrides file `pool: {in_pools[0]}`"
+    known += sorted(f"{name}/{server.written}" for name, pool in spec.pools.items() for server in pool.servers)
     near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
-    if any(text in (s.written, s.host) for pool in spec.pools.values() for s in pool.servers):
-        return "it is in a pool only: with `backup: true` in the spec it gets traffic only when no other server is up"
-    listed = f"known: {', '.join(known[:12])}" if known else "the spec has no virtual servers"
+    listed = f"known: {', '.join(known[:12])}" if known else "the spec has neither virtual servers nor pools"
     return f"did you mean '{near[0]}'?" if near else listed
 
 
@@ -175,10 +185,14 @@ def _mistakes(found: OverridesFile, spec: ClusterSpec, positions: Positions) -> 
         message = f"this belongs to cluster '{found.cluster}', the spec to '{spec.cluster}'"
         yield _finding("OVERRIDE001", positions, ("cluster",), message, "name the file after its own spec")
     known = known_servers(spec)
-    seen: dict[tuple[str, str | None], int] = {}
+    seen: dict[Key, int] = {}
     for index, override in enumerate(found.servers):
         path: Path = ("servers", index)
-        if override.server not in known:
+        if override.pool is not None and not _in_pool(spec, override.pool, override.server):
+            message = f"no pool '{override.pool}' has a server '{override.server}'"
+            hint = nearest_server(spec, f"{override.pool}/{override.server}")
+            yield _finding("OVERRIDE002", positions, (*path, "server"), message, hint)
+        elif override.pool is None and override.server not in known:
             message = f"no virtual server has a server '{override.server}'"
             hint = nearest_server(spec, override.server)
             yield _finding("OVERRIDE002", positions, (*path, "server"), message, hint)
@@ -190,6 +204,10 @@ def _mistakes(found: OverridesFile, spec: ClusterSpec, positions: Positions) -> 
             message = f"'{override.server}' is overridden in entry {seen[override.key] + 1} already"
             yield _finding("OVERRIDE004", positions, (*path, "server"), message, "remove one of the two")
         seen.setdefault(override.key, index)
+
+
+def _in_pool(spec: ClusterSpec, pool: str, server: str) -> bool:
+    return pool in spec.pools and any(server == one.written for one in spec.pools[pool].servers)
 
 
 def _finding(code: str, positions: Positions, path: Path, message: str, hint: str) -> Finding:

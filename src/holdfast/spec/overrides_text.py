@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from .overrides import Override, message_of, says_anything
+from .overrides import Key, Override, message_of, says_anything
 
 _HEAD = """\
 # What was decided about servers of cluster {cluster} for a while: drained, suspended, or another weight.
@@ -45,7 +45,7 @@ def with_override(text: str, cluster: str, override: Override) -> str:
     return "".join([*lines[:at], *entry, *lines[at:]])
 
 
-def without_override(text: str, key: tuple[str, str | None]) -> str:
+def without_override(text: str, key: Key) -> str:
     """`text` without what it says about a server, `(web01:80, None)` or `(web01:80, shop)`; unchanged if nothing."""
     found = _servers(text)
     if found is None:
@@ -65,7 +65,7 @@ def without_override(text: str, key: tuple[str, str | None]) -> str:
 class _Entry:
     """An entry of the list: lines `start` up to, but without `end`."""
 
-    key: tuple[str, str | None]
+    key: Key
     start: int
     end: int
 
@@ -112,7 +112,8 @@ def _has_anchor(node: Node) -> bool:
 
 def _entry(item: Node) -> _Entry:
     values = {key.value: value.value for key, value in item.value} if isinstance(item, MappingNode) else {}
-    return _Entry((str(values.get("server")), values.get("virtual_server")), item.start_mark.line, _last_line(item) + 1)
+    key = (str(values.get("server")), values.get("virtual_server"), values.get("pool"))
+    return _Entry(key, item.start_mark.line, _last_line(item) + 1)
 
 
 def _last_line(node: Node) -> int:
@@ -128,7 +129,7 @@ def _lines(override: Override) -> list[str]:
     return [f"{key}: {_quoted(value) if key in _TEXTS else value}" for key, value in message_of(override).items()]
 
 
-_TEXTS = ("server", "who", "why", "virtual_server")
+_TEXTS = ("server", "who", "why", "virtual_server", "pool")
 
 
 def _quoted(value: str) -> str:
@@ -142,13 +143,14 @@ def _ended(line: str) -> str:
     return line if line.endswith("\n") else line + "\n"
 
 
-def _dumped(text: str, *, add: Override | None = None, remove: tuple[str, str | None] | None = None) -> str:
+def _dumped(text: str, *, add: Override | None = None, remove: Key | None = None) -> str:
     """The same by reading and writing the whole: for lists in brackets, aliases and the like."""
     yaml = YAML(typ="rt", pure=True)
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 4096
     tree: Any = yaml.load(text)
-    entries = [e for e in tree.get("servers") or [] if (e.get("server"), e.get("virtual_server")) != remove]
+    names = ("server", "virtual_server", "pool")
+    entries = [e for e in tree.get("servers") or [] if tuple(map(e.get, names)) != remove]
     tree["servers"] = [*entries, message_of(add)] if add else entries
     written = StringIO()
     yaml.dump(tree, written)

@@ -10,7 +10,17 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding
@@ -99,17 +109,27 @@ class OverrideKind(StrEnum):
 class Override(Record):
     """What differs from the spec for a while. `target` is a server (`web01:80`) or, for maintenance, a node.
 
-    Without `virtual_server` (an entry of the spec), a server is overridden in all of them.
+    A server is overridden in `pool`, in `virtual_server` (both entries of the spec) or, without either, in all virtual
+    servers.
     """
 
     kind: OverrideKind
     target: Name
     virtual_server: SafeName | None = None
+    pool: SafeName | None = None
     weight: Annotated[int, Field(ge=0, le=65535)] | None = None
     who: Who
     why: Line = ""
     since: AwareDatetime
     until: AwareDatetime | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A controller from before there were overrides of pools understands all others."""
+        found: dict[str, Any] = handler(self)
+        if self.pool is None:
+            found.pop("pool", None)
+        return found
 
 
 class Registration(Record):

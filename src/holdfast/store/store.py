@@ -195,6 +195,9 @@ def override_name(kind: OverrideKind, target: str) -> str:
     return f"{kind}/{target}"
 
 
+OF_POOL = "pool:"  # before a pool in the name of an override, where a virtual server stands else
+
+
 @dataclass(frozen=True, slots=True)
 class Overridden:
     """What an override is about, by its name alone: all that is known of one whose record is not understood."""
@@ -202,15 +205,18 @@ class Overridden:
     kind: OverrideKind
     target: str
     virtual_server: str | None
+    pool: str | None = None
 
 
 def overridden(name: str) -> Overridden | None:
     """What the override of that name is about; None: not even its name is one."""
     kind, slash, target = name.partition("/")
-    server, at, virtual_server = target.partition("@")
-    if kind not in set(OverrideKind) or not (slash and server) or bool(at) != bool(virtual_server):
+    server, at, place = target.partition("@")
+    if kind not in set(OverrideKind) or not (slash and server) or bool(at) != bool(place):
         return None
-    return Overridden(OverrideKind(kind), server, virtual_server or None)
+    if place.startswith(OF_POOL):
+        return Overridden(OverrideKind(kind), server, None, place.removeprefix(OF_POOL))
+    return Overridden(OverrideKind(kind), server, place or None)
 
 
 def instance_name(service: str, instance: str) -> str:

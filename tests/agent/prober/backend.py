@@ -1,12 +1,13 @@
 """Pools' servers for tests, run inside a machine: NAME:PORT or NAME:ADDRESS:PORT each.
 
-A file BROKEN.NAME makes /healthz answer 500.
+A file BROKEN.NAME makes /healthz answer 500; `?slow=SECONDS` is answered in two parts.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def handler(name: str) -> type[BaseHTTPRequestHandler]:
             self.send_response(500 if broken else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if "?slow=" in self.path:
+                self.wfile.flush()
+                time.sleep(float(self.path.rpartition("=")[2]))
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:

@@ -19,6 +19,7 @@ def wait_for_end() -> None:
 
 def main() -> None:
     address, port = sys.argv[1], int(sys.argv[2])
+    path = sys.argv[3] if len(sys.argv) > 3 else "/"
     threading.Thread(target=wait_for_end, daemon=True).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -27,7 +28,7 @@ def main() -> None:
     while not ended.is_set():
         try:
             with socket.create_connection((address, port), 5) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                connection.sendall(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 answer = b""
                 while received := connection.recv(65536):
                     answer += received

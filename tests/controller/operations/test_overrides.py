@@ -88,8 +88,8 @@ def test_another_decision_takes_the_place_of_the_first_in_one_commit() -> None:
         audit = (await desk.store.audit.newest())[0].record
         assert "drained" in audit.before
         with pytest.raises(UsageError, match="in all its virtual servers"):
-            await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs01:80", "shop", 0)
-        await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs01", None, 0)
+            await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs01:80", "shop", wait_s=0)
+        await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs01", wait_s=0)
         assert await _kept(desk) == {}
 
     run(story())
@@ -134,7 +134,7 @@ def test_what_the_kernels_show_counts_before_the_specs_weights() -> None:
 @pytest.mark.parametrize(
     ("kind", "target", "fields", "said"),
     [
-        ("drained", "rs09:80", {}, "no virtual server has a server 'rs09:80'"),
+        ("drained", "rs09:80", {}, "no virtual server and no pool has a server 'rs09:80'"),
         ("drained", "rs01:80", {"virtual_server": "api"}, "'api' has no server 'rs01:80'"),
         ("weight", "rs01:80", {}, "a weight belongs"),
         ("drained", "rs01:80", {"weight": 3}, "a weight belongs"),
@@ -158,10 +158,10 @@ def test_a_server_that_the_spec_has_forgotten_can_be_resumed_and_an_unknown_one_
         await overrides.set_override(desk, "shop", OverrideWord.DRAINED, "rs01:80", _asked())
         without = SPEC.replace("['rs01:80', 'rs02:80']", "['rs02:80']")
         await revisions.apply(desk, "shop", request(without, 1).model_copy(update={"rollout": False}))
-        await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs01:80", None, 0)
+        await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs01:80", wait_s=0)
         assert await _kept(desk) == {}
         with pytest.raises(NotFound):
-            await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs77:80", None, 0)
+            await overrides.clear_override(desk, "shop", OverrideWord.ANY, "rs77:80", wait_s=0)
 
     run(story())
 

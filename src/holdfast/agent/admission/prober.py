@@ -26,9 +26,6 @@ def check(file: BundleFile, bundle: Bundle) -> list[Finding]:
         found.append(refuse("ADM702", "an upstream belongs to two pools", file.path))
     for path, pool in asked.items():
         found += _check_list(file, path, bundle.file(path), pool)
-    for listed in bundle.files:
-        if listed.state and listed.path not in asked:
-            found.append(refuse("ADM702", f"no pool asks the servers of {shown(listed.path)}", file.path))
     return found
 
 

@@ -181,20 +181,24 @@ def ended(known: Known, attempt: Desired, report: ApplyReport) -> Known:
 def empties(known: Known) -> bool:
     """Whether a server that gets no new connections still has some, so that its count is waited for."""
     report = known.override_report
-    return report is not None and any(
-        server.kind in (OverrideKind.DRAINED, OverrideKind.SUSPENDED) and bool(server.open or server.persistent)
-        for server in report.servers
-    )
+    if report is None:
+        return False
+    left = [(one.kind, bool(one.open or one.persistent)) for one in report.servers]
+    left += [(one.kind, bool(one.open)) for one in report.pools]
+    return any(kind in (OverrideKind.DRAINED, OverrideKind.SUSPENDED) and some for kind, some in left)
 
 
 def counts(report: OverrideReport | None) -> tuple[tuple[object, ...], ...]:
     """What somebody who waits for a server to be empty wants to know of a report."""
-    rows = report.servers if report is not None else ()
-    return tuple(
+    if report is None:
+        return ()
+    real = (
         (row.virtual_server, row.server, row.kind, row.weight, row.open, row.persistent, row.holds)
-        for row in rows
+        for row in report.servers
         if row.kind is not None
     )
+    pooled = ((row.pool, row.engine, row.server, row.kind, row.weight, row.open) for row in report.pools)
+    return (*real, *pooled)
 
 
 def count_again_s(looked_s: float, told_s: float) -> float:

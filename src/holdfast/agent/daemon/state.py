@@ -23,7 +23,7 @@ from holdfast.agent.daemon.wanted import Wanted
 from holdfast.agent.daemon.work import Work
 from holdfast.agent.down import is_down
 from holdfast.errors import HoldfastError
-from holdfast.protocol import AgentReport, Drift, MachineFacts, NodeStatus, OverrideReport, ServerOverride
+from holdfast.protocol import AgentReport, Drift, MachineFacts, NodeStatus, OverrideReport, PoolOverride, ServerOverride
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class State:
         self.sees = True  # whether the last look was one
         self._explains = False
         self._unable = ""  # what was said last of why
-        self._over: frozenset[ServerOverride] = frozenset()
+        self._over: frozenset[ServerOverride | PoolOverride] = frozenset()
         self._counted: tuple[tuple[object, ...], ...] = ()  # what controllers were told last
         self._machine = Machine(work.node.host)
         self._hands = ThreadPoolExecutor(1, "hands")  # what changes the node: one thing at a time
@@ -110,7 +110,9 @@ class State:
 
     def _take(self, report: OverrideReport | None) -> None:
         # Where the time of one is over, the files that keepalived follows are written anew, with nobody to say so.
-        over = frozenset(report.expired) if report is not None else frozenset[ServerOverride]()
+        over: frozenset[ServerOverride | PoolOverride] = frozenset()
+        if report is not None:
+            over = over.union(report.expired, report.expired_pools)
         if over - self._over:
             self.known = replace(self.known, overridden=None)
             self.wake.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from holdfast.agent import move, overrides, status
+from holdfast.agent import move, overrides, overriding, status
 from holdfast.agent.admission.check import admit
 from holdfast.agent.applier import Applier, Tell
 from holdfast.agent.down import Down, Logged, downs, logged
@@ -73,7 +73,7 @@ class Work:
         return applier.apply(bundle, adopt)
 
     def override(self, wanted: Overrides) -> OverrideReport | None:
-        """Carry these out; None on a node that directs nothing. Raises ApplyError, TableUnreadable."""
+        """Carry these out; None on a node without servers to override. Raises ApplyError, TableUnreadable."""
         self._wait_for_turn()
         applier = self.applier()
         interrupted = applier.end_interrupted()
@@ -81,18 +81,12 @@ class Work:
             raise ApplyError(
                 interrupted.failure.message if interrupted.failure else "an attempt that was interrupted is in the way"
             )
-        bundle = applier.generations.bundle(applier.generations.current())
         with translated(), exclusive(self.node.places):
-            if bundle is None or not bundle.expected.virtual_servers:
-                overrides.keep(self.node.places, wanted)
-                return None
-            return overrides.replace_all(self.node, bundle, wanted)
+            return overriding.carry_out(self.node, applier.generations, wanted)
 
     def overrides_now(self) -> OverrideReport | None:
-        """How they are; None on a node that directs nothing. Raises ApplyError, TableUnreadable."""
-        generations = self.applier().generations
-        bundle = generations.bundle(generations.current())
-        return overrides.report(self.node, bundle) if bundle is not None and bundle.expected.virtual_servers else None
+        """How they are; None on a node without servers to override. Raises ApplyError, TableUnreadable."""
+        return overriding.report_now(self.node, self.applier().generations)
 
     def downs_now(self, found: OverrideReport) -> tuple[tuple[Down, ...], Mapping[tuple[str, str], Logged]]:
         """The servers of a report that their checks took out, and what keepalived's log says. Raises ApplyError."""

@@ -74,6 +74,7 @@ def _connection(payload: bytes) -> Connection:
     local_port, remote_port = struct.unpack_from("!HH", payload, 4)
     width = 4 if family == socket.AF_INET else 16
     unread, unsent = struct.unpack_from("=II", payload, 56)
+    (inode,) = struct.unpack_from("=I", payload, 68)
     info = attributes(payload[72:]).get(_DIAG_INFO, b"")
     since_sent, _, since_received = struct.unpack_from("=III", info, 44) if len(info) >= 56 else (0, 0, 0)
     sent, received = struct.unpack_from("=QQ", info, 120) if len(info) >= 136 else (0, 0)
@@ -91,6 +92,7 @@ def _connection(payload: bytes) -> Connection:
         sent_bytes=sent,
         since_sent_ms=since_sent,
         since_received_ms=since_received,
+        inode=inode,
     )
 
 

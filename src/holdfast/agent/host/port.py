@@ -110,6 +110,7 @@ class Connection:
     sent_bytes: int = 0  # acknowledged ones
     since_sent_ms: int = 0
     since_received_ms: int = 0
+    inode: int = 0  # names its socket among open files; 0: no program holds it any more
 
     @property
     def key(self) -> tuple[str, int, str, int]:

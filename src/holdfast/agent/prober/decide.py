@@ -32,7 +32,11 @@ def after(health: Health, answered: bool, now: float, fall: int, rise: int) -> H
 
 
 def wanted_down(
-    servers: Mapping[str, Health], marked: Collection[str], min_servers: int, weakest: Collection[str] = ()
+    servers: Mapping[str, Health],
+    marked: Collection[str],
+    min_servers: int,
+    weakest: Collection[str] = (),
+    out: Collection[str] = (),
 ) -> frozenset[str]:
     """Which servers of a pool are to be marked down, so that `min_servers` (or all there are) stay.
 
@@ -40,7 +44,16 @@ def wanted_down(
     again and again; then those with the fewest failures, then those that were good last. `weakest` stay only where
     nothing else does: backups. Where none is up, all stay: it may well be this node that is cut off, and with fewer
     servers left nginx's passive checks would be the sooner at their end. One in use that answers well again stays too.
+    Those that an operator took `out` serve nobody whatever is marked, so they do not count.
     """
+    marks = frozenset(name for name in out if name in servers and not servers[name].up)
+    others = {name: one for name, one in servers.items() if name not in out}
+    return marks | _failing(others, marked, min_servers, weakest)
+
+
+def _failing(
+    servers: Mapping[str, Health], marked: Collection[str], min_servers: int, weakest: Collection[str]
+) -> frozenset[str]:
     if not any(health.up for health in servers.values()):
         return frozenset()
     failing = [name for name, health in servers.items() if not health.up and (name in marked or health.failures)]

@@ -20,7 +20,7 @@ from holdfast.agent.prober.mailer import Mailer
 from holdfast.agent.prober.marks import NotNow, unfinished, write_marks
 from holdfast.agent.prober.status_file import ProberStatus, digest_of, status_path
 from holdfast.agent.prober.watched import WatchedPool
-from holdfast.agent.server_lists import backups_in, down_in, list_path
+from holdfast.agent.server_lists import backups_in, down_in, list_path, taken_out
 from holdfast.agent.services.base import Node
 from holdfast.bundle import PROBER_FILE, ProbedPool, ProbedPools, ProbedServer
 from holdfast.errors import ApplyError, HoldfastError
@@ -44,6 +44,7 @@ class Prober:
         self._pools: dict[str, WatchedPool] = {}
         self._trouble = ""
         self._said = ""
+        self._lists: dict[str, tuple[tuple[tuple[int, int, int], ...], frozenset[str]]] = {}  # by pool
         self._askers: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._broke = asyncio.Event()
@@ -89,6 +90,8 @@ class Prober:
         for name in known.keys() & self._pools.keys():
             self._pools[name].remember(known[name])
         self._generation, self._digest = generation, digest_of(content)
+        self._lists = {}
+        self._see_overrides()
         self._ask_all()
         self._said = ""
         self._say()
@@ -188,8 +191,31 @@ class Prober:
         while True:  # ends: when it is cancelled
             if self._generations.current() not in (self._generation, None):
                 self._read_again()
+            self._see_overrides()
             self._say()
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _see_overrides(self) -> None:
+        """The agent writes into the same lists who is taken out: that counts for how many others must stay."""
+        for pool in self._pools.values():
+            try:
+                out = self._taken_out(pool.pool)
+            except OSError:  # the generation has just gone: the next look reads another one
+                continue
+            if out != pool.out:
+                pool.out = out
+                self._wake.set()
+
+    def _taken_out(self, pool: ProbedPool) -> frozenset[str]:
+        """Read anew only where a list was replaced."""
+        folder = self._generations.folder(self._generation) / "nginx" / "servers"
+        paths = [folder / os.path.basename(list_path(name)) for name in pool.upstreams]
+        stats = tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in map(os.stat, paths))
+        known, out = self._lists.get(pool.pool, ((), frozenset[str]()))
+        if stats != known:
+            out = frozenset[str]().union(*(taken_out(path.read_text(errors="replace")) for path in paths))
+            self._lists[pool.pool] = (stats, out)
+        return out
 
     def _say(self) -> None:
         status = ProberStatus(

@@ -1,12 +1,13 @@
-"""Writes the marks of servers that are down, and has nginx take them: all of it, or what was before."""
+"""Writes what is state in nginx's lists of servers, and has nginx take it: all of it, or what was before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from holdfast.agent.files import beside, replace
+from holdfast.agent.files import beside, create_folder, replace
 from holdfast.agent.generations import Generations
 from holdfast.agent.host.port import Places
 from holdfast.agent.journal import Journal
@@ -48,7 +49,8 @@ def write_marks(node: Node, generation: str, down: Mapping[str, frozenset[str]])
         bundle = generations.bundle(generation)
         if bundle is None or generations.current() != generation:
             raise NotNow("another generation is in use by now")
-        return _Writing(node, bundle, generations.folder(generation)).run(down)
+        changes = {upstream: partial(marked, down=endpoints) for upstream, endpoints in down.items()}
+        return ListWriting(node, bundle, generations.folder(generation)).run(changes)
 
 
 def _turn(stack: ExitStack, places: Places) -> bool:
@@ -64,8 +66,8 @@ def _turn(stack: ExitStack, places: Places) -> bool:
     return False
 
 
-class _Writing:
-    """One change, under the node's lock."""
+class ListWriting:
+    """One change, under the node's lock, of the lists of the generation that is in use."""
 
     def __init__(self, node: Node, bundle: Bundle, folder: Path) -> None:
         self._node, self._folder = node, folder
@@ -74,15 +76,15 @@ class _Writing:
         self._unfinished = unfinished(node.places)
         self._told = False
 
-    def run(self, down: Mapping[str, frozenset[str]]) -> bool:
-        """See write_marks."""
+    def run(self, changes: Mapping[str, Callable[[str], str]]) -> bool:
+        """Make of each upstream's list what is said; False where nginx has it so already. Raises as write_marks."""
         before: dict[Path, str] = {}
         after: dict[Path, str] = {}
-        for upstream, endpoints in down.items():
+        for upstream, change in changes.items():
             path = self._folder / "nginx" / "servers" / Path(list_path(upstream)).name
             beside(path).unlink(missing_ok=True)  # of a prober that was killed
             text = path.read_text(errors="replace")
-            wanted = marked(text, endpoints)
+            wanted = change(text)
             if wanted != text:
                 before[path], after[path] = text, wanted
         if not after and not self._unfinished.exists():
@@ -90,6 +92,7 @@ class _Writing:
         status = self._node.manager.status(Service.NGINX)
         if status.pid is not None and not status.running:
             raise NotNow(f"nginx is {status.state}")  # it may have read the lists already, and takes no orders yet
+        create_folder(self._unfinished.parent)
         replace(self._unfinished, b"")
         try:
             self._write(after)

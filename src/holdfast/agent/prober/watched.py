@@ -25,6 +25,7 @@ class WatchedPool:
         self.pool = pool
         self.marked = frozenset(marked)
         self._backups = frozenset(backups)
+        self.out: frozenset[str] = frozenset()  # what an operator took out: nginx leaves it out whatever is marked
         self._clock, self._today = clock, today
         self.servers: dict[str, ProbedServer] = {server.endpoint: server for server in pool.servers}
         self._health = {endpoint: Health(up=endpoint not in self.marked) for endpoint in self.servers}
@@ -56,7 +57,7 @@ class WatchedPool:
     @property
     def wanted(self) -> frozenset[str]:
         """What nginx is to leave out."""
-        return wanted_down(self._health, self.marked, self.pool.min_servers, self._backups)
+        return wanted_down(self._health, self.marked, self.pool.min_servers, self._backups, self.out)
 
     def change(self, endpoint: str) -> Change:
         """What became of a server just now, for the mail about it."""
@@ -68,7 +69,7 @@ class WatchedPool:
             up=self.is_up(endpoint),
             at=self._since[endpoint] or self._today(),
             why=f"{said} to GET {check.http}" if check.http and said.startswith("HTTP ") else said,
-            in_use=endpoint not in self.wanted,
+            in_use=endpoint not in self.wanted | self.out,
             up_count=sum(health.up for health in self._health.values()),
             servers=len(self._health),
         )
@@ -80,7 +81,7 @@ class WatchedPool:
                 name=server.name,
                 endpoint=endpoint,
                 up=self._health[endpoint].up,
-                in_use=endpoint not in self.marked,
+                in_use=endpoint not in self.marked | self.out,
                 since=self._since[endpoint],
                 last=self._last[endpoint],
                 failures=self._health[endpoint].failures,

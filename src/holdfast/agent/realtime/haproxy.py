@@ -16,25 +16,24 @@ ENGINE = "haproxy"
 SOCKET = "/run/holdfast/haproxy/admin.sock"
 _WITHIN_S = 2.0
 _LARGEST = 8_000_000  # bytes: ten thousand servers take half of it
-_QUESTION = b"show stat\n"
 _OWN = re.compile(r"health[0-9]+|MASTER|GLOBAL")  # frontends by which others ask whether HAProxy itself is well
 _KINDS = {"0": WebKind.LISTENER, "1": WebKind.POOL, "2": WebKind.SERVER}
 _STATUSES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 _LONGEST = 150  # characters of a name
 
 
-def ask(path: Path, within_s: float = _WITHIN_S) -> str:
-    """HAProxy's table of statistics; ApplyError where it does not tell."""
+def ask(path: Path, within_s: float = _WITHIN_S, question: str = "show stat") -> str:
+    """What HAProxy answers, its table of statistics if nothing else is asked; ApplyError where it does not tell."""
     deadline, found = time.monotonic() + within_s, bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as link:
             link.settimeout(within_s)
             link.connect(str(path))
-            link.sendall(_QUESTION)
+            link.sendall(f"{question}\n".encode())
             while data := link.recv(1 << 16):
                 found += data
                 if len(found) > _LARGEST or time.monotonic() > deadline:
-                    raise ApplyError("HAProxy does not come to an end with its statistics", "look at its log")
+                    raise ApplyError("HAProxy does not come to an end with its answer", "look at its log")
     except TimeoutError:
         raise ApplyError(f"HAProxy does not answer at {path}", "look at its log") from None
     except OSError as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.bundle import CONFIG_DIR, RUN_DIR, TLS_DIR, BundleFile
+from holdfast.bundle import CONFIG_DIR, HAPROXY_STATE, RUN_DIR, TLS_DIR, BundleFile
 from holdfast.compile.node_view import HealthView, ListenerView, MailView, NodeView, PoolView, ProxyView, SiteView
 from holdfast.compile.rendering import Refusal, Rendering, ownership, template
 from holdfast.spec.checks import Check
@@ -134,6 +134,7 @@ def render(view: NodeView) -> Rendering:
     content = template("haproxy.cfg.j2", filters)(
         ownership=ownership(view.cluster, view.node),
         admin_socket=ADMIN_SOCKET,
+        server_states=HAPROXY_STATE,
         tls_ciphers=l7.TLS_CIPHERS,
         tls_dir=TLS_DIR,
         max_cookie_headers=MAX_COOKIE_HEADERS,

@@ -40,8 +40,8 @@ class Upstream:
 
     @property
     def zone_kb(self) -> int:
-        """Shared memory for the state of its servers: about 1 kB each, measured, and some room."""
-        return 64 + 2 * len(self.pool.servers)
+        """Shared memory for the state of its servers: about 1 kB each, measured, and room for some more."""
+        return 64 * (1 + -(-len(self.pool.servers) // 32))
 
     @property
     def server_lines(self) -> tuple[str, ...]:
@@ -153,13 +153,13 @@ def render(view: NodeView) -> Rendering:
         run=f"{RUN_DIR}/nginx",
         log=f"{LOG_DIR}/nginx",
     )
-    lists = (_server_list(view, upstream) for upstream in upstreams if upstream.pool.check)
+    lists = (_server_list(view, upstream) for upstream in upstreams)
     return Rendering(files=(BundleFile(path=PATH, content=content), *lists))
 
 
 def _server_list(view: NodeView, upstream: Upstream) -> BundleFile:
-    """The servers of a pool with a check, in a file of their own: the agent's prober marks in it which are down."""
-    explained = "# The node's prober sets and takes away `down`."
+    """The servers of a pool in a file of their own: the agent marks in it which are down, and what they weigh now."""
+    explained = "# State: the node's prober, and operators' overrides, set `down`; overrides set weights."
     lines = [ownership(view.cluster, view.node), explained, *upstream.server_lines]
     path = f"{NGINX_SERVERS_DIR}/{name(upstream.backend.name)}.conf"
     return BundleFile(path=path, content="\n".join(lines) + "\n", state=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
+from holdfast.agent.pool_servers import name_of, servers_of
 from holdfast.agent.weights import file_name
 from holdfast.bundle import Bundle
-from holdfast.store.store import Overridden, Store, overridden
+from holdfast.store.store import OF_POOL, Overridden, Store, overridden
 
 from ..operations.reports import understood
 from .bundle_texts import BundleTexts
 
 _MOST_KEPT = 4000  # bundles whose servers are remembered
 
-Sent = frozenset[tuple[str, str]]  # virtual servers of the spec, and servers as bundles name them
+Sent = frozenset[tuple[str, str]]  # virtual servers of the spec (or `pool:NAME`), and servers as bundles name them
 
 
 class Losing:
@@ -57,7 +58,8 @@ class Losing:
 
 def sent_by(bundle: Bundle) -> Sent:
     """Where a node sends with a bundle."""
-    return frozenset((vs.source, server.name) for vs in bundle.expected.virtual_servers for server in vs.servers)
+    real = {(vs.source, server.name) for vs in bundle.expected.virtual_servers for server in vs.servers}
+    return frozenset(real | {(f"{OF_POOL}{one.pool}", one.name) for one in servers_of(bundle)})
 
 
 def concerned(sent: Collection[tuple[str, str]], lost: Iterable[str]) -> bool:
@@ -66,9 +68,11 @@ def concerned(sent: Collection[tuple[str, str]], lost: Iterable[str]) -> bool:
 
 
 def is_about(of: Overridden | None, virtual_server: str, server: str) -> bool:
-    """Whether an override is about a server, as bundles name it, in a virtual server."""
+    """Whether an override is about a server, as bundles name it, in a virtual server (or in `pool:NAME`)."""
     if of is None:
         return True
+    if of.pool is not None or virtual_server.startswith(OF_POOL):
+        return virtual_server == f"{OF_POOL}{of.pool}" and server == name_of(of.target)
     name = file_name(of.target)
     same = server == name or server.startswith(f"{name}-")
     return same and of.virtual_server in (None, virtual_server)

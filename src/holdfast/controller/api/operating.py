@@ -30,6 +30,7 @@ Overriding = Annotated[Person, Depends(Allowed(Action.OVERRIDE))]
 Moving = Annotated[Person, Depends(Allowed(Action.MOVE))]
 Target = Annotated[str, Path(max_length=200, examples=["web01:80"])]
 OfVirtualServer = Annotated[str | None, Query(max_length=63, description="Of this virtual server alone.")]
+OfPool = Annotated[str | None, Query(max_length=63, description="A server of this pool.")]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the directors.")]
 
 
@@ -79,10 +80,11 @@ async def clear_override(
     kind: OverrideWord,
     target: Target,
     virtual_server: OfVirtualServer = None,
+    pool: OfPool = None,
     wait_s: Wait = 10.0,
 ) -> OverrideResult:
     """What was decided about a server ends: it is as the spec says."""
-    return await overrides.clear_override(desk, cluster, kind, target, virtual_server, wait_s)
+    return await overrides.clear_override(desk, cluster, kind, target, virtual_server, pool, wait_s)
 
 
 @router.post("/groups/{group}/move", operation_id="move")

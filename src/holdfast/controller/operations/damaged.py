@@ -110,6 +110,8 @@ def _sentence(name: str, heard: Mapping[str, Heard]) -> str:
 
 
 def _has(of: Overridden | None, heard: Heard) -> bool:
+    if of is not None and of.pool is not None:
+        return heard.report.overrides is not None and of.pool in heard.report.overrides.pool_names
     rows = heard.report.overrides.servers if heard.report.overrides else ()
     return any(is_about(of, row.source, row.server) for row in rows)
 
@@ -117,7 +119,7 @@ def _has(of: Overridden | None, heard: Heard) -> bool:
 def feared(lost: Iterable[Damaged]) -> tuple[SpecOverride, ...]:
     """Damaged overrides of servers as the worst that they may be, for whoever asks who is left to answer."""
     return tuple(
-        SpecOverride(server=of.target, virtual_server=of.virtual_server, kind="suspended")
+        SpecOverride(server=of.target, virtual_server=of.virtual_server, pool=of.pool, kind="suspended")
         for one in lost
         if (of := overridden(one.name)) is not None and of.kind is not OverrideKind.MAINTENANCE
     )

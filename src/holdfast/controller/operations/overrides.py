@@ -7,27 +7,27 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.agent.weights import file_name
 from holdfast.errors import Conflict, NotFound, PlanRefused, StoreUnavailable, UsageError
-from holdfast.protocol import OverrideReport
+from holdfast.protocol import MOST_POOL_WEIGHT, OverrideReport
 from holdfast.protocol.api.overrides import OverrideList, OverrideRequest, OverrideResult, OverrideWord
 from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec
 from holdfast.spec.load import parse_spec
 from holdfast.spec.overrides import Override as SpecOverride
 from holdfast.spec.overrides import known_servers
+from holdfast.spec.pool_users import nodes_of_pool, nodes_with_pools
 from holdfast.spec.resolve_lvs import all_directors
 from holdfast.spec.resolve_lvs import directors as directors_of
 from holdfast.store.collection import Damaged, Step
 from holdfast.store.models import Override, OverrideKind
-from holdfast.store.store import ClusterStore, Overridden, Store, overridden, override_name
+from holdfast.store.store import OF_POOL, ClusterStore, Overridden, Store, overridden, override_name
 
 from .compiling import content_of
 from .damaged import feared
 from .desk import Desk, known_cluster
-from .quorum import emptied
+from .quorum import too_few
 from .reports import Heard, latest_of
-from .servers import left, meant, rows
+from .servers import Meant, left, meant, rows, shown_by, split
 from .told import is_over, override_view
 
 _ATTEMPTS = 10
@@ -38,17 +38,20 @@ _OF_SERVERS = (OverrideKind.DRAINED, OverrideKind.SUSPENDED, OverrideKind.WEIGHT
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is to be so of some servers, in one virtual server or in all; `kind` None ends what was."""
+    """What is to be so of some servers; `kind` None ends what was."""
 
-    servers: tuple[str, ...]
-    virtual_server: str | None
+    meant: Meant
     kind: OverrideKind | None
 
     def shown_by(self, report: OverrideReport) -> bool:
-        """Whether a director's kernel has it, of each server that it sends to."""
-        wanted = self.kind.value if self.kind else None
-        mine = list(rows(report, self.servers, self.virtual_server))
-        return report.done and bool(mine) and all((row.kind.value if row.kind else None) == wanted for row in mine)
+        """Whether a director's kernel, or a proxy, has it, of each server that it sends to."""
+        return shown_by(report, self.meant, self.kind.value if self.kind else None)
+
+    def replaces(self, one: Override | Overridden) -> bool:
+        """Whether an override is what this puts something else in the place of."""
+        if one.target not in self.meant.servers or one.pool != self.meant.pool:
+            return False
+        return self.meant.virtual_server in (None, one.virtual_server)
 
 
 async def overrides(store: Store, cluster: str) -> OverrideList:
@@ -86,8 +89,10 @@ async def set_override(
         raise UsageError(f"{request.until.isoformat()} is over already", "name a moment to come")
     known = await known_cluster(desk.store, cluster)
     loaded = await _spec(desk.store, known)
-    wanted = _Wanted(_meant(loaded, target, request.virtual_server), request.virtual_server, OverrideKind(kind.value))
-    new = [_override(desk, server, wanted, request) for server in wanted.servers]
+    wanted = _Wanted(_meant(loaded, target, request.virtual_server, request.pool), OverrideKind(kind.value))
+    _refuse_too_heavy(wanted, request)
+    await _refuse_older(known, loaded, wanted)
+    new = [_override(desk, server, wanted, request) for server in wanted.meant.servers]
     warnings = await _warnings(desk, known, loaded, wanted, new)
     if warnings and not request.force:
         raise PlanRefused("; ".join(warnings), "say --force if you mean it")
@@ -102,6 +107,7 @@ async def clear_override(
     kind: OverrideWord,
     target: str,
     virtual_server: str | None = None,
+    pool: str | None = None,
     wait_s: float = 10.0,
 ) -> OverrideResult:
     """End what was decided about a server; `kind` says which it has to be, `any` takes whatever it is.
@@ -111,27 +117,53 @@ async def clear_override(
     known = await known_cluster(desk.store, cluster)
     loaded = await _spec(desk.store, known)
     present = await _of_servers(known)
-    stray = tuple({one.target for one in present if target in (one.target, one.target.rpartition(":")[0])})
+    target, pool = (target, pool) if pool is not None else split(target)
+    stray = {one.target for one in present if one.pool == pool and _names(one, target)}
     try:
-        servers = _meant(loaded, target, virtual_server)
+        servers = _meant(loaded, target, virtual_server, pool)
     except UsageError as error:
         if not stray:
             raise NotFound(error.message, error.hint) from None
-        servers = stray  # the spec has forgotten it, the override has not
-    everywhere = sorted({one.target for one in present if one.target in servers and one.virtual_server is None})
+        servers = Meant(tuple(stray), virtual_server, pool)  # the spec has forgotten it, the override has not
+    everywhere = [
+        one for one in present if one.target in servers.servers and one.virtual_server is None and one.pool is None
+    ]
     if virtual_server is not None and everywhere:
-        raise UsageError(f"'{everywhere[0]}' is overridden in all its virtual servers", "leave --from out")
-    wanted = _Wanted(servers, virtual_server, None)
+        raise UsageError(f"'{everywhere[0].target}' is overridden in all its virtual servers", "leave --from out")
+    wanted = _Wanted(servers, None)
     began = desk.now()
     await _write(desk, known, wanted, [], None if kind is OverrideWord.ANY else OverrideKind(kind.value))
     return await _shown(desk, known, loaded, wanted, began, (), wait_s)
 
 
-def _meant(loaded: LoadedSpec, target: str, virtual_server: str | None) -> tuple[str, ...]:
-    found = meant(loaded.spec, target, virtual_server)
-    if len(found) > _MOST_SERVERS:
-        raise UsageError(f"'{target}' means {len(found)} servers", "name one with its port")
+def _names(one: Overridden, target: str) -> bool:
+    return target in (one.target, one.target.rpartition(":")[0])
+
+
+def _meant(loaded: LoadedSpec, target: str, virtual_server: str | None, pool: str | None) -> Meant:
+    found = meant(loaded.spec, target, virtual_server, pool)
+    if len(found.servers) > _MOST_SERVERS:
+        raise UsageError(f"'{target}' means {len(found.servers)} servers", "name one with its port")
     return found
+
+
+def _refuse_too_heavy(wanted: _Wanted, request: OverrideRequest) -> None:
+    if wanted.meant.pool is not None and (request.weight or 0) > MOST_POOL_WEIGHT:
+        hint = f"{MOST_POOL_WEIGHT} is the most: HAProxy takes no larger one, and they count in proportion"
+        raise UsageError(f"{request.weight} is too large for a server of a pool", hint)
+
+
+async def _refuse_older(known: ClusterStore, loaded: LoadedSpec, wanted: _Wanted) -> None:
+    """PlanRefused where an agent would take no notice: one that never reported is told when it joins."""
+    if wanted.meant.pool is None:
+        return
+    heard = await latest_of(known, _sending(loaded, wanted))
+    older = [name for name, one in heard.items() if not (one.report.overrides and one.report.overrides.knows_pools)]
+    if older:
+        raise PlanRefused(
+            f"the agent of {', '.join(sorted(older))} has not said that it knows overrides of pools",
+            "install this version of Holdfast there and roll out; an agent that has just started says so in a moment",
+        )
 
 
 def _override(desk: Desk, server: str, wanted: _Wanted, request: OverrideRequest) -> Override:
@@ -139,7 +171,8 @@ def _override(desk: Desk, server: str, wanted: _Wanted, request: OverrideRequest
     return Override(
         kind=wanted.kind,
         target=server,
-        virtual_server=wanted.virtual_server,
+        virtual_server=wanted.meant.virtual_server,
+        pool=wanted.meant.pool,
         weight=request.weight,
         who=desk.actor.removeprefix("user:"),
         why=request.why,
@@ -159,7 +192,9 @@ async def _spec(store: Store, known: ClusterStore) -> LoadedSpec:
 async def _directors(store: Store, known: ClusterStore) -> tuple[str, ...]:
     if not await known.revisions.newest_number():
         return ()
-    return all_directors((await _spec(store, known)).spec)
+    spec = (await _spec(store, known)).spec
+    found = {*all_directors(spec), *nodes_with_pools(spec)}
+    return tuple(node for node in spec.nodes if node in found)
 
 
 async def _warnings(
@@ -168,23 +203,24 @@ async def _warnings(
     sound, lost = await known.overrides.sound()
     present = [one.record for one in sound if one.record.kind in _OF_SERVERS]
     now = desk.now()
-    after = [one for one in present if not _replaced(one, wanted) and not is_over(one, now)]
+    after = [one for one in present if not wanted.replaces(one) and not is_over(one, now)]
     heard = await latest_of(known, _sending(loaded, wanted))
     reports = [one.report.overrides for one in heard.values() if one.report.overrides is not None]
     told = [*(_of_spec(one) for one in (*after, *new)), *feared(one for one in lost if not _mended(one, wanted))]
-    return emptied(loaded.spec, told, wanted.servers, wanted.virtual_server, reports)
+    return too_few(loaded.spec, told, wanted.meant, reports)
 
 
 def _of_spec(one: Override) -> SpecOverride:
     kind = one.kind.value
     assert kind != "maintenance", "servers alone"
     return SpecOverride(
-        server=one.target, virtual_server=one.virtual_server, kind=kind, weight=one.weight, since=one.since
+        server=one.target,
+        virtual_server=one.virtual_server,
+        pool=one.pool,
+        kind=kind,
+        weight=one.weight,
+        since=one.since,
     )
-
-
-def _replaced(one: Override, wanted: _Wanted) -> bool:
-    return one.target in wanted.servers and wanted.virtual_server in (None, one.virtual_server)
 
 
 async def _write(
@@ -194,21 +230,22 @@ async def _write(
     for _ in range(_ATTEMPTS):
         sound, damaged = await known.overrides.sound()
         present = [one for one in sound if one.record.kind in _OF_SERVERS]
-        gone = [one for one in present if _replaced(one.record, wanted) and only in (None, one.record.kind)]
+        gone = [one for one in present if wanted.replaces(one.record) and only in (None, one.record.kind)]
         lost = {one.name: one.version for one in damaged if _mended(one, wanted, only)}
         steps = _steps(known, {one.name: one.version for one in gone} | lost, new)
         if not steps:
             return
         audit, events = [], []
-        for server in wanted.servers:
+        for server in wanted.meant.servers:
             before: list[object] = [one.record for one in gone if one.record.target == server]
             before += [{"damaged": name} for name in lost if _target(name) == server]
             after = [one for one in new if one.target == server]
             if not before and not after:
                 continue
             action = "override.set" if after else "override.end"
-            audit.append(desk.told(action, server, known.name, before=before or None, after=after or None))
-            events.append(desk.event(action, known.name, _sentence(desk, server, wanted, after)))
+            named = f"{wanted.meant.pool}/{server}" if wanted.meant.pool else server
+            audit.append(desk.told(action, named, known.name, before=before or None, after=after or None))
+            events.append(desk.event(action, known.name, _sentence(desk, named, wanted, after)))
         try:
             await desk.store.commit(*steps, audit=audit, events=events)
         except Conflict:
@@ -225,9 +262,7 @@ def _target(name: str) -> str:
 def _mended(one: Damaged, wanted: _Wanted, only: OverrideKind | None = None) -> bool:
     """Whether what is wanted now says anew what a damaged record said: it takes its place."""
     of = overridden(one.name)
-    if of is None or of.kind not in _OF_SERVERS or of.target not in wanted.servers or only not in (None, of.kind):
-        return False
-    return wanted.virtual_server in (None, of.virtual_server)
+    return of is not None and of.kind in _OF_SERVERS and only in (None, of.kind) and wanted.replaces(of)
 
 
 async def _of_servers(known: ClusterStore) -> list[Overridden]:
@@ -247,23 +282,23 @@ def _steps(known: ClusterStore, gone: Mapping[str, int], new: Iterable[Override]
 
 
 def name_of(one: Override) -> str:
-    """Under which name an override is kept: one of a kind for each server in each virtual server, and in all."""
-    return override_name(one.kind, f"{one.target}@{one.virtual_server}" if one.virtual_server else one.target)
+    """Under which name an override is kept: one of a kind for each server in each virtual server, in all, in a pool."""
+    place = f"@{OF_POOL}{one.pool}" if one.pool else f"@{one.virtual_server}" if one.virtual_server else ""
+    return override_name(one.kind, f"{one.target}{place}")
 
 
 def _sentence(desk: Desk, server: str, wanted: _Wanted, after: Collection[Override]) -> str:
     names = {"server": server, "who": desk.actor.removeprefix("user:")}
     weight = next((f" {one.weight}" for one in after if one.weight is not None), "")
+    place = wanted.meant.virtual_server
     why = next((f": {one.why}" for one in after if one.why), "")
-    if wanted.kind is None and wanted.virtual_server:
-        return Sentence(
-            "%(server)s is in service again in %(place)s, says %(who)s", **names, place=wanted.virtual_server
-        )
+    if wanted.kind is None and place:
+        return Sentence("%(server)s is in service again in %(place)s, says %(who)s", **names, place=place)
     if wanted.kind is None:
         return Sentence("%(server)s is in service again, says %(who)s", **names)
     what = Sentence("%(kind)s%(weight)s", kind=Sentence(wanted.kind.value), weight=weight)
-    if wanted.virtual_server:
-        told = {**names, "what": what, "place": wanted.virtual_server, "why": why}
+    if place:
+        told = {**names, "what": what, "place": place, "why": why}
         return Sentence("%(server)s is %(what)s in %(place)s, says %(who)s%(why)s", **told)
     return Sentence("%(server)s is %(what)s, says %(who)s%(why)s", **names, what=what, why=why)
 
@@ -289,21 +324,24 @@ async def _shown(
     reports = _reports(heard, directors)
     return OverrideResult(
         ok=not failed,
-        servers=wanted.servers,
-        virtual_server=wanted.virtual_server,
+        servers=wanted.meant.servers,
+        virtual_server=wanted.meant.virtual_server,
+        pool=wanted.meant.pool,
         directors=reports,
         failed=failed,
         warnings=warnings,
-        open=left(reports.values(), wanted.servers, wanted.virtual_server),
+        open=left(reports.values(), wanted.meant),
     )
 
 
 def _sending(loaded: LoadedSpec, wanted: _Wanted) -> tuple[str, ...]:
-    """The directors that send to any of the servers."""
+    """The directors, or the nodes of proxies, that send to any of the servers."""
+    if wanted.meant.pool is not None:
+        return nodes_of_pool(loaded.spec, wanted.meant.pool) if wanted.meant.pool in loaded.spec.pools else ()
     known = known_servers(loaded.spec)
-    names = {name for server in wanted.servers for name in known.get(server, ())}
-    if wanted.virtual_server is not None:
-        names &= {wanted.virtual_server}
+    names = {name for server in wanted.meant.servers for name in known.get(server, ())}
+    if wanted.meant.virtual_server is not None:
+        names &= {wanted.meant.virtual_server}
     found = {node for name in names for node in directors_of(loaded.spec, name)}
     return tuple(node for node in loaded.spec.nodes if node in found)
 
@@ -321,7 +359,15 @@ def _missing(heard: Heard | None, wanted: _Wanted, began: datetime) -> str:
     if report is None or heard.time < began:
         return f"its agent has not said since that it is so (last heard of at {heard.time:%H:%M:%S} UTC)"
     if not wanted.shown_by(report):
-        names = {file_name(server) for server in wanted.servers}
-        shown = any(row.server in names for row in report.servers)
-        return report.detail or ("its kernel's table does not show it" if shown else "it does not know these servers")
+        return report.detail or _not_shown(report, wanted)
     return ""
+
+
+def _not_shown(report: OverrideReport, wanted: _Wanted) -> str:
+    pool = wanted.meant.pool
+    if pool is not None and pool not in report.pool_names:
+        return f"its proxy has no pool {pool} yet, or one from before there were overrides of pools: roll out once"
+    if pool is not None:
+        return "its proxy does not show it"
+    shown = any(True for _ in rows(report, wanted.meant))
+    return "its kernel's table does not show it" if shown else "it does not know these servers"

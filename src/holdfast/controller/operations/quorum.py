@@ -9,13 +9,45 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from holdfast.agent.pool_servers import name_of
 from holdfast.agent.weights import file_name
 from holdfast.protocol import OverrideReport
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.overrides import Override, known_servers
 from holdfast.spec.virtual_servers import VirtualServer
 
+from .servers import Meant
+
 _OUT = ("drained", "suspended")
+
+
+def too_few(
+    spec: ClusterSpec, overrides: Collection[Override], wanted: Meant, reports: Iterable[OverrideReport]
+) -> tuple[str, ...]:
+    """A sentence for each virtual server, and for the pool, that has too few left once `overrides` are in force."""
+    if wanted.pool is None:
+        return emptied(spec, overrides, wanted.servers, wanted.virtual_server, reports)
+    return thinned(spec, overrides, wanted.pool, reports)
+
+
+def thinned(
+    spec: ClusterSpec, overrides: Iterable[Override], pool: str, reports: Iterable[OverrideReport]
+) -> tuple[str, ...]:
+    """A sentence for a pool that would be left with fewer servers than its `min_servers`: pure.
+
+    A server that any proxy finds down does not count.
+    """
+    found = spec.pools[pool]
+    out = {each.server for each in overrides if each.pool == pool and each.kind in _OUT}
+    down = {row.server for report in reports for row in report.pools if row.pool == pool and row.up is False}
+    staying = [one.written for one in found.servers if one.written not in out]
+    up = [server for server in staying if name_of(server) not in down]
+    if len(up) >= found.min_servers:
+        return ()
+    if not up:
+        return (f"no server of pool '{pool}' would be left that is up: nobody would answer",)
+    count = f"{len(up)} server{'s' * (len(up) != 1)}"
+    return (f"pool '{pool}' is left with {count} ({', '.join(up[:5])}), below its min_servers of {found.min_servers}",)
 
 
 def emptied(
@@ -90,7 +122,7 @@ def _totals(
 
 
 def _weight(server: str, base: int, virtual_server: str, overrides: Iterable[Override]) -> int:
-    of = {each.virtual_server: each for each in overrides if each.server == server}
+    of = {each.virtual_server: each for each in overrides if each.server == server and each.pool is None}
     found = of.get(virtual_server, of.get(None))
     if found is None:
         return base

@@ -1,39 +1,131 @@
-"""Which servers somebody means, and what directors say of them: pure."""
+"""Which servers somebody means, and what directors and proxies say of them: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from holdfast.agent.pool_servers import name_of
 from holdfast.agent.weights import file_name
 from holdfast.errors import UsageError
-from holdfast.protocol import OverrideReport, WeighedServer
+from holdfast.protocol import OverrideReport, PooledServer, WeighedServer
 from holdfast.spec.cluster import ClusterSpec
-from holdfast.spec.overrides import nearest_server, servers_meant
+from holdfast.spec.overrides import Override, known_servers, nearest_server, servers_meant
+from holdfast.spec.pool_users import nodes_of_pool
 
 
-def meant(spec: ClusterSpec, server: str, virtual_server: str | None) -> tuple[str, ...]:
-    """Servers as the spec writes them; UsageError names what there is."""
+@dataclass(frozen=True)
+class Meant:
+    """Servers as the spec writes them: of a pool, in one virtual server or, without either, in all of these."""
+
+    servers: tuple[str, ...]
+    virtual_server: str | None = None
+    pool: str | None = None
+
+    def covers(self, override: Override) -> bool:
+        """Whether an override is about one of them; those of single virtual servers are, where all are meant."""
+        if override.server not in self.servers or override.pool != self.pool:
+            return False
+        return self.virtual_server in (None, override.virtual_server)
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return ", ".join(f"{self.pool}/{server}" if self.pool else server for server in self.servers)
+
+
+def split(server: str) -> tuple[str, str | None]:
+    """`web/10.0.0.7:80`, a server of the pool web: the server, and the pool; without a pool None."""
+    pool, slash, name = server.rpartition("/")
+    return (name, pool) if slash else (server, None)
+
+
+def meant(spec: ClusterSpec, server: str, virtual_server: str | None, pool: str | None = None) -> Meant:
+    """What an operator means by `web01:80` or `web/web01:80`, ports left out or not; UsageError names what there is.
+
+    A server that is behind virtual servers and in a pool, or in several pools, is not guessed at.
+    """
+    if pool is None:
+        server, pool = split(server)
+    if pool is not None:
+        return _of_pool(spec, server, pool, virtual_server)
     if virtual_server is not None and virtual_server not in spec.virtual_servers:
-        known = ", ".join(sorted(spec.virtual_servers))
-        raise UsageError(f"there is no virtual server '{virtual_server}'", f"known: {known}")
+        known = ", ".join(sorted(spec.virtual_servers)) or "none"
+        hint = f"known: {known}"
+        if virtual_server in spec.pools:
+            hint = f"'{virtual_server}' is a pool: name its server {virtual_server}/{server}, without --from"
+        raise UsageError(f"there is no virtual server '{virtual_server}'", hint)
     found = servers_meant(spec, server, virtual_server)
+    pools = () if virtual_server is not None else tuple(name for name in spec.pools if _in_pool(spec, server, name))
+    if not found and len(pools) == 1:
+        return _of_pool(spec, server, pools[0], None)
+    if pools:
+        raise UsageError(f"'{server}' is in several places", f"name one: {_places(spec, server, found, pools)}")
     if not found:
-        where = f"'{virtual_server}' has no server" if virtual_server else "no virtual server has a server"
+        where = f"'{virtual_server}' has no server" if virtual_server else "no virtual server and no pool has a server"
         raise UsageError(f"{where} '{server}'", nearest_server(spec, server))
-    return found
+    return Meant(found, virtual_server)
 
 
-def rows(report: OverrideReport, servers: Iterable[str], virtual_server: str | None) -> Iterator[WeighedServer]:
-    """Of a director's report, those about these servers."""
-    names = {file_name(server) for server in servers}
-    return (row for row in report.servers if row.server in names and virtual_server in (None, row.source))
+def _of_pool(spec: ClusterSpec, server: str, pool: str, virtual_server: str | None) -> Meant:
+    if virtual_server is not None:
+        raise UsageError(f"{pool}/{server} is a server of a pool", "leave --from out: it names a virtual server")
+    if pool not in spec.pools:
+        raise UsageError(f"there is no pool '{pool}'", f"known: {', '.join(sorted(spec.pools)) or 'none'}")
+    found = _in_pool(spec, server, pool)
+    if not found:
+        known = ", ".join(f"{pool}/{one.written}" for one in spec.pools[pool].servers[:12])
+        raise UsageError(f"pool '{pool}' has no server '{server}'", f"known: {known}")
+    if not nodes_of_pool(spec, pool):
+        raise UsageError(f"no proxy sends anything to pool '{pool}'", "a route of a site has to name it first")
+    return Meant(found, pool=pool)
 
 
-def left(reports: Iterable[OverrideReport], servers: Collection[str], virtual_server: str | None) -> int:
-    """Connections that have not ended, as the holders of the addresses count them.
+def _in_pool(spec: ClusterSpec, server: str, pool: str) -> tuple[str, ...]:
+    servers = spec.pools[pool].servers
+    exactly = tuple(one.written for one in servers if one.written == server)
+    return exactly or tuple(one.written for one in servers if one.host == server)
+
+
+def _places(spec: ClusterSpec, server: str, found: Iterable[str], pools: Iterable[str]) -> str:
+    known = known_servers(spec)
+    virtual = sorted({name for one in found for name in known[one]})
+    several = [f"{pool}/{server}" for pool in pools] + [f"{server} --from {name}" for name in virtual]
+    return ", or ".join(several)
+
+
+def rows(report: OverrideReport, wanted: Meant) -> Iterator[WeighedServer | PooledServer]:
+    """Of a node's report, those about these servers; of pools only what is overridden or down has a row."""
+    if wanted.pool is not None:
+        several = {name_of(server) for server in wanted.servers}
+        yield from (row for row in report.pools if row.pool == wanted.pool and row.server in several)
+        return
+    names = {file_name(server) for server in wanted.servers}
+    yield from (row for row in report.servers if row.server in names and wanted.virtual_server in (None, row.source))
+
+
+def shown_by(report: OverrideReport, wanted: Meant, kind: str | None) -> bool:
+    """Whether a node has all of these servers so (`kind` None: not overridden)."""
+    mine = list(rows(report, wanted))
+    kinds = [row.kind.value if row.kind else None for row in mine]
+    if wanted.pool is None:
+        return report.done and bool(mine) and all(each == kind for each in kinds)
+    there = report.knows_pools and wanted.pool in report.pool_names
+    right = not any(kinds) if kind is None else len(mine) >= len(wanted.servers) and all(k == kind for k in kinds)
+    return report.done and there and right
+
+
+def left(reports: Iterable[OverrideReport], wanted: Meant) -> int:
+    """Connections that have not ended, as the holders of the addresses count them; of pools, on every proxy.
 
     Where sessions of drained servers stay, the clients that are bound to one count as well: they will be back.
     """
-    several = [(report, row) for report in reports for row in rows(report, servers, virtual_server)]
+    total, several = 0, []
+    for report in reports:
+        for row in rows(report, wanted):
+            if isinstance(row, PooledServer):
+                total += row.open or 0
+            else:
+                several.append((report, row))
     counting = [pair for pair in several if pair[1].holds] or several
-    return sum((row.open or 0) + (0 if report.sessions_end else row.persistent) for report, row in counting)
+    return total + sum((row.open or 0) + (0 if report.sessions_end else row.persistent) for report, row in counting)

@@ -146,6 +146,7 @@ def override_view(override: Override, now: datetime) -> OverrideView:
         kind=OverrideWord(override.kind),
         target=override.target,
         virtual_server=override.virtual_server,
+        pool=override.pool,
         weight=override.weight,
         who=override.who,
         why=override.why,

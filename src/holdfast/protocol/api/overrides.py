@@ -24,13 +24,14 @@ class OverrideWord(StrEnum):
 
 
 class OverrideRequest(Asked):
-    """What becomes of a server, in one virtual server or in all. `weight` is for overrides of that kind alone.
+    """What becomes of a server: of a pool, in one virtual server or in all. `weight` is for that kind alone.
 
-    `force`: even if nobody is left to answer. The answer comes once every director's kernel shows it, or after
-    `wait_s` seconds.
+    `force`: even if too few are left to answer. The answer comes once every director's kernel, or every proxy, shows
+    it, or after `wait_s` seconds.
     """
 
     virtual_server: SafeName | None = None
+    pool: SafeName | None = Field(default=None, description="The pool that it is a server of.")
     weight: Annotated[int, Field(ge=1, le=65535)] | None = None
     why: Line = ""
     until: AwareDatetime | None = None
@@ -44,6 +45,7 @@ class OverrideView(Told):
     kind: OverrideWord
     target: str
     virtual_server: SafeName | None = None
+    pool: SafeName | None = None
     weight: int | None = None
     who: str
     why: str = ""
@@ -70,6 +72,7 @@ class OverrideResult(Told):
     ok: bool
     servers: tuple[str, ...]
     virtual_server: SafeName | None = None
+    pool: SafeName | None = None
     directors: dict[SafeName, OverrideReport] = {}
     failed: dict[SafeName, str] = {}
     warnings: tuple[str, ...] = ()

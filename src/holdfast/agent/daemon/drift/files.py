@@ -79,7 +79,7 @@ def differing(generations: Generations, name: str) -> tuple[Seen, ...]:
             )
         else:
             text = _text(path)
-            same = (unmarked(text) if file.state else text) == file.content
+            same = (unmarked(text, file.content) if file.state else text) == file.content
             access = _access(path, manifest.files[relative])
             detail = "; ".join(part for part in ("" if same else "it was changed by hand", access) if part)
             seen.append(Seen(DriftKind.FILE, shown, detail, "" if same else unified(shown, file.content, text)))

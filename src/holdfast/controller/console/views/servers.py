@@ -233,7 +233,7 @@ async def resume(
     row = await _row(page, cluster, name)
     found = _in(row, asked.server)
     where = found.override.virtual_server if found.override and not found.everywhere else None
-    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, where, _WAIT_S)
+    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, where, wait_s=_WAIT_S)
     if result.ok:
         said = page.words.say(
             "%(server)s is as the spec says: %(nodes)s show it",
