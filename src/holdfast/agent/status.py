@@ -14,6 +14,7 @@ from holdfast.agent.prober.status_file import read_status
 from holdfast.agent.recovery import Nothing, decide
 from holdfast.agent.services.base import Node, service_of
 from holdfast.agent.services.daemons import DAEMONS
+from holdfast.agent.supervisor.processes import is_halted
 from holdfast.agent.vrrp_state import groups_of
 from holdfast.bundle import Bundle, Service, VrrpExpectation
 from holdfast.errors import TableUnreadable, UsageError
@@ -70,12 +71,13 @@ def _services(node: Node, bundle: Bundle | None) -> tuple[ServiceFacts, ...]:
     for service in bundle.services if bundle else ():
         if service in DAEMONS:
             now = node.manager.status(service)
+            halted = now.running and now.pid is not None and is_halted(now.pid)
             found.append(
                 ServiceFacts(
                     service=service,
-                    running=now.running,
+                    running=now.running and not halted,
                     pid=now.pid,
-                    state=now.state,
+                    state="halted by a signal" if halted else now.state,
                     restarts=now.restarts,
                 )
             )

@@ -352,6 +352,7 @@ def test_a_group_is_only_held_if_somebody_is_known_to_hold_it() -> None:
     assert (nobody.word, nobody.state) == ("nobody holds it", "bad")
     two = group(situation(heard("lb01"), heard("lb02")))
     assert (two.word, two.state) == ("two holders", "bad")
+    assert "ok" not in {one.state for one in two.members if one.holds}
 
 
 def with_part(node: str) -> Heard:

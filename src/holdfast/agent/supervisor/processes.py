@@ -48,6 +48,12 @@ def read_process(pid: int) -> Process | None:
     )
 
 
+def is_halted(pid: int) -> bool:
+    """Whether it was told to stand still (SIGSTOP): it is there, and does nothing."""
+    found = read_process(pid)
+    return found is not None and found.state == "T"
+
+
 def all_processes() -> tuple[Process, ...]:
     """Every process of this pid namespace."""
     numbers = (int(name) for name in os.listdir(_PROC) if name.isdigit())

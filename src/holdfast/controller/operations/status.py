@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.errors import NotFound
-from holdfast.protocol import NodeStatus, Progress
+from holdfast.protocol import DriftKind, NodeStatus, Progress
 from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
 from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.rollout.bundles import Bundles
@@ -215,14 +215,20 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
         yield _not_done(heard.report.revision, node.progress, failure.message if failure else "")
     if node.paused:
         yield Sentence("its agent is paused: somebody works there by hand")
-    for each in standing(heard.report)[:5]:
-        kind = Sentence(each.kind.value)
-        yield Sentence("%(kind)s %(what)s differs from what was applied", kind=kind, what=each.what)
     status = heard.report.status
+    stopped = {one.service.value for one in status.services if not one.running} if status else set()
+    for each in standing(heard.report)[:5]:
+        if each.kind is not DriftKind.SERVICE:
+            kind = Sentence(each.kind.value)
+            yield Sentence("%(kind)s %(what)s differs from what was applied", kind=kind, what=each.what)
+        elif each.what not in stopped:
+            yield Sentence("%(service)s: %(detail)s", service=each.what, detail=each.detail)
     if status is None and node.connected:
-        yield "its agent cannot say how the node is: see the agent's log"
+        yield Sentence("its agent cannot say how the node is: see the agent's log")
     for service in status.services if status else ():
-        if not service.running:
+        if not service.running and "halted" in service.state:
+            yield Sentence("%(service)s was halted by a signal", service=str(service.service))
+        elif not service.running:
             yield Sentence("%(service)s does not run", service=str(service.service))
 
 

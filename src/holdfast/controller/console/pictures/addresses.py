@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from holdfast.protocol import GroupFacts
@@ -21,6 +21,7 @@ from ..words import N_
 MEMBER_STATES = {
     N_("holds the addresses"): "ok",
     N_("standby"): "ok",
+    N_("holds them beside another"): "bad",
     N_("holds a part of it"): "bad",
     N_("cannot hold them now"): "warning",
     N_("gave them up on purpose"): "off",
@@ -118,10 +119,12 @@ def group_picture(seen: Situation, spec: ClusterSpec, name: str) -> Group:
     summaries = {one.node: one for one in seen.told.nodes}
     facts = {node: found for node in group.members if (found := _facts(seen, node, name)) is not None}
     members = tuple(
-        _member(group, node, place, summaries.get(node), facts.get(node), _running(seen, node))
+        _member(seen, group, node, place, summaries.get(node), facts.get(node))
         for place, node in enumerate(group.members, 1)
     )
     holders = tuple(one.node for one in members if one.holds)
+    if len(holders) > 1:
+        members = tuple(replace(one, word="holds them beside another") if one.holds else one for one in members)
     word, state = _status(members, holders)
     return Group(
         name=name,
@@ -154,23 +157,25 @@ def _running(seen: Situation, node: str) -> bool:
 
 
 def _member(
-    group: VrrpGroup, node: str, place: int, summary: NodeSummary | None, facts: GroupFacts | None, running: bool
+    seen: Situation, group: VrrpGroup, node: str, place: int, summary: NodeSummary | None, facts: GroupFacts | None
 ) -> Member:
+    heard, running = seen.heard.get(node), _running(seen, node)
+    blind = heard is not None and heard.report.status is None
     connected = summary is not None and summary.connected
     return Member(
         node=node,
         place=place,
         priority=group.nodes[node] if isinstance(group.nodes, dict) else None,
-        word=_member_word(summary, facts, running),
+        word=_member_word(summary, facts, running, blind),
         seen=summary.seen if summary else None,
         holds=connected and facts is not None and facts.holds,
     )
 
 
-def _member_word(summary: NodeSummary | None, facts: GroupFacts | None, running: bool) -> str:
+def _member_word(summary: NodeSummary | None, facts: GroupFacts | None, running: bool, blind: bool) -> str:
     if summary is None or summary.seen is None:
         return "has not reported"
-    if not summary.connected:
+    if not summary.connected or blind:
         return "cannot be asked"
     if facts is None:
         return "not applied yet"
