@@ -138,6 +138,7 @@ def refusal(told: str, **change: Any) -> Coroutine[Any, Any, World]:
         token = await world.token()
         if "later" in change:
             world.clock.wall += change["later"]
+            world.enrolment = Enrolment(world.store, world.authorities)  # a controller that starts then
         with pytest.raises(EnrolmentRefused, match=told) as refused:
             await world.join(change.get("edit", lambda text: text)(token), change.get("csr", ""))
         assert token not in str(refused.value) + refused.value.hint

@@ -8,6 +8,7 @@ import pytest
 from tests.controller.identity.test_people import HERE, Office, run
 
 from holdfast.controller.identity import Sessions, UserChange
+from holdfast.controller.identity.lasting import Lasting
 from holdfast.controller.identity.logins import LONGEST_SESSION
 from holdfast.errors import NotAuthenticated, NotFound, NotPermitted
 from holdfast.store.models import Role
@@ -60,9 +61,10 @@ def test_when_a_session_was_used_last_is_known_in_its_last_hour_too() -> None:
         older = kept.record.model_copy(update={"used": None, "expires": began + 3 * MINUTE * 60})  # as it was written
         await office.store.tokens.replace(kept.name, older, kept.version)
         office.clock.wall = began + 2 * MINUTE * 60 + 30 * MINUTE
-        assert (await sessions.of(otto, "otto"))[0].used == began + 2 * MINUTE * 60
+        office.logins._lasting = Lasting(office.clock)  # a controller that starts then
+        assert (await Sessions(office.store).of(otto, "otto"))[0].used == began + 2 * MINUTE * 60
         await office.logins.authenticate(one.session)
-        assert (await sessions.of(otto, "otto"))[0].used == office.clock.wall
+        assert (await Sessions(office.store).of(otto, "otto"))[0].used == office.clock.wall
 
     run(scenario())
 

@@ -178,3 +178,16 @@ def test_a_node_whose_agent_cannot_look_is_no_holder_and_no_well_one() -> None:
         assert found.groups[0].holders == ()
 
     run(story())
+
+
+def test_a_report_from_the_future_does_not_make_a_silent_node_look_connected() -> None:
+    """The controller's clock was an hour ahead when it came, and is right again."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01")
+        await report(desk, "lb01", desk.now() + timedelta(hours=1))
+        (node,) = (await status.nodes(desk.store, "shop")).nodes
+        assert not node.connected
+
+    run(story())

@@ -13,6 +13,7 @@ from holdfast.store.store import Store
 
 from .authorities import Authorities, AuthorityRecords
 from .enrolment import Enrolment
+from .lasting import Lasting
 from .logins import Logins
 from .passwords import COST, Cost, Passwords
 from .sealing import Randomness, Sealer, make_key_file, read_key_file, read_passphrase_file
@@ -52,9 +53,10 @@ async def open_doors(
     passwords = Passwords(randomness, cost)
     authorities = await Authorities.open(store, sealer, randomness)
     users = Users(store, passwords, randomness)
-    logins = await Logins.open(store, sealer, passwords, randomness)
-    enrolment = Enrolment(store, authorities, randomness)
-    return Doors(sealer, authorities, enrolment, users, logins, Sessions(store), await users.first_admin())
+    lasting = Lasting(store.clock)
+    logins = await Logins.open(store, sealer, passwords, randomness, lasting)
+    enrolment = Enrolment(store, authorities, randomness, lasting)
+    return Doors(sealer, authorities, enrolment, users, logins, Sessions(store, lasting), await users.first_admin())
 
 
 async def _sealer(store: Store, key_file: Path, passphrase_file: Path | None, randomness: Randomness) -> Sealer:

@@ -26,6 +26,7 @@ from .auditing import STRANGER, audited
 from .authorities import Authorities
 from .authority import BACKDATED, Authority, fingerprint_of, pem, requested_key, serial_text
 from .certificates import CertificateRecord, Presented, Standing, presented, refusal, standing
+from .lasting import Lasting
 from .permissions import Action, NodeAgent, Person, require
 from .sealing import Randomness
 from .throttle import Throttle, network_of
@@ -52,8 +53,14 @@ def _record(found: Versioned[T] | None) -> T | None:
 class Enrolment:
     """The doors for nodes. One of these lives in each controller; all they share is the store."""
 
-    def __init__(self, store: Store, authorities: Authorities, randomness: Randomness = os.urandom) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        authorities: Authorities,
+        randomness: Randomness = os.urandom,
+        lasting: Lasting | None = None,
+    ) -> None:
+        self._store, self._lasting = store, lasting or Lasting(store.clock)
         self._authorities = authorities
         self._randomness = randomness
         self._certificates = store.collection("certificate", CertificateRecord)
@@ -67,7 +74,7 @@ class Enrolment:
         require(who, Action.NODE_INVITE, cluster)
         if not timedelta(seconds=1) <= lifetime <= LONGEST_JOIN:
             raise UsageError("a join token cannot live that long", "take 1 second to 15 minutes")
-        now = self._store.clock.now()
+        now = self._lasting.now()
         token = JoinToken(cluster, node, self._authorities.current.fingerprint, random_text(self._randomness))
         record = Token(
             digest=digest_of(token.text()),
@@ -79,7 +86,9 @@ class Enrolment:
             created=now,
             expires=now + lifetime,
         )
-        told = audited(now, who.actor, "node.invite", node, after=record, cluster=cluster, source=source)
+        told = audited(
+            self._store.clock.now(), who.actor, "node.invite", node, after=record, cluster=cluster, source=source
+        )
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])
         return SecretStr(token.text())
 
@@ -226,7 +235,7 @@ class Enrolment:
                 why = "the join token is for controllers with another certificate authority"
             raise await self._refused(token, why, source)
         kept = record.record
-        now = self._store.clock.now()
+        now = self._lasting.now()
         if kept.used is not None:
             raise await self._refused(token, "the join token was used already", source)
         if kept.revoked is not None:

@@ -27,6 +27,7 @@ from holdfast.store.models import Record, Role, Token, TokenScope, User
 from holdfast.store.store import Store
 
 from .auditing import STRANGER, audited
+from .lasting import Lasting
 from .passwords import Passwords
 from .permissions import Action, Person, Via, lesser, may, require
 from .sealing import Randomness, Sealer
@@ -67,8 +68,10 @@ class LoggedIn:
 class Logins:
     """The doors for people and programs. Make them with `Logins.open`."""
 
-    def __init__(self, store: Store, passwords: Passwords, mark_key: bytes, randomness: Randomness) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, passwords: Passwords, mark_key: bytes, randomness: Randomness, lasting: Lasting
+    ) -> None:
+        self._store, self._lasting = store, lasting
         self._passwords = passwords
         self._mark_key = mark_key
         self._randomness = randomness
@@ -77,7 +80,12 @@ class Logins:
 
     @classmethod
     async def open(
-        cls, store: Store, sealer: Sealer, passwords: Passwords, randomness: Randomness = os.urandom
+        cls,
+        store: Store,
+        sealer: Sealer,
+        passwords: Passwords,
+        randomness: Randomness = os.urandom,
+        lasting: Lasting | None = None,
     ) -> Logins:
         """With the key that all controllers of this store share; made now, if it is the first start."""
         keys = store.collection("key", SealedKey)
@@ -88,7 +96,7 @@ class Logins:
                 await keys.create("marks", made)
             found = await keys.get("marks")
         key = sealer.open(_MARKS, found.record.sealed if found else "")
-        return cls(store, passwords, key, randomness)
+        return cls(store, passwords, key, randomness, lasting or Lasting(store.clock))
 
     async def login(self, name: str, password: SecretStr, source: str, mark: SecretStr | None = None) -> LoggedIn:
         """A session for the right password; NotAuthenticated or TooManyAttempts. `source` is the address it came from.
@@ -209,14 +217,16 @@ class Logins:
         if await self._good_tokens(who.name) >= MOST_TOKENS:
             raise UsageError(f"{who.name} has {MOST_TOKENS} API tokens already", "revoke those that nobody needs")
         secret, prefix = make_secret(API_PREFIX, self._randomness)
-        now = self._store.clock.now()
+        now = self._lasting.now()
         owner = await self._store.users.get(who.name)
         created = max(now, owner.record.created) if owner else now  # who was made by a controller whose clock is ahead
         record = _token(
             digest=digest_of(secret), prefix=prefix, name=name, purpose="api", owner=who.name,
             role=role, clusters=clusters, scopes=tuple(dict.fromkeys(scopes)), created=created, expires=now + lifetime,
         )  # fmt: skip
-        told = audited(now, who.actor, "token.create", f"{name} ({prefix})", after=record, source=source)
+        told = audited(
+            self._store.clock.now(), who.actor, "token.create", f"{name} ({prefix})", after=record, source=source
+        )
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])
         return SecretStr(secret)
 
@@ -251,21 +261,21 @@ class Logins:
 
     async def _session(self, user: User, source: str) -> LoggedIn:
         secret, prefix = make_secret(SESSION_PREFIX, self._randomness)
-        now = self._store.clock.now()
+        now = self._lasting.now()
         record = _token(
             digest=digest_of(secret), prefix=prefix, name=session_name(user), purpose="session", owner=user.name,
             created=now, expires=now + IDLE,
         )  # fmt: skip
-        told = audited(now, f"user:{user.name}", "login", user.name, source=source)
+        told = audited(self._store.clock.now(), f"user:{user.name}", "login", user.name, source=source)
         await self._store.commit(self._store.tokens.creating(record.digest, record), audit=[told])
         return LoggedIn(_with_session(user, record.digest), SecretStr(secret), SecretStr(self._mark(user.name)))
 
     def _live(self, token: Token) -> bool:
-        return token.revoked is None and self._store.clock.now() < token.expires
+        return token.revoked is None and self._lasting.now() < token.expires
 
     async def _touch(self, found: Versioned[Token]) -> None:
         """Let a session last: an hour from now, and twelve from its beginning at most."""
-        now = self._store.clock.now()
+        now = self._lasting.now()
         if now - (found.record.used or found.record.expires - IDLE) < _TOUCH:
             return
         ends = min(now + IDLE, found.record.created + LONGEST_SESSION)

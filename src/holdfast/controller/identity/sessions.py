@@ -12,6 +12,7 @@ from holdfast.store.models import Token, User
 from holdfast.store.store import Store
 
 from .auditing import audited
+from .lasting import Lasting
 from .logins import IDLE, session_name
 from .permissions import Action, Person, require
 
@@ -31,8 +32,8 @@ class SessionFacts:
 class Sessions:
     """The sessions of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, lasting: Lasting | None = None) -> None:
+        self._store, self._lasting = store, lasting or Lasting(store.clock)
 
     async def of(self, who: Person, owner: str) -> tuple[SessionFacts, ...]:
         """Those of one user, the newest first; other people's are for who manages users."""
@@ -83,7 +84,7 @@ class Sessions:
 
     async def _good(self) -> list[Versioned[Token]]:
         """Those that would be let in at this moment."""
-        now = self._store.clock.now()
+        now = self._lasting.now()
         users = {one.name: one.record for one in await self._store.users.all()}
         return [one for one in await self._store.tokens.all() if _is_good(one.record, users.get(one.record.owner), now)]
 

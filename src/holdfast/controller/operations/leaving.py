@@ -14,7 +14,7 @@ from holdfast.store.store import Store, overridden, override_name
 
 from .compiling import assigned
 from .desk import Desk, known_cluster
-from .reports import BELIEVED_FOR, latest
+from .reports import latest
 from .told import override_view
 
 
@@ -61,7 +61,7 @@ async def would_move(desk: Desk, cluster: str, node: str) -> Leaving:
     statuses = {
         name: one.report.status
         for name, one in heard.items()
-        if one.report.status is not None and (name in present or now - one.time <= BELIEVED_FOR)
+        if one.report.status is not None and (name in present or one.is_young(now))
     }
     sound, lost = await known.overrides.sound()
     out = {one.record.target for one in sound if one.record.kind is OverrideKind.MAINTENANCE}

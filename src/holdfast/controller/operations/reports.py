@@ -26,6 +26,10 @@ class Heard:
     time: datetime
     report: AgentReport
 
+    def is_young(self, now: datetime, within: timedelta = BELIEVED_FOR) -> bool:
+        """Whether it came so lately. One from the future is of a clock that was put back: it says nothing."""
+        return -BELIEVED_FOR <= now - self.time <= within
+
 
 async def latest(known: ClusterStore) -> dict[str, Heard]:
     """The last report of each node that has ever sent one this version understands."""

@@ -50,7 +50,7 @@ class _Seen:
     def is_connected(self, node: str) -> bool:
         """Whether what it last said is still so: it would have said otherwise."""
         heard = self.heard.get(node)
-        return heard is not None and self.now - heard.time <= (STUCK_AFTER if node in self.present else BELIEVED_FOR)
+        return heard is not None and heard.is_young(self.now, STUCK_AFTER if node in self.present else BELIEVED_FOR)
 
     def has_left(self, node: str) -> bool:
         """Whether it is to run nothing any more."""
