@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -65,8 +66,9 @@ def imported_by(name: str, path: Path, known: frozenset[str]) -> set[str]:
     return {module for module in found if module == PACKAGE or module.startswith(PACKAGE + ".")}
 
 
+@cache
 def import_graph() -> dict[str, set[str]]:
-    """Module → the modules that it imports."""
+    """Module → the modules that it imports; read once, for it takes a second or two."""
     known = frozenset(modules())
     return {name: imported_by(name, path, known) - {name} for name, path in modules().items()}
 
