@@ -15,7 +15,7 @@ from tests.controller.operations.agents import report
 from holdfast.controller.console.pictures.layout import Box, Folded, drawn, shown_marks
 from holdfast.controller.console.pictures.overview import Mark, Picture, Row, focused, overview_of
 from holdfast.controller.console.pictures.trouble import problems_of, worst
-from holdfast.controller.console.pictures.values import fitted, id_of, number, rate
+from holdfast.controller.console.pictures.values import coded, fitted, id_of, number, rate
 from holdfast.controller.operations import clusters
 from holdfast.controller.operations.situation import Situation
 from holdfast.protocol.api.clusters import ClusterRequest
@@ -221,6 +221,11 @@ def test_hundreds_of_virtual_servers_are_folded_but_for_those_with_trouble() -> 
     assert len(shown) <= 122
     assert len(shown) - len(folded) + sum(len(one.rows) for one in folded) == 500
     assert drawing.height < 2500
+
+
+def test_what_is_to_be_typed_is_marked_and_stays_text() -> None:
+    assert coded("write `weight 0`, or `a<b>`") == "write <code>weight 0</code>, or <code>a&lt;b&gt;</code>"
+    assert coded("<b>`") == "&lt;b&gt;`"
 
 
 def test_of_too_many_the_worst_are_shown() -> None:

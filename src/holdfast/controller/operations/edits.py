@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter
 
 from holdfast.protocol.api.base import Asked
+from holdfast.sentences import Sentence
 
 Text = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Target = Annotated[str, StringConstraints(max_length=501, pattern=r"^[^\x00-\x1f\x7f]*$")]  # as long as a spec's path
@@ -111,18 +112,18 @@ Edit = Annotated[
 EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 
 
-def described(edit: Edit) -> str:
+def described(edit: Edit) -> Sentence:
     """What a revision's list says of it, unless its author says something else."""
     match edit:
         case AddServer():
-            return f"{edit.to.address} added to {edit.entry}"
+            return Sentence("%(server)s added to %(entry)s", server=edit.to.address, entry=edit.entry)
         case ChangeServer():
-            return f"{edit.server} of {edit.entry} changed"
+            return Sentence("%(server)s of %(entry)s changed", server=edit.server, entry=edit.entry)
         case RemoveServer():
-            return f"{edit.server} removed from {edit.entry}"
+            return Sentence("%(server)s removed from %(entry)s", server=edit.server, entry=edit.entry)
         case AddVirtualServer():
-            return f"virtual server {edit.entry} added"
+            return Sentence("virtual server %(entry)s added", entry=edit.entry)
         case ChangeVirtualServer():
-            return f"virtual server {edit.entry} changed"
+            return Sentence("virtual server %(entry)s changed", entry=edit.entry)
         case RemoveVirtualServer():
-            return f"virtual server {edit.entry} removed"
+            return Sentence("virtual server %(entry)s removed", entry=edit.entry)

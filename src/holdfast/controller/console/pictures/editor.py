@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from holdfast.lint.registry import rules
+from holdfast.lint.spec_findings import SPEC_FINDINGS
 from holdfast.spec.schema import json_schema
 from holdfast.spec.values import format_duration
 
 from ..assets import Asset
-from ..words import N_
+from ..words import N_, SOURCE, Words
 
 # Where a value, or a key, is a name that the spec itself defines. `*` is any name, `[]` a place in a list, `@` a key.
 # Of `group` there is a port to come, of `server`, too.
@@ -104,6 +106,14 @@ def _default(node: Mapping[str, Any]) -> str | None:
         return format_duration(value)  # the model counts milliseconds
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _SHORT else None
+
+
+def titles_in(words: Words) -> Mapping[str, str]:
+    """What each rule is about, where its message is in another language than the page."""
+    if words.language == SOURCE:
+        return {}
+    known = {**SPEC_FINDINGS, **{one.id: one.title for one in rules().values()}}
+    return {code: words.say(title) for code, title in known.items()}
 
 
 def first_spec(cluster: str) -> str:

@@ -13,6 +13,7 @@ from holdfast.protocol.api.events import EventView
 from holdfast.protocol.api.nodes import NodeDetail, NodeSummary
 from holdfast.protocol.api.overrides import OverrideView
 from holdfast.protocol.machine import LogLine
+from holdfast.sentences import from_data
 
 from ..words import N_
 from .diffs import Diff, diff_of
@@ -306,7 +307,7 @@ def _is_about(event: EventView, node: str) -> bool:
 
 def _happened(event: EventView) -> Happened:
     state: State = {"vrrp.holds": "ok", "vrrp.left": "off"}.get(event.kind, "warning")  # type: ignore[assignment]
-    return Happened(event.number, event.time, state, event.message)
+    return Happened(event.number, event.time, state, from_data(event.data.get("said")) or event.message)
 
 
 def _drift(report: AgentReport) -> Iterable[Differs]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from unicodedata import east_asian_width
 
+from markupsafe import Markup, escape
+
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 
@@ -57,6 +59,15 @@ def fitted(text: object, most: int) -> str:
     return told
 
 
+def coded(text: str) -> Markup:
+    """A text whose parts between backticks are what is to be typed."""
+    pieces = str(text).split("`")
+    if len(pieces) % 2 == 0:  # one of them has no partner: it is a letter
+        return escape(text)
+    made = (Markup("<code>{}</code>").format(one) if n % 2 else escape(one) for n, one in enumerate(pieces))
+    return Markup("").join(made)
+
+
 FILTERS: Mapping[str, Callable[..., str]] = {
-    "id_of": id_of, "stamp": stamp, "utc": utc, "number": number, "rate": rate, "fitted": fitted,
+    "id_of": id_of, "stamp": stamp, "utc": utc, "number": number, "rate": rate, "fitted": fitted, "coded": coded,
 }  # fmt: skip

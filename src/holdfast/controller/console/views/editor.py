@@ -22,7 +22,7 @@ from ...operations.proposals import propose
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
-from ..pictures.editor import PHRASES, SAID, first_spec, language
+from ..pictures.editor import PHRASES, SAID, first_spec, language, titles_in
 from ..pictures.edits import told_apart
 from ..pictures.plans import plan_of, worse_than
 from .rollouts import applied_part
@@ -81,6 +81,7 @@ async def editor(page: Console, who: Planning, cluster: ClusterName) -> Response
         made=None,
         settings={
             "words": {one: page.words.say(one) for one in (*PHRASES, *SAID)},
+            "titles": titles_in(page.words),
             "language": page.url("console_editor_language", {"v": language().digest}),
             "lint": f"/api/v1/clusters/{cluster}/lint",
             "fresh": page.url("console_editor_fresh", cluster=cluster),

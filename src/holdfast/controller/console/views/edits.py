@@ -24,7 +24,7 @@ from ...operations.edits import EDIT, Edit, Section, described
 from ...operations.situation import spec_of
 from ..forms import Sent
 from ..navigation import PREFIX
-from ..pages import Console
+from ..pages import Console, Page
 from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of, told_apart
 from ..pictures.plans import plan_of, worse_than
 from .rollouts import applied_part
@@ -76,7 +76,7 @@ async def edit(
         hosts=hosts_of(spec),
         schedulers=SCHEDULERS,
         newest=newest,
-        **(await _planned(desk, cluster, newest, edit_of(form)) if kind in _AT_ONCE else {"planned": None}),
+        **(await _planned(page, desk, cluster, newest, edit_of(form)) if kind in _AT_ONCE else {"planned": None}),
     )
 
 
@@ -98,10 +98,10 @@ async def plan(
     asked: Annotated[EditForm, Depends(Sent(EditForm))],
 ) -> Response:
     """What it would do; nothing is written."""
-    return page.part("edits/plan.html", **await _planned(desk, cluster, asked.base, edit_of(asked)))
+    return page.part("edits/plan.html", **await _planned(page, desk, cluster, asked.base, edit_of(asked)))
 
 
-async def _planned(desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str, Any]:
+async def _planned(page: Page, desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str, Any]:
     planned = await editing.propose_edit(desk, cluster, base, edit)
     before = await content_of(desk.store, cluster, base)
     new, old = told_apart(planned.findings, before.findings)
@@ -112,7 +112,7 @@ async def _planned(desk: Desk, cluster: str, base: int, edit: Edit) -> dict[str,
         "plan": plan_of(planned.plan, planned.spec_diff),
         "edit": dumped(edit),
         "base": base,
-        "message": described(edit),
+        "message": page.words.tell(described(edit)),
     }
 
 
@@ -137,7 +137,8 @@ async def apply(
         raise UsageError("this is no edit", "load the page again, and look at the plan") from None
     # what nodes run may have changed since: what is worse than what was shown is not done
     options = RolloutOptions(pause_after_first=asked.pause_after_first, forbidden=worse_than(asked.hazard))
-    done = await editing.apply_edit(desk, cluster, asked.base, edit, asked.digest, asked.message, options)
+    message = asked.message or page.words.tell(described(edit))
+    done = await editing.apply_edit(desk, cluster, asked.base, edit, asked.digest, message, options)
     shown = await applied_part(page, cluster, done, "edits/applied.html")
     if done.rollout is not None:  # loaded again, the page is the rollout's own: the form has done what it was for
         shown.headers["HX-Push-Url"] = page.url("console_rollout", cluster=cluster, number=done.rollout)

@@ -6,7 +6,7 @@
   if (!form) return;
   const CHECK_MS = 700, SETTLE_MS = 300, AGAIN_MS = 5000, MOST_LISTED = 100, LONGEST_DRAFT = 2000000, DRAFT_DAYS = 14;
   const LONGEST_NAMED = 1000000; // characters of a spec in which names are looked for
-  const {words, language, lint, fresh, draft} = JSON.parse(form.dataset.settings);
+  const {words, titles, language, lint, fresh, draft} = JSON.parse(form.dataset.settings);
   const say = (word, n) => words[word].replace("{n}", n);
   const find = (id) => document.getElementById(id);
   const area = find("spec-text"), host = find("spec-code"), plan = find("plan"), base = form.elements.base;
@@ -79,12 +79,19 @@
     if (left) list.append(element("li", "editor-finding muted", say("and {n} more", left)));
     if (view) view.dispatch(CodeMirror.setDiagnostics(view.state, found.map((one) => diagnostic(one, lines))));
   };
+  // What the rule is about in the page's language, then its message in its own.
+  const told = (one, name) => {
+    const title = titles[one.code], message = element("span", title ? `${name} original` : name, one.message);
+    if (!title) return [message];
+    message.lang = "en";
+    return [element("strong", name, title), message];
+  };
   const listed = (one, lines) => {
     const item = element("li"), jump = element("button", `editor-finding editor-finding-${one.severity}`);
     jump.type = "button";
     jump.append(
       element("span", "editor-finding-line", one.location ? say("line {n}", one.location.line) : ""),
-      element("span", "finding-code mono", one.code), element("span", "editor-finding-text", one.message),
+      element("span", "finding-code mono", one.code), ...told(one, "editor-finding-text"),
     );
     if (one.hint) jump.append(element("span", "editor-finding-hint", one.hint));
     jump.addEventListener("click", () => go_to(range(one, lines)));
@@ -106,10 +113,10 @@
     focus();
   };
   const diagnostic = (one, lines) => ({
-    ...range(one, lines), severity: one.severity, source: one.code, message: `${one.code}: ${one.message} ${one.hint}`,
+    ...range(one, lines), severity: one.severity, source: one.code, message: `${one.code}: ${titles[one.code] || ""} ${one.message} ${one.hint}`,
     renderMessage: () => {
       const made = element("div");
-      made.append(element("strong", "", one.code), ` ${one.message}`);
+      made.append(element("strong", "", one.code), " ", ...told(one, "cm-told"));
       if (one.hint) made.append(element("div", "cm-hint", `→ ${one.hint}`));
       return made;
     },
