@@ -14,7 +14,7 @@ from rich.text import Text
 from holdfast.errors import UsageError
 from holdfast.findings import Finding
 from holdfast.plan import Hazard, Plan, make_plan
-from holdfast.protocol import Overrides, ServerOverride
+from holdfast.protocol import Overrides, PoolOverride, ServerOverride
 from holdfast.spec.cluster import ClusterSpec
 
 from .inputs import compile_input
@@ -77,7 +77,7 @@ class _Todo:
     """What would change, what stays overridden, and who has to be told so before it directs anything."""
 
     plan: Plan
-    kept: tuple[ServerOverride, ...]
+    kept: Overrides
     due: Mapping[str, Overrides]
 
 
@@ -137,12 +137,14 @@ def push(
 
 
 def _say_kept(spec: ClusterSpec, todo: _Todo, *, quiet: bool) -> None:
-    for each in () if quiet else todo.kept:
+    several: list[ServerOverride | PoolOverride] = [*todo.kept.servers, *todo.kept.pools]
+    for each in () if quiet else several:
         what = f"weight {each.weight}" if each.weight is not None else str(each.kind)
-        where = f" in {each.virtual_server}" if each.virtual_server else ""
+        pool, place = (each.pool, None) if isinstance(each, PoolOverride) else (None, each.virtual_server)
+        name, where = f"{pool}/{each.server}" if pool else each.server, f" in {place}" if place else ""
         why = ": ".join(word for word in (each.who, each.why) if word)
         until = f", until {each.until}" if each.until else ""
-        stdout().print(Text(f"{each.server} stays {what}{where}{f' ({why})' if why else ''}{until}"))
+        stdout().print(Text(f"{name} stays {what}{where}{f' ({why})' if why else ''}{until}"))
     for sentence in left_without(spec, todo.kept):
         stderr().print(Text(sentence, style="yellow"))
 
@@ -223,7 +225,7 @@ def _say(
             {
                 "ok": succeeded,
                 "findings": [finding.model_dump(mode="json") for finding in findings],
-                "overrides": [each.model_dump(mode="json") for each in todo.kept],
+                "overrides": [each.model_dump(mode="json") for each in (*todo.kept.servers, *todo.kept.pools)],
                 "plan": document(todo.plan, forbidden),
                 "rollout": told,
             }

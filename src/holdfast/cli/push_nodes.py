@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.agent.pool_servers import servers_of
 from holdfast.bundle import Bundle
-from holdfast.controller.operations.quorum import emptied
+from holdfast.controller.operations.quorum import emptied, thinned
 from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed, UsageError
-from holdfast.protocol import NodeStatus, Overrides, ServerOverride
+from holdfast.protocol import NodeStatus, Overrides, PoolOverride, ServerOverride
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.overrides import Override, known_servers
 
@@ -28,9 +29,9 @@ class NodeSeen:
     status: NodeStatus
 
     @property
-    def directs(self) -> bool:
-        """Whether it has virtual servers, so that overrides do something there."""
-        return self.bundle is not None and bool(self.bundle.expected.virtual_servers)
+    def overrides(self) -> bool:
+        """Whether it has virtual servers or pools, so that overrides do something there."""
+        return self.bundle is not None and _overridable(self.bundle)
 
 
 def look(transport: CommandTransport, nodes: Sequence[str], cluster: str) -> dict[str, NodeSeen]:
@@ -81,31 +82,54 @@ def refuse_managed(seen: Mapping[str, NodeSeen]) -> None:
     )
 
 
-def overridden(seen: Mapping[str, NodeSeen], spec: ClusterSpec) -> tuple[ServerOverride, ...]:
-    """All that is overridden on any director, of servers that the spec still has; the first word about one counts."""
+def overridden(seen: Mapping[str, NodeSeen], spec: ClusterSpec) -> Overrides:
+    """All that is overridden on any node, of servers that the spec still has; the first word about one counts."""
     known = known_servers(spec)
+    pooled = {(name, server.written) for name, pool in spec.pools.items() for server in pool.servers}
     found: dict[tuple[str, str | None], ServerOverride] = {}
-    for one in seen.values():
-        for each in one.status.overrides if one.directs else ():
+    of_pools: dict[tuple[str, str], PoolOverride] = {}
+    for one in (each for each in seen.values() if each.overrides):
+        for each in one.status.overrides:
             if each.server in known:
                 found.setdefault((each.server, each.virtual_server), each)
-    return tuple(found.values())
+        for of_pool in one.status.pool_overrides:
+            if (of_pool.pool, of_pool.server) in pooled:
+                of_pools.setdefault((of_pool.pool, of_pool.server), of_pool)
+    return Overrides(servers=tuple(found.values()), pools=tuple(of_pools.values()))
 
 
 def due(
-    seen: Mapping[str, NodeSeen], bundles: Mapping[str, Bundle], kept: Sequence[ServerOverride]
+    seen: Mapping[str, NodeSeen], bundles: Mapping[str, Bundle], kept: Overrides
 ) -> Iterator[tuple[str, Overrides]]:
-    """Nodes that begin to direct, and what is overridden: each has to know before its first connection."""
+    """Nodes that begin to direct, or to have pools, and what is overridden: each has to know before it begins."""
     for node, bundle in bundles.items():
-        one = seen[node]
-        if bundle.expected.virtual_servers and not one.directs and one.status.overrides != tuple(kept):
-            yield node, Overrides(servers=tuple(kept))
+        status = seen[node].status
+        told = (status.overrides, status.pool_overrides) == (kept.servers, kept.pools)
+        if _begins(seen[node].bundle, bundle) and not told:
+            yield node, kept
 
 
-def left_without(spec: ClusterSpec, kept: Iterable[ServerOverride]) -> tuple[str, ...]:
-    """A sentence for each virtual server that nobody would answer for, as the spec now is and overrides are."""
-    told = [_of_spec(each) for each in kept]
-    return emptied(spec, told, tuple(dict.fromkeys(each.server for each in told)), None, ())
+def _begins(before: Bundle | None, after: Bundle) -> bool:
+    """Whether it sends to servers of a kind that it has not sent to before."""
+    directs, proxies = bool(after.expected.virtual_servers), bool(servers_of(after))
+    directed = before is not None and bool(before.expected.virtual_servers)
+    proxied = before is not None and bool(servers_of(before))
+    return (directs and not directed) or (proxies and not proxied)
+
+
+def _overridable(bundle: Bundle) -> bool:
+    return bool(bundle.expected.virtual_servers) or bool(servers_of(bundle))
+
+
+def left_without(spec: ClusterSpec, kept: Overrides) -> tuple[str, ...]:
+    """A sentence for each virtual server and pool with too few left, as the spec now is and overrides are."""
+    told = [_of_spec(each) for each in kept.servers]
+    alone = emptied(spec, told, tuple(dict.fromkeys(each.server for each in told)), None, ())
+    of_pools = [
+        Override(server=each.server, pool=each.pool, kind=each.kind.value, weight=each.weight) for each in kept.pools
+    ]
+    pools = dict.fromkeys(each.pool for each in kept.pools)
+    return (*alone, *(sentence for pool in pools for sentence in thinned(spec, of_pools, pool, ())))
 
 
 def _of_spec(one: ServerOverride) -> Override:

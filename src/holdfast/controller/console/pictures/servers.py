@@ -298,7 +298,8 @@ def _server(
         holder=holder,
         open=_sum(one.open for one in fresh if one.holds),
         everywhere=any(
-            one.target == server.written and one.virtual_server is None and one.kind.value != "maintenance"
+            (one.target, one.virtual_server, one.pool) == (server.written, None, None)
+            and one.kind.value != "maintenance"
             for one in seen.told.overrides
         ),
     )
@@ -309,7 +310,7 @@ def override_of(overrides: Iterable[OverrideView], server: str, virtual_server: 
     there = [
         one
         for one in overrides
-        if one.target == server and one.virtual_server in (None, virtual_server) and not one.over
+        if one.target == server and one.virtual_server in (None, virtual_server) and one.pool is None and not one.over
     ]
     return max(there, key=lambda one: (one.virtual_server is not None, one.since), default=None)
 
