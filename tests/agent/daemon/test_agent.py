@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 from tests.agent.daemon.stand_in import KEY, STORE, Site, bundle, desired, order, site, until
+from tests.disk import fill, small_disk
 
+from holdfast.agent import overrides
 from holdfast.agent.daemon import pause as pausing
 from holdfast.agent.daemon.telling import read_told
 from holdfast.agent.daemon.wanted import Wanted
-from holdfast.protocol import Desired, Outcome, Progress, Verb
+from holdfast.errors import ApplyError
+from holdfast.protocol import Desired, Outcome, OverrideKind, Overrides, Progress, ServerOverride, Verb
 
 pytestmark = pytest.mark.whole
 
@@ -254,6 +257,46 @@ def test_a_full_disk_refuses_a_desired_state_and_keeps_the_one_before(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/holdfast/agent/wanted.json")
 
     run(scenario())
+
+
+def test_on_a_disk_that_is_full_the_node_stays_as_it_is_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    """The state folder itself, full to the last byte: a desired state, overrides, a restart, and then room."""
+    drained = Overrides(servers=(ServerOverride(server="web01:80", kind=OverrideKind.DRAINED),))
+
+    async def scenario(disk: Path) -> None:
+        async with site(disk) as one:
+            one.first.lines = [desired(1, bundle("1")).model_dump_json().encode()]
+            one.start()
+            await until(lambda: ended(one, 1))
+            before = overrides.read(one.work.node.places)
+            ballast = fill(disk)
+            await one.first.push(desired(2, bundle("0", more=500)))
+            await until(lambda: ended(one, 2, Progress.REFUSED))
+            applied = one.first.last.applied
+            assert applied is not None
+            assert applied.failure is not None
+            assert "the disk is full" in applied.failure.message
+            assert "make room" in applied.failure.hint
+            assert one.host.sysctls[KEY] == "1"
+            with pytest.raises(ApplyError, match="the disk is full"):
+                one.work.override(drained)
+            assert overrides.read(one.work.node.places) == before
+            await one.stop()
+            one.first.lines = []
+            one.start()  # what it knows is on the disk
+            await until(lambda: one.first.last.revision == 1)
+            assert one.host.sysctls[KEY] == "1"
+            assert list(disk.rglob("*.new")) == []
+            ballast.unlink()
+            await one.stop()
+            one.first.lines = [desired(3, bundle("0", more=500), overrides=drained).model_dump_json().encode()]
+            one.start()
+            await until(lambda: ended(one, 3))
+            await until(lambda: overrides.read(one.work.node.places) == drained)
+            assert one.host.sysctls[KEY] == "0"
+
+    with small_disk(tmp_path / "disk", 2) as disk:
+        run(scenario(disk))
 
 
 def test_an_attempt_under_way_ends_before_the_agent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,3 +205,12 @@ def test_a_server_that_is_being_emptied_is_looked_at_often(
 )
 def test_counting_takes_a_tenth_of_the_time_at_most(looked_s: float, told_s: float, wanted: float) -> None:
     assert decide.count_again_s(looked_s, told_s) == pytest.approx(wanted)
+
+
+def test_a_director_says_why_it_did_not_carry_overrides_out() -> None:
+    assert decide.not_overridden(NOBODY, "the disk is full") == NOBODY
+    told = decide.not_overridden(
+        replace(NOBODY, override_report=OverrideReport(node="lb01", done=True)), "the disk is full"
+    )
+    assert told.override_report is not None
+    assert (told.override_report.done, told.override_report.detail) == (False, "the disk is full")

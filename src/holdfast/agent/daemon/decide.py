@@ -178,6 +178,14 @@ def ended(known: Known, attempt: Desired, report: ApplyReport) -> Known:
     return replace(known, progress=_OF_OUTCOME[report.outcome], applied=report)
 
 
+def not_overridden(known: Known, why: str) -> Known:
+    """After overrides that could not be carried out: a director says so, until its table is looked at again."""
+    report = known.override_report
+    if report is None:
+        return known
+    return replace(known, override_report=report.model_copy(update={"done": False, "detail": why[:1000]}))
+
+
 def empties(known: Known) -> bool:
     """Whether a server that gets no new connections still has some, so that its count is waited for."""
     report = known.override_report

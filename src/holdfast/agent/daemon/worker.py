@@ -138,6 +138,8 @@ class Worker:
             report = await state.change(lambda: state.work.override(wanted))
         except HoldfastError as error:
             LOG.warning("overrides are not carried out", extra={"why": error.message})
+            state.known = decide.not_overridden(state.known, error.message)
+            state.tell()
             self._later()
             return
         self._failures = 0
