@@ -20,6 +20,7 @@ from tests.controller.world import join
 from tests.waiting import wait_until
 
 from holdfast.agent.enrolment import client_context
+from holdfast.cli.output import print_error
 from holdfast.client.trust import fingerprint_of
 from holdfast.errors import (
     AuthorityChanged,
@@ -125,6 +126,70 @@ def test_a_file_that_others_have_overtaken_is_refused_with_both_diffs(applied: C
     assert "+    tries: 4" in said
     assert "what you changed:" in said
     assert "shop.example.com" in said
+
+
+def test_who_is_overtaken_and_is_a_program_gets_both_diffs_too(
+    applied: Controlled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "mine.yaml"
+    told = json.loads(applied.well("show", "-o", str(spec), "--json"))
+    assert spec.read_text() == told["spec"]
+    applied.well("set", "pools.app.tries=3", "--yes", "-m", "theirs")
+    spec.write_text(spec.read_text().replace("www.example.com", "shop.example.com"))
+    done = applied.run("apply", str(spec), "--yes", "--json")
+    assert isinstance(done.exception, Outdated)
+    print_error(done.exception, as_json=True)
+    about = json.loads(capsys.readouterr().out)["outdated"]
+    assert about["newest"] == about["base"] + 1
+    assert "+    tries: 3" in about["theirs"]
+    assert "shop.example.com" in about["yours"]
+
+
+def test_a_spec_comes_back_byte_for_byte(applied: Controlled, tmp_path: Path) -> None:
+    theirs = SPEC.replace("\n", "\r\n") + "#\ta tab\r\n"
+    (tmp_path / "cluster.yaml").write_bytes(theirs.encode())
+    base = str(json.loads(applied.well("history", "--json"))["newest"])
+    applied.well("apply", str(tmp_path / "cluster.yaml"), "--yes", "--base", base)
+    assert applied.run("show").stdout_bytes == theirs.encode()
+    applied.well("show", "-o", str(tmp_path / "again.yaml"))
+    assert (tmp_path / "again.yaml").read_bytes() == theirs.encode()
+
+
+def test_the_lock_of_a_revision_is_written_where_it_is_asked_for(applied: Controlled, tmp_path: Path) -> None:
+    printed = applied.well("show", "1", "--lock")
+    assert "holdfast_lock" in printed
+    applied.well("show", "1", "--lock", "-o", str(tmp_path / "[/]shop.lock"))
+    assert (tmp_path / "[/]shop.lock").read_text() == printed
+    assert "--node shows the files" in fails(applied, UsageError, "show", "--node", "lb01", "-o", str(tmp_path / "x"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("users", "add", "ada lovelace"),
+        ("users", "add", "ada", "--only", "no cluster"),
+        ("users", "change", "ada", "--only", "../shop"),
+        ("tokens", "add", ""),
+        ("rollback", "1", "--yes", "-m", "x" * 10_001),
+        ("rollback", "1", "--yes", "--without", "lb 01"),
+        ("rollback", "1", "--yes", "--at-a-time", "5000"),
+        ("rollout", "stop", "--why", "x" * 1001),
+        ("maintenance", "lb01", "on", "--why", "x" * 1001),
+        ("move", "www", "lb 01"),
+        ("drain", "web01", "--why", "x" * 1001),
+    ],
+    ids=lambda words: " ".join(words)[:30],
+)
+def test_what_no_controller_would_take_is_a_mistake_of_who_called(applied: Controlled, words: tuple[str, ...]) -> None:
+    assert "cannot be asked of a controller" in fails(applied, UsageError, *words)
+
+
+def test_a_login_without_a_password_is_told(applied: Controlled, tmp_path: Path) -> None:
+    nobody = Controlled(applied.world, applied.agents, applied.loop, tmp_path)
+    words = ("login", applied.world.url, "--name", "admin", "--password-stdin")
+    words = (*words, "--fingerprint", fingerprint_of(applied.world.authority))
+    done = nobody.run(*words, stdin="")
+    assert isinstance(done.exception, UsageError), done.exception
 
 
 def test_back_to_the_beginning(applied: Controlled) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
 import subprocess
 import sys
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 from typer.testing import CliRunner
 
 from holdfast.cli.main import COMMANDS, app
+from holdfast.cli.output import print_exact, stderr, stdout, went_well
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
@@ -30,3 +35,40 @@ def test_a_mistyped_command_names_the_nearest() -> None:
     done = CliRunner().invoke(app, ["lnt"])
     assert done.exit_code == 2
     assert "lint" in done.output
+
+
+def test_what_commands_print_are_words_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """`[fd00::7]:80` is an address, which Rich takes for a style."""
+    table = Table("server")
+    table.add_row("[fd00::7]:80")
+    for console in (stdout(), stderr()):
+        console.print("[fd00::7]:80 is [down] :warning: [/]")
+        console.print(went_well("https://[fd00::1]:8443"))
+        console.print(table)
+    for said in capsys.readouterr():
+        assert "[fd00::7]:80 is [down] :warning: [/]" in said
+        assert "✓ https://[fd00::1]:8443" in said
+        assert said.count("[fd00::7]:80") == 2
+
+
+def test_what_others_wrote_does_not_command_the_terminal() -> None:
+    """A message of a revision, or what a program on a node said: shown, but its escapes are not carried out."""
+    for terminal, escape in ((True, "␛"), (False, "\x1b")):
+        console = stdout()
+        console.file = io.StringIO()
+        console._force_terminal = terminal
+        table = Table("what for")
+        table.add_row(Text("mine\x1b]0;pwned\x07"))
+        console.print(Text("\x1b[2J\tgone\r\n", style="bold"))
+        console.print(table)
+        console.out("a\x9b2Jb")
+        said = console.file.getvalue()
+        assert re.search(rf"{re.escape(escape)}\[2J +gone", said)
+        assert f"mine{escape}]0;pwned" in said
+        assert ("\x9b" in said) is not terminal
+
+
+def test_a_file_is_printed_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a: 1\r\n#\tdone\x0c\n\nb: '[fd00::7]'"
+    print_exact(text)
+    assert capsys.readouterr().out == text

@@ -84,6 +84,22 @@ def test_a_path_that_leads_nowhere_is_told_with_what_there_is(path: str, said: s
     assert hint in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("around", "path", "new"),
+    [
+        (
+            "    balance: round_robin   # for now\n    check: {http: /, every: 1s}\n",
+            "pools.app.tries",
+            "    tries: 2\n",
+        ),
+        ("    check: {http: {path: /}}\n", "pools.app.check.every", "    check: {http: {path: /}, every: 2}\n"),
+    ],
+)
+def test_a_field_that_is_not_there_yet_is_added_whatever_else_is_there(around: str, path: str, new: str) -> None:
+    spec = SPEC.replace("    balance: round_robin   # for now\n", around)
+    assert new in edit(spec, [(path, "2")])
+
+
 def test_a_host_with_several_ports_has_to_be_named_with_one() -> None:
     spec = SPEC.replace("      - web01:80   # the old one\n", "      - web01:80\n      - web01:81\n")
     with pytest.raises(UsageError, match="means 2 entries"):

@@ -25,7 +25,7 @@ from holdfast.agent.policy import load_policy
 from holdfast.agent.steps import translated
 from holdfast.errors import HoldfastError, UsageError
 
-from .output import print_json, stdout
+from .output import print_json, stdout, went_well
 from .validate import AsJson
 
 app = typer.Typer(
@@ -64,7 +64,7 @@ def join_(
         expires = identity.expires.isoformat()
         print_json({"ok": True, "cluster": identity.cluster, "node": identity.node, "expires": expires})
         return
-    stdout().print(f"[green]✓[/] this is {identity.node} of {identity.cluster}")
+    stdout().print(went_well(f"this is {identity.node} of {identity.cluster}"))
     stdout().print("holdfast agent install starts its agent; where it runs: systemctl restart holdfast-agent")
 
 
@@ -89,7 +89,7 @@ def install(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"ok": True, "unit": done.unit, "written": done.written, "joined": done.joined})
         return
-    stdout().print(f"[green]✓[/] {done.unit} {'written' if done.written else 'is as it should be'}, enabled")
+    stdout().print(went_well(f"{done.unit} {'written' if done.written else 'is as it should be'}, enabled"))
     if not done.joined:
         stdout().print("it starts once this node has joined: holdfast agent join TOKEN --controller URL")
 

@@ -21,7 +21,7 @@ from holdfast.protocol.api.rollouts import RolloutOptions, RolloutView
 from holdfast.spec import LoadedSpec, load_spec
 
 from .inputs import lock_path, secrets_path
-from .output import print_findings, print_json, stderr, stdout
+from .output import print_findings, print_json, stderr, stdout, went_well
 from .proposal_view import print_diff, print_plan_view
 from .remote import ControllerOption, Remote, connect
 from .rollout_view import follow, show_end
@@ -198,10 +198,10 @@ def finish(cluster: Cluster, applied: Applied, *, wait: bool, as_json: bool) -> 
             }
         )
     elif applied.rollout is None:
-        stdout().print(f"[green]✓[/] revision {applied.revision.number} of {cluster.name}; no node changes")
+        stdout().print(went_well(f"revision {applied.revision.number} of {cluster.name}; no node changes"))
     elif ended is None:
         hint = f"holdfast rollout show {applied.rollout} --follow"
-        stdout().print(f"[green]✓[/] revision {applied.revision.number}; rollout {applied.rollout} has begun: {hint}")
+        stdout().print(went_well(f"revision {applied.revision.number}; rollout {applied.rollout} has begun: {hint}"))
     else:
         show_end(ended)
     if not well:

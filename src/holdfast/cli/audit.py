@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from .output import print_json, stdout
+from .output import listing, print_json, stdout
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -33,7 +31,7 @@ def audit(
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("", "when", "who", "from", "what", "of", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("", "when", "who", "from", "what", "of", "")
     for one in found.records:
         when = one.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         outcome = Text("" if one.outcome == "done" else one.outcome, style="bold red")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from holdfast.errors import UsageError
 from holdfast.protocol.api.authorities import AuthorityList
 
 from .apply import YesOption, confirm
-from .output import print_json, stdout
+from .output import listing, print_json, stdout, went_well
 from .remote import ControllerOption, connect
 from .validate import AsJson
 
@@ -68,7 +66,7 @@ def withdraw(
     if as_json:
         print_json({"ok": True, "fingerprint": whole})
     else:
-        stdout().print(f"[green]✓[/] {whole[:16]}… is trusted no more")
+        stdout().print(went_well(f"{whole[:16]}… is trusted no more"))
 
 
 def _whole(known: AuthorityList, text: str) -> str:
@@ -84,7 +82,7 @@ def _show(found: AuthorityList, *, as_json: bool) -> None:
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("fingerprint", "since", "until", "nodes", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("fingerprint", "since", "until", "nodes", "")
     for one in found.authorities:
         days = (f"{moment.astimezone():%Y-%m-%d}" for moment in (one.created, one.expires))
         table.add_row(one.fingerprint, *days, str(one.nodes), "signs" if one.signs else "to be withdrawn")

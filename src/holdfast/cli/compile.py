@@ -15,7 +15,7 @@ from holdfast.bundle import OWNERSHIP_LINE, Bundle
 from holdfast.errors import HoldfastError, NotOurs
 
 from .inputs import compile_file
-from .output import print_json, stdout
+from .output import print_json, stdout, went_well
 from .validate import AsJson, SpecPath
 
 BUNDLE_FILE = "bundle.json"
@@ -48,7 +48,8 @@ def compile_spec(
         print_json({"ok": True, "output": str(output), "nodes": {n: _summary(b) for n, b in bundles.items()}})
         return
     for name, bundle in bundles.items():
-        stdout().print(f"[green]✓[/] {output / name}  {', '.join(bundle.services)}  [dim]{bundle.digest[:12]}[/]")
+        told = went_well(f"{output / name}  {', '.join(bundle.services)}")
+        stdout().print(told.append(f"  {bundle.digest[:12]}", "dim"))
 
 
 def _summary(bundle: Bundle) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from .output import print_json, stderr, stdout
+from .output import print_exact, print_json, stderr, stdout
 from .proposal_view import print_diff
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
@@ -31,7 +31,7 @@ def config(
     stderr().print(Text(f"{node}: revision {found.revision}, as of {when}", style="dim"))
     for file in found.files:
         stdout().print(Text(f"━━ {file.path}  {file.mode:04o} {file.owner}:{file.group}", style="bold"))
-        stdout().out(file.content, end="" if file.content.endswith("\n") else "\n", highlight=False)
+        print_exact(file.content if file.content.endswith("\n") else f"{file.content}\n")
     for drift in found.drift:
         stderr().print(Text("━━ differs on the node:", style="bold red"))
         print_diff(drift, stderr())

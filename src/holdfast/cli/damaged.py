@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from holdfast.errors import NotFound
 from holdfast.protocol.api.damaged import ClearRequest
 
 from .apply import confirm
-from .output import print_json, stdout
+from .output import listing, print_json, stdout, went_well
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -30,9 +28,9 @@ def list_(cluster: ClusterOption = None, controller: ControllerOption = None, as
         print_json(found.model_dump(mode="json"))
         return
     if not found.records:
-        stdout().print("[green]✓[/] every record is understood")
+        stdout().print(went_well("every record is understood"))
         return
-    table = Table("kind", "name", "why", "if it is cleared", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("kind", "name", "why", "if it is cleared")
     for one in found.records:
         table.add_row(one.kind, one.name, one.why, one.then)
     stdout().print(table)
@@ -61,4 +59,4 @@ def clear(
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
-        stdout().print(f"[green]✓[/] the damaged {kind} {name} is gone: {done.then}")
+        stdout().print(went_well(f"the damaged {kind} {name} is gone: {done.then}"))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from .output import print_json, stdout
+from .output import listing, print_json, stdout
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -32,7 +30,7 @@ def history(
     if not found.revisions:
         stdout().print("no revision yet" if not found.newest else "no older revision")
         return
-    table = Table("", "when", "who", "what for", "findings", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("", "when", "who", "what for", "findings")
     for one in found.revisions:
         what = Text(one.message.splitlines()[0] if one.message else "")
         if one.rollback_of:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from holdfast.compile.lock import Secrets, write_yaml
 from holdfast.errors import UsageError
@@ -17,7 +18,7 @@ from holdfast.spec.values import NAME_PATTERN
 
 from .import_steps import PROBE, import_steps, print_policies
 from .inputs import secrets_path
-from .output import print_json, stderr, stdout
+from .output import print_exact, print_json, stderr, stdout, went_well
 from .replacing import write_new
 from .validate import AsJson
 
@@ -102,12 +103,12 @@ def _tell(imported: Imported, output: Path | None, secrets: Path | None, as_json
         )
         return
     if output is None:
-        stdout().out(imported.text, end="", highlight=False)
+        print_exact(imported.text)
         if imported.secrets:
             stderr().print("passwords are not shown: with -o SPEC they are written beside it, mode 0600")
     for path in (output, secrets):
         if path:
-            stdout().print(f"[green]✓[/] {path}")
+            stdout().print(went_well(f"{path}"))
     _list("compiled otherwise, or left out as keepalived does", imported.declared_differences, "dim")
     _list("NOT carried over", imported.not_carried, "bold red")
     if policies := policies_of(imported.data, PROBE):
@@ -117,7 +118,9 @@ def _tell(imported: Imported, output: Path | None, secrets: Path | None, as_json
         )
         print_policies(policies)
     if not imported.complete:
-        stderr().print("[bold red]incomplete:[/] do by hand what is listed, or keep running what runs")
+        stderr().print(
+            Text.assemble(("incomplete: ", "bold red"), "do by hand what is listed, or keep running what runs")
+        )
 
 
 def _list(title: str, found: tuple[Left, ...], style: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from holdfast.errors import LabError, RolloutFailed, UsageError
@@ -24,7 +23,7 @@ from holdfast.spec import load_spec
 from . import lab_controller
 from .in_vm import InVm, booting, forward
 from .inputs import compile_input
-from .output import print_json, stderr, stdout
+from .output import listing, print_json, stderr, stdout, went_well
 from .plan_view import print_changes
 from .validate import AsJson, SpecPath
 
@@ -98,7 +97,7 @@ def down(lab: Annotated[str, typer.Argument(metavar="[NAME]")] = DEFAULT_LAB) ->
     Example:  holdfast lab down
     """
     gone = kept.stop(lab) or Lab.destroy(lab)
-    stdout().print(f"[green]✓[/] lab {lab} is down" if gone else f"there was no lab {lab}")
+    stdout().print(went_well(f"lab {lab} is down") if gone else f"there was no lab {lab}")
 
 
 @app.command("status")
@@ -130,7 +129,7 @@ def status(lab: LabName = DEFAULT_LAB, as_json: AsJson = False) -> None:
         )
         return
     _print_holders(lab)
-    table = Table("node", "state", "addresses")
+    table = listing("node", "state", "addresses")
     for node in cluster.lab.nodes:
         addresses = " ".join(str(a.ip) for name, v in sorted(node.addresses().items()) if name != "lo" for a in v)
         table.add_row(node.name, Text("up", "green") if node.up else Text("down", "red"), addresses)
@@ -186,7 +185,7 @@ def fault(
         meant.heal(attached)
     else:
         meant.inject(attached)
-    stdout().print(f"[green]✓[/] {'healed' if heal else 'in force'}: {faults.describe(meant)}")
+    stdout().print(went_well(f"{'healed' if heal else 'in force'}: {faults.describe(meant)}"))
 
 
 @app.command("apply")
@@ -209,7 +208,7 @@ def apply(
     result = cluster.change(loaded, progress=_say)
     if not result.succeeded:
         raise RolloutFailed(result.reason, result.hint)
-    stdout().print("[green]✓[/] every node runs it, verified")
+    stdout().print(went_well("every node runs it, verified"))
 
 
 def _say(event: RolloutEvent) -> None:
@@ -230,7 +229,7 @@ def move(
     cluster = LabCluster.attach(lab)
     switched = cluster.move_back(group) if back else cluster.move(group)
     held_back = f" (new connections waited {switched.report.held_back_s:.2f} s)" if switched.report else ""
-    stdout().print(f"[green]✓[/] {group}: {switched.before or 'nobody'} → {switched.after}{held_back}")
+    stdout().print(went_well(f"{group}: {switched.before or 'nobody'} → {switched.after}{held_back}"))
     if switched.report and switched.report.cut:
         stdout().print(f"  {switched.report.detail}")
 

@@ -62,3 +62,15 @@ class LazyGroup(TyperGroup):
         """The command of this name, loaded; None if there is none."""
         known = self.commands_by_name.get(cmd_name)
         return _loaded(known) if known else None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is meant; UsageError for what no controller would be asked."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            from .asked import mistake  # only now: it loads what most commands do without
+
+            told = mistake(error)
+            if told is None:
+                raise
+            raise told from None

@@ -10,7 +10,7 @@ from holdfast.errors import HoldfastError
 from holdfast.spec import load_spec
 
 from .inputs import lock_path, read_lock, read_secrets, secrets_path
-from .output import print_json, stdout
+from .output import print_json, stdout, went_well
 from .validate import AsJson, SpecPath
 
 
@@ -32,7 +32,7 @@ def lock(spec: SpecPath, as_json: AsJson = False) -> None:
         print_json({"ok": True, "written": [str(path) for path in written], **kept})
         return
     for path in written:
-        stdout().print(f"[green]✓[/] {path}")
+        stdout().print(went_well(f"{path}"))
     for name, vrid in chosen.vrids.items():
         stdout().print(f"  {name}: VRID {vrid}")
     for name, mark in chosen.marks.items():

@@ -17,7 +17,7 @@ from holdfast.client.wire import Wire
 from holdfast.errors import UsageError
 from holdfast.protocol.api.people import LoginRequest, PasswordRequest, SessionView
 
-from .output import print_json, stderr, stdout
+from .output import print_json, stderr, stdout, went_well
 from .remote import ControllerOption, checked_url, connect
 from .secret_files import read_secret
 from .validate import AsJson
@@ -90,7 +90,7 @@ def login(
         print_json({"ok": True, "name": who.name, "role": who.role, "controllers": list(urls), "profile": str(path)})
         return
     limits = f", for {', '.join(who.clusters)}" if who.clusters is not None else ""
-    stdout().print(f"[green]✓[/] {who.name}, {who.role}{limits}, at {urls[0]}", soft_wrap=True)
+    stdout().print(went_well(f"{who.name}, {who.role}{limits}, at {urls[0]}"), soft_wrap=True)
 
 
 def _logged_in(
@@ -162,4 +162,4 @@ def logout(controller: ControllerOption = None, as_json: AsJson = False) -> None
     if as_json:
         print_json({"ok": True})
     else:
-        stdout().print("[green]✓[/] logged out")
+        stdout().print(went_well("logged out"))

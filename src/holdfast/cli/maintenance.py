@@ -11,7 +11,7 @@ import typer
 from holdfast.protocol.api.nodes import MaintenanceRequest
 
 from .move import told_move
-from .output import print_json, stdout
+from .output import print_json, stdout, went_well
 from .overrides_edit import parse_until
 from .overrides_tell import UntilOption, WhyOption
 from .remote import ClusterOption, ControllerOption, connect
@@ -52,4 +52,4 @@ def maintenance(
     for moved in done.moved:
         stdout().print(told_move(moved))
     state = "in maintenance: it holds nothing, and will not" if done.on else "in service again"
-    stdout().print(f"[green]✓[/] {node} is {state}")
+    stdout().print(went_well(f"{node} is {state}"))

@@ -6,12 +6,13 @@ import ipaddress
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from holdfast.client.controller import Cluster
 from holdfast.errors import NotFound, UsageError
 from holdfast.protocol.api.nodes import MovedGroup, MoveRequest
 
-from .output import print_json, stdout
+from .output import print_json, stdout, went_well
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -54,13 +55,13 @@ def _group(cluster: Cluster, vip: str) -> str:
     raise NotFound(f"no group has the address {vip}", "see them: holdfast status")
 
 
-def told_move(moved: MovedGroup) -> str:
+def told_move(moved: MovedGroup) -> Text:
     """A sentence about a group that changed hands."""
     if moved.before == moved.after:
-        return f"[green]✓[/] {moved.group} is with {moved.after}"
+        return went_well(f"{moved.group} is with {moved.after}")
     cost = ""
     if moved.report is not None:
         held = moved.report.held_back_s * 1000
         cost = f"; new connections waited {held:.0f} ms"
         cost += f", {moved.report.cut} were cut" if moved.report.cut else ""
-    return f"[green]✓[/] {moved.group} went from {moved.before or 'nobody'} to {moved.after}{cost}"
+    return went_well(f"{moved.group} went from {moved.before or 'nobody'} to {moved.after}{cost}")

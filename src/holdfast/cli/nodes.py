@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from .apply import confirm
-from .output import print_json, stderr, stdout
+from .output import listing, print_json, stderr, stdout, went_well
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -30,7 +28,7 @@ def list_(cluster: ClusterOption = None, controller: ControllerOption = None, as
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("node", "joined", "agent", "last heard of", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("node", "joined", "agent", "last heard of", "")
     for one in found.nodes:
         joined = one.enrolled.astimezone().strftime("%Y-%m-%d") if one.enrolled else "never"
         seen = one.seen.astimezone().strftime("%Y-%m-%d %H:%M:%S") if one.seen else "never"
@@ -81,4 +79,4 @@ def revoke(
     if as_json:
         print_json({"ok": True})
     else:
-        stdout().print(f"[green]✓[/] the certificate of {node} counts no more")
+        stdout().print(went_well(f"the certificate of {node} counts no more"))

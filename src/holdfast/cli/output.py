@@ -7,29 +7,71 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, Outdated
 from holdfast.findings import Finding, Severity
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 _MAX_FINDINGS = 100
+# Control characters, but tab and ends of lines, as the pictures that Unicode has of them; those from DEL on have none.
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | dict.fromkeys(
+    range(0x7F, 0xA0), "�"
+)
 
 
 def stdout() -> Console:
-    """Where results go."""
-    return Console(soft_wrap=True, highlight=False)
+    """Where results go. What is printed are words: `[fd00::7]:80` is an address, and no markup."""
+    return _console(error=False)
 
 
 def stderr() -> Console:
-    """Where errors and progress go."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    """Where errors and progress go, as words, too."""
+    return _console(error=True)
+
+
+def _console(*, error: bool) -> Console:
+    console = Console(stderr=error, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console.push_render_hook(_Harmless(console))
+    return console
+
+
+class _Harmless(RenderHook):
+    """What others wrote (messages, what programs on nodes said) is shown on a terminal, and never carried out by it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(one) for one in renderables] if self._console.is_terminal else renderables
+
+
+class _Shown:
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self._renderable, options):
+            yield Segment(text if control else text.translate(_PICTURES), style, control)
+
+
+def went_well(said: str) -> Text:
+    """A sentence about what was done."""
+    return Text.assemble(("✓", "green"), f" {said}")
 
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output, unwrapped and uncoloured."""
     stdout().out(json.dumps(value, indent=2, ensure_ascii=False, default=str), highlight=False)
+
+
+def print_exact(text: str) -> None:
+    """A file's text on standard output, byte for byte: Rich would drop carriage returns, and widen tabs."""
+    console = stdout()
+    console.file.write(text.translate(_PICTURES) if console.is_terminal else text)
+    console.file.flush()
 
 
 def print_findings(findings: Iterable[Finding], console: Console) -> None:
@@ -82,6 +124,7 @@ def print_error(error: HoldfastError, *, as_json: bool = False) -> None:
                 "error": error.message,
                 "hint": error.hint,
                 "findings": [finding.model_dump(mode="json") for finding in findings],
+                **_outdated(error),
             }
         )
         return
@@ -90,3 +133,11 @@ def print_error(error: HoldfastError, *, as_json: bool = False) -> None:
     console.print(Text.assemble(("error: ", "bold red"), error.message))
     if error.hint:
         console.print(Text(f"  → {error.hint}", style="green"))
+
+
+def _outdated(error: HoldfastError) -> dict[str, Any]:
+    """Both differences, where somebody else was first."""
+    if not isinstance(error, Outdated):
+        return {}
+    about = {"base": error.expected, "newest": error.present, "theirs": error.theirs, "yours": error.yours}
+    return {"outdated": about}

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from holdfast.errors import HoldfastError
 from holdfast.protocol import OverrideReport
 from holdfast.protocol.api.overrides import OverrideList, OverrideWord
 from holdfast.spec.overrides import Override, format_moment, message_of
 
-from .output import print_json, stderr, stdout
+from .output import listing, print_json, stderr, stdout
 from .overrides_edit import as_message
 from .overrides_place import LabOption, Place, SpecOption, find
 from .overrides_remote import RemotePlace, at_controller, remote_place
@@ -72,7 +71,7 @@ def _show_kept(found: OverrideList) -> None:
     if not found.overrides:
         stdout().print("nothing is overridden")
         return
-    table = Table("what for", "in", "what", "who", "why", "since", "until")
+    table = listing("what for", "in", "what", "who", "why", "since", "until")
     for each in found.overrides:
         what = f"weight {each.weight}" if each.weight is not None else each.kind.value
         until = (format_moment(each.until) if each.until else "") + (" (over)" if each.over else "")
@@ -107,7 +106,7 @@ def _show(
     if not known:
         stdout().print("nothing is overridden")
     else:
-        table = Table("server", "in", "what", "who", "why", "since", "until")
+        table = listing("server", "in", "what", "who", "why", "since", "until")
         for each in known:
             what = f"weight {each.weight}" if each.kind == "weight" else each.kind
             until = (format_moment(each.until) if each.until else "") + (" (over)" if each.expired(now) else "")

@@ -19,7 +19,7 @@ from holdfast.errors import ApplyError, HoldfastError, PlanRefused
 from holdfast.protocol import OverrideReport
 from holdfast.spec.overrides import parse_overrides
 
-from .output import print_json, stderr, stdout
+from .output import print_json, stderr, stdout, went_well
 from .overrides_edit import Wish, as_message, edited, refuse_too_heavy
 from .overrides_place import Place
 from .overrides_remote import RemotePlace
@@ -194,7 +194,7 @@ def show(told: Told, done: str) -> None:
     for node in told.elsewhere:
         stderr().print(f"{node} is another machine: run the same there", style="yellow", markup=False)
     if told.well:
-        stdout().print(f"[green]✓[/] {told.meant.shown}: {done}")
+        stdout().print(went_well(f"{told.meant.shown}: {done}"))
 
 
 def finish(told: Told, done: str, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from holdfast.protocol.api.people import RoleWord, TokenRequest, UserChangeRequest, UserRequest
 
-from .output import print_json, stdout
+from .output import listing, print_json, stdout, went_well
 from .remote import ControllerOption, connect
 from .secret_files import SecretFile
 from .validate import AsJson
@@ -51,7 +49,7 @@ def list_users(controller: ControllerOption = None, as_json: AsJson = False) -> 
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("name", "role", "clusters", "password changed", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("name", "role", "clusters", "password changed", "")
     for one in found.users:
         notes = [word for word, so in (("disabled", one.disabled), ("must change it", one.must_change)) if so]
         changed = one.password_changed.astimezone().strftime("%Y-%m-%d")
@@ -97,7 +95,7 @@ def change_user(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        stdout().print(f"[green]✓[/] {found.name}: {found.role}, {_limits(found.clusters)}")
+        stdout().print(went_well(f"{found.name}: {found.role}, {_limits(found.clusters)}"))
 
 
 @users.command("remove")
@@ -130,7 +128,7 @@ def list_tokens(controller: ControllerOption = None, as_json: AsJson = False) ->
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("begins with", "name", "owner", "role", "clusters", "until", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("begins with", "name", "owner", "role", "clusters", "until")
     for one in found.tokens:
         until = "revoked" if one.revoked else one.expires.astimezone().strftime("%Y-%m-%d")
         role = " ".join((one.role, *(f"+{scope}" for scope in one.scopes)))
@@ -166,7 +164,7 @@ def add_token(
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    stdout().print(f"[green]✓[/] until {found.expires.astimezone():%Y-%m-%d}; it is shown this once:")
+    stdout().print(went_well(f"until {found.expires.astimezone():%Y-%m-%d}; it is shown this once:"))
     stdout().out(found.token, highlight=False)
 
 
@@ -180,7 +178,7 @@ def _token_to(path: Path, asked: TokenRequest, controller: str | None, *, as_jso
     if as_json:
         print_json(found.model_dump(mode="json", exclude={"token"}) | {"file": str(path)})
     else:
-        stdout().print(f"[green]✓[/] in {path}, until {found.expires.astimezone():%Y-%m-%d}", soft_wrap=True)
+        stdout().print(went_well(f"in {path}, until {found.expires.astimezone():%Y-%m-%d}"), soft_wrap=True)
 
 
 @tokens.command("revoke")
@@ -201,7 +199,7 @@ def _once(name: str, password: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": True, "name": name, "password": password})
         return
-    stdout().print(f"[green]✓[/] {name}; the password is shown this once, and has to be changed at the first login:")
+    stdout().print(went_well(f"{name}; the password is shown this once, and has to be changed at the first login:"))
     stdout().out(password, highlight=False)
 
 
@@ -209,7 +207,7 @@ def _done(said: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": True})
     else:
-        stdout().print(f"[green]✓[/] {said}")
+        stdout().print(went_well(f"{said}"))
 
 
 def _word(role: Role) -> RoleWord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from holdfast.errors import UsageError
 from holdfast.plan import Hazard, Plan, make_plan
@@ -85,11 +86,13 @@ def _show_told(told: PlanView, forbidden: list[Hazard], *, as_json: bool) -> Non
         print_plan_view(told, stdout())
     if found := occurring(told, forbidden):
         for each in found if not as_json else ():
-            stderr().print(f"[bold red]forbidden:[/] {each.value}, on {', '.join(nodes_with(told, each))}")
+            stderr().print(
+                Text.assemble(("forbidden: ", "bold red"), f"{each.value}, on {', '.join(nodes_with(told, each))}")
+            )
         raise typer.Exit(1)
 
 
 def _say_forbidden(found: Plan, occurring: list[Hazard]) -> None:
     for hazard in occurring:
         nodes = [node.node for node in found.nodes if any(change.hazard is hazard for change in node.changes)]
-        stderr().print(f"[bold red]forbidden:[/] {hazard.value}, on {', '.join(nodes)}")
+        stderr().print(Text.assemble(("forbidden: ", "bold red"), f"{hazard.value}, on {', '.join(nodes)}"))

@@ -30,7 +30,7 @@ def print_changes(plan: Plan, console: Console) -> None:
     if plan.is_empty:
         console.print("no node changes")
         return
-    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False)
+    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False, markup=False, emoji=False)
     for nodes in alike(plan.nodes):
         _print_nodes(nodes, wide)
     console.print(Text("in this order:", style="bold"))

@@ -27,7 +27,7 @@ def print_plan_view(plan: PlanView, console: Console) -> None:
     if not plan.changed:
         console.print("no node changes")
         return
-    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False)
+    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False, markup=False, emoji=False)
     for alike in _alike(plan.nodes):
         _print_nodes(alike, wide)
     console.print(Text("in this order:", style="bold"))

@@ -18,7 +18,7 @@ from holdfast.protocol import Overrides, PoolOverride, ServerOverride
 from holdfast.spec.cluster import ClusterSpec
 
 from .inputs import compile_input
-from .output import print_findings, print_json, stderr, stdout
+from .output import print_findings, print_json, stderr, stdout, went_well
 from .plan import hazard
 from .plan_view import document, print_changes
 from .push_nodes import due, left_without, look, overridden, refuse_managed, running
@@ -235,7 +235,7 @@ def _say(
         return
     if result.succeeded:
         nodes = len(result.phases)
-        stdout().print(f"[green]✓[/] {nodes} node{'s' * (nodes != 1)} as the spec says")
+        stdout().print(went_well(f"{nodes} node{'s' * (nodes != 1)} as the spec says"))
         return
     stderr().print(Text.assemble(("error: ", "bold red"), f"the rollout stopped: {result.reason}"))
     if result.hint:

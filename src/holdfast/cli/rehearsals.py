@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from holdfast.client.controller import Cluster
@@ -16,7 +14,7 @@ from holdfast.errors import NotFound
 from holdfast.protocol.api.rehearsals import RehearsalRequest, RehearsalView, RehearsedStep
 from holdfast.spec.load import read_text
 
-from .output import print_json, stdout
+from .output import listing, print_json, stdout
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -40,7 +38,7 @@ def list_(cluster: ClusterOption = None, controller: ControllerOption = None, as
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("", "of", "begun", "who", "result", "why", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("", "of", "begun", "who", "result", "why")
     for one in found.rehearsals:
         when = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(str(one.id), _of(one), when, Text(one.who), _result(one), Text(one.message))

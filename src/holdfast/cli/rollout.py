@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from holdfast.client.controller import Cluster
 from holdfast.errors import NotFound
 from holdfast.protocol.api.rollouts import RolloutView, StopRequest
 
-from .output import print_json, stdout
+from .output import listing, print_json, stdout
 from .overrides_tell import WhyOption
 from .remote import ClusterOption, ControllerOption, connect
 from .rollout_view import follow as follow_to_end
@@ -40,7 +38,7 @@ def list_(
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("", "revision", "begun", "who", "state", "why", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("", "revision", "begun", "who", "state", "why")
     for one in found.rollouts:
         when = one.created.astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(str(one.id), str(one.revision), when, Text(one.author), one.phase, Text(one.reason))
@@ -115,7 +113,7 @@ def _tell(one: RolloutView, *, as_json: bool) -> None:
     if as_json:
         print_json(one.model_dump(mode="json"))
         return
-    table = Table("node", "state", "wave", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("node", "state", "wave")
     for node in one.nodes:
         table.add_row(node.node, said(node), str(node.wave or ""))
     stdout().print(table)

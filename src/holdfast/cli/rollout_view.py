@@ -14,7 +14,7 @@ from holdfast.errors import ControllerUnreachable
 from holdfast.protocol import Progress as Far
 from holdfast.protocol.api.rollouts import RolloutNodeView, RolloutView
 
-from .output import stderr, stdout
+from .output import stderr, stdout, went_well
 
 _STEPS = (Far.ACCEPTED, Far.WRITTEN, Far.APPLIED, Far.VERIFIED)
 _WELL = ("succeeded",)
@@ -104,7 +104,7 @@ def show_end(rollout: RolloutView) -> bool:
     head = f"rollout {rollout.id}, revision {rollout.revision}: {rollout.phase}"
     if rollout.phase in _WELL:
         away = [node.node for node in rollout.nodes if node.phase == "away"]
-        out.print(f"[green]✓[/] {head}")
+        out.print(went_well(head))
         if away:
             out.print(Text(f"  not waited for: {', '.join(away)}; they get it when they come", style="yellow"))
         return True

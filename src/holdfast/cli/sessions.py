@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from holdfast.errors import UsageError
 
-from .output import print_json, stdout
+from .output import listing, print_json, stdout, went_well
 from .remote import ControllerOption, connect
 from .validate import AsJson
 
@@ -31,7 +29,7 @@ def list_(user: UserOption = None, controller: ControllerOption = None, as_json:
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table("begins with", "user", "since", "last used", "until", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("begins with", "user", "since", "last used", "until", "")
     for one in found.sessions:
         times = [f"{when.astimezone():%Y-%m-%d %H:%M}" for when in (one.began, one.used, one.ends)]
         table.add_row(one.prefix, one.owner, *times, "this one" if one.this else "")
@@ -58,4 +56,4 @@ def end(
     if as_json:
         print_json({"ok": True})
     else:
-        stdout().print(f"[green]✓[/] {prefix or 'all of them'}: ended")
+        stdout().print(went_well(f"{prefix or 'all of them'}: ended"))

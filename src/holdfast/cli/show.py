@@ -12,7 +12,7 @@ from rich.text import Text
 from holdfast.client.controller import Cluster
 from holdfast.errors import HoldfastError, UsageError
 
-from .output import print_json, stderr, stdout
+from .output import print_exact, print_json, stderr, stdout, went_well
 from .remote import ClusterOption, ControllerOption, Remote, connect
 from .replacing import replace
 from .validate import AsJson
@@ -25,7 +25,7 @@ def show(
     node: Annotated[str | None, typer.Option("--node", metavar="NODE", help="The files of this node instead.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the spec here, to be edited and applied."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write it here: a spec, to be edited and applied."),
     ] = None,
     lock: Annotated[bool, typer.Option("--lock", help="CLUSTER.lock as it was, instead of the spec.")] = False,
     cluster: ClusterOption = None,
@@ -36,6 +36,8 @@ def show(
 
     Example:  holdfast show 7 --node lb01
     """
+    if node is not None and (output is not None or lock):
+        raise UsageError("--node shows the files of a node", "leave --output and --lock out; --json is for programs")
     remote = connect(controller)
     of = remote.cluster(cluster)
     number = revision or of.view().newest
@@ -45,14 +47,16 @@ def show(
         _show_node(of, number, node, as_json=as_json)
         return
     found = of.revision(number)
+    if output is not None:
+        _write(output, found.lock if lock else found.spec)
+        if not lock:
+            remember(remote, of, output, number)
     if as_json:
         print_json(found.model_dump(mode="json"))
     elif output is not None:
-        _write(output, found.spec)
-        remember(remote, of, output, number)
-        stdout().print(f"[green]✓[/] {output}: revision {number} of {of.name}", soft_wrap=True)
+        stdout().print(went_well(f"{output}: {'the lock of ' * lock}revision {number} of {of.name}"))
     else:
-        stdout().out(found.lock if lock else found.spec, end="", highlight=False)
+        print_exact(found.lock if lock else found.spec)
 
 
 def remember(remote: Remote, cluster: Cluster, path: Path, revision: int) -> None:
@@ -70,7 +74,7 @@ def _show_node(cluster: Cluster, number: int, node: str, *, as_json: bool) -> No
         return
     for file in found.files:
         stdout().print(Text(f"━━ {file.path}  {file.mode:04o} {file.owner}:{file.group}", style="bold"))
-        stdout().out(file.content, end="" if file.content.endswith("\n") else "\n", highlight=False)
+        print_exact(file.content if file.content.endswith("\n") else f"{file.content}\n")
 
 
 def _write(path: Path, text: str) -> None:

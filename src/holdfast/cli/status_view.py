@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -55,7 +54,7 @@ def _head(found: ClusterStatus) -> Text:
 
 
 def _nodes(nodes: tuple[NodeSummary, ...], now: datetime) -> Table:
-    table = Table("node", "agent", "revision", "holds", "", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("node", "agent", "revision", "holds", "")
     for node in nodes:
         if node.connected and node.seen is not None:
             agent = Text(f"{max(0, (now - node.seen).total_seconds()):.0f} s ago", style="green")
@@ -72,7 +71,7 @@ def _nodes(nodes: tuple[NodeSummary, ...], now: datetime) -> Table:
 
 
 def _groups(found: ClusterStatus) -> Table:
-    table = Table("group", "addresses", "holder", "members", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = listing("group", "addresses", "holder", "members")
     for group in found.groups:
         style = "green" if len(group.holders) == 1 else "bold red"
         members = [f"{node} (kept back)" if node in group.held_back else node for node in group.members]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar, cast
 
 import typer
+from rich.text import Text
 
 from holdfast.client.controller import Controller
 from holdfast.errors import HoldfastError, UsageError
@@ -23,7 +24,7 @@ from holdfast.store.port import Engine
 from holdfast.store.restore import load as load_dump
 from holdfast.store.summary import Summary, summarise
 
-from .output import print_json, stdout
+from .output import print_json, stdout, went_well
 from .remote import ControllerOption, connect
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def dump(
     if as_json:
         print_json({"ok": True, "file": str(file), "entries": entries})
         return
-    stdout().print(f"[green]✓[/] {file}  {entries} entries", soft_wrap=True)
+    stdout().print(went_well(f"{file}  {entries} entries"), soft_wrap=True)
 
 
 @app.command("load")
@@ -96,7 +97,7 @@ def load(
     if as_json:
         print_json({"ok": True, "store_id": restored.store_id, "epoch": restored.epoch, "entries": restored.entries})
         return
-    stdout().print(f"[green]✓[/] {restored.entries} entries  store {restored.store_id[:8]}, epoch {restored.epoch}")
+    stdout().print(went_well(f"{restored.entries} entries  store {restored.store_id[:8]}, epoch {restored.epoch}"))
 
 
 @app.command("info")
@@ -119,9 +120,8 @@ def _show(found: Summary) -> None:
     name = f"{found.store_id[:8]}, epoch {found.epoch}" if found.store_id else "never used"
     out.print(f"{found.kind}  {found.where}", markup=False)
     out.print(f"  store     {name}")
-    state = "[green]can be written[/]" if found.writable else "[bold red]cannot be written[/]"
-    out.print(f"  state     {state}{'  ' if found.detail else ''}", end="")
-    out.print(found.detail, markup=False)
+    state = ("can be written", "green") if found.writable else ("cannot be written", "bold red")
+    out.print(Text.assemble("  state     ", state, f"  {found.detail}" if found.detail else ""))
     out.print(f"  size      {found.size / 1_000_000:.1f} MB, revision {found.revision}")
     counts = ", ".join(f"{number} {kind}" for kind, number in found.counts.items())
     out.print(f"  holds     {counts or 'nothing'}", markup=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .inputs import compile_input
-from .output import print_findings, print_json, stderr, stdout
+from .output import print_findings, print_json, stderr, stdout, went_well
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The cluster's YAML file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
@@ -36,6 +36,5 @@ def validate(spec: SpecPath, as_json: AsJson = False) -> None:
         return
     print_findings(findings, stderr())
     counted = f", {len(findings)} finding{'s' if len(findings) > 1 else ''}" if findings else ""
-    stdout().print(
-        f"[green]✓[/] {spec}: cluster {source.loaded.spec.cluster}, {len(bundles)} nodes to configure{counted}"
-    )
+    told = f"{spec}: cluster {source.loaded.spec.cluster}, {len(bundles)} nodes to configure{counted}"
+    stdout().print(went_well(told))

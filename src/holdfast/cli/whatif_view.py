@@ -28,7 +28,7 @@ _MOST_GROUPS = 8
 
 def print_report(report: Report, console: Console) -> None:
     """What was asked for with its reasons, or all failures in a table and a line that sums them up."""
-    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False)
+    wide = Console(file=console.file, width=max(console.width, _NARROWEST), highlight=False, markup=False, emoji=False)
     _print_normal(report.normal, console)
     if report.asked is not None:
         for step in report.steps:

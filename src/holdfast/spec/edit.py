@@ -72,7 +72,7 @@ def _meant(document: Document, parts: list[tuple[str, bool]], value: Any) -> Put
     data: Any = document.data
     path: Path = ()
     for number, (name, bracketed) in enumerate(parts):
-        step = _step(data, path, name, bracketed)
+        step = _step(data, path, name, bracketed=bracketed, last=number == len(parts) - 1)
         if step is None:
             return _with(data, path, parts[number:], value)
         data, path = data[step], (*path, step)
@@ -83,13 +83,13 @@ def _meant(document: Document, parts: list[tuple[str, bool]], value: Any) -> Put
     return Put(path, value)
 
 
-def _step(data: Any, path: Path, name: str, bracketed: bool) -> str | int | None:
+def _step(data: Any, path: Path, name: str, *, bracketed: bool, last: bool) -> str | int | None:
     """What a part of a path leads to; None if it is not there, but could be."""
     if isinstance(data, dict):
         meant = name if name in data else _ONE_OF.get(name, name)
         if meant in data:
             return meant
-        if not path or any(isinstance(value, dict) for value in data.values()):
+        if not path or not last:
             near = difflib.get_close_matches(name, data, 1, 0.6)
             hint = f"did you mean '{near[0]}'?" if near else f"there is: {', '.join(list(data)[:12])}"
             raise UsageError(f"there is no '{name}' in {dotted(path) or 'the spec'}", hint)
