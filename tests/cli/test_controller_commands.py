@@ -145,21 +145,11 @@ def test_who_is_overtaken_and_is_a_program_gets_both_diffs_too(
     assert "shop.example.com" in about["yours"]
 
 
-def test_a_spec_comes_back_byte_for_byte(applied: Controlled, tmp_path: Path) -> None:
-    theirs = SPEC.replace("\n", "\r\n") + "#\ta tab\r\n"
-    (tmp_path / "cluster.yaml").write_bytes(theirs.encode())
-    base = str(json.loads(applied.well("history", "--json"))["newest"])
-    applied.well("apply", str(tmp_path / "cluster.yaml"), "--yes", "--base", base)
-    assert applied.run("show").stdout_bytes == theirs.encode()
-    applied.well("show", "-o", str(tmp_path / "again.yaml"))
-    assert (tmp_path / "again.yaml").read_bytes() == theirs.encode()
-
-
 def test_the_lock_of_a_revision_is_written_where_it_is_asked_for(applied: Controlled, tmp_path: Path) -> None:
     printed = applied.well("show", "1", "--lock")
     assert "holdfast_lock" in printed
-    applied.well("show", "1", "--lock", "-o", str(tmp_path / "[/]shop.lock"))
-    assert (tmp_path / "[/]shop.lock").read_text() == printed
+    applied.well("show", "1", "--lock", "-o", str(tmp_path / "[b]shop.lock"))
+    assert (tmp_path / "[b]shop.lock").read_text() == printed
     assert "--node shows the files" in fails(applied, UsageError, "show", "--node", "lb01", "-o", str(tmp_path / "x"))
 
 
@@ -377,6 +367,16 @@ def test_a_session_is_never_sent_to_another_controller(applied: Controlled) -> N
     """The pinned authority does not count there, either: nothing is said to a stranger."""
     other = applied.world.url.replace("127.0.0.1", "localhost")
     assert "CERTIFICATE_VERIFY_FAILED" in fails(applied, HoldfastError, "history", "--controller", other)
+
+
+def test_a_spec_comes_back_byte_for_byte(applied: Controlled, tmp_path: Path) -> None:
+    theirs = SPEC.replace("\n", "\r\n") + "#\ta tab\r\n"
+    (tmp_path / "cluster.yaml").write_bytes(theirs.encode())
+    base = str(json.loads(applied.well("history", "--json"))["newest"])
+    applied.well("apply", str(tmp_path / "cluster.yaml"), "--yes", "--base", base)
+    assert applied.run("show").stdout_bytes == theirs.encode()
+    applied.well("show", "-o", str(tmp_path / "again.yaml"))
+    assert (tmp_path / "again.yaml").read_bytes() == theirs.encode()
 
 
 def test_logged_out_is_logged_out(applied: Controlled) -> None:

@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -13,7 +14,7 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from holdfast.cli.main import COMMANDS, app
-from holdfast.cli.output import print_exact, stderr, stdout, went_well
+from holdfast.cli.output import listing, print_exact, stderr, stdout, went_well
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
@@ -72,3 +73,25 @@ def test_a_file_is_printed_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> 
     text = "a: 1\r\n#\tdone\x0c\n\nb: '[fd00::7]'"
     print_exact(text)
     assert capsys.readouterr().out == text
+
+
+def test_what_does_not_fit_into_a_table_goes_on_below(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = listing("begins with", "name", "owner")
+    table.add_row("hfa_abcdefgh", "n" * 20, "o" * 20)
+    stdout().print(table)
+    said = capsys.readouterr().out
+    assert (said.count("n"), said.count("o"), "…" in said) == (20 + 3, 20 + 1, False)
+
+
+@pytest.mark.parametrize("words", [["schema"], ["validate", "examples/dual-master-nginx/cluster.yaml", "--json"]])
+def test_a_full_disk_under_the_output_is_told_in_a_sentence(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "holdfast.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 1
+    assert "error: something cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -193,7 +193,11 @@ def test_once() -> None:
     "arguments", [["--interval", "1ms"], ["--interval", "x"], ["--vip", "web"], ["--node", "lb01"], ["--sort", "x"]]
 )
 def test_called_wrongly(arguments: list[str]) -> None:
-    done = CliRunner().invoke(app, ["realtime", "--once", *arguments])
+    nobody = {
+        "HOLDFAST_PROFILE": "/nonexistent",
+        "HOLDFAST_CONTROLLER": "",
+    }  # not where its author logged in
+    done = CliRunner().invoke(app, ["realtime", "--once", *arguments], env=nobody)
     assert done.exit_code == 2 or (isinstance(done.exception, HoldfastError) and done.exception.exit_status == 2)
 
 

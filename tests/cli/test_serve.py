@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -104,6 +105,36 @@ def test_the_first_password_goes_into_a_file_where_one_is_named(tmp_path: Path) 
         assert file.stat().st_mode & 0o077 == 0
         assert password not in rest
         assert password not in (tmp_path / "log").read_text()
+
+
+def serve_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`holdfast serve` that ends by itself."""
+    command = [
+        sys.executable, "-m", "holdfast.cli", "serve", "--listen", "127.0.0.1:0",
+        "--store", f"sqlite:{folder}/store.db", "--key-file", f"{folder}/controller.key", *words,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S)
+
+
+def test_a_start_that_fails_does_not_lose_the_first_password(tmp_path: Path) -> None:
+    """It is made once: whoever does not see it can never log in."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for words, why in (
+            (("--listen", f"127.0.0.1:{taken.getsockname()[1]}"), "cannot listen"),
+            (("--tls-cert", "/etc/passwd", "--tls-key", "/etc/passwd"), "cannot be used"),
+            (("--agents", "127.0.0.1:0"), "--agents belongs to --tls-cert"),
+        ):
+            done = serve_in(tmp_path, *words)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert why in done.stderr
+            assert "password" not in done.stderr
+    done = serve_in(tmp_path, "--name", "bad name")  # found when the authority signs the controller's certificate
+    assert done.returncode == 2
+    assert re.search(r"password +\S{16,}", done.stdout)
+    with started(tmp_path) as (process, said):
+        assert alive(url_of(said))
+        process.send_signal(signal.SIGTERM)
+        assert "password" not in rest_of(process)
 
 
 def test_killed_it_starts_again(tmp_path: Path) -> None:

@@ -9,14 +9,24 @@ import ssl
 from dataclasses import replace
 
 import pytest
-from tests.controller.world import FREE, WITHIN_S, World, running
+from tests.controller.world import FREE, WITHIN_S, World, context_of_memory, running
 
 from holdfast.agent.enrolment.tls import joining_context
 from holdfast.controller import connections
+from holdfast.controller.callers import find_caller
 from holdfast.controller.rates import Rates
 from holdfast.controller.serving import Options
 from holdfast.controller.settings import Limits, Rate
 from holdfast.protocol import AgentReport
+
+
+def test_an_address_of_ipv4_is_called_what_it_is_on_a_listener_of_both_families() -> None:
+    async def source(shown: str) -> str:
+        scope = {"type": "http", "path": "/api/v1/session", "headers": [], "client": (shown, 1)}
+        return (await find_caller(await context_of_memory(), scope)).source
+
+    for shown, meant in (("::ffff:192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::1"), ("192.0.2.7", "192.0.2.7")):
+        assert asyncio.run(source(shown)) == meant
 
 
 def limited(limits: Limits):  # type: ignore[no-untyped-def]

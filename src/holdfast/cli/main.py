@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import signal
 import sys
@@ -113,6 +114,11 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has left: nobody to tell
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print_error(HoldfastError(f"something cannot be written: {error.strerror}", "make room, and do it again"))
         sys.exit(1)
     finally:
         gc.freeze()  # the process ends: a last search through all that was loaded would find nothing that matters

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from holdfast.errors import HoldfastError, Outdated
@@ -60,6 +62,14 @@ class _Shown:
 def went_well(said: str) -> Text:
     """A sentence about what was done."""
     return Text.assemble(("✓", "green"), f" {said}")
+
+
+def listing(*headings: str) -> Table:
+    """A table without lines. What does not fit goes on below, and is never cut: names and numbers are to be copied."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
 
 
 def print_json(value: Any) -> None:

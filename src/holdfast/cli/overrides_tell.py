@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from holdfast.agent.files import replace
 from holdfast.controller.operations.quorum import too_few

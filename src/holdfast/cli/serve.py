@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 from rich.text import Text
 
 from holdfast.agent.host.netlink import local_addresses
@@ -66,8 +67,9 @@ def serve(
     ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
     agents: Annotated[
-        str, typer.Option("--agents", metavar="HOST:PORT", help="Where agents connect, if --tls-cert is given.")
-    ] = "[::]:8444",
+        str | None,
+        typer.Option("--agents", metavar="HOST:PORT", help="With --tls-cert: where agents connect; *:8444."),
+    ] = None,
     containers: Annotated[
         bool, typer.Option("--containers", help="Nodes are containers: keepalived does not hear of a process's end.")
     ] = False,
@@ -87,8 +89,10 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together", "give both, or none")
+    if agents is not None and tls_cert is None:
+        raise UsageError("--agents belongs to --tls-cert", "without it, agents connect where people do: --listen")
     address = host_and_port(listen)
-    apart = host_and_port(agents) if tls_cert else None
+    apart = host_and_port(agents or _FOR_AGENTS) if tls_cert else None
     settings = _settings(address, apart, name or [], process_events=not containers, rehearsals=rehearsals)
     options = Options(address, key_file, settings, passphrase_file, tls_cert, tls_key, apart)
     start_logging(verbose=verbose)
@@ -107,6 +111,7 @@ def serve(
 
 
 _TOLD = "told to"
+_FOR_AGENTS = "[::]:8444"
 
 
 def _settings(
@@ -132,7 +137,10 @@ async def _serve(store: str, options: Options, first: SecretFile | None) -> str:
     engine = await open_engine(address)
     try:
         return await serve_controller(
-            engine, options, lambda started: _started(started, options, shown(address), first)
+            engine,
+            options,
+            lambda started: _started(started, options, shown(address), first),
+            lambda password: _first_login(password, first),
         )
     finally:
         await engine.close()
@@ -149,12 +157,18 @@ def _started(started: Started, options: Options, store: str, first: SecretFile |
     if options.agents:
         out.print(Text(f"  agents       {_url(started.agents, options.settings.names)}"))
     out.print(Text(f"  fingerprint  {started.fingerprint}"))
-    if started.first_password is not None and first is not None:
-        first.write(started.first_password.get_secret_value())
+    if started.first_password is not None:
+        _first_login(started.first_password, first)
+
+
+def _first_login(password: SecretStr, first: SecretFile | None) -> None:
+    out = stdout()
+    if first is not None:
+        first.write(password.get_secret_value())
         out.print(Text(f"  first login  admin; the password is in {first.path}, and has to be changed"))
-    elif started.first_password is not None:
-        out.print(Text("  first login  admin, with the password below: it is shown this once, and has to be changed"))
-        out.print(Text(f"  password     {started.first_password.get_secret_value()}", style="bold"))
+        return
+    out.print(Text("  first login  admin, with the password below: it is shown this once, and has to be changed"))
+    out.print(Text(f"  password     {password.get_secret_value()}", style="bold"))
 
 
 def _url(address: tuple[str, int], names: tuple[str, ...]) -> str:

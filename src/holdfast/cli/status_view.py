@@ -11,6 +11,8 @@ from rich.text import Text
 from holdfast.protocol.api.nodes import NodeSummary
 from holdfast.protocol.api.status import ClusterStatus, ServerHealth
 
+from .output import listing
+
 
 def show_status(found: ClusterStatus, console: Console) -> None:
     """What is wrong first; then nodes, addresses, servers, overrides."""

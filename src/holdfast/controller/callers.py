@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
@@ -46,7 +47,7 @@ class Caller:
 
 async def find_caller(context: Context, scope: Scope) -> Caller:
     """Who sends a request: a node by its connection's certificate, a person or program by token or cookie."""
-    source = scope["client"][0] if scope.get("client") else ""
+    source = _source(scope)
     try:
         if scope["path"].startswith(AGENT_PATHS):
             return Caller(await _node(context, scope), source)
@@ -57,6 +58,16 @@ async def find_caller(context: Context, scope: Scope) -> Caller:
     except HoldfastError as error:
         return Caller(None, source, error)
     return Caller(person, source, session=session)
+
+
+def _source(scope: Scope) -> str:
+    """Where a connection comes from; a listener of both families shows IPv4 addresses in the dress of IPv6."""
+    told: str = scope["client"][0] if scope.get("client") else ""
+    try:
+        mapped = ipaddress.IPv6Address(told).ipv4_mapped
+    except ValueError:
+        return told
+    return str(mapped) if mapped else told
 
 
 async def _node(context: Context, scope: Scope) -> NodeAgent | None:

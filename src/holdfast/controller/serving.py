@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from .agents.hub import Hub
 from .app import create_app
 from .context import Context
 from .duties import duties
-from .identity import open_doors
+from .identity import Doors, open_doors
 from .identity.auditing import SYSTEM
 from .identity.passwords import COST, Cost
 from .leader import Leader
@@ -62,19 +63,48 @@ class Started:
     stop: Callable[[str], None]
 
 
-async def serve(engine: Engine, options: Options, started: Callable[[Started], None]) -> str:
+async def serve(
+    engine: Engine,
+    options: Options,
+    started: Callable[[Started], None],
+    unshown: Callable[[SecretStr], None] = lambda password: None,
+) -> str:
     """Serve until told to stop, or until the store has become another one; returns why.
 
-    What was begun goes on elsewhere: streams end, a rollout stays as it is written for whoever leads next.
+    What was begun goes on elsewhere: streams end, a rollout stays as it is written for whoever leads next. `unshown`
+    gets the first password where the start ends before `started` could be told: the next start does not know it.
     """
-    store = await Store.open(engine)
-    doors = await open_doors(store, options.key_file, options.passphrase_file, cost=options.cost)
+    given = _given(options)  # what is wrong with how it was called is found before anything is made
+    with ExitStack() as listening:
+        people, agents = _sockets(options, listening)
+        store = await Store.open(engine)
+        doors = await open_doors(store, options.key_file, options.passphrase_file, cost=options.cost)
+        shown: list[Started] = []
+
+        def tell(now: Started) -> None:
+            started(now)
+            shown.append(now)
+
+        try:
+            return await _serve(store, doors, options, (people, agents, given), tell)
+        finally:
+            if doors.first_password is not None and not shown:
+                unshown(doors.first_password)
+
+
+async def _serve(
+    store: Store,
+    doors: Doors,
+    options: Options,
+    listening: tuple[socket.socket, socket.socket | None, ssl.SSLContext | None],
+    started: Callable[[Started], None],
+) -> str:
+    people, agents, given = listening
     desk = Desk(store, doors.sealer, SYSTEM, process_events=options.settings.process_events)
     hub = Hub(store, options.settings.holder, lambda cluster: restored(desk, cluster))
     context = Context(store, doors, options.settings, hub, rehearsals=Rehearsals(options.settings.rehearsals))
     own = OwnCertificate(doors.authorities, options.settings.names, store.clock.now())
-    people, agents = _sockets(options)
-    server = _server(context, options, own, agents)
+    server = Server(create_app(context), given or own.context, (agents, own.context) if agents else None)
     leader = Leader(context, lambda held: duties(context, held))
     work: list[Coroutine[Any, Any, None]] = [
         server.serve(sockets=[people]),
@@ -98,20 +128,15 @@ async def serve(engine: Engine, options: Options, started: Callable[[Started], N
     return context.stopping.reason
 
 
-def _sockets(options: Options) -> tuple[socket.socket, socket.socket | None]:
-    people = bound(*options.listen)
-    try:
-        return people, bound(*options.agents) if options.agents else None
-    except HoldfastError:
-        people.close()
-        raise
+def _sockets(options: Options, listening: ExitStack) -> tuple[socket.socket, socket.socket | None]:
+    people = listening.enter_context(bound(*options.listen))
+    return people, listening.enter_context(bound(*options.agents)) if options.agents else None
 
 
-def _server(context: Context, options: Options, own: OwnCertificate, agents: socket.socket | None) -> Server:
-    shown: ssl.SSLContext = own.context
-    if options.certificate is not None and options.key is not None:
-        shown = given_certificate(options.certificate, options.key)
-    return Server(create_app(context), shown, (agents, own.context) if agents else None)
+def _given(options: Options) -> ssl.SSLContext | None:
+    if options.certificate is None or options.key is None:
+        return None
+    return given_certificate(options.certificate, options.key)
 
 
 async def _until_listening(server: Server, tasks: Sequence[asyncio.Future[None]]) -> None:

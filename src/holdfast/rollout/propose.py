@@ -20,6 +20,7 @@ from .records import (
     Assignment,
     NodeState,
     RolloutOptions,
+    RolloutPhase,
     RolloutRecord,
     RolloutStore,
     Wish,
@@ -110,7 +111,9 @@ async def _refuse_while_running(kept: RolloutStore) -> None:
         one = running.record
         raise PlanRefused(
             f"rollout {one.id} of revision {one.revision} by {one.author} has not ended: it is {one.phase}",
-            "wait for its end, or stop it",
+            "go on with it (holdfast rollout continue), or stop it (holdfast rollout stop)"
+            if one.phase is RolloutPhase.PAUSED
+            else "wait for its end, or stop it",
         )
 
 

@@ -419,8 +419,9 @@ def test_a_token_does_what_it_was_made_for_and_never_more_than_its_owner() -> No
         assert (person.name, person.role, person.clusters, person.via) == ("otto", Role.OPERATOR, {"shop"}, Via.TOKEN)
         assert person.actor == "user:otto token:ci"
         for role, clusters in ((Role.ADMIN, ("shop",)), (Role.VIEWER, None), (Role.VIEWER, ("shop", "zoo"))):
-            with pytest.raises(NotPermitted):
+            with pytest.raises(NotPermitted) as refused:
                 await office.logins.create_token(otto, "more", role, day, clusters)
+            assert "you are operator for bank, shop" in refused.value.hint
         with pytest.raises(NotPermitted):  # a token makes no tokens
             await office.logins.create_token(person, "more", Role.VIEWER, day, ("shop",))
         await office.users.change(office.admin, "otto", UserChange(role=Role.VIEWER, clusters=("bank",)))

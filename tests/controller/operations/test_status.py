@@ -94,6 +94,28 @@ def test_a_node_that_was_shut_out_is_missed_only_while_it_has_something_to_run()
     run(story())
 
 
+def test_a_node_that_refuses_what_it_runs_already_is_as_it_should_be() -> None:
+    """It was to go back after a failed rollout, refused that for a file in the way, and the file is gone meanwhile."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        before = (await status.node(desk.store, "shop", "lb01")).report
+        assert before is not None
+        for progress, trouble in ((Progress.REFUSED, ()), (Progress.BROKEN, ("lb01: revision 1 was broken",))):
+            await report(
+                desk, "lb01", status=before.status, revision=before.revision, progress=progress,
+                agent_version="0.1", overrides=before.overrides,
+            )  # fmt: skip
+            assert (await status.status(desk.store, "shop")).trouble == trouble
+        await report(desk, "lb01", revision=1, progress=Progress.REFUSED, agent_version="0.1", status=None)
+        assert "lb01: revision 1 was refused" in (await status.status(desk.store, "shop")).trouble
+
+    run(story())
+
+
 def test_what_an_agent_has_put_right_is_no_trouble() -> None:
     async def story() -> None:
         desk = await new_desk()

@@ -213,7 +213,12 @@ class Logins:
         if not timedelta(minutes=1) <= lifetime <= LONGEST_TOKEN_LIFE:
             raise UsageError("an API token cannot live that long", "take a minute to 366 days")
         if lesser(role, who.role) != role or not _within(clusters, who.clusters):
-            raise NotPermitted("a token cannot do more than its owner", "take a lesser role, or fewer clusters")
+            own = f"you are {who.role}" + (
+                f" for {', '.join(sorted(who.clusters))}" if who.clusters is not None else ""
+            )
+            raise NotPermitted(
+                "a token cannot do more than its owner", f"take a lesser role, or fewer clusters (--only): {own}"
+            )
         if await self._good_tokens(who.name) >= MOST_TOKENS:
             raise UsageError(f"{who.name} has {MOST_TOKENS} API tokens already", "revoke those that nobody needs")
         secret, prefix = make_secret(API_PREFIX, self._randomness)

@@ -210,7 +210,8 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
     if not node.connected:
         age = _long((seen.now - heard.time).total_seconds())
         yield Sentence("its agent has been silent for %(age)s", age=age)
-    if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN):
+    as_it_was = node.progress is Progress.REFUSED and not node.behind  # nothing was touched: it runs what it should
+    if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN) and not as_it_was:
         failure = heard.report.applied.failure if heard.report.applied else None
         yield _not_done(heard.report.revision, node.progress, failure.message if failure else "")
     if node.paused:
