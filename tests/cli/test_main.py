@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.testing import CliRunner
 
+from holdfast.cli import main
 from holdfast.cli.main import COMMANDS, app
 from holdfast.cli.output import listing, print_exact, stderr, stdout, went_well
 
@@ -95,3 +96,10 @@ def test_a_full_disk_under_the_output_is_told_in_a_sentence(words: list[str]) ->
     assert done.returncode == 1
     assert "error: something cannot be written: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_command_prints_markup() -> None:
+    """The consoles of commands take none: it would be shown as it stands."""
+    styled = re.compile(r"\[/\]|\[(bold|dim|red|green|yellow|blue|cyan)\b")
+    folder = Path(main.__file__).parent
+    assert [path.name for path in sorted(folder.glob("*.py")) if styled.search(path.read_text())] == []

@@ -89,10 +89,8 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together", "give both, or none")
-    if agents is not None and tls_cert is None:
-        raise UsageError("--agents belongs to --tls-cert", "without it, agents connect where people do: --listen")
     address = host_and_port(listen)
-    apart = host_and_port(agents or _FOR_AGENTS) if tls_cert else None
+    apart = _apart(agents, tls_cert)
     settings = _settings(address, apart, name or [], process_events=not containers, rehearsals=rehearsals)
     options = Options(address, key_file, settings, passphrase_file, tls_cert, tls_key, apart)
     start_logging(verbose=verbose)
@@ -112,6 +110,15 @@ def serve(
 
 _TOLD = "told to"
 _FOR_AGENTS = "[::]:8444"
+
+
+def _apart(agents: str | None, certificate: Path | None) -> tuple[str, int] | None:
+    """Where agents connect, where that is not where people do."""
+    if certificate is not None:
+        return host_and_port(agents or _FOR_AGENTS)
+    if agents is not None:
+        raise UsageError("--agents belongs to --tls-cert", "without it, agents connect where people do: --listen")
+    return None
 
 
 def _settings(
