@@ -18,7 +18,7 @@ from holdfast.errors import ApplyError, HoldfastError, PlanRefused
 from holdfast.protocol import OverrideReport
 from holdfast.spec.overrides import parse_overrides
 
-from .output import print_json, stderr, stdout, went_well
+from .output import listing, print_json, stderr, stdout, went_well
 from .overrides_edit import Wish, as_message, edited, refuse_too_heavy
 from .overrides_place import Place
 from .overrides_remote import RemotePlace
@@ -173,7 +173,7 @@ def document(told: Told, **more: Any) -> dict[str, Any]:
 def show(told: Told, done: str) -> None:
     """For people: what each kernel's table shows."""
     where = ("node", "pool") if told.meant.pool else ("director", "virtual server")
-    table = Table(*where, "server", "weight", "connections", "after")
+    table = listing(*where, "server", "weight", "connections", "after")
     for node, report in told.reports.items():
         for row in rows(report, told.meant):
             out = "no new requests" if told.meant.pool else "not in the table"
