@@ -71,6 +71,14 @@ def test_tokens_that_end_soon_come_first_and_those_that_ended_last() -> None:
     ]
 
 
+def test_a_token_that_may_shut_people_out_is_marked() -> None:
+    scoped = token("hr", 60, role=Role.ADMIN, scopes=("users",))
+    assert [one.users for one in tokens_of([scoped, token("ci", 90, role=Role.ADMIN)], NOW, [user("ada")])] == [
+        True,
+        False,
+    ]
+
+
 def test_a_token_may_have_ones_own_role_or_a_lesser_one() -> None:
     assert roles_up_to(Person("ada", Role.OPERATOR)) == ("viewer", "operator")
 
@@ -149,6 +157,19 @@ def test_who_changes_a_user_does_not_undo_what_another_has_changed_meanwhile() -
             found = await made.context.store.users.get("otto")
             assert found
             assert found.record.role is Role.VIEWER
+
+    asyncio.run(story())
+
+
+def test_the_list_of_tokens_says_which_may_shut_people_out_in_both_languages() -> None:
+    async def story() -> None:
+        async with world() as made_here:
+            here = await made_here.browser(Role.ADMIN)
+            made = await here.post("/api/v1/tokens", json={"name": "hr", "role": "admin", "scopes": ["users"]})
+            assert made.status_code == 201, made.text
+            assert "may remove users" in (await here.get("/console/tokens")).text
+            chinese = await here.get("/console/tokens", headers={"Accept-Language": "zh"})
+            assert "可移除用户" in chinese.text
 
     asyncio.run(story())
 

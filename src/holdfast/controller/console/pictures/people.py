@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from holdfast.store.models import Role, Token, User
+from holdfast.store.models import Role, Token, TokenScope, User
 
 from ...identity import Person, SessionFacts
 from ..words import N_
@@ -43,12 +43,13 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """An API token. `ended`: it is good for nothing any more."""
+    """An API token. `ended`: it is good for nothing any more. `users`: it may shut people out."""
 
     prefix: str
     name: str
     owner: str
     role: str
+    users: bool
     clusters: tuple[str, ...] | None
     created: datetime
     expires: datetime
@@ -125,6 +126,7 @@ def _token(token: Token, now: datetime, owner: User | None) -> TokenRow:
         name=token.name,
         owner=token.owner,
         role=(token.role or Role.VIEWER).value,
+        users=TokenScope.USERS in token.scopes,
         clusters=token.clusters,
         created=token.created,
         expires=token.expires,
