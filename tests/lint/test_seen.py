@@ -19,6 +19,22 @@ def tracked(command: str) -> str:
     return SCRIPTS + text + instance(TRACK)
 
 
+def pair(second: str) -> str:
+    """Two real servers, of which the second has this line."""
+    first = SERVER.format("10.0.0.11", "}").strip()
+    other = SERVER.format("10.0.0.12", f"    {second}\n    }}").strip()
+    return SCRIPTS + instance() + virtual(f"{first}\n{other}")
+
+
+def matched(pattern: str, mark: str) -> str:
+    url = f'url {{\n    path /\n    regex "{pattern}" {mark}\n}}'
+    return instance() + virtual(real=f"HTTP_GET {{\n{url}\n}}")
+
+
+def routed(*lines: str) -> str:
+    return instance("virtual_routes {\n    " + "\n    ".join(lines) + "\n}")
+
+
 BAD = {
     "a pattern that no shell expands": ("SCRIPT102", tracked("/bin/ls /run/*.pid")),
     "sudo without anybody to ask": ("SCRIPT109", tracked("/usr/bin/sudo /usr/local/bin/check")),
@@ -37,8 +53,37 @@ BAD = {
     "a port of a tunnel that has none": ("KA006", instance() + virtual(f"lb_kind TUN type gre port 55 {MARK}")),
     "a umask that is meant to be octal": ("KA007", f"global_defs {{\n    umask 777 {MARK}\n}}\n" + instance()),
     "a umask of strange bits": ("KA006", f"global_defs {{\n    umask IWXXX {MARK}\n}}\n" + instance()),
+    "an interface that no adverts go through": ("VRRP117", instance(f"interface lo {MARK}")),
+    "an address for an interface": ("VRRP117", instance(f"interface 10.0.0.1 {MARK}")),
+    "a template that was not filled in": ("VRRP117", instance(f"interface __INTERFACE__ {MARK}")),
+    "the name in a guide": ("VRRP117", instance(f"interface ethX {MARK}")),
+    "a variable that is not set": ("VRRP117", instance(f"interface $IFACE {MARK}")),
+    "a check that asks the virtual address": (
+        "CHECK102",
+        instance() + virtual(real=f"TCP_CHECK {{\n    connect_ip 10.0.0.100 {MARK}\n}}"),
+    ),
+    "a notification about another server": ("CHECK119", pair(f'notify_down "/etc/tell 10.0.0.11 down" {MARK}')),
+    "an opening bracket": ("CHECK120", matched("status: [ok", MARK)),
+    "a closing bracket": ("CHECK120", matched("ok)", MARK)),
+    "nothing to repeat": ("CHECK120", matched("*ok", MARK)),
+    "a second network": ("ADDR119", routed(f"192.0.2.0/24 via 10.0.0.254 198.51.100.0/24 dev eth0 {MARK}")),
 }
 GOOD = {
+    "an interface of addresses alone": ("VRRP117", instance(address="10.0.0.100/32 dev lo")),
+    "interfaces with odd names": ("VRRP117", instance("interface br-lan.20-a_b")),
+    "a notification about the server itself": ("CHECK119", pair('notify_down "/etc/tell 10.0.0.12 down"')),
+    "a notification about both": ("CHECK119", pair('notify_down "/etc/tell 10.0.0.12 10.0.0.11"')),
+    "a pattern with brackets as letters": ("CHECK120", matched(r"\(ok\) [])([:alpha:]]+ \[ (a|b)*", "")),
+    "routes in other orders": (
+        "ADDR119",
+        routed("192.0.2.0/24 dev eth0 via 10.0.0.254 src 10.0.0.100", "to 198.51.100.0/24 nexthop via 10.0.0.254"),
+    ),
+    "a route of a kind": ("ADDR119", routed("blackhole 192.0.2.0/24", "default via 10.0.0.254 dev eth0")),
+    "a route by way of the other family": ("ADDR119", routed("192.0.2.0/24 via inet6 fe80::1 dev eth0")),
+    "a hysteresis with room": (
+        "LVS127",
+        virtual("quorum 3\nhysteresis 2", real="weight 5\nTCP_CHECK {\n}") + instance(),
+    ),
     "a url with a star": ("SCRIPT102", tracked("/usr/bin/curl -H Accept:*/* http://127.0.0.1/?a=*")),
     "sudo as root": ("SCRIPT109", tracked("/usr/bin/sudo /bin/true").replace("keepalived_script", "root")),
     "a range beside another's address": ("LVS126", RANGE.format("101-110") + virtual() + virtual(address="group web")),

@@ -105,7 +105,7 @@ RIGHT = {
     "two groups of one pair": instance("priority 150")
     + instance("priority 100", name="b", vrid=52, address="10.0.0.101/24"),
     "a macvlan of a bond's VLAN": instance("interface bond0.100\nuse_vmac vrrp.100.51\nvmac_xmit_base"),
-    "an ipvlan": instance("use_ipvlan ipvl51\nversion 3"),
+    "an ipvlan": instance("use_ipvlan ipvl51\nmcast_src_ip 10.0.0.51\nversion 3"),
     "garp groups": "garp_group {\n    garp_interval 0.2\n    gna_interval 0.2\n"
     "    interfaces {\n        eth0\n        eth1\n    }\n}\n" + instance(),
     "a group of virtual servers": GROUP

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .checks import checks
 from .model import Model
-from .model_values import whole
+from .model_values import host_of, whole
 from .rule import ERROR, WARNING, Hit, rule
-from .samples import instance, virtual
+from .samples import SCRIPTS, instance, virtual
 
 _MAN = "man keepalived.conf: real_server, checkers"
 _AT_A_PORT = frozenset({"TCP_CHECK", "HTTP_GET", "SSL_GET", "UDP_CHECK"})
 _FAILED = 500
 _ASKED = "HTTP_GET {{\n    url {{\n        path /\n        status_code {}\n    }}\n}}"
 _URL = "    url {\n        path /\n    }\n"
+_MATCHED = 'HTTP_GET {{\n    url {{\n        path /\n        regex "{}"\n    }}\n}}'
+_LETTER = re.compile(r"\\.", re.S)
+_CLASS = re.compile(r"\[\^?\]?(?:\[:\w+:\]|[^\]])*\]")
+
+
+def _two(second: str) -> str:
+    """Two real servers that commands check, and whom the second one asks."""
+    server = 'real_server {} 80 {{\n    MISC_CHECK {{\n        misc_path "/usr/local/bin/check_web {}"\n    }}\n}}'
+    return virtual(server.format("10.0.0.11", "10.0.0.11") + "\n" + server.format("10.0.0.12", second))
 
 
 @rule(
@@ -100,3 +110,66 @@ def failure(model: Model) -> Iterator[Hit]:
                 highest = whole(word.rpartition("-")[2])
                 if status is not None and highest is not None and highest >= _FAILED:
                     yield Hit(status, f"{real.host} counts as sound although it answers {highest}", at)
+
+
+@rule(
+    "CHECK119",
+    WARNING,
+    "a command that names another server",
+    effect="Copied from the server above, it asks (or tells) about that one: this server may be dead while its check "
+    "succeeds, and both go when the other dies.",
+    hint="write this server's own address",
+    bad=SCRIPTS + _two("10.0.0.11") + instance(),
+    good=SCRIPTS + _two("10.0.0.12") + instance(),
+    references=(f"{_MAN}, MISC_CHECK",),
+)
+def copied(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        hosts = {real.host for real in one.real_servers}
+        for real in one.real_servers:
+            paths = [check.get("misc_path") for check in real.checks]
+            for node in (*paths, *real.node.all("notify_up", "notify_down")):
+                named = {host_of(word) for word in node.command for word in word.split()} if node is not None else set()
+                others = sorted((named & hosts) - {real.host})
+                if node is not None and others and real.host not in named:
+                    yield Hit(node, f"{node.name} of {real.host} names {others[0]}, another real server", 1)
+
+
+@rule(
+    "CHECK120",
+    ERROR,
+    "a pattern that is none",
+    effect="keepalived cannot compile it, and goes on without it: any answer of a right status counts as sound.",
+    hint="close its brackets, write a backslash before one that is meant as a letter, and something to repeat before "
+    "`*`, `+` or `?`",
+    bad=virtual(real=_MATCHED.format("(ok")) + instance(),
+    good=virtual(real=_MATCHED.format("(ok|fine)")) + instance(),
+    references=(
+        f"{_MAN}, HTTP_GET, regex",
+        "measured with keepalived 2.2.7: 'Invalid regex' at its start; -t is silent",
+    ),
+)
+def broken_pattern(model: Model) -> Iterator[Hit]:
+    for _, _, check in checks(model):
+        for url in check.node.all("url"):
+            node = url.get("regex")
+            wrong = _broken(node.arg()) if node is not None else ""
+            if node is not None and wrong:
+                yield Hit(node, f"{node.arg()!r} is no regular expression: {wrong}", 1)
+
+
+def _broken(pattern: str) -> str:
+    """What a pattern lacks, as far as brackets and repetitions tell; empty where nothing does."""
+    if "\\Q" in pattern:  # a quoted part: not looked into
+        return ""
+    if pattern[:1] in ("*", "+", "?"):
+        return f"it begins with {pattern[0]}"
+    plain = _CLASS.sub("", _LETTER.sub("", pattern))
+    if "[" in plain:
+        return "a [ is not closed"
+    depth = 0
+    for one in plain:
+        depth += {"(": 1, ")": -1}.get(one, 0)
+        if depth < 0:
+            return "a ) closes nothing"
+    return "a ( is not closed" if depth else ""

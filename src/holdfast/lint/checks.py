@@ -67,13 +67,9 @@ def other_host(model: Model) -> Iterator[Hit]:
     for virtual_server, real, check in checks(model):
         node = check.get("connect_ip")
         found = address_of(node.arg()) if node is not None else None
-        if (
-            node is not None
-            and found is not None
-            and check.connects
-            and str(found) not in (real.host, virtual_server.host)
-        ):
-            yield Hit(node, f"{check.kind} asks {found}, not {real.host}", 1)
+        if node is not None and found is not None and check.connects and str(found) != real.host:
+            virtual = " (the virtual address: whichever server answers)" if str(found) == virtual_server.host else ""
+            yield Hit(node, f"{check.kind} asks {found}, not {real.host}{virtual}", 1)
 
 
 @rule(

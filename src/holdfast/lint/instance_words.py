@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .model import Model
-from .model_values import overruled
-from .rule import INFO, WARNING, Hit, rule
+from .model_values import address_of, overruled
+from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance
 
 _SELDOM = 10.0  # seconds between adverts
 _PAIRS = (("nopreempt", "preempt"), ("accept", "no_accept"))
+_FOREIGN = frozenset(",;@|&<>{}()$%")  # of lists, of what `ip` shows, of templates
+_PLACEHOLDER = re.compile(r"__\w+__|(?:eth|ens|enp|bond)[XN]")
 
 
 @rule(
@@ -49,7 +52,10 @@ def odd_interface(model: Model) -> Iterator[Hit]:
         places += [(a.node, a.node.words.index("dev") + 1) for a in one.all_addresses if a.option("dev")]
         for node, word in places:
             name = node.words[word]
-            if set(name) & set(",;@|&"):
+            if node.words[0] == "interface" and name == "lo":
+                message = f"lo is no interface for VRRP: keepalived ignores it, and {one.name} has none"
+                yield Hit(node, message, word, severity=ERROR, hint="write the interface that the peers are reached by")
+            elif set(name) & _FOREIGN or _PLACEHOLDER.fullmatch(name) or address_of(name) is not None:
                 yield Hit(node, f"there is hardly an interface called {name}: {one.name} waits for it for ever", word)
 
 
@@ -90,3 +96,23 @@ def seldom(model: Model) -> Iterator[Hit]:
         if every.value > _SELDOM:
             late = f"a backup sees the death of its master after more than {3 * every.value:g} s"
             yield Hit(every.node, f"{one.name} advertises every {every.value:g} s: {late}", every.word)
+
+
+@rule(
+    "VRRP120",
+    ERROR,
+    "an ipvlan without an address to send from",
+    effect="An ipvlan has the MAC address of the interface below, so its adverts need an IPv4 address of their own: "
+    "without one the instance starts in FAULT, and stays there.",
+    hint="add mcast_src_ip, or unicast_src_ip where there are unicast_peers",
+    bad=instance("use_ipvlan"),
+    good=instance("use_ipvlan\nmcast_src_ip 10.0.0.51"),
+    references=("measured with keepalived 2.2.7: 'ipvlan requires a source ip address'",),
+)
+def sourceless_ipvlan(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        node = one.block.get("use_ipvlan")
+        if node is None or one.family != 4 or one.source.given:
+            continue
+        if not any(address_of(word.partition("/")[0]) for word in node.args):
+            yield Hit(node, f"{one.name} names no source address, which an ipvlan needs: it stays in FAULT")

@@ -146,3 +146,28 @@ def foreign_source(model: Model) -> Iterator[Hit]:
                     f"{line.words[at]} is none of the addresses that this file sets: is it an address of the node?"
                 )
                 yield Hit(line, message, at)
+
+
+@rule(
+    "ADDR119",
+    ERROR,
+    "a route with two destinations",
+    effect="An address that no word stands before is a destination: keepalived takes the last one, and says nothing. "
+    "The first is not routed, and the gateway is taken for a host.",
+    hint="write `via` before the gateway",
+    bad=instance("virtual_routes {\n    192.0.2.0/24 10.0.0.254 dev eth0\n}"),
+    good=instance("virtual_routes {\n    192.0.2.0/24 via 10.0.0.254 dev eth0\n}"),
+    references=(_MAN, "measured with keepalived 2.2.7: its dump shows a route to the second address"),
+)
+def two_destinations(model: Model) -> Iterator[Hit]:
+    for line in routes(model):
+        bare = [at for at, word in enumerate(line.words) if address_of(word.partition("/")[0]) and _bare(line, at)]
+        if len(bare) > 1:
+            first, last = line.words[bare[0]], line.words[bare[-1]]
+            yield Hit(line, f"keepalived takes {last} for the destination, and forgets {first}", bare[-1])
+
+
+def _bare(line: Node, at: int) -> bool:
+    """Whether no word before an address says what it is, so that it is a destination."""
+    before = line.words[at - 1] if at else ""
+    return not before or before == "to" or "/" in before or address_of(before) is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from holdfast.keepalived.tree import Node
 
 from .model import Model
-from .rule import ERROR, WARNING, Hit, rule
+from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
 from .standings import blocked
 
@@ -199,3 +199,26 @@ def named_twice(model: Model) -> Iterator[Hit]:
             if member.value in seen:
                 yield Hit(member.node, f"{member.value} is named in {group.name} already", member.word)
             seen.add(member.value)
+
+
+@rule(
+    "SYNC109",
+    INFO,
+    "members of different priorities",
+    effect="A group moves as one: where one member is preferred here and another one on a peer, the group goes back "
+    "and forth between them.",
+    hint="give all members of the group the same priority on a node",
+    bad=_GROUP + instance("priority 150") + INNER,
+    good=_GROUP + instance() + INNER,
+    references=(_MAN,),
+)
+def different_priorities(model: Model) -> Iterator[Hit]:
+    by_name = {one.name: one for one in model.instances}
+    for group in model.sync_groups:
+        members = [by_name[member.value] for member in group.members if member.value in by_name]
+        for other in members[1:]:
+            if other.priority.value != members[0].priority.value:
+                message = f"{other.name} has priority {other.priority.value}, {members[0].name} of the same sync group "
+                message += f"{group.name} {members[0].priority.value}: do all peers prefer one node for both?"
+                yield Hit(other.priority.node, message, other.priority.word, related=(members[0].priority.node,))
+                break

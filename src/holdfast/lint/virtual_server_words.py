@@ -74,3 +74,24 @@ def unread(model: Model) -> Iterator[Hit]:
                 f"{min(weights)} to {max(weights)}, change nothing"
             )
             yield Hit(one.scheduler.node, message, 1)
+
+
+@rule(
+    "LVS127",
+    WARNING,
+    "a quorum that is not gained again",
+    effect="A quorum that was lost counts as gained only when the weights in service reach quorum and hysteresis "
+    "together. All of them are less: after one loss, clients stay with the sorry server until a restart.",
+    hint="write a hysteresis that the weights of all servers leave room for, or none",
+    bad=virtual(f"quorum 2\nhysteresis 1\n{_SERVER.format(11, 1)}\n{_SERVER.format(12, 1)}") + instance(),
+    good=virtual(f"quorum 2\nhysteresis 1\n{_SERVER.format(11, 2)}\n{_SERVER.format(12, 2)}") + instance(),
+    references=("man keepalived.conf: virtual_server, quorum and hysteresis",),
+)
+def not_gained_again(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        total = sum(one.weight_of(real).value for real in one.real_servers)
+        wanted, spare = one.number("quorum", 1), one.number("hysteresis", 0)
+        if spare.given and spare.value < wanted.value <= total < wanted.value + spare.value:
+            needed = wanted.value + spare.value
+            message = f"{one.label} needs {needed} to gain its quorum again, but all weights together are {total}"
+            yield Hit(spare.node, message, 1, related=(wanted.node,))
