@@ -13,6 +13,8 @@ from tests.browser.realtime_fleet import telling
 from tests.controller.world import Agent, World
 
 from holdfast import __version__
+from holdfast.agent.overriding import overridable
+from holdfast.agent.pool_servers import pooled, servers_of
 from holdfast.agent.weights import weighted
 from holdfast.bundle import Bundle, RealServerExpectation, Service
 from holdfast.protocol import (
@@ -25,6 +27,8 @@ from holdfast.protocol import (
     NodeStatus,
     Order,
     OverrideReport,
+    Overrides,
+    PooledServer,
     PoolFacts,
     Progress,
     ServerFacts,
@@ -232,9 +236,26 @@ class Fleet:
             asked=now,
         )
 
+    def pooled(self, bundle: Bundle, wanted: Overrides) -> tuple[PooledServer, ...]:
+        """What a node's proxies have of servers that are overridden."""
+        rows = {(one.server.pool, one.server.name): one for one in pooled(bundle, wanted, datetime.now(UTC))}
+        return tuple(
+            PooledServer(
+                pool=pool,
+                engine=one.server.engine.value,
+                server=name,
+                kind=one.override.kind,
+                wanted=one.wanted,
+                weight=one.wanted,
+                open=self.open.get(name, 0),
+            )
+            for (pool, name), one in rows.items()
+            if one.override is not None
+        )
+
     def table(self, node: Node) -> OverrideReport | None:
-        """What a director's kernel has."""
-        if node.bundle is None or node.desired is None or not node.bundle.expected.virtual_servers:
+        """What a director's kernel has, and a node's proxies."""
+        if node.bundle is None or node.desired is None or not overridable(node.bundle):
             return None
         rows = []
         for one in weighted(node.bundle, node.desired.overrides, datetime.now(UTC)):
@@ -257,4 +278,11 @@ class Fleet:
                     why=self._why(one.server) if weight is None and one.wanted else None,
                 )
             )
-        return OverrideReport(node=node.name, done=True, servers=tuple(rows))
+        return OverrideReport(
+            node=node.name,
+            done=True,
+            servers=tuple(rows),
+            knows_pools=True,
+            pool_names=tuple(sorted({one.pool for one in servers_of(node.bundle)})),
+            pools=self.pooled(node.bundle, node.desired.overrides),
+        )

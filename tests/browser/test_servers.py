@@ -12,6 +12,7 @@ from tests.browser.contrast import too_faint
 from tests.browser.test_spine import mistakes
 from tests.controller.world import WITHIN_S
 
+from holdfast.controller.console.views import pool_servers as pool_views
 from holdfast.controller.console.views import servers as views
 
 pytestmark = [pytest.mark.browser]
@@ -23,6 +24,7 @@ LONG_MS = 120_000
 def _as_before(console: Console, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test leaves the cluster as it found it; directors have time to answer, however busy the machine is."""
     monkeypatch.setattr(views, "_WAIT_S", 40.0)
+    monkeypatch.setattr(pool_views, "_WAIT_S", 40.0)
     yield
 
     async def taken_back() -> None:
@@ -30,7 +32,7 @@ def _as_before(console: Console, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         for one in told:
             await console.admin.delete(
                 f"/api/v1/clusters/shop/overrides/any/{one['target']}",
-                params={"wait_s": 0} | ({"virtual_server": one["virtual_server"]} if one["virtual_server"] else {}),
+                params={"wait_s": 0} | {name: one[name] for name in ("virtual_server", "pool") if one[name]},
             )
 
     console.do(taken_back())
@@ -133,6 +135,45 @@ def test_a_server_is_suspended_and_the_last_one_only_if_that_is_meant(looking: L
     page.locator("tbody[id='vs-shop'], tbody").filter(has_text="web02:80").get_by_text("no server left").wait_for(
         timeout=LONG_MS
     )
+
+
+def test_a_server_of_a_pool_is_drained_seen_empty_weighed_and_resumed(console: Console, looking: Looking) -> None:
+    console.change(lambda fleet: fleet.open.update({"app01-8080": 3}))
+    looking.login(path=SERVERS)
+    page = looking.page
+    mine = page.locator("section.pool tr").filter(has_text="app01:8080")
+    mine.get_by_role("button", name="Drain").click()
+    page.get_by_label("Why").fill("new disk")
+    page.get_by_role("button", name="Drain it").click()
+    counted(looking, 6)  # on both proxies
+    assert page.locator(".director-results").get_by_text("its proxy has it so").count() == 2
+    console.change(lambda fleet: fleet.open.update({"app01-8080": 0}))
+    page.get_by_text("It is empty: no connection is left").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    mine.get_by_text("new disk").wait_for(timeout=LONG_MS)
+    mine.get_by_text("drained", exact=True).wait_for(timeout=LONG_MS)
+    mine.get_by_role("button", name="Resume").click()
+    page.get_by_text("app01:8080 is as the spec says: web01, web02 show it").wait_for(timeout=LONG_MS)
+    menu(looking, "app01:8080", "Weight for a while…")
+    page.get_by_label("Weight", exact=True).fill("9")
+    page.get_by_role("button", name="Set the weight").click()
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    mine.get_by_text("weight 9 by admin").wait_for(timeout=LONG_MS)
+
+
+def test_the_last_server_of_a_pool_is_suspended_only_if_that_is_meant(looking: Looking) -> None:
+    looking.login(path=SERVERS)
+    page = looking.page
+    for server in ("app01:8080", "app02:8080"):
+        menu(looking, server, "Suspend…")
+        page.get_by_role("button", name="Suspend it").click()
+        if server == "app02:8080":
+            page.get_by_text("no server of pool 'app' would be left that is up").wait_for(timeout=LONG_MS)
+            page.get_by_label("Do it although too few are left").check()
+            page.get_by_role("button", name="Suspend it").click()
+        page.get_by_text("its proxy has it so").first.wait_for(timeout=LONG_MS)
+        page.get_by_role("button", name="Close", exact=True).last.click()
+    page.locator("section.pool").get_by_text("no server left").wait_for(timeout=LONG_MS)
 
 
 def test_another_weight_for_a_while(looking: Looking) -> None:

@@ -15,6 +15,7 @@ from .views import (
     nodes,
     overview,
     people,
+    pool_servers,
     realtime,
     rehearsals,
     revisions,
@@ -25,7 +26,7 @@ from .views import (
 from .views import session as sessions
 
 _COMMON = (files, sessions, home, changes, people, account)
-_PAGES = (overview, addresses, servers, realtime, edits, editor, revisions, rollouts, nodes, history)
+_PAGES = (overview, addresses, servers, pool_servers, realtime, edits, editor, revisions, rollouts, nodes, history)
 _TRYING = (whatif, rehearsals, findings)
 ROUTERS = tuple(each.router for each in (*_COMMON, *_PAGES, *_TRYING))
 # What strangers may ask for: the way in, our own files, and how they like to look at it.

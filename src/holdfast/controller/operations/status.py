@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.errors import NotFound
-from holdfast.protocol import DriftKind, NodeStatus, Progress
+from holdfast.protocol import DriftKind, NodeStatus, PooledServer, Progress
 from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
 from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.rollout.bundles import Bundles
@@ -281,8 +281,25 @@ def _services(seen: _Seen) -> Iterable[ServiceHealth]:
             for server in pool.servers:
                 up = ServerHealth(name=server.name, up=server.up if fresh else None, seen_by=(node,))
                 _merge(servers.setdefault(("pool", pool.pool), {}), up, believed=True)
+        for pooled in report.overrides.pools if report.overrides else ():
+            _take_over(servers.setdefault(("pool", pooled.pool), {}), pooled, node)
     for (kind, name), found in sorted(servers.items()):
         yield ServiceHealth(name=name, kind=kind, servers=tuple(found[one] for one in sorted(found)))
+
+
+def _take_over(known: dict[str, ServerHealth], row: PooledServer, node: str) -> None:
+    """What is overridden of a pool's server, on all its proxies together."""
+    before = known.get(row.server) or ServerHealth(name=row.server, seen_by=(node,))
+    up = False if row.up is False or before.up is False else before.up if before.up is not None else row.up
+    known[row.server] = before.model_copy(
+        update={
+            "up": up,
+            "weight": row.weight,
+            "override": row.kind.value if row.kind else before.override,
+            "open": (before.open or 0) + (row.open or 0) if row.kind else before.open,
+            "seen_by": tuple(dict.fromkeys((*before.seen_by, node))),
+        }
+    )
 
 
 def _merge(known: dict[str, ServerHealth], one: ServerHealth, *, believed: bool) -> None:

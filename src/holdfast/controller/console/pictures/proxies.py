@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from holdfast.protocol.api.overrides import OverrideView
 from holdfast.protocol.reports import PoolFacts, ServerFacts
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.pools import Pool
@@ -43,6 +44,18 @@ class PoolSight:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolUse:
+    """A server of a pool that is overridden, as the proxy of one node has it."""
+
+    node: str
+    fresh: bool
+    kind: str | None
+    weight: int | None  # None: it gets no new requests
+    as_wanted: bool
+    open: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolServer:
     """A server of a pool."""
 
@@ -52,11 +65,24 @@ class PoolServer:
     max_connections: int | None
     word: str
     sights: tuple[PoolSight, ...]
+    override: OverrideView | None = None
+    uses: tuple[PoolUse, ...] = ()
 
     @property
     def state(self) -> str:
         """With which mark it is shown."""
         return STATES[self.word]
+
+    @property
+    def open(self) -> int | None:
+        """What is not over, on all proxies that can be heard; None: nobody has counted."""
+        counts = [one.open for one in self.uses if one.fresh and one.open is not None]
+        return sum(counts) if counts else None
+
+    @property
+    def weight_now(self) -> int:
+        """What it weighs for a while."""
+        return self.override.weight if self.override and self.override.weight is not None else self.weight
 
     @property
     def since(self) -> datetime | None:
@@ -150,6 +176,13 @@ def proxies_of(seen: Situation) -> tuple[ProxyRow, ...]:
     return tuple(_proxy(seen, seen.spec, name, proxy) for name, proxy in seen.spec.proxies.items())
 
 
+def pool_of(seen: Situation, name: str) -> PoolRow | None:
+    """One of them; None: the spec has no such pool."""
+    if seen.spec is None or name not in seen.spec.pools:
+        return None
+    return _pool(seen, seen.spec, name, seen.spec.pools[name])
+
+
 def pools_of(seen: Situation) -> tuple[PoolRow, ...]:
     """Every pool of the newest spec, in its order."""
     if seen.spec is None:
@@ -214,7 +247,7 @@ def _pool(seen: Situation, spec: ClusterSpec, name: str, pool: Pool) -> PoolRow:
         for facts in (heard.report.status.pools if heard.report.status else ())
         if facts.pool == name
     ]
-    servers = tuple(_server(seen, pool, server, told) for server in pool.servers)
+    servers = tuple(_server(seen, name, pool, server, told) for server in pool.servers)
     word, state = _status(servers)
     return PoolRow(
         name=name,
@@ -237,18 +270,47 @@ def _pools_of(routes: Iterable[Route]) -> set[str]:
     return {pool for route in routes for pool in ({route.to} if isinstance(route.to, str) else set(route.to or {}))}
 
 
-def _server(seen: Situation, pool: Pool, server: Server, told: list[tuple[str, PoolFacts]]) -> PoolServer:
+def _server(seen: Situation, name: str, pool: Pool, server: Server, told: list[tuple[str, PoolFacts]]) -> PoolServer:
     sights = tuple(
         _sight(seen, node, one) for node, facts in told for one in facts.servers if one.name == _named(server)
     )
+    override = override_in_pool(seen.told.overrides, name, server.written)
+    uses = tuple(_uses(seen, name, server)) if override else ()
+    fresh_uses = [one for one in uses if one.fresh]
     return PoolServer(
         written=server.written,
         weight=server.weight,
         backup=server.backup,
         max_connections=server.max_connections,
-        word=_word(pool, [one for one in sights if one.fresh]),
+        word=_decided(override, fresh_uses) or _word(pool, [one for one in sights if one.fresh]),
         sights=sights,
+        override=override,
+        uses=uses,
     )
+
+
+def override_in_pool(overrides: Iterable[OverrideView], pool: str, server: str) -> OverrideView | None:
+    """What is in force for a server of a pool."""
+    there = [one for one in overrides if (one.pool, one.target) == (pool, server) and not one.over]
+    return max(there, key=lambda one: one.since, default=None)
+
+
+def _uses(seen: Situation, pool: str, server: Server) -> Iterable[PoolUse]:
+    for node, heard in sorted(seen.heard.items()):
+        for row in heard.report.overrides.pools if heard.report.overrides else ():
+            if (row.pool, row.server) == (pool, _named(server)):
+                kind = row.kind.value if row.kind else None
+                yield PoolUse(node, node in seen.connected, kind, row.weight, row.as_wanted, row.open)
+
+
+def _decided(override: OverrideView | None, fresh: list[PoolUse]) -> str:
+    """The word for one that somebody took out; empty: its checks have the word."""
+    if override is None or override.kind.value not in ("drained", "suspended"):
+        return ""
+    done = fresh and all(one.kind == override.kind.value and one.as_wanted and one.weight is None for one in fresh)
+    if done:
+        return override.kind.value
+    return "being drained" if override.kind.value == "drained" else "being changed"
 
 
 def _named(server: Server) -> str:
@@ -285,7 +347,7 @@ def _status(servers: tuple[PoolServer, ...]) -> tuple[str, str]:
     if words <= {"not known", "not checked"}:
         word = "not known" if "not known" in words else "not checked"
         return word, STATES[word]
-    if words == {"down"}:
+    if not words & {"in service", "not checked", "not known", "partly down"}:
         return N_("no server left"), "bad"
     if words & {"down", "partly down"}:
         return N_("some servers are down"), "warning"
