@@ -12,6 +12,7 @@ from tests.browser.conftest import HERE, SPEC, Console, Looking
 from tests.browser.contrast import too_faint
 from tests.browser.test_servers import LONG_MS, again, newest
 from tests.browser.test_spine import mistakes
+from tests.controller.world import PASSWORD
 
 pytestmark = [pytest.mark.browser]
 EDITOR = f"{HERE}/editor"
@@ -311,3 +312,67 @@ def test_nothing_is_too_faint_and_other_pages_do_not_load_the_editor(looking: Lo
     policy = page.evaluate("async () => (await fetch(location)).headers.get('content-security-policy')")
     assert "unsafe" not in policy
     assert "nonce" not in policy
+
+
+def test_what_is_typed_while_an_apply_is_under_way_is_no_part_of_it_and_stays(
+    console: Console, looking: Looking
+) -> None:
+    opened(looking)
+    page = looking.page
+    before, _ = newest(console)
+    at(looking, "{cidr: 10.0.0.0/24}")
+    page.keyboard.type("  # applied")
+    planned(looking)
+    held: list[Route] = []
+    asked: list[str] = []
+    page.route("**/editor/apply", lambda route: held.append(route))
+    page.on("request", lambda one: asked.append(one.url))
+    page.get_by_role("button", name=re.compile("Apply as revision")).click()
+    page.get_by_text("Being applied…").wait_for()
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("# later")
+    page.keyboard.press("Control+Enter")  # one thing after the other
+    page.get_by_text("Saved in this browser").wait_for(timeout=LONG_MS)
+    assert not [one for one in asked if one.endswith("/editor/plan")]
+    held[0].continue_()
+    page.get_by_text(f"Applied as revision {before + 1}").wait_for(timeout=LONG_MS)
+    number, spec = newest(console)
+    assert (number, "# applied" in spec, "# later" in spec) == (before + 1, True, False)
+    assert "# later" in written(looking)
+    page.get_by_text("Saved in this browser").wait_for()
+    page.get_by_role("button", name="Undo all changes").click()
+    page.locator(".cm-content").get_by_text("# later").wait_for(state="detached")
+    assert "# applied" in written(looking)
+
+
+def test_a_connection_that_breaks_and_a_session_that_ends_lose_nothing(looking: Looking) -> None:
+    opened(looking)
+    page = looking.page
+    page.context.set_offline(True)
+    at(looking, "{cidr: 10.0.0.0/24}")
+    page.keyboard.type("  # cut off")
+    page.locator("#check-state").filter(has_text="could not be checked").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Show what it would do").click()
+    page.locator(".toast").filter(has_text="The controller cannot be reached").wait_for(timeout=LONG_MS)
+    page.get_by_text("Connection lost.").wait_for(timeout=LONG_MS)
+    page.context.set_offline(False)
+    checked(looking)
+    looking.said.clear()  # of what could not be reached, as was meant
+    page.context.clear_cookies()
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("# logged out")
+    page.locator("#check-state").filter(has_text="You are not logged in any more").wait_for(timeout=LONG_MS)
+    page.get_by_role("button", name="Show what it would do").click()
+    page.wait_for_url("**/console/login?next=*", timeout=LONG_MS)
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{EDITOR}")
+    page.get_by_role("button", name="Go on with it").click()
+    both = written(looking)
+    assert "# cut off" in both
+    assert "# logged out" in both
+    page.get_by_role("button", name="Undo all changes").click()
+    page.get_by_text("Saved in this browser").wait_for(state="detached")
