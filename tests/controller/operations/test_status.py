@@ -12,7 +12,7 @@ from holdfast.controller.operations import revisions, status
 from holdfast.controller.operations.desk import Desk
 from holdfast.errors import NotFound
 from holdfast.protocol import Drift, DriftKind, Progress
-from holdfast.rollout.records import RolloutStore
+from holdfast.rollout.records import RolloutPhase, RolloutStore, rollout_name
 from holdfast.store.models import Presence
 
 
@@ -112,6 +112,35 @@ def test_a_node_that_refuses_what_it_runs_already_is_as_it_should_be() -> None:
             assert (await status.status(desk.store, "shop")).trouble == trouble
         await report(desk, "lb01", revision=1, progress=Progress.REFUSED, agent_version="0.1", status=None)
         assert "lb01: revision 1 was refused" in (await status.status(desk.store, "shop")).trouble
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (RolloutPhase.REFUSED, ("rollout 1 of revision 1 was refused",)),
+        (RolloutPhase.PUT_BACK, ("rollout 1 of revision 1 was put back",)),
+        (RolloutPhase.FAILED, ("rollout 1 of revision 1 failed",)),
+        (RolloutPhase.SUCCEEDED, ()),
+    ],
+)
+def test_a_last_rollout_that_did_not_bring_the_newest_revision_is_told(
+    phase: RolloutPhase, said: tuple[str, ...]
+) -> None:
+    """Also one that touched no node: else all looks as if the newest revision ran."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        kept = RolloutStore(desk.store, "shop")
+        found = await kept.rollout(1)
+        assert found is not None
+        ended = found.record.model_copy(update={"phase": phase})
+        await kept.rollouts.replace(rollout_name(1), ended, found.version)
+        assert (await status.status(desk.store, "shop")).trouble == said
 
     run(story())
 

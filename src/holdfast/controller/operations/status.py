@@ -25,7 +25,7 @@ from .desk import known_cluster
 from .reports import BELIEVED_FOR, STUCK_AFTER, Heard, latest, standing
 from .told import file_views, override_view, revision_view, rollout_view
 
-_ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK)
+_ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK, RolloutPhase.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -333,6 +333,8 @@ def _not_done(revision: int, progress: Progress, why: str) -> Sentence:
 def _ended(phase: RolloutPhase, rollout: int, revision: int) -> Sentence:
     if phase is RolloutPhase.FAILED:
         return Sentence("rollout %(rollout)s of revision %(revision)s failed", rollout=rollout, revision=revision)
+    if phase is RolloutPhase.REFUSED:
+        return Sentence("rollout %(rollout)s of revision %(revision)s was refused", rollout=rollout, revision=revision)
     return Sentence("rollout %(rollout)s of revision %(revision)s was put back", rollout=rollout, revision=revision)
 
 
