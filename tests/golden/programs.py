@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from holdfast.agent import haproxy_state
 from holdfast.bundle import (
     CONFIG_DIR,
+    HAPROXY_STATE,
     LOG_DIR,
     NETWORK_FILE,
     PROBE_DIR,
@@ -119,6 +121,7 @@ def _folders() -> list[str]:
     services = ("nginx", "haproxy", "keepalived")
     script += [f"mkdir -p {top}/{service}" for top in (STATE_DIR, RUN_DIR, LOG_DIR) for service in services]
     script += [f"mkdir -p {PROBE_DIR} {TLS_DIR} {STATE_DIR}/hold {STATE_DIR}/track"]
+    script.append(f"printf %s {shlex.quote(haproxy_state.written(()))} >{HAPROXY_STATE}")
     script += [f"printf '#!/bin/sh\\nexit 0\\n' >{PROBE_DIR}/probe", f"chmod 755 {PROBE_DIR}/probe"]
     return script
 

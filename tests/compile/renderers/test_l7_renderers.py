@@ -17,9 +17,10 @@ import pytest
 from tests.differential.l7_bench import Namespace
 from tests.differential.l7_views import pool, server, site, view
 
+from holdfast.agent import haproxy_state
 from holdfast.agent.admission import haproxy as haproxy_admission
 from holdfast.agent.admission import nginx as nginx_admission
-from holdfast.bundle import CONFIG_DIR, OWNERSHIP_LINE
+from holdfast.bundle import CONFIG_DIR, HAPROXY_STATE, OWNERSHIP_LINE
 from holdfast.compile.node_view import HealthView, NodeView
 from holdfast.compile.renderers import haproxy, nginx
 from holdfast.spec.checks import Check
@@ -239,6 +240,7 @@ def test_the_program_takes_it_without_a_word(namespace: Namespace, engine: str, 
     files = RENDER[engine](everything(engine, **fields)).files
     for file in files:
         namespace.put(file.path.replace(folder, staged), file.content)
+    namespace.put(HAPROXY_STATE, haproxy_state.written(()))  # as the agent makes it before the first start
     staged = files[0].path.replace(folder, staged)
     words = {"nginx": ["nginx", "-e", "stderr", "-t", "-c", staged], "haproxy": ["haproxy", "-c", "-f", staged]}
     done = namespace.run(*words[engine])
