@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.keepalived.files import InMemory, Nowhere, OnDisk, Refusal, braces
+from holdfast.keepalived.source import Source
 
 
 def test_braces_in_patterns() -> None:
@@ -62,3 +63,9 @@ def test_files_in_memory() -> None:
 def test_nowhere_has_nothing() -> None:
     assert Nowhere().match("*", "/") == ()
     assert isinstance(Nowhere().read("/etc/hosts", 10), Refusal)
+
+
+def test_a_line_is_cut_out_once_however_often_it_is_asked_for() -> None:
+    source = Source("x.conf", "first\r\n" + "a " * 1_000 + "\nlast")
+    assert source.line(2) is source.line(2)
+    assert [source.line(number) for number in (1, 3, 1, 0, 4)] == ["first", "last", "first", "", ""]

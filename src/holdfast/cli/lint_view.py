@@ -55,7 +55,7 @@ def _lines(remark: Remark, sources: Mapping[str, Source]) -> list[Text]:
 def _excerpt(where: Location, end: int, sources: Mapping[str, Source], style: str) -> list[Text]:
     source = sources.get(where.file)
     text = source.line(where.line) if source is not None else ""
-    if not text.strip():
+    if not text or text.isspace():
         return []
     start = max(0, where.column - 1 - _WIDEST // 2) if len(text) > _WIDEST else 0
     shown = _printable(text[start : start + _WIDEST])

@@ -60,7 +60,15 @@ class Source:
         """The text of line `number`, counted from 1, without its end; empty where the file has no such line."""
         if not 0 < number < len(self._starts):
             return ""
-        return self.text[self._starts[number - 1] : self._starts[number] - 1].rstrip("\r")
+        if number not in self._latest:
+            self._latest.clear()
+            self._latest[number] = self.text[self._starts[number - 1] : self._starts[number] - 1].rstrip("\r")
+        return self._latest[number]
+
+    @cached_property
+    def _latest(self) -> dict[int, str]:
+        """The line that was asked for last: thousands of findings may be of one line, of megabytes."""
+        return {}
 
     def location(self, line: int, column: int = 1, field: str = "") -> Location:
         """A place in this file; line and column count from 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from holdfast.keepalived.tree import Node
 from holdfast.keepalived.values import address_range
@@ -13,7 +14,8 @@ from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 
 _LAST_PORT = 65_535
-_MOST_OF_A_RANGE = 1_024
+_MOST_OF_A_RANGE = 1_024  # addresses; a longer range is a mistake of another kind
+_MOST_LOOKED_AT = 100_000  # over all groups
 _RANGE = "virtual_server_group web {\n    10.0.0.100-110 80\n}\n"
 MARK = """virtual_server fwmark 1 {
     lb_algo wlc
@@ -205,13 +207,15 @@ def contradicted_family(model: Model) -> Iterator[Hit]:
 )
 def in_two(model: Model) -> Iterator[Hit]:
     seen: dict[tuple[str, str, str], Node] = {}
+    left = _MOST_LOOKED_AT
     for one in model.virtual_servers:
         if one.kind == "address":
             seen.setdefault((one.host, str(one.port), one.protocol.value), one.node)
     for one in model.virtual_servers:
         group = model.virtual_server_groups.get(one.node.arg(1)) if one.kind == "group" else None
         for line in group.lines if group is not None else ():
-            for host in _hosts(line):
+            for host in islice(_hosts(line), max(left, 0)):
+                left -= 1
                 first = seen.setdefault((host, str(whole(line.arg()) or 0), one.protocol.value), line)
                 if first is not line:
                     message = f"{host} port {whole(line.arg()) or 0} stands at line {first.line} already"
