@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from holdfast.sentences import Sentence
 from holdfast.spec.checks import Tracker as SpecTracker
 from holdfast.spec.cluster import ClusterSpec, Objective
 from holdfast.spec.proxies import Proxy
@@ -175,12 +176,14 @@ def _serving(spec: ClusterSpec) -> dict[str, frozenset[str]]:
 
 def _backends(spec: ClusterSpec) -> tuple[Backends, ...]:
     pools = [
-        Backends(f"pool {name}", _weights((server.host, server.weight) for server in pool.servers))
+        Backends(
+            Sentence("pool %(name)s", name=name), _weights((server.host, server.weight) for server in pool.servers)
+        )
         for name, pool in spec.pools.items()
     ]
     virtual = [
         Backends(
-            f"virtual server {name}",
+            Sentence("virtual server %(name)s", name=name),
             _weights((server.host, server.weight) for server in vs.servers),
             least=float(max(vs.quorum.weight - vs.quorum.hysteresis, 0)),
             sorry=vs.sorry.host if vs.sorry else "",

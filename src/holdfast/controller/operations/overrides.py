@@ -95,7 +95,7 @@ async def set_override(
     new = [_override(desk, server, wanted, request) for server in wanted.meant.servers]
     warnings = await _warnings(desk, known, loaded, wanted, new)
     if warnings and not request.force:
-        raise PlanRefused("; ".join(warnings), "say --force if you mean it")
+        raise PlanRefused(warnings[0] if len(warnings) == 1 else "; ".join(warnings), "say --force if you mean it")
     began = desk.now()
     await _write(desk, known, wanted, new)
     return await _shown(desk, known, loaded, wanted, began, warnings, request.wait_s)

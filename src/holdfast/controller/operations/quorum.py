@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from holdfast.agent.pool_servers import name_of
 from holdfast.agent.weights import file_name
 from holdfast.protocol import OverrideReport
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.overrides import Override, known_servers
 from holdfast.spec.virtual_servers import VirtualServer
@@ -45,9 +46,21 @@ def thinned(
     if len(up) >= found.min_servers:
         return ()
     if not up:
-        return (f"no server of pool '{pool}' would be left that is up: nobody would answer",)
-    count = f"{len(up)} server{'s' * (len(up) != 1)}"
-    return (f"pool '{pool}' is left with {count} ({', '.join(up[:5])}), below its min_servers of {found.min_servers}",)
+        return (Sentence("no server of pool '%(pool)s' would be left that is up: nobody would answer", pool=pool),)
+    values = {"pool": pool, "servers": ", ".join(up[:5])}
+    if len(up) == 1:
+        return (
+            Sentence(
+                "pool '%(pool)s' is left with 1 server (%(servers)s), below its min_servers of %(floor)s",
+                **values, floor=found.min_servers,
+            ),
+        )  # fmt: skip
+    return (
+        Sentence(
+            "pool '%(pool)s' is left with %(n)s servers (%(servers)s), below its min_servers of %(floor)s",
+            **values, n=len(up), floor=found.min_servers,
+        ),
+    )  # fmt: skip
 
 
 def emptied(
@@ -80,22 +93,28 @@ def _sentence(
     if left > 0 and left >= floor:
         return ""
     who = ", ".join(server for server in servers if server in after)
+    told = {"name": name, "then": _then(vs)}
     if left > 0:
-        what = f"'{name}' is left with a weight of {left}, below its quorum of {vs.quorum.weight}"
-    elif any(after.values()):
-        what = f"{who} is the last server that is up of '{name}'"
-    else:
-        what = f"{who} is the only server left of '{name}'"
-    return f"{what}: {_then(vs)}"
+        return Sentence(
+            "'%(name)s' is left with a weight of %(left)s, below its quorum of %(floor)s: %(then)s",
+            **told, left=left, floor=vs.quorum.weight,
+        )  # fmt: skip
+    if any(after.values()):
+        return Sentence("%(server)s is the last server that is up of '%(name)s': %(then)s", **told, server=who)
+    return Sentence("%(server)s is the only server left of '%(name)s': %(then)s", **told, server=who)
 
 
 def _then(vs: VirtualServer) -> str:
     if vs.sorry is None:
-        return "nobody would answer"
-    then = f"its sorry server {vs.sorry.written} would answer"
+        return Sentence("nobody would answer")
+    server = vs.sorry.written
     if vs.failed == "weightless":
-        return then
-    return f"{then}, and the connections that its servers have are reset: keepalived takes all out of the table"
+        return Sentence("its sorry server %(server)s would answer", server=server)
+    return Sentence(
+        "its sorry server %(server)s would answer, and the connections that its servers have are reset: "
+        "keepalived takes all out of the table",
+        server=server,
+    )
 
 
 def _left(name: str, after: Mapping[str, int], servers: Collection[str], reports: Collection[OverrideReport]) -> int:

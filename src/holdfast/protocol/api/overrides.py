@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from holdfast.bundle import SafeName
 
 from ..overrides import OverrideReport
-from .base import Asked, Line, Told
+from .base import Asked, Line, Saying, Told
 
 
 class OverrideWord(StrEnum):
@@ -75,5 +75,5 @@ class OverrideResult(Told):
     pool: SafeName | None = None
     directors: dict[SafeName, OverrideReport] = {}
     failed: dict[SafeName, str] = {}
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Saying, ...] = ()
     open: int = Field(default=0, description="Connections that have not ended.")

@@ -86,6 +86,11 @@
     message.lang = "en";
     return [element("strong", name, title), message];
   };
+  const hinted = (one, kind, name, text) => {
+    const made = element(kind, name, text);
+    if (titles[one.code]) made.lang = "en";
+    return made;
+  };
   const listed = (one, lines) => {
     const item = element("li"), jump = element("button", `editor-finding editor-finding-${one.severity}`);
     jump.type = "button";
@@ -93,7 +98,7 @@
       element("span", "editor-finding-line", one.location ? say("line {n}", one.location.line) : ""),
       element("span", "finding-code mono", one.code), ...told(one, "editor-finding-text"),
     );
-    if (one.hint) jump.append(element("span", "editor-finding-hint", one.hint));
+    if (one.hint) jump.append(hinted(one, "span", "editor-finding-hint", one.hint));
     jump.addEventListener("click", () => go_to(range(one, lines)));
     item.append(jump);
     return item;
@@ -117,7 +122,7 @@
     renderMessage: () => {
       const made = element("div");
       made.append(element("strong", "", one.code), " ", ...told(one, "cm-told"));
-      if (one.hint) made.append(element("div", "cm-hint", `→ ${one.hint}`));
+      if (one.hint) made.append(hinted(one, "div", "cm-hint", `→ ${one.hint}`));
       return made;
     },
   });
