@@ -156,3 +156,26 @@ def test_why_a_server_is_down(hands: Hands) -> None:
     assert "asked again by lb01" in said
     assert hands.clicks == 1
     hands.console.change(lambda fleet: fleet.down.discard("web02-80"))
+
+
+def test_maintenance_of_a_node(hands: Hands) -> None:
+    """Taken out, seen without anything, and given back."""
+    hands.console.settled()
+    hands.tab("Nodes")
+    hands.button("lb01")
+    hands.button("Maintenance…")
+    hands.type("Why", "a new kernel")
+    hands.button("Take it out")
+    hands.sees("In maintenance: it holds nothing, and will not.")
+    assert hands.clicks <= 4
+    assert hands.typed <= 1
+    hands.button("End maintenance")
+    hands.page.get_by_text("In maintenance: it holds nothing, and will not.").wait_for(state="hidden", timeout=LONG_MS)
+
+
+def test_who_did_what_last_night(hands: Hands) -> None:
+    hands.click(hands.page.get_by_label("Settings"))
+    hands.button("Audit")
+    hands.sees("admin")
+    hands.sees("revision")
+    assert hands.clicks <= 2
