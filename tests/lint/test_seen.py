@@ -67,8 +67,30 @@ BAD = {
     "a closing bracket": ("CHECK120", matched("ok)", MARK)),
     "nothing to repeat": ("CHECK120", matched("*ok", MARK)),
     "a second network": ("ADDR119", routed(f"192.0.2.0/24 via 10.0.0.254 198.51.100.0/24 dev eth0 {MARK}")),
+    "a peer that is the network's end": (
+        "UNICAST113",
+        instance(f"unicast_src_ip 10.0.0.1\nunicast_peer {{\n    10.0.0.255 {MARK}\n}}"),
+    ),
+    "a peer that is loopback": (
+        "UNICAST113",
+        instance(f"unicast_src_ip 10.0.0.1\nunicast_peer {{\n    127.0.0.1 {MARK}\n}}"),
+    ),
+    "a check that ends a process by pattern": ("SCRIPT123", tracked("/usr/bin/pkill -f haproxy.cfg")),
+    "a check of keepalived's unit": ("SCRIPT124", tracked("/usr/bin/systemctl is-active --quiet keepalived")),
+    "a check of keepalived's process": ("SCRIPT124", tracked("/usr/bin/killall -0 keepalived")),
 }
 GOOD = {
+    "signal 0 in other words": ("SCRIPT123", tracked("/usr/bin/pkill --signal 0 -x nginx")),
+    "signal 0 behind other options": ("SCRIPT123", tracked("/usr/bin/killall -q -s 0 nginx")),
+    "a check of another unit": ("SCRIPT124", tracked("/usr/bin/systemctl is-active --quiet haproxy")),
+    "a peer in a small network": (
+        "UNICAST113",
+        instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}", address="10.0.0.3/32"),
+    ),
+    "peers on a line of two": (
+        "UNICAST113",
+        instance("unicast_src_ip 10.0.0.2\nunicast_peer {\n    10.0.0.3\n}", address="10.0.0.2/31"),
+    ),
     "an interface of addresses alone": ("VRRP117", instance(address="10.0.0.100/32 dev lo")),
     "interfaces with odd names": ("VRRP117", instance("interface br-lan.20-a_b")),
     "a notification about the server itself": ("CHECK119", pair('notify_down "/etc/tell 10.0.0.12 down"')),

@@ -11,7 +11,7 @@ from holdfast.keepalived.tree import Node
 from .commands import Command, commands
 from .model import Model
 from .model_values import address_of
-from .rule import WARNING, Hit, rule
+from .rule import ERROR, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
 
 _TRACKED = "track_script {\n    check_web\n}"
@@ -28,6 +28,8 @@ _STOPS = re.compile(
     r"|\bservice\s+(?P<b>[\w.@-]+)\s+stop\b|init\.d/(?P<c>[\w.@-]+)\s+stop\b"
     r"|\b(?:killall|pkill)\s+(?!(?:-0|-s\s*0)\b)(?:-\S+\s+)*(?P<d>[\w.@-]+)"
 )
+_NO_SIGNAL = re.compile(r"\s(?:-0|-s\s*0|--signal[ =]0)(?:\s|$)")  # of killall: look, and end nothing
+_OF_ITSELF = re.compile(r"\b(?:is-active|status)\s+(?:-\S+\s+)*keepalived\b|\bservice\s+keepalived\s+status\b")
 _FAILS = re.compile(r"(?:^|\s)(?:-[A-Za-z0-9]*f[A-Za-z]*|--fail\S*|-w|--write-out)(?:\s|$)|\|")
 _SLEEPS = re.compile(r"\bsleep\s+([0-9]{1,6}(?:\.[0-9]{1,6})?)\b(?![smhd])")
 _LOOKS = re.compile(
@@ -222,3 +224,36 @@ def sleeps(model: Model) -> Iterator[Hit]:
             yield Hit(
                 one.node, f"{one.owner} sleeps {found[1]} s, and is ended after {most:g} s: it never succeeds", one.word
             )
+
+
+@rule(
+    "SCRIPT123",
+    ERROR,
+    "a check that ends what it looks for",
+    effect="killall and pkill end every process of that name, at each run of the check: the service dies every few "
+    "seconds, on all nodes.",
+    hint="ask with signal 0, which ends nothing: `/usr/bin/killall -0 NAME`; or with `/usr/bin/pgrep -x NAME`",
+    bad=SCRIPTS + script(command="/usr/bin/killall nginx") + instance(_TRACKED),
+    good=SCRIPTS + script(command="/usr/bin/killall -0 nginx") + instance(_TRACKED),
+    references=("man killall: --signal",),
+)
+def ends_it(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        if one.checks and one.program in ("killall", "pkill") and not _NO_SIGNAL.search(one.line):
+            yield Hit(one.node, f"{one.owner} does not look for its processes, but ends them: -0 is missing", one.word)
+
+
+@rule(
+    "SCRIPT124",
+    WARNING,
+    "a check that asks for keepalived itself",
+    effect="keepalived runs it, so keepalived is there: it always succeeds. Of the service it says nothing.",
+    hint="ask for the service that the addresses are for; that keepalived is gone, the peers notice by themselves",
+    bad=SCRIPTS + script(command="/usr/bin/pgrep keepalived") + instance(_TRACKED),
+    good=SCRIPTS + script(command="/usr/bin/pgrep nginx") + instance(_TRACKED),
+    references=("man keepalived.conf: vrrp_script",),
+)
+def itself(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        if one.checks and (_sought(one) == "keepalived" or _OF_ITSELF.search(one.line)):
+            yield Hit(one.node, f"{one.owner} asks for keepalived, which runs it: it always succeeds", one.word)

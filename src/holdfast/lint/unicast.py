@@ -277,3 +277,27 @@ def impossible_source(model: Model) -> Iterator[Hit]:
         found = address_of(one.source.value)
         if found is not None and (found.is_multicast or found.is_unspecified or found.is_loopback):
             yield Hit(one.source.node, f"{found} is no node's address on a network: {one.name} cannot send from it", 1)
+
+
+@rule(
+    "UNICAST113",
+    ERROR,
+    "a peer that is no host",
+    effect="No peer has this address, so no peer gets the adverts: it becomes master too.",
+    hint="write the peers' own addresses, one a line; for multicast, leave unicast_peer out",
+    bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    224.0.0.18\n}"),
+    good=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}"),
+    references=("RFC 1122, 3.2.1.3", "measured with keepalived 2.2.7: it takes the address, and says nothing"),
+)
+def impossible_peer(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        networks = (address.network for address in one.all_addresses)
+        ends = {n.broadcast_address for n in networks if n is not None and n.version == 4 and n.prefixlen < 31}
+        for line in one.peers:
+            found = address_of(line.name)
+            if found is None:
+                continue
+            if found.is_multicast or found.is_unspecified or found.is_loopback or str(found) == "255.255.255.255":
+                yield Hit(line, f"{found} is the address of no single host: {one.name} reaches no peer by it")
+            elif found in ends:
+                yield Hit(line, f"{found} is a broadcast address: {one.name} reaches no peer by it")
