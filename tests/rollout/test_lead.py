@@ -13,7 +13,7 @@ from tests.rollout.agents import PAIR, Agents, revision_of
 from tests.rollout.bundles import bundle
 from tests.rollout.virtual import run
 
-from holdfast.errors import LeaseLost, PlanRefused
+from holdfast.errors import LeaseLost, PlanRefused, UsageError
 from holdfast.plan import Hazard
 from holdfast.protocol import Progress
 from holdfast.rollout import carry
@@ -359,6 +359,20 @@ def test_one_that_succeeded_says_no_reason_for_a_failure() -> None:
         assert (changed.record.reason, changed.record.hint) == ("", "")
         assert changed.events[0].message.endswith("succeeded")
         assert carry.finished(stopped, False, agents.store.clock.now()).record.reason == "stopped by ann"
+
+    run(scenario())
+
+
+def test_who_mistypes_a_node_that_is_away_is_told_before_anything_waits_for_it() -> None:
+    async def scenario() -> None:
+        agents = await cluster()
+        options = RolloutOptions(without=("lb20",))
+        with pytest.raises(UsageError, match="there is no node lb20") as refused:
+            await propose_rollout(
+                agents.store, "shop", revision=2, bundles=revision_of("two", PAIR), author="ann", options=options
+            )
+        assert "lb01, lb02" in refused.value.hint
+        assert (await agents.kept.head())[0].running is None
 
     run(scenario())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.errors import Conflict, NotFound, PlanRefused
+from holdfast.errors import Conflict, NotFound, PlanRefused, UsageError
 from holdfast.protocol import Bundle
 from holdfast.sentences import Sentence
 from holdfast.store.collection import Step, Versioned
@@ -52,7 +52,7 @@ async def prepare_rollout(
     """The rollout that brings all nodes of a cluster to a revision's `bundles`, by node; they are kept at once.
 
     Nodes that have none of them any more lose what Holdfast put there. PlanRefused while another rollout of the cluster
-    has not ended.
+    has not ended; UsageError where one that is not to be waited for is none of them.
     """
     kept = RolloutStore(store, cluster)
     head, version = await kept.head()
@@ -125,6 +125,9 @@ async def _states(
     enrolled = {one.name for one in await kept.cluster.nodes.all() if one.record.revoked is None}
     if len(bundles) > MOST_NODES:
         raise PlanRefused(f"{len(bundles)} nodes are too many for one rollout", f"{MOST_NODES} is the most")
+    if unknown := sorted(set(without) - bundles.keys() - assigned.keys()):
+        known = ", ".join(sorted(bundles.keys() | assigned.keys())[:20])
+        raise UsageError(f"there is no node {', '.join(unknown[:5])} that need not be waited for", f"known: {known}")
     await content.put(revision, bundles)
     states: dict[str, NodeState] = {}
     for node in sorted(bundles.keys() | assigned.keys()):
