@@ -78,8 +78,10 @@ BAD = {
     "a check that ends a process by pattern": ("SCRIPT123", tracked("/usr/bin/pkill -f haproxy.cfg")),
     "a check of keepalived's unit": ("SCRIPT124", tracked("/usr/bin/systemctl is-active --quiet keepalived")),
     "a check of keepalived's process": ("SCRIPT124", tracked("/usr/bin/killall -0 keepalived")),
+    "buffers of no policy": ("KA006", f"global_defs {{\n    vrrp_rx_bufs_policy foo {MARK}\n}}\n" + instance()),
 }
 GOOD = {
+    "buffers by a policy": ("KA00", "global_defs {\n    vrrp_rx_bufs_policy mtu\n}\n" + instance()),
     "signal 0 in other words": ("SCRIPT123", tracked("/usr/bin/pkill --signal 0 -x nginx")),
     "signal 0 behind other options": ("SCRIPT123", tracked("/usr/bin/killall -q -s 0 nginx")),
     "a check of another unit": ("SCRIPT124", tracked("/usr/bin/systemctl is-active --quiet haproxy")),

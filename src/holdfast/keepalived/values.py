@@ -309,12 +309,18 @@ def umask(word: str) -> str:
     return f"has no bits: {strange[0]} is none of I{{R,W,X}}{{USR,GRP,OTH}}" if strange else ""
 
 
+def receive_buffers(word: str) -> str:
+    """MTU, ADVERT, or a number of bytes."""
+    return "" if word.upper() in ("MTU", "ADVERT") else integer(0, 4_294_967_295, signed=False)(word)
+
+
 PLAIN: dict[str, Check] = {
     "name": anything,
     "text": anything,
     "file": anything,
     "user": anything,
     "umask": umask,
+    "buffers": receive_buffers,
     "bool": boolean,
     "ip": address,
     "prefix": prefix,
