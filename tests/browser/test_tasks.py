@@ -175,7 +175,7 @@ def test_maintenance_of_a_node(hands: Hands) -> None:
 
 def test_who_did_what_last_night(hands: Hands) -> None:
     hands.click(hands.page.get_by_label("Settings"))
-    hands.button("Audit")
+    hands.button("Audit of everything")
     hands.sees("admin")
     hands.sees("revision")
     assert hands.clicks <= 2
