@@ -10,7 +10,7 @@ import pytest
 from tests.agent import directors
 from tests.agent.daemon.drift.test_looks import Machine
 from tests.agent.daemon.stand_in import until
-from tests.agent.test_generations import use
+from tests.agent.test_generations import a_bundle, use
 
 from holdfast.agent.daemon.health import Health, HealthWatch
 from holdfast.agent.daemon.state import State
@@ -82,5 +82,38 @@ def test_the_change_is_told_at_once_and_only_once(director: Machine) -> None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             state.end()
+
+    asyncio.run(story())
+
+
+def test_a_node_without_servers_is_looked_at_again_when_it_has_been_changed(director: Machine) -> None:
+    async def story() -> None:
+        generations = Generations(director.node.places)
+        use(generations, a_bundle())
+        state = State("shop", "lb01", director.work)
+        looks = 0
+        look = Health.look
+
+        def counted(health: Health) -> int:
+            nonlocal looks
+            looks += 1
+            return look(health)
+
+        async def changed() -> None:
+            """Nobody is told here."""
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Health, "look", counted)
+            watching = asyncio.create_task(HealthWatch(state, changed, every_s=0.02).keep())
+            try:
+                await until(lambda: looks == 1, "looked at")
+                await asyncio.sleep(0.3)
+                assert looks == 1
+                await state.change(lambda: use(generations, directors.bundle(directors.pair())))
+                await until(lambda: looks > 3, "looked at again, and again")
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+                state.end()
 
     asyncio.run(story())

@@ -20,6 +20,7 @@ from holdfast.errors import HoldfastError, TableUnreadable
 LOOK_EVERY_S = 2.0
 _SHARE = 0.001  # of a processor: a table of ten thousand servers is looked at less often …
 _LONGEST_S = 30.0  # … yet so often
+_UNKNOWN = -1  # changes that were under way during a look
 
 
 class Health:
@@ -30,6 +31,11 @@ class Health:
         self._generations = Generations(node.places)
         self._generation: str | None = None
         self._directs = self._probes = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether the generation that was looked at last has no servers to look at."""
+        return self._generation is not None and not (self._directs or self._probes)
 
     def look(self) -> int:
         """The value now. Raises ApplyError."""
@@ -74,8 +80,12 @@ class HealthWatch:
     async def keep(self) -> None:
         """Until cancelled. What cannot be looked at is told by the regular look."""
         rest_s = self._every_s
+        changes = _UNKNOWN
         while True:  # ends: cancelled
             await asyncio.sleep(rest_s)
+            if self._health.empty and changes == self._state.changes:
+                continue  # a node without servers is to cost nothing
+            changes = _UNKNOWN if self._state.busy else self._state.changes
             try:
                 seen, took_s = await self._state.look(self._look)
             except HoldfastError:

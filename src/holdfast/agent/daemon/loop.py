@@ -114,16 +114,21 @@ class Agent:
         state.wake.set()
 
     async def _keep_looking(self) -> None:
+        state = self.state
         while True:  # ends: cancelled
-            await self.state.refresh()
+            await state.refresh()
             until = time.monotonic() + REPORT_EVERY_S * (0.9 + 0.2 * random.random())
             looked_s = 0.0
-            while time.monotonic() < until:
-                await asyncio.sleep(decide.count_again_s(looked_s, self.state.outbox.took_s))
-                looked_s = await self.state.recount() if decide.empties(self.state.known) else 0.0
-                if not self.state.sees:
+            while (left_s := until - time.monotonic()) > 0:
+                if not state.sees:
                     await asyncio.sleep(_LOOK_AGAIN_S)
                     break
+                if decide.empties(state.known):
+                    await asyncio.sleep(decide.count_again_s(looked_s, state.outbox.took_s))
+                    looked_s = await state.recount()
+                else:
+                    looked_s = 0.0
+                    await state.rest(left_s)
 
     async def _keep_pause(self) -> None:
         while True:  # ends: cancelled

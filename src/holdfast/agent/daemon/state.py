@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ class State:
         self.changes = 0  # begun so far: a look that overlaps one is not worth much
         self.busy = 0
         self.sees = True  # whether the last look was one
+        self._told = asyncio.Event()
         self._explains = False
         self._unable = ""  # what was said last of why
         self._over: frozenset[ServerOverride | PoolOverride] = frozenset()
@@ -72,6 +74,14 @@ class State:
         self._counted = decide.counts(self.known.override_report)
         self.outbox.tell()
         self.shown.set()
+        self._told.set()
+
+    async def rest(self, at_most_s: float) -> None:
+        """Until something is told, which may be that a server is being emptied: nobody has to ask every second."""
+        self._told.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._told.wait()
 
     def in_background(self, what: Coroutine[Any, Any, None]) -> None:
         """Beside everything else; it is cancelled with the agent."""
