@@ -94,6 +94,7 @@ _SAMPLE = {
     "script": "/usr/bin/some-check", "range": "10.1.2.3-9", "mcast": "224.0.0.19", "mcast4": "224.0.0.19",
     "mcast6": "ff02::13", "password": "pa#s!w", "granularity": "255.255.255.0", "hex": "0a1b", "status": "200-299",
     "label": "some-name", "port": "8080", "port0": "0", "digest": "640205b7b0fc66c1ea91c463fac6334d",
+    "umask": "027", "buffers": "ADVERT",
 }  # fmt: skip
 
 
@@ -107,6 +108,25 @@ def _word(argument: Argument) -> st.SearchStrategy[str]:
     if argument.kind == "num":
         return st.integers(int(float(low or 0)) + 1, int(float(high)) if high else 1_000_000).map(str)
     return st.just(_SAMPLE[argument.kind])
+
+
+def test_any_kind_of_argument_can_be_generated() -> None:
+    """What only chance would meet: a kind that came in with a keyword has a word here, too."""
+    kinds = {
+        argument.kind
+        for block in _DRAWN
+        for keyword in tables()[block].values()
+        if _is_simple(keyword)
+        for argument in keyword.arguments
+        if not argument.optional
+    }
+    assert kinds <= {*_SAMPLE, "one", "any", "int", "uint", "num"}
+
+
+# The blocks that test_any_sound_statement_is_carried fills.
+_DRAWN = (
+    "global_defs", "vrrp_script", "vrrp_instance", "virtual_server", "real_server", "HTTP_GET", "url", "MISC_CHECK",
+)  # fmt: skip
 
 
 def _quoted(word: str) -> str:
@@ -128,7 +148,7 @@ def _statements(draw: st.DrawFn, block: str) -> str:
 # Left out for where they stand, or for what stands beside them: tested apart.
 _PLACED = frozenset({
     "sh-port", "sh-fallback", "mh-port", "mh-fallback", "sorry_server_inhibit", "sorry_server_lvs_method",
-    "lb_algo", "lb_kind", "preempt", "no_accept", "unicast_src_ip", "script_user",
+    "lb_algo", "lb_kind", "preempt", "no_accept", "unicast_src_ip", "script_user", "native_ipv6",
 })  # fmt: skip
 
 
