@@ -108,14 +108,20 @@ def test_out_and_back_again_without_a_failed_request(node: Machine, engine: str,
                 assert (row["kind"], row["weight"], row["as_wanted"]) == (kind, None, True)
                 assert row["engine"] == engine
                 time.sleep(0.3)
-                assert set(answering(node)) == {"s9002", "s9003"}
+                assert set(answering(node)) <= {"s9002", "s9003"}  # in step with the others, it may be one alone
                 assert override(node)["pools"] == []
                 used_again(node)
             assert only(override(node, {"kind": "weight", "weight": 8}))["weight"] == 8
             time.sleep(0.3)
-            shares = answering(node, 50)
-            assert shares["s9001"] == pytest.approx(40, abs=6)
+        shares = answering(node, 50)
+        assert shares == {
+            "s9001": pytest.approx(40, abs=6),
+            "s9002": pytest.approx(5, abs=3),
+            "s9003": pytest.approx(5, abs=3),
+        }
+        with hammering(node):
             override(node)
+            time.sleep(1)
         assert node.agent("status")["drift"] == []
 
 
