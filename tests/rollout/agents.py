@@ -42,6 +42,7 @@ class Agents:
     silent: set[str] = field(default_factory=set)  # they hear nothing, and say nothing
     mute: set[str] = field(default_factory=set)  # they do as they are told, and their reports get lost
     paused: set[str] = field(default_factory=set)
+    pauses_meanwhile: set[str] = field(default_factory=set)  # once they have answered that they are not
     restarts: set[str] = field(default_factory=set)  # once, while they wait for the word
     deaf: set[str] = field(default_factory=set)  # of a version that does not know of the word
     dies_ready: set[str] = field(default_factory=set)  # as soon as they have said that they are
@@ -98,7 +99,7 @@ class Agents:
     async def _do(self, told: Assignment) -> None:
         node = told.node
         await self._say(told, Progress.ACCEPTED)
-        if node in self.paused:
+        if node in self.paused | self.pauses_meanwhile:
             await self._say(told, Progress.PAUSED)
             return
         wanted = await self.bundles.get(told.digest)
@@ -222,6 +223,7 @@ class Agents:
             status=None if moved else self.status(node),
             heeds_word=node not in self.deaf,
             waiting=self.kept.fence(waits) if waits is not None else None,
+            paused=node in self.paused,
         )
         record = AnswerRecord(node=node, answer=answer, time=self.store.clock.now())
         await self.kept.answers.create(order.id, record, await self.store.engine.grant(60))

@@ -201,9 +201,22 @@ def test_a_report_that_got_lost_is_asked_for() -> None:
     run(scenario())
 
 
-def test_a_node_on_which_somebody_works_by_hand_stops_it() -> None:
+def test_a_node_on_which_somebody_works_by_hand_refuses_it_before_anything_is_touched() -> None:
     async def scenario() -> None:
-        agents = await cluster(paused={"lb02"})
+        agents = await cluster(paused={"lb01"})  # the second in turn
+        record = await second(agents)
+        assert record.phase is RolloutPhase.REFUSED
+        assert record.reason.startswith("lb01: its agent is paused")
+        assert record.reason.endswith("no node was touched")
+        assert "--without lb01" in record.hint
+        assert agents.log == []
+
+    run(scenario())
+
+
+def test_a_node_on_which_somebody_begins_to_work_by_hand_stops_it() -> None:
+    async def scenario() -> None:
+        agents = await cluster(pauses_meanwhile={"lb02"})
         record = await second(agents)
         assert record.phase is RolloutPhase.PUT_BACK
         assert "somebody works on this node by hand" in record.reason

@@ -172,7 +172,7 @@ class Answer(Message):
     """Posted to `/agent/v1/answers`: what became of an order; `failure` where it was not done.
 
     `heeds_word`: this agent knows of `Together`. `waiting` is the desired state that is staged here, and that waits for
-    the word to go; None where none does.
+    the word to go; None where none does. `paused`: somebody works on the node by hand, and it takes nothing new.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -183,3 +183,4 @@ class Answer(Message):
     failure: Failure | None = None
     heeds_word: bool = False
     waiting: Fence | None = None
+    paused: bool = False

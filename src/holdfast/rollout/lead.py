@@ -146,6 +146,11 @@ class _Leading:
                 if isinstance(one, HoldfastError):
                     hint = f"{one.hint}; or do not wait for it: --without {node}"
                     raise PlanRefused(f"{one.message}; no node was touched", hint)
+                if one.paused:
+                    raise PlanRefused(
+                        f"{node}: its agent is paused, because somebody works there by hand; no node was touched",
+                        f"on {node}: holdfast agent resume; or do not wait for it: --without {node}",
+                    )
             held = {node: len(groups_held(one.status)) for node, one in looked.items() if isinstance(one, Looked)}
             drawn = batches(
                 plan,

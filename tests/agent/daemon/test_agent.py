@@ -174,6 +174,7 @@ def test_a_paused_agent_touches_nothing_and_goes_on_where_it_was(tmp_path: Path)
             assert held is not None
             assert "by hand" in held.message
             assert by_order[f"{2:032x}"].status is not None
+            assert by_order[f"{2:032x}"].paused
             assert one.first.last.paused
             assert one.host.sysctls[KEY] == "0"
             assert pausing.resume(places)
