@@ -151,6 +151,17 @@ def test_live_connections_are_counted_and_judged() -> None:
     assert not any("cut" in reason for reason in with_live_connections(lost_connections=2).reasons)
 
 
+@pytest.mark.parametrize(("kind", "cut", "untold"), [(Kind.NODE_LOST, 1, 2), (Kind.PLANNED, 3, 0)])
+def test_connections_that_no_other_director_was_told_of_are_counted_apart(kind: Kind, cut: int, untold: int) -> None:
+    """The kernel tells of a connection up to three seconds late; a planned move waits for that, a crash does not."""
+    run = StepRun(replace(CRASH, kind=kind), 10, 12, 20, {})
+    records = [long(8.8, 14, "reset"), long(9.0, 14, "reset"), long(11.9, 14, "reset")]
+    result = judge(run, records, Evidence(records, (), {}), Objective(lost_connections=0))
+    assert (result.live.live, result.live.cut, result.live.untold) == (3, cut, untold)
+    assert sum(result.live.cut_by.values()) == cut
+    assert f"{cut} live connections were cut, the objective is 0" in result.reasons
+
+
 def test_a_new_connection_to_a_drained_server_is_found() -> None:
     """One that began just when it was drained may still have gone there; one a second later may not."""
     assert with_live_connections().reasons == ("1 new connections went to rs02:80, which is drained",)

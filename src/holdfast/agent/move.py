@@ -19,6 +19,7 @@ from holdfast.agent.steps import translated
 from holdfast.agent.vrrp_state import Group, group_now
 from holdfast.bundle import Service, VrrpExpectation
 from holdfast.errors import VerificationFailed
+from holdfast.ipvs.sync import TOLD_AFTER_S
 from holdfast.protocol import MoveReport
 from holdfast.vrrp import AdvertListener
 
@@ -29,9 +30,6 @@ _LAST_REQUESTS_S = 0.3  # what the second phase gets where the first one took al
 # A request that came just before its connection was made quiet may look answered (see `busy`): its answer begins to
 # leave within this, or its server is slow enough to be missed.
 _CALM_S = 0.15
-# Directors tell each other of connections in datagrams that the kernel collects for up to 2 s, and looks for once a
-# second (net/netfilter/ipvs/ip_vs_sync.c). A connection that was opened just before a move would be reset after it.
-_TOLD_AFTER_S = 3.1
 _MARGIN_S = 10.0  # the held-back addresses expire so long after everything should be over
 
 
@@ -147,7 +145,7 @@ class _Mover:
 
     def wait_until_peers_know(self) -> None:
         """Nothing new comes any more; what came before is on its way to the other directors."""
-        _poll(self._host, self._started + min(_TOLD_AFTER_S, self._limit_s), lambda: False)
+        _poll(self._host, self._started + min(TOLD_AFTER_S, self._limit_s), lambda: False)
 
     def wait_for_last_answers(self) -> tuple[int, int]:
         """Hold new requests back; returns how many connections are left, and how many still wait for their answer."""

@@ -143,6 +143,7 @@ class _Display:
 def _step_line(step: StepResult) -> Text:
     failover = "" if step.failover_s is None else f"  failover {step.failover_s:.2f} s"
     cut = f"  {step.live.cut} of {step.live.live} live connections cut" if step.live.live or step.live.cut else ""
+    cut += f", {step.live.untold} too new to be known elsewhere" if step.live.untold else ""
     return Text.assemble(
         (f"{step.verdict:>4} ", _STYLE[step.verdict]),
         f"{step.name}{failover}  {step.failed} of {step.sent} failed  longest gap {step.longest_gap_s:.2f} s{cut}",

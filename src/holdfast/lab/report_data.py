@@ -40,7 +40,7 @@ MEANING = {
     "answered_twice_s": "time during which two MAC addresses answered for one address, within one round of questions",
     "live": "live connections to virtual servers (a download that trickles for many seconds, each byte of it known):"
     " how many were open when it happened, how many ended before their time, and how long one was silent that then went"
-    " on",
+    " on; untold: ended, too, but opened within 3 s before a director was lost, when the kernel had told no other one",
     "share": "new connections that a real server answered, in undisturbed traffic, against its share by weight",
     "client_late_s": "time during which the client itself did not run although it should: a busy machine, not the"
     " cluster",

@@ -18,6 +18,7 @@ from holdfast.lab.verdict_live import LiveResult, live_result, went_to
 from holdfast.spec.cluster import Objective, Objectives
 
 Holders = Mapping[str, tuple[str, ...]]
+_WITHOUT_NOTICE = frozenset({Kind.NODE_LOST, Kind.NODE_FROZEN, Kind.SERVICE_LOST, Kind.LINK_LOST, Kind.PARTITION})
 
 
 class Verdict(StrEnum):
@@ -182,7 +183,14 @@ def judge(run: StepRun, ended: Sequence[Record], evidence: Evidence, objective: 
         reasons_zh=(),
         remarks=run.remarks,
         listeners=listeners,
-        live=live_result(run.acted, (run.began, run.ended), ended, evidence.records, evidence.pauses),
+        live=live_result(
+            run.acted,
+            (run.began, run.ended),
+            ended,
+            evidence.records,
+            evidence.pauses,
+            without_notice=run.step.kind in _WITHOUT_NOTICE,
+        ),
     )
     return _with_verdict(result, run, objective, went_to(run.drained, run.acted, mine))
 
