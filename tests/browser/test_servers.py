@@ -87,7 +87,7 @@ def counted(looking: Looking, number: int) -> None:
 
 def menu(looking: Looking, server: str, item: str) -> None:
     """What is behind the three dots of a server."""
-    looking.page.get_by_label(f"More for {server}").click()
+    looking.page.get_by_label(f"More for {server}", exact=True).click()
     looking.page.get_by_role("button", name=item).or_(looking.page.get_by_role("link", name=item)).locator(
         "visible=true"
     ).click()

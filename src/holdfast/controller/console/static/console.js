@@ -231,7 +231,11 @@
   // What somebody has opened or closed stays so when its part is fetched again.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(["open", "data-fold"].includes(name) && node.matches("details"));
 
-  document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"}); // on a phone
+  const tab = document.querySelector(".tabs [aria-current]"); // on a phone; scrollIntoView() would let Tab begin behind it
+  if (tab) {
+    const row = tab.parentElement, [inner, outer] = [tab, row].map((one) => one.getBoundingClientRect());
+    row.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+  }
   settle();
   broken();
   open();
