@@ -34,7 +34,8 @@ from holdfast.errors import (
 )
 from holdfast.store.models import NodeRecord
 
-pytestmark = pytest.mark.whole
+# In one story: each test goes on from what those before it made of the cluster.
+pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("controller-commands")]
 
 
 @pytest.fixture(scope="module")

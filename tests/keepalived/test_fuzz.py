@@ -19,6 +19,7 @@ from holdfast.keepalived.source import decode, encode
 from holdfast.keepalived.writer import write
 
 SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "2"))
+FIXED_SEED = 4  # the same inputs on every run: a change is to blame for what fails, not chance; a soak searches anew
 IN_A_SOAK = pytest.param(120.0, marks=pytest.mark.soak)
 SLOWEST_S = 5.0  # of one small input
 _SIGNS = [b"{", b"}", b'"', b"'", b"#", b"!", b"\\", b"$", b"@", b"~", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xa0", b" "]
@@ -69,7 +70,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seconds", [SECONDS, IN_A_SOAK])
 def test_mutated_samples(seconds: float) -> None:
     seeds = [path.read_bytes() for path in samples()]
-    seed = int.from_bytes(os.urandom(4), "big")
+    seed = FIXED_SEED if seconds == SECONDS else int.from_bytes(os.urandom(4), "big")
     chance, count, end = random.Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < end or count < 20:
         data = mutated(chance.choice(seeds), chance)

@@ -21,6 +21,7 @@ from holdfast.lint.registry import rules
 from holdfast.protocol import HostFacts, InterfaceFacts
 
 SECONDS = float(os.environ.get("HOLDFAST_FUZZ_SECONDS", "2"))
+FIXED_SEED = 4  # the same inputs on every run: a change is to blame for what fails, not chance; a soak searches anew
 IN_A_SOAK = pytest.param(120.0, marks=pytest.mark.soak)
 SLOWEST_S = 5.0
 FOUND = Path(__file__).parent / "found"
@@ -80,7 +81,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("seconds", [SECONDS, IN_A_SOAK])
 def test_changed_examples(seconds: float) -> None:
-    seed = int.from_bytes(os.urandom(4), "big")
+    seed = FIXED_SEED if seconds == SECONDS else int.from_bytes(os.urandom(4), "big")
     chance, count, end = random.Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < end or count < 20:
         data, other = changed(chance.choice(SEEDS), chance), chance.choice(SEEDS)

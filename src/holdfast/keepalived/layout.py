@@ -72,6 +72,9 @@ class _Layout:
         self._head = None
         self._out.append(line)
 
+    def _is_continued(self) -> bool:
+        return bool(self._out) and self._out[-1].rstrip(" \t").endswith("\\")
+
     def _indented(self, text: str, depth: int | None = None) -> str:
         return " " * (INDENT * min(DEEPEST, self._depth if depth is None else depth)) + text
 
@@ -124,7 +127,8 @@ class _Layout:
                 self._statement(words, "")
                 words = []
                 self._depth = max(0, self._depth - 1)
-                self._blank = False
+                if not self._is_continued():  # else the brace would belong to what the blank line ends
+                    self._blank = False
                 self._put(self._indented("}"))
             elif token.kind is Kind.COMMENT:
                 self._comment(words, token, first=token is tokens[0])

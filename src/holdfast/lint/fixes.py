@@ -61,7 +61,8 @@ def _of_language(finding: Finding, sources: Mapping[str, Source]) -> tuple[Edit,
         return _renamed(where.file, where.line, where.column, word, finding.hint)
     if finding.code == "KA001" and word in _GONE and not set(text) & _STOPS:
         return (Edit(where.file, where.line, where.column, len(text), "", whole=True),)
-    if finding.code == "KA006" and word.upper() == _CAPITALS.get(text.split()[0]):
+    first = next(iter(text.split()), "")  # Python takes more signs than keepalived for spaces: there may be none
+    if finding.code == "KA006" and word.upper() == _CAPITALS.get(first):
         return (Edit(where.file, where.line, where.column, where.column + len(word) - 1, word.upper()),)
     if finding.code == "KA004" and finding.hint.startswith("remove '"):
         return _without(where.file, where.line, where.column, text)
