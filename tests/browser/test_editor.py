@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 from tests.browser.audit import audited
 from tests.browser.conftest import HERE, SPEC, Console, Looking
 from tests.browser.contrast import too_faint
@@ -87,7 +87,7 @@ def test_a_change_is_completed_planned_applied_and_its_rollout_seen_in_place(
     assert "forward: dr, scheduler: wrr, servers:" in written(looking)
     page.keyboard.press("Control+Enter")
     page.locator("#plan-shown .plan").wait_for(timeout=LONG_MS)
-    assert page.locator("#plan-spec").get_by_text("scheduler: wrr").count()
+    page.locator("#plan-spec").get_by_text("scheduler: wrr").first.wait_for()
     page.get_by_label("Message").fill("by weight")
     page.get_by_role("button", name=re.compile("Apply as revision")).click()
     page.get_by_text(f"Applied as revision {before + 1}").wait_for(timeout=LONG_MS)
@@ -104,7 +104,7 @@ def test_a_mistake_is_told_at_its_line_with_what_to_do_and_goes_when_it_is_mende
     at(looking, "engine: nginx")
     page.keyboard.type("x")
     page.locator("#check-list").get_by_text("nginxx").first.wait_for(timeout=LONG_MS)
-    assert page.locator("#check-state").inner_text().startswith("1 mistake")
+    expect(page.locator("#check-state")).to_have_text(re.compile("^1 mistake"))
     page.locator(".cm-lint-marker-error").wait_for()
     page.locator("#check-list button").first.click()
     page.keyboard.press("F8")
@@ -139,7 +139,7 @@ def test_what_somebody_else_made_meanwhile_is_told_and_brought_together(console:
     page.get_by_text("was made meanwhile").wait_for(timeout=LONG_MS)
     page.get_by_role("button", name="Show what it would do").click()
     page.locator("#plan").get_by_text("What others changed since revision").wait_for(timeout=LONG_MS)
-    assert page.locator("#plan .diff-add").filter(has_text="www.example.org").count()
+    page.locator("#plan .diff-add").filter(has_text="www.example.org").first.wait_for()
     page.get_by_role("button", name="Bring both together").click()
     page.get_by_text("Nothing was changed by both").wait_for(timeout=LONG_MS)
     page.get_by_role("button", name="Take this text").click()
@@ -161,7 +161,7 @@ def test_a_plan_of_another_text_cannot_be_applied(looking: Looking) -> None:
     page.locator(".cm-content").click()
     page.keyboard.type("#")
     page.get_by_text("The text has changed since").wait_for(timeout=LONG_MS)
-    assert page.get_by_role("button", name=re.compile("Apply as revision")).is_disabled()
+    expect(page.get_by_role("button", name=re.compile("Apply as revision"))).to_be_disabled()
 
 
 def test_a_draft_outlives_the_page_and_can_be_thrown_away(looking: Looking) -> None:
@@ -272,11 +272,11 @@ def test_a_phone_has_a_plain_box_with_the_same_findings(looking: Looking) -> Non
     box.fill(SPEC.replace("engine: nginx", "engine: apache"))
     page.locator("#check-list").get_by_text("apache").first.wait_for(timeout=LONG_MS)
     page.locator("#check-list button").first.click()
-    assert page.evaluate("document.activeElement.selectionStart") > 0
+    page.wait_for_function("document.activeElement.selectionStart > 0")
     box.fill(SPEC.replace("www.example.com", "www.example.org"))
     checked(looking)
     planned(looking)
-    assert page.locator("#plan-spec").get_by_text("www.example.org").count()
+    page.locator("#plan-spec").get_by_text("www.example.org").first.wait_for()
 
 
 def test_an_edit_shows_its_rollout_where_it_was_made(console: Console, looking: Looking) -> None:

@@ -86,7 +86,9 @@ def test_the_overview_can_be_read(console: Console, looking: Looking) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     assert page.evaluate("document.documentElement.scrollHeight") <= 2 * 900, "two screens at most"
     page.get_by_role("searchbox").fill("10.0.34.12")
-    assert page.locator(".picture [data-find]:not(.filtered)").count() < VIRTUAL / 2
+    page.wait_for_function(
+        "most => document.querySelectorAll('.picture [data-find]:not(.filtered)').length < most", arg=VIRTUAL / 2
+    )
     assert audited(page) == []
 
 

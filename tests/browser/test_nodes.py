@@ -89,6 +89,7 @@ def test_a_node_is_let_in_with_one_line_to_paste_and_shut_out_again(looking: Loo
     )
     dialog.get_by_role("button", name="Done").click()
     expect(dialog).to_be_hidden()
+    expect(command).to_have_count(0)  # a dialog tells that it was closed a moment after it is gone
     assert "hfj1:" not in page.content()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 from tests.browser.conftest import HERE, Console, Looking
 
 pytestmark = [pytest.mark.browser]
@@ -13,9 +16,8 @@ def test_it_shows_who_holds_what_and_follows(console: Console, looking: Looking)
     page = looking.page
     page.get_by_text("Live", exact=True).wait_for()
     group = page.locator(".picture a[aria-label^='www:']")
-    assert "held" in str(group.get_attribute("aria-label"))
-    assert "lb01" in str(group.get_attribute("aria-label"))
-    assert page.locator(".troubles").get_by_text("Nothing is wrong").is_visible()
+    expect(group).to_have_attribute("aria-label", re.compile("held.*lb01"))
+    page.locator(".troubles").get_by_text("Nothing is wrong").wait_for()
     console.change(lambda fleet: fleet.held_back.add(("www", "lb01")))
     page.locator(".picture a[aria-label^='www:'][aria-label*='lb02']").wait_for()
     console.change(lambda fleet: fleet.down.add("web01-80"))
@@ -42,15 +44,15 @@ def test_what_is_typed_and_focused_outlives_what_changes(console: Console, looki
     page.get_by_text("Live", exact=True).wait_for()
     page.get_by_role("searchbox").fill("smtp")
     shop, smtp = (page.locator(f".picture a[aria-label^='{name} ']") for name in ("shop", "smtp"))
-    assert "filtered" in str(shop.get_attribute("class"))
-    assert "filtered" not in str(smtp.get_attribute("class"))
+    expect(shop).to_have_class(re.compile("filtered"))
+    expect(smtp).not_to_have_class(re.compile("filtered"))
     before = page.locator("#overview").get_attribute("data-taken")
     page.wait_for_function("(before) => document.querySelector('#overview').dataset.taken !== before", arg=before)
-    assert "filtered" in str(shop.get_attribute("class"))
+    expect(shop).to_have_class(re.compile("filtered"))
     smtp.focus()
     before = page.locator("#overview").get_attribute("data-taken")
     page.wait_for_function("(before) => document.querySelector('#overview').dataset.taken !== before", arg=before)
-    assert "smtp" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    expect(smtp).to_be_focused()
 
 
 def test_what_cannot_be_asked_is_marked_as_old_and_comes_back(looking: Looking) -> None:
@@ -59,8 +61,8 @@ def test_what_cannot_be_asked_is_marked_as_old_and_comes_back(looking: Looking) 
     page.get_by_text("Live", exact=True).wait_for()
     page.context.set_offline(True)
     page.locator("#lost").wait_for()
-    assert "as of" in page.locator("#overview > .part-age").inner_text()
-    assert page.get_by_text("Connection lost", exact=True).is_visible()
+    expect(page.locator("#overview > .part-age")).to_contain_text("as of")
+    page.get_by_text("Connection lost", exact=True).wait_for()
     page.context.set_offline(False)
     page.locator("#lost").wait_for(state="hidden")
     page.get_by_text("Live", exact=True).wait_for()
@@ -73,8 +75,8 @@ def test_one_group_alone_is_looked_at_closely(looking: Looking) -> None:
     page = looking.page
     page.get_by_role("link", name="mail", exact=True).click()
     page.wait_for_url(f"**{HERE}/?group=mail")
-    assert page.locator(".picture a[aria-label^='www:']").count() == 0
-    assert page.locator(".picture a[aria-label^='smtp ']").count() == 1
+    expect(page.locator(".picture a[aria-label^='smtp ']")).to_have_count(1)
+    expect(page.locator(".picture a[aria-label^='www:']")).to_have_count(0)
 
 
 def test_two_operators_see_each_others_changes(console: Console, looking: Looking) -> None:

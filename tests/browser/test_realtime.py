@@ -52,7 +52,7 @@ def test_what_is_chosen_is_in_the_address_and_outlives_a_new_loading(looking: Lo
     page.get_by_label("Find", exact=True).fill("web01")
     expect(page.locator("#realtime-table")).to_contain_text("1 of", timeout=WITHIN_MS)
     page.get_by_label("Refreshed every").select_option("5")
-    page.wait_for_url("**find=web01**")
+    page.wait_for_url(lambda url: "find=web01" in url and "every=5" in url)
     page.reload()
     expect(page.get_by_label("Refreshed every")).to_have_value("5")
     expect(page.get_by_label("Find", exact=True)).to_have_value("web01")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.conftest import HERE, SPEC, Console, Looking
 from tests.browser.contrast import too_faint
 from tests.browser.test_spine import mistakes
@@ -102,19 +103,19 @@ def test_a_server_is_drained_seen_empty_and_resumed(console: Console, looking: L
     page.get_by_label("For how long").select_option("60")
     page.get_by_role("button", name="Drain it").click()
     counted(looking, 120)
-    assert page.locator(".director-results").get_by_text("its kernel's table shows it").count() == 2
+    expect(page.locator(".director-results").get_by_text("its kernel's table shows it")).to_have_count(2)
     console.change(lambda fleet: fleet.open.update({"web01-80": 7}))
     counted(looking, 7)
     console.change(lambda fleet: fleet.open.update({"web01-80": 0}))
     page.get_by_text("It is empty: no connection is left").wait_for(timeout=LONG_MS)
     page.get_by_role("button", name="Close", exact=True).last.click()
     mine.get_by_text("by admin").wait_for(timeout=LONG_MS)
-    assert mine.get_by_text("new disk").is_visible()
-    assert mine.get_by_text("0 connections left").is_visible()
+    mine.get_by_text("new disk").wait_for()
+    mine.get_by_text("0 connections left").wait_for()
     mine.get_by_role("button", name="Resume").click()
     page.get_by_text("web01:80 is as the spec says").wait_for(timeout=LONG_MS)  # also where the button is gone by then
     mine.get_by_role("button", name="Drain").wait_for(timeout=LONG_MS)
-    assert mine.get_by_text("in service").is_visible()
+    mine.get_by_text("in service").wait_for()
 
 
 def test_a_server_is_suspended_and_the_last_one_only_if_that_is_meant(looking: Looking) -> None:
@@ -146,7 +147,7 @@ def test_a_server_of_a_pool_is_drained_seen_empty_weighed_and_resumed(console: C
     page.get_by_label("Why").fill("new disk")
     page.get_by_role("button", name="Drain it").click()
     counted(looking, 6)  # on both proxies
-    assert page.locator(".director-results").get_by_text("its proxy has it so").count() == 2
+    expect(page.locator(".director-results").get_by_text("its proxy has it so")).to_have_count(2)
     console.change(lambda fleet: fleet.open.update({"app01-8080": 0}))
     page.get_by_text("It is empty: no connection is left").wait_for(timeout=LONG_MS)
     page.get_by_role("button", name="Close", exact=True).last.click()
@@ -209,7 +210,7 @@ def test_a_weight_is_changed_in_the_spec_with_its_plan_before_and_its_rollout_af
     page.get_by_label("Weight").fill("3")
     page.get_by_role("button", name="Show what it would do").click()
     page.get_by_text("In this order").wait_for(timeout=LONG_MS)
-    assert page.locator("#plan").get_by_text("weight: 3").first.is_visible()
+    page.locator("#plan").get_by_text("weight: 3").first.wait_for()
     page.get_by_label("Message").fill("it is stronger now")
     page.get_by_role("button", name="Apply as revision").click()
     settled(console, looking)
@@ -271,7 +272,7 @@ def test_an_edit_that_others_overtook_is_refused_with_both_differences(console: 
     page.locator("#fresh").get_by_text("theirs").wait_for(timeout=LONG_MS)
     page.get_by_role("button", name="Apply as revision").click()
     page.locator("#apply-problems .notice-bad").wait_for(timeout=LONG_MS)
-    assert "weight: 4" in page.locator("#apply-problems").inner_text()
+    expect(page.locator("#apply-problems")).to_contain_text("weight: 4")
     again(console)
 
 
@@ -294,7 +295,7 @@ def test_a_group_is_moved_given_back_and_not_taken_from_the_last(console: Consol
         page.get_by_role("radio", name="lb02").check()
         page.get_by_role("button", name="Move it").click()
         page.locator("#dialog-problems .notice-bad").wait_for(timeout=LONG_MS)
-        assert "lb02" in page.locator("#dialog-problems").inner_text()
+        expect(page.locator("#dialog-problems")).to_contain_text("lb02")
     finally:
         console.change(lambda fleet: fleet.revive("lb02"))
 
@@ -305,7 +306,7 @@ def test_rows_are_filtered_and_opened_and_stay_so(console: Console, looking: Loo
     page.get_by_text("Live", exact=True).wait_for()
     page.get_by_label("Real servers of smtp").first.click()
     page.get_by_label("Real servers of smtp").and_(page.locator("[aria-expanded=false]")).wait_for()
-    assert "open=shop" in page.url
+    page.wait_for_url("**open=shop**")
     page.get_by_role("searchbox").fill("web02")
     page.locator("tbody").filter(has_text="smtp").first.wait_for(state="hidden")
     taken = page.locator("#servers-table").get_attribute("data-taken")
@@ -325,7 +326,7 @@ def test_the_keyboard_does_it_too(looking: Looking) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("dialog").wait_for()
-    assert page.evaluate("document.activeElement.name") == "why"
+    expect(page.get_by_label("Why")).to_be_focused()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="hidden")
 

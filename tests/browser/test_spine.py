@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.conftest import HERE, Console, Looking
 from tests.browser.contrast import too_faint
 
@@ -28,8 +29,8 @@ def test_a_wrong_password_is_said_and_in_the_end_slowed_down(looking: Looking) -
     for _ in range(12):
         page.get_by_label("Name").fill("nobody")
         page.get_by_label("Password").fill("wrong")
-        page.get_by_role("button", name="Log in").click()
-        page.wait_for_load_state()
+        with page.expect_navigation():  # the page before this one says the same
+            page.get_by_role("button", name="Log in").click()
         said = page.get_by_role("alert").inner_text()
         if "too many" in said:
             break
@@ -47,14 +48,14 @@ def test_language_and_theme_are_switched_and_stay(looking: Looking) -> None:
     assert page.locator("html").get_attribute("lang") == "zh-CN"
     page.get_by_label("设置").click()
     page.get_by_role("button", name="深色").click()
-    page.wait_for_load_state()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 19, 24)"
+    page.locator("html[data-theme=dark]").wait_for()
+    expect(page.locator("body")).to_have_css("background-color", "rgb(14, 19, 24)")
     page.reload()
-    assert page.locator("html").get_attribute("data-theme") == "dark"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.get_by_label("设置").click()
     page.get_by_role("button", name="浅色").click()
-    page.wait_for_load_state()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(244, 246, 248)"
+    page.locator("html[data-theme=light]").wait_for()
+    expect(page.locator("body")).to_have_css("background-color", "rgb(244, 246, 248)")
 
 
 def test_a_page_is_light_and_asks_for_nothing_elsewhere(looking: Looking) -> None:
@@ -71,20 +72,20 @@ def test_the_keyboard_reaches_everything(looking: Looking) -> None:
     looking.login()
     page = looking.page
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
+    expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.type") == "search"
+    expect(page.get_by_role("searchbox").first).to_be_focused()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.matches('a')")
+    page.wait_for_function("document.activeElement.matches('a')")
     shown = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert shown != "none" or page.evaluate("document.activeElement.closest('svg') !== null")
     page.get_by_label("Settings").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Log out").wait_for()
     page.keyboard.press("Escape")
-    assert not page.get_by_role("button", name="Log out").is_visible()
+    expect(page.get_by_role("button", name="Log out")).to_be_hidden()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

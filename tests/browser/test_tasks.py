@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.conftest import SPEC, Console, Looking
 from tests.browser.fleet import Fleet
 
@@ -51,6 +52,13 @@ class Hands:
         """Words on the page, wherever."""
         self.page.locator(within).get_by_text(text).locator("visible=true").first.wait_for(timeout=LONG_MS)
 
+    def opens(self, virtual_server: str) -> None:
+        """The rows of its real servers, unless they are open already."""
+        handle = self.page.get_by_label(f"Real servers of {virtual_server}").first
+        handle.wait_for()
+        if handle.get_attribute("aria-expanded") != "true":
+            self.click(handle)
+
     def tab(self, name: str) -> None:
         """One of the pages in the header."""
         self.click(self.page.get_by_label("Pages").get_by_role("link", name=name, exact=True))
@@ -67,19 +75,18 @@ def hands(looking: Looking, console: Console) -> Hands:
 def test_who_holds_an_address(hands: Hands) -> None:
     """It stands there, without a click; and the filter finds it where there are many."""
     group = hands.page.locator(".picture a").filter(has_text="10.0.0.3/24")
-    assert group.get_by_text("lb01").locator("visible=true").count() == 1
-    assert group.get_by_text("holds").locator("visible=true").count() == 1
+    expect(group.get_by_text("lb01").locator("visible=true")).to_have_count(1)
+    expect(group.get_by_text("holds").locator("visible=true")).to_have_count(1)
     hands.tab("Virtual IPs")
     hands.sees("10.0.0.3")
-    assert hands.page.locator("#group-www li").filter(has_text="lb01").get_by_text("holds the addresses").is_visible()
+    hands.page.locator("#group-www li").filter(has_text="lb01").get_by_text("holds the addresses").wait_for()
     assert hands.clicks <= 1
 
 
 def test_a_server_is_taken_out_and_seen_empty(hands: Hands) -> None:
     hands.tab("Virtual servers")
     mine = hands.page.locator("table.inner tr").filter(has_text="web01:80")
-    if not mine.first.is_visible():
-        hands.click(hands.page.get_by_label("Real servers of shop"))
+    hands.opens("shop")
     hands.click(mine.get_by_role("button", name="Drain"))
     hands.type("Why", "new disk")
     hands.button("Drain it")
@@ -95,8 +102,7 @@ def test_a_server_is_taken_out_and_seen_empty(hands: Hands) -> None:
 
 def test_a_weight_is_changed(hands: Hands) -> None:
     hands.tab("Virtual servers")
-    if not hands.page.locator("table.inner tr").filter(has_text="web01:80").first.is_visible():
-        hands.click(hands.page.get_by_label("Real servers of shop"))
+    hands.opens("shop")
     hands.click(hands.page.get_by_label("More for web01:80"))
     hands.click(hands.page.get_by_text("Edit…", exact=True).locator("visible=true"))
     hands.type("Weight", "3")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.conftest import HERE, SPEC, Console, Looking
 from tests.browser.contrast import too_faint
 from tests.browser.test_spine import mistakes
@@ -40,7 +41,7 @@ def test_a_finding_is_found_explained_and_led_to_its_line(looking: Looking) -> N
     row = page.locator("#found-warning-POOL002")
     row.get_by_role("link", name=re.compile("line [0-9]+")).first.wait_for()
     page.get_by_label("Find a rule, a node, a field").fill("POOL002")
-    assert page.locator(".found:not(.filtered)").count() == 1
+    expect(page.locator(".found:not(.filtered)")).to_have_count(1)
     page.get_by_label("Find a rule, a node, a field").fill("")
     row.get_by_role("link", name="What the rule says, with examples").click()
     page.get_by_role("heading", name=re.compile("POOL002")).wait_for()
