@@ -9,21 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+from tests.cli.overrides_run import runner, spec_file, written
 from tests.directors_spec import SPEC
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from holdfast.cli import (
-    drain,
     overrides_edit,
     overrides_place,
     overrides_tell,
-    resume,
-    suspend,
-    weight,
 )
-from holdfast.cli import overrides as overrides_command
-from holdfast.cli.main import app
 from holdfast.cli.overrides_place import Place
 from holdfast.controller.operations import quorum, servers
 from holdfast.errors import ApplyError, HoldfastError, PlanRefused, RolloutFailed, UsageError
@@ -85,31 +79,16 @@ def directors() -> Directors:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "shop.yaml"
-    path.write_text(SPEC)
-    return path
+    return spec_file(tmp_path, SPEC)
 
 
 @pytest.fixture
 def run(spec: Path, directors: Directors, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    def find(given: Path | None, lab: str | None) -> Place:
+    def place() -> Place:
         loaded = load_spec(spec)
         return Place(loaded, spec, directors, all_directors(loaded.spec))  # type: ignore[arg-type]
 
-    for module in (drain, suspend, resume, weight, overrides_command):
-        monkeypatch.setattr(module, "find", find)
-    monkeypatch.setattr(overrides_tell.time, "sleep", lambda seconds: None)
-
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(app, [*words, "--spec", str(spec)])
-
-    return call
-
-
-def written(spec: Path) -> list[dict[str, object]]:
-    found = YAML(typ="safe").load((spec.parent / "shop.overrides.yaml").read_text())
-    assert found["cluster"] == "shop"
-    return list(found["servers"])
+    return runner(monkeypatch, spec, place)
 
 
 def test_drain_is_written_and_told_to_each_director(

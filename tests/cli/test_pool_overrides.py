@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
-from typer.testing import CliRunner, Result
+from tests.cli.overrides_run import runner, spec_file, written
+from typer.testing import Result
 
 from holdfast.agent.pool_servers import name_of
-from holdfast.cli import drain, overrides_tell, resume, suspend, weight
-from holdfast.cli import overrides as overrides_command
-from holdfast.cli.main import app
 from holdfast.cli.overrides_place import Place, _directors
 from holdfast.errors import PlanRefused, UsageError
 from holdfast.protocol import OverrideReport, Overrides, PooledServer
@@ -68,25 +65,16 @@ def nodes() -> Nodes:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "shop.yaml"
-    path.write_text(SPEC)
-    return path
+    return spec_file(tmp_path, SPEC)
 
 
 @pytest.fixture
 def run(spec: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    def find(given: Path | None, lab: str | None) -> Place:
+    def place() -> Place:
         loaded = load_spec(spec)
         return Place(loaded, spec, nodes, _directors(loaded))  # type: ignore[arg-type]
 
-    for module in (drain, suspend, resume, weight, overrides_command):
-        monkeypatch.setattr(module, "find", find)
-    monkeypatch.setattr(overrides_tell.time, "sleep", lambda seconds: None)
-    return lambda *words: CliRunner().invoke(app, [*words, "--spec", str(spec)])
-
-
-def written(spec: Path) -> list[dict[str, object]]:
-    return list(YAML(typ="safe").load((spec.parent / "shop.overrides.yaml").read_text())["servers"])
+    return runner(monkeypatch, spec, place)
 
 
 def test_it_is_written_and_told_to_the_proxies_and_ends_again(

@@ -12,6 +12,17 @@ from holdfast.lint.pages import remarks
 from holdfast.lint.registry import TOPICS, chosen, rules, topic_of
 from holdfast.lint.rule import ClusterRule, LanguageRule, Rule
 
+TWO_MISTAKES = {
+    # what two rules may say of one word: each would be told, and mended, without the other
+    "HOST123": {("HOST123", "REAL112")},  # by the routes that were seen, and by the masks in the file
+    "PEER117": {("PEER117", "STRICT101")},
+    "PEER146": {("PEER146", "REAL104")},  # by the peers' files, and by what a file says of its peers
+    "SCRIPT109": {("SCRIPT107", "SCRIPT109")},
+    "SCRIPT115": {("SCRIPT109", "SCRIPT115")},
+    "SCRIPT118": {("SCRIPT109", "SCRIPT118")},
+    "SCRIPT123": {("SCRIPT109", "SCRIPT123")},
+}
+
 ID = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 
 
@@ -22,6 +33,21 @@ def test_the_bad_example_yields_the_rule(rule: Rule) -> None:
         assert rule.id in codes, codes
     else:
         assert rule.id in ("KA042", "KA043", "KA044", "KA060")  # they need a disk, or 50 MB: the reader's own tests
+
+
+@pytest.mark.parametrize(
+    "rule", [one for one in rules().values() if not isinstance(one, LanguageRule)], ids=lambda rule: rule.id
+)
+def test_no_two_rules_tell_one_mistake(rule: Rule) -> None:
+    told: dict[object, list[str]] = {}
+    for code, location in {
+        (one.finding.code, one.finding.location)
+        for one in remarks(rule.bad)
+        if one.finding.severity is not Severity.INFO
+    }:
+        told.setdefault(location, []).append(code)
+    twice = {tuple(sorted(codes)) for codes in told.values() if len(codes) > 1 and rule.id in codes}
+    assert twice == TWO_MISTAKES.get(rule.id, set())
 
 
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.id)

@@ -76,15 +76,15 @@ BAD = {
         instance(f"unicast_src_ip 10.0.0.1\nunicast_peer {{\n    127.0.0.1 {MARK}\n}}"),
     ),
     "a check that ends a process by pattern": ("SCRIPT123", tracked("/usr/bin/pkill -f haproxy.cfg")),
-    "a check of keepalived's unit": ("SCRIPT124", tracked("/usr/bin/systemctl is-active --quiet keepalived")),
-    "a check of keepalived's process": ("SCRIPT124", tracked("/usr/bin/killall -0 keepalived")),
+    "a check of keepalived's unit": ("SCRIPT119", tracked("/usr/bin/systemctl is-active --quiet keepalived")),
+    "a check of keepalived's process": ("SCRIPT119", tracked("/usr/bin/killall -0 keepalived")),
     "buffers of no policy": ("KA006", f"global_defs {{\n    vrrp_rx_bufs_policy foo {MARK}\n}}\n" + instance()),
 }
 GOOD = {
     "buffers by a policy": ("KA00", "global_defs {\n    vrrp_rx_bufs_policy mtu\n}\n" + instance()),
     "signal 0 in other words": ("SCRIPT123", tracked("/usr/bin/pkill --signal 0 -x nginx")),
     "signal 0 behind other options": ("SCRIPT123", tracked("/usr/bin/killall -q -s 0 nginx")),
-    "a check of another unit": ("SCRIPT124", tracked("/usr/bin/systemctl is-active --quiet haproxy")),
+    "a check of another unit": ("SCRIPT119", tracked("/usr/bin/systemctl is-active --quiet haproxy")),
     "a peer in a small network": (
         "UNICAST113",
         instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}", address="10.0.0.3/32"),

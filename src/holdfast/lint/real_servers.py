@@ -291,7 +291,7 @@ def far_away(model: Model) -> Iterator[Hit]:
             continue  # where the address is of no known network, nothing tells what the segment is
         for real in virtual_server.real_servers:
             found = address_of(real.host)
-            if found is None or found.version != own.version or found.is_loopback:
+            if found is None or found.version != own.version or found.is_loopback or found.is_unspecified:
                 continue
             if virtual_server.method_of(real).value == "DR" and not any(found in one for one in near):
                 message = f"{found} is on none of the networks that this file's addresses are of: DR does not reach it"

@@ -152,7 +152,7 @@ def stopped_on_the_backup(model: Model) -> Iterator[Hit]:
 )
 def checks_itself(model: Model) -> Iterator[Hit]:
     for one in commands(model):
-        if one.checks and _sought(one) in ("keepalived", "keepalived.service"):
+        if one.checks and (_sought(one) in ("keepalived", "keepalived.service") or _OF_ITSELF.search(one.line)):
             yield Hit(one.node, f"{one.owner} asks whether keepalived runs: as long as it can ask, it does", one.word)
 
 
@@ -241,19 +241,3 @@ def ends_it(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.checks and one.program in ("killall", "pkill") and not _NO_SIGNAL.search(one.line):
             yield Hit(one.node, f"{one.owner} does not look for its processes, but ends them: -0 is missing", one.word)
-
-
-@rule(
-    "SCRIPT124",
-    WARNING,
-    "a check that asks for keepalived itself",
-    effect="keepalived runs it, so keepalived is there: it always succeeds. Of the service it says nothing.",
-    hint="ask for the service that the addresses are for; that keepalived is gone, the peers notice by themselves",
-    bad=SCRIPTS + script(command="/usr/bin/pgrep keepalived") + instance(_TRACKED),
-    good=SCRIPTS + script(command="/usr/bin/pgrep nginx") + instance(_TRACKED),
-    references=("man keepalived.conf: vrrp_script",),
-)
-def itself(model: Model) -> Iterator[Hit]:
-    for one in commands(model):
-        if one.checks and (_sought(one) == "keepalived" or _OF_ITSELF.search(one.line)):
-            yield Hit(one.node, f"{one.owner} asks for keepalived, which runs it: it always succeeds", one.word)

@@ -14,7 +14,7 @@ from tests.controller.console.world import HERE, World, part, world
 from tests.controller.operations.agents import Members, report, row, table
 from tests.controller.operations.world import end_rollout
 
-from holdfast.controller.console.views import servers as views
+from holdfast.controller.console.views import overriding, pool_servers, servers
 from holdfast.protocol import OverrideKind
 from holdfast.protocol.api.revisions import Applied
 from holdfast.spec.load import parse_spec
@@ -46,7 +46,8 @@ MARKUP = "<script>alert(1)</script>"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No director answers here: there is nothing to wait for."""
-    monkeypatch.setattr(views, "_WAIT_S", 0.0)
+    for module in (overriding, pool_servers, servers):
+        monkeypatch.setattr(module, "WAIT_S", 0.0)
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from tests.controller.operations.world import Clock
 
 from holdfast.bundle import Service
 from holdfast.controller.operations.desk import Desk
@@ -106,6 +108,15 @@ async def report(desk: Desk, node: str, time: datetime | None = None, cluster: s
         content=told.model_dump_json(),
     )  # fmt: skip
     await desk.store.cluster(cluster).report(kept)
+
+
+async def once_overridden(desk: Desk, cluster: str = "shop") -> None:
+    """Waits until somebody has overridden something, and lets a second pass: what is reported now was seen after it."""
+    while not await desk.store.cluster(cluster).overrides.all():
+        await asyncio.sleep(0.01)
+    clock = desk.store.clock
+    assert isinstance(clock, Clock)
+    clock.wall += timedelta(seconds=1)
 
 
 def table(node: str, *rows: WeighedServer, holds: bool = True) -> OverrideReport:

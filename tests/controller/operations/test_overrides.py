@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
-from tests.controller.operations.agents import enrol, report, row, table
-from tests.controller.operations.world import Clock, new_desk, request, run
+from tests.controller.operations.agents import enrol, once_overridden, report, row, table
+from tests.controller.operations.world import new_desk, request, run
 from tests.directors_spec import SPEC
 
 from holdfast.controller.agents.overriding import overrides_of
@@ -58,11 +57,7 @@ def test_it_returns_once_every_directors_kernel_shows_it() -> None:
         desk = await _desk()
 
         async def agents() -> None:
-            while not await _kept(desk):
-                await asyncio.sleep(0.01)
-            clock = desk.store.clock
-            assert isinstance(clock, Clock)
-            clock.wall += timedelta(seconds=1)
+            await once_overridden(desk)
             for node, holds in (("lb01", True), ("lb02", False)):
                 shown = table(node, row("rs01-80", OverrideKind.DRAINED, 0), row("rs02-80"), holds=holds)
                 await report(desk, node, overrides=shown)

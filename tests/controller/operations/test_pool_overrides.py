@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
 
 import pytest
 from tests.cli.test_pool_overrides import SPEC
-from tests.controller.operations.agents import enrol, report
-from tests.controller.operations.world import Clock, new_desk, request, run
+from tests.controller.operations.agents import enrol, once_overridden, report
+from tests.controller.operations.world import new_desk, request, run
 
 from holdfast.agent.pool_servers import name_of
 from holdfast.controller.agents.overriding import overrides_of
@@ -86,11 +85,7 @@ def test_it_returns_once_every_proxy_shows_it_and_sums_what_is_left() -> None:
         desk = await _desk()
 
         async def agents() -> None:
-            while not await _kept(desk):
-                await asyncio.sleep(0.01)
-            clock = desk.store.clock
-            assert isinstance(clock, Clock)
-            clock.wall += timedelta(seconds=1)
+            await once_overridden(desk)
             for node, count in (("lb01", 3), ("lb02", 2)):
                 await report(desk, node, overrides=_shown(node, _row("rs01:8080", OverrideKind.DRAINED, open=count)))
 

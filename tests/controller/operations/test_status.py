@@ -31,12 +31,18 @@ async def _all_well(desk: Desk) -> None:
         )  # fmt: skip
 
 
+async def _well() -> Desk:
+    """Both nodes run the first revision, and say so."""
+    desk = await new_desk()
+    await enrol(desk, "lb01", "lb02")
+    await _applied(SPEC, 0, desk)
+    await _all_well(desk)
+    return desk
+
+
 def test_all_is_well() -> None:
     async def story() -> None:
-        desk = await new_desk()
-        await enrol(desk, "lb01", "lb02")
-        await _applied(SPEC, 0, desk)
-        await _all_well(desk)
+        desk = await _well()
         found = await status.status(desk.store, "shop")
         assert (found.ok, found.trouble, found.newest) == (True, (), 1)
         assert {one.node: (one.wanted, one.running, one.behind) for one in found.nodes} == {
@@ -98,10 +104,7 @@ def test_a_node_that_refuses_what_it_runs_already_is_as_it_should_be() -> None:
     """It was to go back after a failed rollout, refused that for a file in the way, and the file is gone meanwhile."""
 
     async def story() -> None:
-        desk = await new_desk()
-        await enrol(desk, "lb01", "lb02")
-        await _applied(SPEC, 0, desk)
-        await _all_well(desk)
+        desk = await _well()
         before = (await status.node(desk.store, "shop", "lb01")).report
         assert before is not None
         for progress, trouble in ((Progress.REFUSED, ()), (Progress.BROKEN, ("lb01: revision 1 was broken",))):
@@ -131,10 +134,7 @@ def test_a_last_rollout_that_did_not_bring_the_newest_revision_is_told(
     """Also one that touched no node: else all looks as if the newest revision ran."""
 
     async def story() -> None:
-        desk = await new_desk()
-        await enrol(desk, "lb01", "lb02")
-        await _applied(SPEC, 0, desk)
-        await _all_well(desk)
+        desk = await _well()
         kept = RolloutStore(desk.store, "shop")
         found = await kept.rollout(1)
         assert found is not None
@@ -147,10 +147,7 @@ def test_a_last_rollout_that_did_not_bring_the_newest_revision_is_told(
 
 def test_what_an_agent_has_put_right_is_no_trouble() -> None:
     async def story() -> None:
-        desk = await new_desk()
-        await enrol(desk, "lb01", "lb02")
-        await _applied(SPEC, 0, desk)
-        await _all_well(desk)
+        desk = await _well()
         before = (await status.node(desk.store, "shop", "lb01")).report
         assert before is not None
         mended = Drift(kind=DriftKind.FILE, what="/etc/x", diff="-a\n+b\n", since=desk.now(), corrected=True)
@@ -196,10 +193,7 @@ def test_an_agent_that_is_connected_and_does_not_report_any_more_is_not_believed
     """Its connection may live in the kernel while the agent itself is stuck."""
 
     async def story() -> None:
-        desk = await new_desk()
-        await enrol(desk, "lb01", "lb02")
-        await _applied(SPEC, 0, desk)
-        await _all_well(desk)
+        desk = await _well()
         for node in ("lb01", "lb02"):
             present = Presence(node=node, controller="one", since=desk.now())
             await desk.store.cluster("shop").presences.create(node, present)
@@ -219,10 +213,7 @@ def test_an_agent_that_is_connected_and_does_not_report_any_more_is_not_believed
 
 def test_a_node_whose_agent_cannot_look_is_no_holder_and_no_well_one() -> None:
     async def story() -> None:
-        desk = await new_desk()
-        await enrol(desk, "lb01", "lb02")
-        await _applied(SPEC, 0, desk)
-        await _all_well(desk)
+        desk = await _well()
         await report(desk, "lb01", revision=1, progress=Progress.VERIFIED, agent_version="0.1")
         found = await status.status(desk.store, "shop")
         assert "lb01: its agent cannot say how the node is: see the agent's log" in found.trouble

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from holdfast.errors import NotFound, PlanRefused
-from holdfast.protocol.api.overrides import OverrideRequest, OverrideWord
+from holdfast.protocol.api.overrides import OverrideWord
 
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
@@ -21,7 +20,7 @@ from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
 from ..pictures.proxies import PoolRow, PoolServer, pool_of
-from .servers import Began, Kind, OverrideForm, ResumeForm, Server
+from .overriding import CHANGED, WAIT_S, Began, Kind, OverrideForm, ResumeForm, Server, done, overridden
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}", include_in_schema=False, default_response_class=HTMLResponse
@@ -29,8 +28,7 @@ router = APIRouter(
 
 Reading = Annotated[Person, Depends(Allowed(Action.READ))]
 Overriding = Annotated[Person, Depends(Allowed(Action.OVERRIDE))]
-_WAIT_S = 4.0  # what proxies say later is seen in the table
-_CHANGED = ("status", "overrides")
+_RESULT = "pools/result.html"
 
 
 async def _found(page: Page, cluster: str, name: str, written: str) -> tuple[PoolRow, PoolServer]:
@@ -68,34 +66,22 @@ async def override(
 ) -> Response:
     """The same operation as the API's; what would leave too few is asked once more."""
     pool, server = await _found(page, cluster, name, asked.server)
-    request = OverrideRequest(
-        pool=name,
-        weight=asked.weight,
-        why=asked.why,
-        until=desk.now() + timedelta(minutes=asked.minutes) if asked.minutes else None,
-        force=asked.force,
-        wait_s=_WAIT_S,
-    )
-    try:
-        result = await overrides.set_override(desk, cluster, OverrideWord(asked.kind), asked.server, request)
-    except PlanRefused as error:
-        if asked.force:
-            raise
-        return _asking(page, pool, server, asked, refused=error.message)
+    result = await overridden(desk, cluster, asked, pool=name)
+    if isinstance(result, PlanRefused):
+        return _asking(page, pool, server, asked, refused=result.message)
+    if asked.kind != "drained" and result.ok:
+        return done(page, asked.server, result, asked)
+    emptying = await _emptying(page, cluster, name, asked.server, result.open) if asked.kind == "drained" else None
     return page.part(
-        "pools/result.html", pool=pool, server=asked.server, result=result, kind=asked.kind,
-        emptying=await _emptying(page, cluster, name, asked.server, result.open) if asked.kind == "drained" else {},
-        refresh=_CHANGED,
-    )  # fmt: skip
+        _RESULT, pool=pool, server=asked.server, result=result, kind=asked.kind, emptying=emptying, refresh=CHANGED
+    )
 
 
 @router.get("/pools/{name}/watch", name="console_pool_emptying_shown")
 async def watch(page: Console, who: Reading, cluster: ClusterName, name: str, server: Server) -> Response:
     """A dialog with what a drained server still has."""
     emptying = await _emptying(page, cluster, name, server, 0)
-    return page.part(
-        "pools/result.html", pool=emptying["pool"], server=server, result=None, kind="drained", emptying=emptying
-    )
+    return page.part(_RESULT, pool=emptying["pool"], server=server, result=None, kind="drained", emptying=emptying)
 
 
 @router.get("/pools/{name}/emptying", name="console_pool_emptying")
@@ -122,13 +108,7 @@ async def resume(
 ) -> Response:
     """Whatever was decided about a server of the pool ends."""
     pool, _ = await _found(page, cluster, name, asked.server)
-    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, pool=name, wait_s=_WAIT_S)
+    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, pool=name, wait_s=WAIT_S)
     if result.ok:
-        said = page.words.say(
-            "%(server)s is as the spec says: %(nodes)s show it",
-            server=asked.server, nodes=", ".join(result.directors),
-        )  # fmt: skip
-        return page.done(said, refresh=_CHANGED)
-    return page.part(
-        "pools/result.html", pool=pool, server=asked.server, result=result, kind="any", emptying={}, refresh=_CHANGED
-    )
+        return done(page, asked.server, result)
+    return page.part(_RESULT, pool=pool, server=asked.server, result=result, kind="any", emptying=None, refresh=CHANGED)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
-from pydantic import Field
 from starlette.responses import Response
 
 from holdfast.errors import NotFound, PlanRefused
-from holdfast.protocol.api.base import Asked, Line
-from holdfast.protocol.api.overrides import OverrideRequest, OverrideResult, OverrideWord
+from holdfast.protocol.api.overrides import OverrideWord
 
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
@@ -26,6 +23,7 @@ from ..pages import Console, Page
 from ..pictures.opened import ALL, NONE, OPEN_BY_ITSELF, Opened, opened
 from ..pictures.proxies import pools_of, proxies_of
 from ..pictures.servers import RealServer, VirtualRow, row_of, rows_of
+from .overriding import CHANGED, WAIT_S, Began, Kind, OverrideForm, ResumeForm, Server, done, overridden
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}", include_in_schema=False, default_response_class=HTMLResponse
@@ -34,32 +32,8 @@ router = APIRouter(
 Reading = Annotated[Person, Depends(Allowed(Action.READ))]
 Overriding = Annotated[Person, Depends(Allowed(Action.OVERRIDE))]
 Wanted = Annotated[list[str] | None, Query(alias="open", max_length=500)]
-Server = Annotated[str, Query(max_length=300)]
-Began = Annotated[int, Query(ge=0, le=10**9)]
 _TABLE, _POOLS = "servers/table.html", "servers/pools.html"
-_ONE, _EMPTYING = "servers/now.html", "servers/emptying.html"
-_WAIT_S = 4.0  # what directors say later is seen in the table
-
-
-Kind = Literal["drained", "suspended", "weight"]
-
-
-class OverrideForm(Asked):
-    """What becomes of a server: `scope` says whether in this virtual server alone; `minutes` None: until resumed."""
-
-    kind: Kind
-    server: Annotated[str, Field(max_length=300)]
-    scope: Literal["here", "everywhere"] = "everywhere"
-    weight: Annotated[int, Field(ge=1, le=65535)] | None = None
-    why: Line = ""
-    minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366)] | None = None
-    force: bool = False
-
-
-class ResumeForm(Asked):
-    """Which server is to be as the spec says again."""
-
-    server: Annotated[str, Field(max_length=300)]
+_ONE, _EMPTYING, _RESULT = "servers/now.html", "servers/emptying.html", "servers/result.html"
 
 
 @router.get("/servers", name="console_servers")
@@ -163,37 +137,16 @@ async def override(
     """The same operation as the API's; what nobody would be left for is asked once more."""
     row = await _row(page, cluster, name)
     server = _in(row, asked.server)
-    request = OverrideRequest(
-        virtual_server=name if asked.scope == "here" and server.elsewhere else None,
-        weight=asked.weight,
-        why=asked.why,
-        until=desk.now() + timedelta(minutes=asked.minutes) if asked.minutes else None,
-        force=asked.force,
-        wait_s=_WAIT_S,
-    )
-    try:
-        result = await overrides.set_override(desk, cluster, OverrideWord(asked.kind), asked.server, request)
-    except PlanRefused as error:
-        if asked.force:
-            raise
-        return _asking(page, row, server, asked, refused=error.message)
+    where = name if asked.scope == "here" and server.elsewhere else None
+    result = await overridden(desk, cluster, asked, virtual_server=where)
+    if isinstance(result, PlanRefused):
+        return _asking(page, row, server, asked, refused=result.message)
     if asked.kind != "drained" and result.ok:
-        return page.done(_said(page, asked, result), refresh=("status", "overrides"))
+        return done(page, asked.server, result, asked)
+    emptying = await _emptying(page, cluster, name, asked.server, result.open) if asked.kind == "drained" else None
     return page.part(
-        "servers/result.html", row=row, server=asked.server, result=result, kind=asked.kind,
-        emptying=await _emptying(page, cluster, name, asked.server, result.open) if asked.kind == "drained" else {},
-        refresh=("status", "overrides"),
-    )  # fmt: skip
-
-
-def _said(page: Page, asked: OverrideForm, result: OverrideResult) -> str:
-    directors = ", ".join(result.directors)
-    if asked.kind == "suspended":
-        return page.words.say("%(server)s is suspended: %(nodes)s show it", server=asked.server, nodes=directors)
-    return page.words.say(
-        "%(server)s has weight %(weight)s: %(nodes)s show it",
-        server=asked.server, weight=asked.weight, nodes=directors,
-    )  # fmt: skip
+        _RESULT, row=row, server=asked.server, result=result, kind=asked.kind, emptying=emptying, refresh=CHANGED
+    )
 
 
 @router.get("/servers/{name}/watch", name="console_emptying_shown")
@@ -201,7 +154,7 @@ async def watch(page: Console, who: Reading, cluster: ClusterName, name: str, se
     """A dialog with the connections that a drained server still has."""
     row = await _row(page, cluster, name)
     return page.part(
-        "servers/result.html", row=row, server=server, result=None, kind="drained",
+        _RESULT, row=row, server=server, result=None, kind="drained",
         emptying=await _emptying(page, cluster, name, server, 0),
     )  # fmt: skip
 
@@ -233,14 +186,7 @@ async def resume(
     row = await _row(page, cluster, name)
     found = _in(row, asked.server)
     where = found.override.virtual_server if found.override and not found.everywhere else None
-    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, where, wait_s=_WAIT_S)
+    result = await overrides.clear_override(desk, cluster, OverrideWord.ANY, asked.server, where, wait_s=WAIT_S)
     if result.ok:
-        said = page.words.say(
-            "%(server)s is as the spec says: %(nodes)s show it",
-            server=asked.server, nodes=", ".join(result.directors),
-        )  # fmt: skip
-        return page.done(said, refresh=("status", "overrides"))
-    return page.part(
-        "servers/result.html", row=row, server=asked.server, result=result, kind="any", emptying={},
-        refresh=("status", "overrides"),
-    )  # fmt: skip
+        return done(page, asked.server, result)
+    return page.part(_RESULT, row=row, server=asked.server, result=result, kind="any", emptying=None, refresh=CHANGED)
