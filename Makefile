@@ -36,11 +36,11 @@ down: root setup ## Take the demo cluster down · 拆除演示集群
 check: setup ## Style, types, unit tests, golden files (about 3 min) · 代码风格、类型、单元测试与基准文件
 	@$(PYTHON) scripts/run_stages.py check
 
-test: root ## Everything that CI runs (about 55 min) · CI 运行的全部内容（约 55 分钟）
+test: root ## Everything that CI runs (about 25 min): every kind of test, one rehearsal per data plane, 20 kills · CI 的全部内容（约 25 分钟）：各类测试，每种数据面演练一次，杀 20 次
 	@scripts/setup --test
 	@$(PYTHON) scripts/run_stages.py test
 
-soak: root setup ## The full counts: 200 kills, long runs · 长时间、大次数的耐久测试
+soak: root setup ## The full counts, in hours: the other rehearsals, 200 kills, long runs · 补足次数（数小时）：其余演练、杀 200 次、长时间运行
 	@$(PYTHON) scripts/run_stages.py soak
 
 bench: root setup ## Times that are promised, taken in a virtual machine with IPVS · 在带 IPVS 的虚拟机中测量承诺的指标

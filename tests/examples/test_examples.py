@@ -19,6 +19,7 @@ REHEARSED_WITHIN_S = 300  # what `make demo` promises on two cores
 # The sketch names a script out of the operator's own policy, which the lab's nodes do not have; examples of virtual
 # servers need another kernel than most machines', and have their own tests.
 REHEARSED = [path for path in EXAMPLES if path.parent.name != "sketch" and not path.parent.name.startswith("lvs-")]
+IN_EVERY_TEST = ("dual-master-nginx", "haproxy-pair")  # one for each engine; the others in a soak
 
 every_example = pytest.mark.parametrize("spec", EXAMPLES, ids=lambda path: path.parent.name)
 
@@ -56,7 +57,13 @@ def test_an_example_compiles_to_the_same_bytes_twice(spec: Path, tmp_path: Path)
 @pytest.mark.rehearsal
 @pytest.mark.timeout(2 * REHEARSED_WITHIN_S)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a rehearsal makes network namespaces")
-@pytest.mark.parametrize("spec", REHEARSED, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(path, id=path.parent.name, marks=() if path.parent.name in IN_EVERY_TEST else pytest.mark.soak)
+        for path in REHEARSED
+    ],
+)
 def test_an_example_survives_its_rehearsal(spec: Path, tmp_path: Path) -> None:
     """Every objective is met, within the time that `make demo` promises, and the report is there to read."""
     lab = f"e{os.getpid()}"  # two of these run at once
