@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.keepalived.corpus import SAMPLES, samples
+from tests.keepalived.trees import statements_of
 
 from holdfast.keepalived import parse as parse_module
 from holdfast.keepalived import statements, syntax, variables
@@ -23,7 +24,21 @@ FIXED_SEED = 4  # the same inputs on every run: a change is to blame for what fa
 IN_A_SOAK = pytest.param(120.0, marks=pytest.mark.soak)
 SLOWEST_S = 5.0  # of one small input
 _SIGNS = [b"{", b"}", b'"', b"'", b"#", b"!", b"\\", b"$", b"@", b"~", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xa0", b" "]
-_WORDS = [b"$A=", b"${A}", b"~SEQ(A,1,9) ", b"~LST(A,1,2)", b"include *", b"@x ", b"vrrp_instance a {", b"\\\n"]
+_WORDS = [
+    *(b"$A=", b"${A}", b"$A= \\\n", b"{$A=\\\n", b"\n$A\n", b"~SEQ(A,1,9) ", b"~LST(A,1,2)", b"@x ", b"@^x ", b"\\\n"),
+    *(
+        b"include *",
+        b"include{",
+        b"vrrp_instance a {",
+        b"\\ \n",
+        b"\\\\\n",
+        b"\\#",
+        b'\\"',
+        b"\r\n",
+        b"\n\n",
+        b"x" * 1_010,
+    ),
+]
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -55,6 +70,9 @@ def check(data: bytes) -> None:
     found = parse(data, "a.conf", files=files, config_id="x")
     once = lay_out(text)
     assert lay_out(once) == once
+    for host in ("x", ""):
+        meant = statements_of(text, files, host)
+        assert meant is None or statements_of(once, files, host) in (meant, None)
     parse(write(found.root), "written.conf")
     assert time.process_time() - began < SLOWEST_S
 

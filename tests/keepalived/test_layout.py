@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.keepalived.corpus import SAMPLES, corpus, needs_corpus, samples
 from tests.keepalived.test_parse import PIECES
-from tests.keepalived.trees import shape
+from tests.keepalived.trees import shape, statements_of
 
 from holdfast.keepalived.files import OnDisk
 from holdfast.keepalived.layout import lay_out
@@ -22,6 +22,8 @@ def same(text: str, path: Path | None = None) -> bool:
     """Whether a text and its laid-out form are read as the same tree."""
     name, files = (str(path), OnDisk()) if path else ("x.conf", None)
     before = parse(text, name, files=files, config_id="a").root
+    if any(statements_of(text, None, host) != statements_of(lay_out(text), None, host) for host in ("x", "y")):
+        return False
     return shape(before) == shape(parse(lay_out(text), name, files=files, config_id="a").root)
 
 
@@ -42,6 +44,41 @@ def test_bodies_of_variables_keep_their_lines() -> None:
         "$V= \\\n    vrrp_instance a { \\\n        # why \\\n        priority 10 \\\n    }\n\n$V\n"
         "global_defs {\n    router_id x\n}\n"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name\\!})",  # an escaped comment sign is a comment after all
+        'a \\"}}',  # no quote to one reading, and one to the other
+        "$A=!\\ \n{",  # a comment that ends in a backslash and a blank
+        "$A= \\\nx \\\t\ny{z",
+        "{$A=\\\n{{",  # a variable begins behind a brace
+        "$A= \\\nx \\\\\ny\\\nz{z",  # two backslashes end a line of a variable, too
+        "$A= \\\nx \\\n# why\n\n}}",  # a comment without a backslash ends no variable
+        "$A= \\\n" + "x" * 1_023 + "\n{ y }\n",  # a line that fills the buffer leaves its end alone in the next one
+        "$A=${_PWD}$A= \\\nx{y",
+        "include{i",  # a word, and its brace
+        "includer\n{\n}",
+        "a { include",
+        "a\n{ # " + "b" * 940 + "\n",
+        "a # " + "b" * 900 + "\n{ # " + "c" * 900 + "\nd { e",
+        "\n\ufeffa{b",
+        "$A= \\\nx\0 \\\n{ y }\n",
+        "$A= \\\n\0x \\\ny {\n",
+        "a\0\\\n{ y }\n",
+        "\udcff" * 1_030 + "{a",
+    ],
+)
+def test_what_fuzzing_found(text: str) -> None:
+    once = lay_out(text)
+    assert lay_out(once) == once
+    assert same(text)
+
+
+def test_the_blank_line_behind_a_variable_stays_even_before_a_brace() -> None:
+    text = "a {\n$V= \\\nb \\\n# why\n\n}\n"
+    assert lay_out(text) == "a {\n    $V= \\\n        b \\\n        # why\n\n}\n"
 
 
 @pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)

@@ -16,7 +16,9 @@ VIRTUAL = "virtual_server 10.0.0.1 80 {{\n{}\n}}\n"
 PIECES = st.sampled_from(
     ["vrrp_instance a", "virtual_ipaddress", "priority 10", "{", "}", "\n", " ", "10.0.0.1", '"', "#", "!", "\\", "$A",
      "$A=", "${A}", "~SEQ(A,1,3)", "~LST(A,1,2)", "@x ", "@^x ", "include b.conf", "virtual_server 1.2.3.4 80", "\0",
-     "real_server 1.2.3.5 80", "global_defs", "track_script", "\ufeff", "\udcff", "\r\n", "$A= \\\n", "x \\\n"]
+     "real_server 1.2.3.5 80", "global_defs", "track_script", "\ufeff", "\udcff", "\r\n", "$A= \\\n", "x \\\n",
+     "{$A=\\\n", "x \\ \n", "\\\\\n", "\\#", "\\!", '\\"', "\n\n", "include", "${_PWD}", "${_HASH}", "\x0b", "'",
+     "=", "x" * 1_010]
 )  # fmt: skip
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from holdfast.keepalived.files import Files, InMemory
+from holdfast.keepalived.complaints import Complaints
+from holdfast.keepalived.files import Files, InMemory, Nowhere
 from holdfast.keepalived.parse import parse
+from holdfast.keepalived.source import Source
+from holdfast.keepalived.statements import Statements
 from holdfast.keepalived.tree import Configuration, Node
 
 Shape: TypeAlias = "tuple[tuple[str, ...], tuple[Shape, ...]]"
@@ -14,6 +17,14 @@ Shape: TypeAlias = "tuple[tuple[str, ...], tuple[Shape, ...]]"
 def shape(node: Node) -> tuple[Shape, ...]:
     """The words of a tree without their places."""
     return tuple((tuple(child.words), shape(child)) for child in node.children)
+
+
+def statements_of(text: str, files: Files | None = None, config_id: str = "") -> list[tuple[str, ...]] | None:
+    """All that the language makes of a text, before any table is asked; None where a limit ended the reading."""
+    source = Source("x.conf", text)
+    into = Configuration(Node((), source, 1))
+    found = [tuple(one[0]) for one in Statements(files or Nowhere(), config_id, into, Complaints()).read(source)]
+    return found if into.complete or isinstance(files, Nowhere | None) else None
 
 
 def lines_of(configuration: Configuration) -> list[str]:

@@ -1,8 +1,10 @@
-"""Where a comment begins: at `#` or `!` outside of quotes, unless a backslash stands before it."""
+"""Where a comment begins: at `#` or `!` outside of quotes, unless a backslash stands before it; and what goes on."""
 
 from __future__ import annotations
 
 import re
+
+from .source import buffered
 
 _MARK = re.compile(r'[!#"]|\\.?')
 
@@ -30,3 +32,21 @@ def uncommented(text: str) -> tuple[str, bool, bool]:
         length += len(kept[-1])
     whole = "".join(kept) + text[position:]
     return (whole if skip < 0 else whole[:skip]), quoted, False
+
+
+def goes_on(raw: str, *, within: bool) -> bool:
+    """Whether the next line may be one more of a variable's, on some host; `within`: whether this one may be.
+
+    It is not known here what variables stand for, so any line with one and with a backslash at its end may.
+    """
+    for piece, _ in buffered(raw):
+        stripped = piece.lstrip(" \t")
+        text, _, continued = uncommented(stripped)
+        if "\\" in stripped:
+            text, _, _ = uncommented(text)  # as what reads the copy of the first reading does
+        text = text.rstrip(" \t")
+        if text or continued:
+            within = (continued or text.endswith("\\")) and (within or "$" in text)
+        elif not piece:
+            within = False
+    return within

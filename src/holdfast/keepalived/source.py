@@ -13,6 +13,7 @@ from holdfast.findings import Location
 
 BLANKS = " \t\r\v\f"
 BOM = "\ufeff"
+LONGEST_LINE = 1_023  # bytes; keepalived's buffer holds one more
 _CHUNK = 1_000_000  # characters
 # Bounded, as lines may be endless.
 _WORD = re.compile(r'"[^"\n]{0,1023}"|"|[^ \t\n\r\v\f"]{1,1023}')
@@ -34,6 +35,21 @@ def encode(text: str) -> bytes:
 def width(text: str) -> int:
     """How many bytes keepalived sees of `text`."""
     return len(text) if text.isascii() else len(encode(text))
+
+
+def buffered(raw: str) -> list[tuple[str, int]]:
+    """A line as keepalived's buffer takes it in, in pieces where it is too long, and the offset of each.
+
+    A piece ends at a NUL, and before a carriage return; its line feed may be all that is left for the last one.
+    """
+    if len(raw) < LONGEST_LINE // 4 or width(raw) < LONGEST_LINE:
+        return [(raw.partition("\0")[0].rstrip("\r"), 0)]
+    data, start, found = encode(raw), 0, []
+    for at in range(0, len(data) + 1, LONGEST_LINE):
+        piece = decode(data[at : at + LONGEST_LINE])
+        found.append((piece.partition("\0")[0].rstrip("\r"), start))
+        start += len(piece)
+    return found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .complaints import Complaints, shown
 from .files import Files, Nowhere, Refusal, folder_of
 from .plain import CLOSE, MOST_KNOWN, OPEN, Plain, plain_words
 from .sequences import Sequence, brackets, sequence
-from .source import BOM, Source, decode, width
+from .source import BOM, LONGEST_LINE, Source, buffered, decode, width
 from .tree import Configuration, Origin, Quoted
 from .variables import DEFINITION, Variable, Variables
 
@@ -26,7 +26,6 @@ MOST_EXPANDED = 300_000  # lines that come out of variables and sequences
 MOST_LINES = 2_500_000  # of one file: as many as 50 MiB of an ordinary one have
 MOST_INCLUDES = 10_000
 DEEPEST = 32  # includes, or variables within variables
-LONGEST_LINE = 1_023  # bytes; keepalived's buffer holds one more
 
 # Words, line, offset in that line, file, and where the text came from if it was not this line.
 Statement: TypeAlias = tuple[tuple[str, ...], int, int, Source, Origin | None]
@@ -121,41 +120,27 @@ class Statements:
 
     def _line(self, raw: str, number: int, source: Source) -> Iterator[Statement]:
         """One line of a file that is more than words."""
-        raw = raw.rstrip("\r")
-        start = 0
         if number == 1 and raw.startswith(BOM):
             hint = "save the file as UTF-8 without a byte order mark (BOM)"
             message = "the file begins with a byte order mark, which keepalived takes for a part of the first keyword"
             self._note(complaints.BOM_FOUND, source, 1, message, hint, 0)
         if "\0" in raw:
-            self._note(
-                complaints.BINARY,
-                source,
-                number,
-                "a NUL byte: keepalived ignores the rest of the line",
-                at=raw.index("\0"),
-            )
-            raw = raw[: raw.index("\0")]
-        for piece in self._pieces(raw, number, source):
+            message = "a NUL byte: keepalived ignores the rest of the line"
+            self._note(complaints.BINARY, source, number, message, at=raw.index("\0"))
+        pieces = buffered(raw)
+        if len(pieces) > 1 and width(raw) > LONGEST_LINE:
+            message = f"the line is longer than {LONGEST_LINE} bytes: keepalived takes each piece for a line of its own"
+            self._note(complaints.LONG, source, number, message, "write it on several lines, or shorten it")
+        for piece, start in pieces:
             text, begin = self._plain(piece, number, source, start)
-            start += len(piece)
+            if not piece:
+                self._defining = None
             if not text:
                 continue
             if self._defining is not None:
                 self._define(text, number)
             else:
                 yield from self._process(text, number, begin, source, None)
-
-    def _pieces(self, raw: str, number: int, source: Source) -> list[str]:
-        """`raw` as keepalived's buffer takes it in: too long a line is read in pieces, each as a line of its own."""
-        if len(raw) <= LONGEST_LINE // 4 or width(raw) <= LONGEST_LINE:
-            return [raw]
-        message = (
-            f"the line is longer than {LONGEST_LINE} bytes: keepalived reads it in pieces, each as a line of its own"
-        )
-        self._note(complaints.LONG, source, number, message, "write it on several lines, or shorten it")
-        data = raw.encode("utf-8", "surrogatepass") if not raw.isascii() else raw.encode("ascii")
-        return [decode(data[at : at + LONGEST_LINE]) for at in range(0, len(data), LONGEST_LINE)]
 
     def _plain(self, raw: str, number: int, source: Source, offset: int) -> tuple[str, int]:
         """`raw` without its comment and outer blanks, and the offset where that begins."""
