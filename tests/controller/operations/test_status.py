@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.controller.operations.agents import Members, enrol, report, row, table
 from tests.controller.operations.world import MORE_WEIGHT, SPEC, Clock, end_rollout, new_desk, request, run
+from tests.disk import fill, small_disk
 
-from holdfast.controller.operations import revisions, status
+from holdfast.controller.identity.sealing import KeyFileSealer
+from holdfast.controller.operations import clusters, revisions, status
 from holdfast.controller.operations.desk import Desk
 from holdfast.errors import NotFound
 from holdfast.protocol import Drift, DriftKind, Progress
+from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.rollout.records import RolloutPhase, RolloutStore, rollout_name
 from holdfast.store.models import Presence
+from holdfast.store.sqlite import SqliteEngine
+from holdfast.store.store import Store
 
 
 async def _applied(spec: str, base: int, desk: Desk) -> None:
@@ -143,6 +149,55 @@ def test_a_last_rollout_that_did_not_bring_the_newest_revision_is_told(
         assert (await status.status(desk.store, "shop")).trouble == said
 
     run(story())
+
+
+def test_a_rollout_that_was_put_back_is_no_trouble_once_a_newer_revision_is_what_runs() -> None:
+    """Somebody has taken the change back: no node had to change for it, so there is no later rollout."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        kept = RolloutStore(desk.store, "shop")
+        await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))
+        found = await kept.rollout(2)
+        assert found is not None
+        ended = found.record.model_copy(update={"phase": RolloutPhase.PUT_BACK, "ended": desk.now()})
+        await kept.rollouts.replace(rollout_name(2), ended, found.version)
+        head, version = await kept.head()
+        await kept.heads.replace(kept.HEAD, head.model_copy(update={"running": None}), version)
+        assert (await status.status(desk.store, "shop")).trouble == ("rollout 2 of revision 2 was put back",)
+        back = await revisions.apply(desk, "shop", request(SPEC, 2))
+        assert back.rollout is None
+        assert (await status.status(desk.store, "shop")).trouble == ()
+
+    run(story())
+
+
+@pytest.mark.lab
+def test_where_the_store_takes_no_writes_that_is_told_before_nodes_are_called_silent(tmp_path: Path) -> None:
+    """Agents report, but nothing of it can be kept: without this all of them would seem to have gone at once."""
+
+    async def story(disk: Path) -> None:
+        clock = Clock()
+        engine = await SqliteEngine.open(disk / "store.db")
+        store = await Store.open(engine, clock)
+        desk = Desk(store, KeyFileSealer(b"k" * 32), "user:ada")
+        await clusters.make_cluster(desk, ClusterRequest(name="shop"))
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        fill(disk)
+        clock.wall += timedelta(seconds=90)
+        (first, *others) = (await status.status(store, "shop")).trouble
+        assert first.startswith("the store takes no writes, and so nothing that nodes say is kept: ")
+        assert "the disk is full" in first
+        assert others[0] == "lb01: its agent has been silent for 90 s"
+        await engine.close()
+
+    with small_disk(tmp_path / "disk", 24) as disk:
+        run(story(disk))
 
 
 def test_what_an_agent_has_put_right_is_no_trouble() -> None:

@@ -14,6 +14,8 @@ from holdfast.store.store import ClusterStore
 
 # What an agent said so lately is true although no controller has told yet that it is connected.
 BELIEVED_FOR = timedelta(seconds=15)
+# Of an agent that lives something was heard so lately, if it could be kept.
+SAID_WITHIN = timedelta(seconds=1.25 * REPORT_EVERY_S)
 # An agent reports once a minute at least. One that is connected and has not for so long is stuck: nobody knows how its
 # node is by now.
 STUCK_AFTER = timedelta(seconds=2.5 * REPORT_EVERY_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from holdfast.store.store import ClusterStore, Store, override_name
 
 from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
-from .reports import BELIEVED_FOR, STUCK_AFTER, Heard, latest, standing
+from .reports import BELIEVED_FOR, SAID_WITHIN, STUCK_AFTER, Heard, latest, standing
 from .told import file_views, override_view, revision_view, rollout_view
 
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK, RolloutPhase.REFUSED)
@@ -73,12 +73,12 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     content = await known.revisions.content(seen.newest) if seen.newest else None
     summaries = tuple(_summary(seen, node) for node in seen.nodes)
     groups = tuple(_groups(seen))
-    trouble: list[str] = [
-        Sentence("%(node)s: %(what)s", node=one.node, what=said) for one in summaries for said in one.trouble
-    ]
+    trouble = [said async for said in _trouble_of_store(store, seen)]
+    trouble += [Sentence("%(node)s: %(what)s", node=one.node, what=said) for one in summaries for said in one.trouble]
     trouble += [said for group in groups for said in _trouble_of(group, seen)]
     trouble += damaged_overrides(seen.lost, seen.heard)
-    if rollouts and rollouts[0].phase in _ENDED_BADLY:
+    # A newer revision without a rollout is what all nodes run already: somebody has taken the change back.
+    if rollouts and rollouts[0].phase in _ENDED_BADLY and rollouts[0].revision >= seen.newest:
         trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision))
     services = tuple(_services(seen))
     trouble += [_nothing_is_up(one) for one in services if _down(one)]
@@ -159,6 +159,16 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
         overrides=tuple(one.record for one in sound),
         lost=lost,
     )
+
+
+async def _trouble_of_store(store: Store, seen: _Seen) -> AsyncIterator[str]:
+    """A store that takes no writes keeps no reports, and all nodes seem to be silent. It is asked only then."""
+    if seen.heard and not any(one.is_young(seen.now, SAID_WITHIN) for one in seen.heard.values()):
+        health = await store.engine.health()
+        if not health.writable:
+            yield Sentence(
+                "the store takes no writes, and so nothing that nodes say is kept: %(why)s", why=health.detail
+            )
 
 
 def _refuse_unknown(seen: _Seen, name: str) -> None:
