@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from holdfast.agent.hold import read_hold
 from holdfast.agent.host.port import Host, LocalAddress, Places
@@ -69,4 +70,10 @@ def _group(expected: VrrpExpectation, here: frozenset[LocalAddress], places: Pla
 
 
 def _local(held: HeldAddress) -> LocalAddress:
-    return LocalAddress(held.interface, str(ipaddress.ip_interface(held.address)))
+    return LocalAddress(held.interface, _in_words(held.address))
+
+
+@lru_cache(maxsize=4096)
+def _in_words(address: str) -> str:
+    """As the kernel's addresses are written; groups are looked at every few seconds, and are mostly the same."""
+    return str(ipaddress.ip_interface(address))

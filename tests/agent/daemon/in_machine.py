@@ -26,7 +26,7 @@ from holdfast.agent.daemon.settings import SETTINGS_FILE, Settings, write_settin
 from holdfast.agent.enrolment import IDENTITY_FILE, join
 from holdfast.agent.supervisor.client import ask
 from holdfast.controller.identity.tls import server_context
-from holdfast.protocol import Drift, DriftKind, Progress, Verb
+from holdfast.protocol import PING_EVERY_S, Drift, DriftKind, Ping, Progress, Verb
 
 WITHIN_S = 90.0
 POLICY = Path("/etc/holdfast/policy.toml")
@@ -115,8 +115,12 @@ async def idle(inside: Inside) -> dict[str, Any]:
     assert inside.agent is not None
     reports = inside.controller.reports
     await inside.until(lambda: [each.progress for each in reports].count(Progress.VERIFIED) > 1, "looked at afterwards")
+    pinging = asyncio.create_task(_ping(inside.controller))
     await asyncio.sleep(8)
+    streams = inside.controller.asked.count("GET /agent/v1/stream")
     shares = [await _share(inside.agent.pid) for _ in range(int(os.environ.get("TIMES", "1")))]
+    assert inside.controller.asked.count("GET /agent/v1/stream") == streams  # else this measures connections
+    pinging.cancel()
     rollup = Path(f"/proc/{inside.agent.pid}/smaps_rollup").read_text()
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
     return {
@@ -126,6 +130,13 @@ async def idle(inside: Inside) -> dict[str, Any]:
         "cpu_percent": min(shares),  # what else the machine does makes work dearer, never cheaper
         "status": await inside.kill(signal.SIGTERM),
     }
+
+
+async def _ping(controller: StandIn) -> None:
+    """As controllers do: an agent that hears nothing for half a minute connects anew."""
+    while True:
+        await controller.push(Ping(time=datetime.now(UTC)))
+        await asyncio.sleep(PING_EVERY_S)
 
 
 async def _share(pid: int) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import socket
 import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -27,6 +30,16 @@ def test_addresses_are_those_that_ip_prints() -> None:
     }
     assert {(each.interface, each.address) for each in netlink.local_addresses()} == printed
     assert ("lo", "127.0.0.1/8") in printed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace")
+def test_every_change_of_nftables_raises_the_number_of_its_ruleset_and_a_list_does_not() -> None:
+    asks = "from holdfast.agent.host.linux import LinuxHost; print(LinuxHost().ruleset_number())"
+    orders = ("add table inet x", "list ruleset", "add chain inet x y", "add rule inet x y drop", "delete table inet x")
+    asked = f'{shlex.quote(sys.executable)} -c "{asks}"'
+    lines = [asked, *(line for order in orders for line in (f"nft {order} >/dev/null", asked))]
+    first, *numbers = map(int, said("unshare", "--net", "sh", "-euc", "\n".join(lines)).split())
+    assert [number - first for number in numbers] == [1, 1, 2, 3, 4]
 
 
 def test_a_connection_is_as_ss_prints_it() -> None:

@@ -5,9 +5,9 @@ Health checks are keepalived's and the prober's. What they came to is in the ker
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
+from math import ceil
 
 from holdfast.agent.daemon.state import State
 from holdfast.agent.generations import Generations
@@ -82,7 +82,7 @@ class HealthWatch:
         rest_s = self._every_s
         changes = _UNKNOWN
         while True:  # ends: cancelled
-            await asyncio.sleep(rest_s)
+            await self._state.beat.rest(rest_s)
             if self._health.empty and changes == self._state.changes:
                 continue  # a node without servers is to cost nothing
             changes = _UNKNOWN if self._state.busy else self._state.changes
@@ -90,7 +90,7 @@ class HealthWatch:
                 seen, took_s = await self._state.look(self._look)
             except HoldfastError:
                 continue
-            rest_s = max(self._every_s, min(took_s / _SHARE, _LONGEST_S))
+            rest_s = self._every_s * ceil(max(1.0, min(took_s / _SHARE, _LONGEST_S) / self._every_s))
             if self._seen is not None and seen != self._seen:
                 await self._changed()
             self._seen = seen

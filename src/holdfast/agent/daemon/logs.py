@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import stat
@@ -36,7 +35,7 @@ class LogKeeper:
         """Until cancelled."""
         while True:  # ends: cancelled
             await self.look()
-            await asyncio.sleep(self._every_s)
+            await self._state.beat.rest(self._every_s)
 
     async def look(self) -> None:
         """Once; not while the node is being changed, as what its services say then decides whether it is put back."""

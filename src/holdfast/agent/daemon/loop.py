@@ -132,7 +132,7 @@ class Agent:
 
     async def _keep_pause(self) -> None:
         while True:  # ends: cancelled
-            await asyncio.sleep(_PAUSE_SEEN_S)
+            await self.state.beat.rest(_PAUSE_SEEN_S)
             if self._see_pause():
                 LOG.info("paused" if self.state.known.paused else "resumed")
                 self.state.tell()
@@ -140,9 +140,10 @@ class Agent:
 
     def _see_pause(self) -> bool:
         now = paused(self.state.work.node.places, datetime.now(UTC)) is not None
-        changed = now != self.state.known.paused
+        if now == self.state.known.paused:
+            return False
         self.state.known = replace(self.state.known, paused=now)
-        return changed
+        return True
 
     async def _keep_telling(self) -> None:
         """On the node itself, for `holdfast agent status`."""

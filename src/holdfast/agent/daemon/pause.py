@@ -31,12 +31,14 @@ def pause_file(places: Places) -> Path:
 
 def paused(places: Places, now: datetime) -> Pause | None:
     """Whether the agent is paused. A file that cannot be understood pauses it, too: somebody wanted something."""
+    path = pause_file(places)
     try:
-        found = Pause.model_validate_json(pause_file(places).read_bytes())
+        with open(path, "rb") as file:
+            found = Pause.model_validate_json(file.read())
     except FileNotFoundError:
         return None
     except (ValidationError, OSError):
-        return Pause(why=f"{pause_file(places)} cannot be understood")
+        return Pause(why=f"{path} cannot be understood")
     return None if found.until is not None and found.until <= now else found
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from holdfast import __version__
 from holdfast.agent.daemon import decide
+from holdfast.agent.daemon.beat import Beat
 from holdfast.agent.daemon.decide import Known
 from holdfast.agent.daemon.explaining import explained, with_whys
 from holdfast.agent.daemon.log import LOG
@@ -41,6 +42,7 @@ class State:
         self.recent = Recent()
         self.drift: tuple[Drift, ...] = ()
         self.outbox = Outbox(self.present)
+        self.beat = Beat()
         self.wake = asyncio.Event()
         self.shown = asyncio.Event()
         self.changes = 0  # begun so far: a look that overlaps one is not worth much

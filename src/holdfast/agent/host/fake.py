@@ -41,6 +41,7 @@ class FakeHost:
         self.default_routes: dict[int, str] = {}
         self.open_gue_ports: set[tuple[int, int]] = set()
         self.network_orders: list[NetworkOrder] = []  # all that were carried out
+        self.ruleset: int | None = None
         self.ipvs_table: Table | None = None
         self.ipvs_connections: list[VirtualConnection] = []
         self.loaded_modules: set[str] = set()
@@ -149,6 +150,10 @@ class FakeHost:
     def _refuse(refused: bool, why: str, order: NetworkOrder) -> None:
         if refused:
             raise ApplyError(f"the kernel refuses to change this node's network: {why} ({order})")
+
+    def ruleset_number(self) -> int | None:
+        """See Host."""
+        return self.ruleset
 
     def virtual_servers(self) -> Table:
         """See Host."""

@@ -167,6 +167,13 @@ class LinuxHost:
             raise ApplyError(f"`ip {' '.join(words)}` fails: {said}", "is iproute2 installed, and is it whole?", said)
         return done.output
 
+    def ruleset_number(self) -> int | None:
+        """See Host."""
+        try:
+            return netlink.ruleset_number()
+        except OSError:  # a kernel without nf_tables
+            return None
+
     def virtual_servers(self) -> Table:
         """See Host."""
         with KernelTable() as kernel:

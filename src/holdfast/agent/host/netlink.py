@@ -1,6 +1,6 @@
 """Questions to the kernel over netlink: which addresses there are, who listens, how TCP connections are doing.
 
-Layouts: linux/rtnetlink.h, linux/inet_diag.h, linux/tcp.h.
+Layouts: linux/rtnetlink.h, linux/inet_diag.h, linux/tcp.h, linux/netfilter/nf_tables.h.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+from contextlib import suppress
+from functools import lru_cache
 
 from holdfast.agent.host.port import Connection, ListeningSocket, LocalAddress
-from holdfast.netlink import attributes, dump
+from holdfast.netlink import ACKNOWLEDGE, REQUEST, answers, attributes, dump, open_socket, send
 
-_NETLINK_ROUTE, _NETLINK_SOCK_DIAG = 0, 4
+_NETLINK_ROUTE, _NETLINK_SOCK_DIAG, _NETLINK_NETFILTER = 0, 4, 12
 _GETADDR, _SOCK_DIAG_BY_FAMILY = 22, 20
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_GETGEN, _GEN_ID = (10 << 8) | 16, 1  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN; NFTA_GEN_ID
 _DIAG_INFO = 2  # INET_DIAG_INFO: struct tcp_info
 _ESTABLISHED, _SYN_RECV, _FIN_WAIT1, _CLOSE_WAIT, _LAST_ACK, _CLOSING, _NEW_SYN_RECV = 1, 3, 4, 8, 9, 11, 12
 _LISTEN = 10
@@ -25,18 +28,42 @@ _STATES = sum(1 << state for state in (_ESTABLISHED, _SYN_RECV, _CLOSE_WAIT, _NE
 def local_addresses() -> frozenset[LocalAddress]:
     """Every address of every interface, with its prefix length; raises OSError."""
     found = set()
+    names: dict[int, str | None] = {}
     for payload in dump(_NETLINK_ROUTE, _GETADDR, struct.pack("=BBBBI", 0, 0, 0, 0, 0)):
         family, prefix, _, _, index = struct.unpack_from("=BBBBI", payload)
         said = attributes(payload[8:])
         raw = said.get(_IFA_LOCAL, said.get(_IFA_ADDRESS))
         if family not in (socket.AF_INET, socket.AF_INET6) or raw is None:
             continue
-        try:
-            interface = socket.if_indextoname(index)
-        except OSError:  # it went away between the two questions
-            continue
-        found.add(LocalAddress(interface, f"{ipaddress.ip_address(raw)}/{prefix}"))
+        if index not in names:
+            names[index] = _name(index)
+        interface = names[index]
+        if interface is not None:
+            found.add(LocalAddress(interface, f"{_in_words(raw)}/{prefix}"))
     return frozenset(found)
+
+
+def _name(index: int) -> str | None:
+    with suppress(OSError):  # it went away between the two questions
+        return socket.if_indextoname(index)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _in_words(raw: bytes) -> str:
+    """Addresses are asked for every few seconds, and are mostly the same."""
+    return str(ipaddress.ip_address(raw))
+
+
+def ruleset_number() -> int | None:
+    """The number of nftables' ruleset in this network namespace, which every commit raises; raises OSError."""
+    with open_socket(_NETLINK_NETFILTER) as link:
+        send(link, _GETGEN, bytes(4), flags=REQUEST | ACKNOWLEDGE)
+        for message in answers(link):
+            raw = attributes(message.payload[4:]).get(_GEN_ID)
+            if raw is not None:
+                return int.from_bytes(raw, "big")
+    return None
 
 
 def tcp_listeners() -> tuple[ListeningSocket, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -28,22 +29,22 @@ class Places:
         """An absolute path of a bundle as it is found below `root`."""
         return self.root / str(path).lstrip("/")
 
-    @property
+    @cached_property
     def config(self) -> Path:
         """Where the generations are."""
         return self.at(CONFIG_DIR)
 
-    @property
+    @cached_property
     def state(self) -> Path:
         """What survives a reboot: the journal, hold files, what was adopted."""
         return self.at(STATE_DIR)
 
-    @property
+    @cached_property
     def run(self) -> Path:
         """What does not survive it."""
         return self.at(RUN_DIR)
 
-    @property
+    @cached_property
     def log(self) -> Path:
         """One folder a service."""
         return self.at(LOG_DIR)
@@ -162,6 +163,9 @@ class Host(Protocol):
 
     def change_network(self, orders: Sequence[NetworkOrder]) -> None:
         """Carry them out one after the other; raises ApplyError at the first that the kernel refuses."""
+
+    def ruleset_number(self) -> int | None:
+        """Another one after every change of nftables, whoever made it; None where the kernel does not tell."""
 
     def virtual_servers(self) -> Table:
         """The kernel's IPVS table; raises TableUnreadable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +15,14 @@ from tests.agent.daemon.stand_in import KEY, desired, until
 from tests.agent.services.fakes import FakeManager
 
 from holdfast.agent.daemon.decide import Known
-from holdfast.agent.daemon.drift.looks import DEAR_EVERY_S, Looks
+from holdfast.agent.daemon.drift.looks import AFRESH_EVERY_S, DEAR_EVERY_S, Looks
 from holdfast.agent.daemon.drift.watch import DriftWatch
 from holdfast.agent.daemon.pause import pause
 from holdfast.agent.daemon.state import State
 from holdfast.agent.daemon.work import Work
 from holdfast.agent.generations import Generations
 from holdfast.agent.host.fake import FakeHost
-from holdfast.agent.host.port import LocalAddress, Places
+from holdfast.agent.host.port import Completed, LocalAddress, Places
 from holdfast.agent.services.base import Node
 from holdfast.bundle import Bundle, Service
 from holdfast.errors import PolicyRefused
@@ -115,6 +116,40 @@ def test_services_and_addresses_are_seen_without_asking_for_every_process_each_t
     assert kinds(looks) == [("address", "10.9.0.3/24 on eth0")]
     machine.host.local_addresses = set()  # a standby has none of them
     assert kinds(looks) == []
+
+
+@needs_root
+def test_tables_of_nftables_are_listed_when_the_kernel_tells_of_a_change_and_seldom_else(machine: Machine) -> None:
+    there, listed = "table inet holdfast {\n}\n", 0
+
+    def nft(argv: Sequence[str], stdin: str) -> Completed:
+        nonlocal listed
+        listed += "list" in argv
+        return Completed(0, there if "list" in argv else "", "")
+
+    def looked(after_s: float = 3.0) -> tuple[list[tuple[str, str]], int]:
+        machine.host.sleep(after_s)
+        before = listed
+        return kinds(looks), listed - before
+
+    machine.host.programs["nft"] = nft
+    machine.apply(bundles.bundle(bundles.nftables()))
+    machine.host.ruleset = 1
+    looks, wrong = Looks(machine.node), [("service", "nftables")]
+    assert looked() == ([], 1)
+    assert [looked(20) for _ in range(20)] == [([], 0)] * 20
+    machine.host.ruleset, there = 2, "table inet holdfast {\n\tchain by_hand {\n\t}\n}\n"
+    assert looked() == (wrong, 1)  # within seconds
+    assert looked() == (wrong, 0)
+    machine.host.ruleset, there = 3, "table inet holdfast {\n}\n"
+    assert looked() == ([], 1)
+    for machine.host.ruleset in range(4, 13):  # somebody else changes tables of his own all the time
+        assert looked() == ([], 0)
+    assert looked() == ([], 1)
+    assert looked(AFRESH_EVERY_S) == ([], 0)
+    assert looked(DEAR_EVERY_S) == ([], 1)
+    machine.host.ruleset = None  # a kernel that does not count
+    assert [looked(DEAR_EVERY_S)[1] for _ in range(3)] == [1, 1, 1]
 
 
 async def watched(

@@ -21,6 +21,7 @@ from holdfast.findings import Severity
 from holdfast.protocol import DriftKind
 
 DEAR_EVERY_S = 30.0
+AFRESH_EVERY_S = 600.0  # though nothing tells of a change
 _TOLD = frozenset({Severity.ERROR, Severity.WARNING})
 _SHARE = 0.001  # of a processor, for the table
 _STARTED_AT = 19  # in /proc/PID/stat, counted behind the program's name
@@ -38,6 +39,9 @@ class _Watched:
     processes: dict[Service, tuple[int, str]] = field(default_factory=dict)
     dear_at: float = 0.0
     dear: tuple[Seen, ...] = ()
+    ruleset_at: float = 0.0  # when it may be listed again
+    ruleset_number: int | None = None
+    ruleset: tuple[Seen, ...] = ()
     table_at: float = 0.0
     table: tuple[Seen, ...] = ()
 
@@ -71,6 +75,7 @@ class Looks:
                 *self._sysctls(watched),
                 *self._groups(watched),
                 *self._table(watched, now),
+                *self._ruleset(watched, now),
                 *watched.dear,
             )
 
@@ -139,16 +144,29 @@ class Looks:
             watched.table_at = now if watched.table else now + rest
         return watched.table
 
+    def _ruleset(self, watched: _Watched, now: float) -> tuple[Seen, ...]:
+        """A program lists it, which takes long with many rules: only after a change, as the kernel counts them.
+
+        Where others change theirs all the time, or the kernel does not count, it is listed now and then.
+        """
+        if Service.NFTABLES not in watched.bundle.services:
+            return ()
+        number = self._node.host.ruleset_number()  # before it is listed: what comes in between raises it once more
+        changed = number is None or number != watched.ruleset_number
+        if now >= watched.ruleset_at + (0.0 if changed else AFRESH_EVERY_S):
+            bundle = self._generations.bundle(watched.name)
+            well = bundle is None or nftables.as_remembered(self._node.places, self._node.host, bundle)
+            seen = Seen(DriftKind.SERVICE, Service.NFTABLES.value, "its tables are not as they were loaded")
+            watched.ruleset = () if well else (seen,)
+            watched.ruleset_number = number
+            watched.ruleset_at = now + DEAR_EVERY_S if well else now
+        return watched.ruleset
+
     def _dear(self, watched: _Watched) -> Iterator[Seen]:
         """What programs have to be run for."""
-        host, places = self._node.host, self._node.places
-        bundle = self._generations.bundle(watched.name)
-        if bundle is None:
-            return
-        if Service.NFTABLES in bundle.services and not nftables.as_remembered(places, host, bundle):
-            yield Seen(DriftKind.SERVICE, "nftables", "its tables are not as they were loaded")
-        if Service.NETWORK in bundle.services:
-            orders = network.missing(host, network.target(bundle, places))
+        bundle = self._generations.bundle(watched.name) if Service.NETWORK in watched.bundle.services else None
+        if bundle is not None:
+            orders = network.missing(self._node.host, network.target(bundle, self._node.places))
             for order in (*orders.make, *orders.add, *orders.take, *orders.route, *orders.remove):
                 yield Seen(DriftKind.ADDRESS, in_words(order), "this node's network is not as it was told to be")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import partial
@@ -42,7 +41,7 @@ class DriftWatch:
     async def keep(self) -> None:
         """Until cancelled."""
         while True:  # ends: cancelled
-            await asyncio.sleep(self._every_s)
+            await self._state.beat.rest(self._every_s)
             await self._once()
 
     async def _once(self) -> None:
