@@ -9,6 +9,7 @@ from holdfast.findings import Location, Severity
 from holdfast.keepalived.tree import Node
 from holdfast.protocol import Bundle, HostFacts
 from holdfast.spec import LoadedSpec
+from holdfast.spec.positions import Path
 
 from . import engine
 from .engine import Remark, Subject
@@ -41,34 +42,55 @@ def _told_of_the_spec(found: list[Remark], subjects: list[Subject], loaded: Load
         where = remark.finding.location
         if remark.finding.severity is Severity.INFO or where is None or where.file not in models:
             continue
-        path = _path(models[where.file].root, where, loaded)
         node = where.file.removesuffix(_CONFIGURATION)
+        path = _path(models[where.file].root, where, node, loaded)
         message = f"{remark.finding.message} (in keepalived.conf of {node})"
         finding = remark.finding.model_copy(update={"message": message, "location": loaded.positions.at(path)})
         yield replace(remark, finding=finding, end=0, related=(), fix=(), node=node)
 
 
-def _path(root: Node, where: Location, loaded: LoadedSpec) -> tuple[str | int, ...]:
+def _path(root: Node, where: Location, node: str, loaded: LoadedSpec) -> Path:
     """The path in the spec of what stands at a place of a compiled file; the nearest that is known."""
     top = next((child for child in reversed(root.children) if child.line <= where.line), None)
     if top is None:
         return ("cluster",)
-    inner = next((child.name for child in top.children if child.line <= where.line <= max(child.end, child.line)), "")
     spec = loaded.spec
-    if spec.origin is not None:
-        blocks = getattr(spec.origin, top.name, None)
-        if isinstance(blocks, dict) and top.arg() in blocks:
-            return ("origin", top.name, top.arg(), inner)
-        if isinstance(blocks, tuple):
-            named = [getattr(block, "address", "") or getattr(block, "name", "") for block in blocks]
-            if " ".join(top.args) in named:
-                return ("origin", top.name, named.index(" ".join(top.args)), inner)
+    if spec.origin is not None and (written := ("origin", top.name)) in loaded.positions.values:
+        return _within(_entry(written, top, loaded), top, where.line, node, loaded)
     if top.name == "vrrp_instance":
         name = top.arg() if top.arg() in spec.vrrp else top.arg().rpartition(".")[0]
         return ("vrrp", name)
     if top.name == "virtual_server":
         return ("virtual_servers", _virtual_server(top))
     return ("vrrp",)
+
+
+def _entry(written: Path, top: Node, loaded: LoadedSpec) -> Path:
+    """Which of an origin's blocks of one kind this is: kept by name, or in a list by address or name."""
+    blocks = getattr(loaded.spec.origin, top.name, None)
+    if isinstance(blocks, dict):
+        return (*written, top.arg())
+    if isinstance(blocks, tuple):
+        named = [getattr(block, "address", "") or getattr(block, "name", "") for block in blocks]
+        return (*written, named.index(" ".join(top.args))) if " ".join(top.args) in named else written
+    return written
+
+
+def _within(path: Path, block: Node, line: int, node: str, loaded: LoadedSpec) -> Path:
+    """Down to the word at a line of a block that the spec has at `path`; what a node has for itself counts first."""
+    known, blocks = loaded.positions.values, block.children
+    found = next((number for number, one in enumerate(blocks) if one.line <= line <= max(one.end, one.line)), None)
+    if found is None:
+        return path
+    child = blocks[found]
+    listing = bool(child.children) and child.children[0].keyword is None  # its lines are the list, not itself
+    alike = sum(one.name == child.name for one in blocks[:found])  # a word that may be repeated is a list
+    ends: list[Path] = [(child.name,)] if listing else [(child.name, child.arg()), (child.name, alike), (child.name,)]
+    for begin in ((*path, "nodes", node), path):
+        for end in (*ends, (found,)):
+            if (*begin, *end) in known:
+                return _within((*begin, *end), child, line, node, loaded)
+    return path
 
 
 def _virtual_server(top: Node) -> str:
