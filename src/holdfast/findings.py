@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
+
+from holdfast.sentences import Sentence
+
+
+def _kept(value: object, usual: ValidatorFunctionWrapHandler) -> str:
+    told: str = usual(value)
+    return value if isinstance(value, Sentence) else told
+
+
+# A sentence stays one, as long as it is in this process.
+Saying = Annotated[str, WrapValidator(_kept)]
 
 
 class Severity(StrEnum):
@@ -36,8 +48,8 @@ class Finding(BaseModel):
 
     code: str
     severity: Severity
-    message: str
-    hint: str = ""
+    message: Saying
+    hint: Saying = ""
     location: Location | None = None
 
     def __str__(self) -> str:

@@ -19,9 +19,11 @@ class Sentence(str):
     template: str
     values: Mapping[str, Value]
 
-    def __new__(cls, template: str, /, **values: Value) -> Sentence:
-        made = super().__new__(cls, template % values)
-        made.template, made.values = template, values
+    def __new__(cls, template: str, /, **values: object) -> Sentence:
+        """Of a value that is neither a text nor a number, its text."""
+        told = {name: one if isinstance(one, str | int | float) else str(one) for name, one in values.items()}
+        made = super().__new__(cls, template % told)
+        made.template, made.values = template, told
         return made
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Value]]:

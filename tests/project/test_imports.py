@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "alerts": frozenset({"protocol", "findings"}),
 }
 BASE = frozenset({"errors", "findings", "netlink", "sentences"})
+OF_BASE = {"errors": frozenset({"findings", "sentences"}), "findings": frozenset({"sentences"})}
 MAY_IMPORT["controller"] = frozenset(MAY_IMPORT)
 MAY_IMPORT["lab"] = frozenset(MAY_IMPORT)
 MAY_IMPORT["cli"] = frozenset(MAY_IMPORT)
@@ -78,7 +79,7 @@ def allowed(importer: str, imported: str) -> bool:
     if imported == PACKAGE:  # its version; it imports nothing itself
         return True
     source, target = room_of(importer), room_of(imported)
-    base = {"errors": frozenset({"findings"})}.get(source, frozenset() if source in BASE else BASE)
+    base = OF_BASE.get(source, frozenset() if source in BASE else BASE)
     return source == target or target in MAY_IMPORT.get(source, frozenset()) | (base - {source})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -20,6 +21,7 @@ from holdfast.bundle import (
 from holdfast.errors import CompileError
 from holdfast.failover import unproved_weights
 from holdfast.findings import Finding, Severity
+from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec
 from holdfast.spec.cluster import Notify
 from holdfast.spec.positions import Path
@@ -190,7 +192,7 @@ def _expected(vrrp: VrrpView) -> VrrpExpectation:
     )
 
 
-def _finding(source: CompileInput, code: str, path: Path, message: str, hint: str) -> Finding:
+def _finding(source: CompileInput, code: str, path: Path, message: Sentence, hint: Sentence | Literal[""]) -> Finding:
     where = source.loaded.positions.at(path)
     return Finding(code=code, severity=Severity.ERROR, message=message, hint=hint, location=where)
 
@@ -217,52 +219,76 @@ def _unproved(source: CompileInput) -> list[Finding]:
 
 
 def _missing_choices(source: CompileInput) -> list[Finding]:
-    spec, hint = source.loaded.spec, "run `holdfast lock SPEC` once; it keeps what it chooses beside the spec"
+    spec, hint = source.loaded.spec, Sentence("run `holdfast lock SPEC` once; it keeps what it chooses beside the spec")
     chosen = vrids(spec, source.lock)
     findings = [
-        _finding(source, "LOCK001", ("vrrp", name), f"no VRID has been chosen for '{name}' yet", hint)
+        _finding(
+            source, "LOCK001", ("vrrp", name), Sentence("no VRID has been chosen for '%(name)s' yet", name=name), hint
+        )
         for name in spec.vrrp
         if name not in chosen
     ]
     findings += [
-        _finding(source, "LOCK002", ("vrrp", name), f"no secret has been made for '{name}' (VRRP version 2) yet", hint)
+        _finding(
+            source,
+            "LOCK002",
+            ("vrrp", name),
+            Sentence("no secret has been made for '%(name)s' (VRRP version 2) yet", name=name),
+            hint,
+        )
         for name, group in spec.vrrp.items()
         if group.version == 2 and name not in source.secrets.vrrp
     ]
     findings += [
         _finding(
-            source, "LOCK008", ("origin",), f"the password '{name}' is not in {spec.cluster}.secrets",
-            "put the file that the import wrote beside the spec; a password that is lost has to be imported again",
+            source,
+            "LOCK008",
+            ("origin",),
+            Sentence("the password '%(name)s' is not in %(cluster)s.secrets", name=name, cluster=spec.cluster),
+            Sentence(
+                "put the file that the import wrote beside the spec; a password that is lost has to be imported again"
+            ),
         )
         for name in wanted_secrets(spec)
         if name not in source.secrets.origin
-    ]  # fmt: skip
+    ]
     findings += [
         _finding(
-            source, "LOCK004", ("vrrp", name), f"VRID {vrid} of '{name}' is taken by '{other}' on this network",
-            "name another `vrid` in the spec; what the lock chose before stays",
+            source,
+            "LOCK004",
+            ("vrrp", name),
+            Sentence(
+                "VRID %(vrid)s of '%(name)s' is taken by '%(other)s' on this network", vrid=vrid, name=name, other=other
+            ),
+            Sentence("name another `vrid` in the spec; what the lock chose before stays"),
         )
         for name, other, vrid in clashes(spec, source.lock)
-    ]  # fmt: skip
+    ]
     return findings + _missing_for_lvs(source, hint)
 
 
-def _missing_for_lvs(source: CompileInput, hint: str) -> list[Finding]:
+def _missing_for_lvs(source: CompileInput, hint: Sentence) -> list[Finding]:
     spec, lock = source.loaded.spec, source.lock
     findings = [
-        _finding(source, "LOCK005", ("virtual_servers", name), f"no mark has been chosen for '{name}' yet", hint)
+        _finding(
+            source,
+            "LOCK005",
+            ("virtual_servers", name),
+            Sentence("no mark has been chosen for '%(name)s' yet", name=name),
+            hint,
+        )
         for name in needs_mark(spec)
         if name not in lock.marks
     ]
     if needs_sync_id(spec) and lock.sync_id is None:
-        message = "no number has been chosen for the connections that directors tell each other of"
+        message = Sentence("no number has been chosen for the connections that directors tell each other of")
         findings.append(_finding(source, "LOCK006", ("virtual_servers",), message, hint))
     named = {vs.mark: name for name, vs in spec.virtual_servers.items() if vs.mark is not None}
     findings += [
         _finding(
             source, "LOCK007", ("virtual_servers", named[lock.marks[name]], "mark"),
-            f"mark {lock.marks[name]} was chosen for '{name}' before",
-            "name another `mark`; what the lock chose before stays",
+            Sentence("mark %(mark)s was chosen for '%(name)s' before", mark=lock.marks[name], name=name),
+            Sentence("name another `mark`; what the lock chose before stays"),
         )
         for name in needs_mark(spec)
         if lock.marks.get(name) in named

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from holdfast.bundle import OWNERSHIP_LINE, BundleFile
+from holdfast.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Refusal:
     """Something of the spec that a program cannot express. `field` is its dotted path in the spec."""
 
     field: str
-    message: str
-    hint: str = ""
+    message: Sentence
+    hint: Sentence | Literal[""] = ""
 
 
 @dataclass(frozen=True)

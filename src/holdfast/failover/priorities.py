@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.sentences import Sentence
+
 if TYPE_CHECKING:  # the models of specs take 0.3 s to load, and who reckons with keepalived.conf needs none of them
     from holdfast.spec.vrrp import VrrpGroup
 
@@ -34,8 +36,8 @@ class WeightMistake:
 
     index: int
     node: str
-    message: str
-    hint: str
+    message: Sentence
+    hint: Sentence
 
 
 def rank(group: VrrpGroup) -> Ranking:
@@ -72,14 +74,23 @@ def unproved_weights(group: VrrpGroup) -> tuple[WeightMistake, ...]:
     peer = max(priority for node, priority in healthy.items() if node != best)
     mistakes: list[WeightMistake] = []
     if healthy[best] > HIGHEST:
-        hint = f"lower the priorities, so that the sum stays at {HIGHEST} or below ({healthy[best]} now)"
-        mistakes.append(WeightMistake(0, best, f"'{best}' in good health would exceed VRRP's highest priority", hint))
+        hint = Sentence(
+            "lower the priorities, so that the sum stays at %(highest)s or below (%(now)s now)",
+            highest=HIGHEST,
+            now=healthy[best],
+        )
+        message = Sentence("'%(node)s' in good health would exceed VRRP's highest priority", node=best)
+        mistakes.append(WeightMistake(0, best, message, hint))
     for index, (loss, gain) in enumerate(zip(ranking.loss, ranking.gain, strict=True)):
         after = max(LOWEST, healthy[best] + (loss or 0) - gain)
         if loss is None or after < peer:
             continue
-        message = (
-            f"after the loss '{best}' still ranks at {after}, not below a healthy peer's {peer}: it never fails over"
+        message = Sentence(
+            "after the loss '%(node)s' still ranks at %(after)s, not below a healthy peer's %(peer)s: "
+            "it never fails over",
+            node=best,
+            after=after,
+            peer=peer,
         )
         mistakes.append(WeightMistake(index, best, message, _enough(healthy[best], peer, gain > 0)))
     # The operator's own numbers promise a failover; what the compiler counts also orders those with several losses.
@@ -87,13 +98,17 @@ def unproved_weights(group: VrrpGroup) -> tuple[WeightMistake, ...]:
     return tuple(mistakes + (_too_low(ranking, healthy) if counted else []))
 
 
-def _enough(best: int, peer: int, positive: bool) -> str:
+def _enough(best: int, peer: int, positive: bool) -> Sentence:
     """What to write instead, so that the best node falls below its peer."""
     need = best - peer + 1
     if peer == LOWEST:
-        return f"give every node a priority above {LOWEST}: none can rank below that"
-    counted = "say `on_loss: yield` and let the compiler count"
-    return f"write `weight: {need if positive else -need}`, or {counted}" if need <= MOST else counted
+        return Sentence("give every node a priority above %(lowest)s: none can rank below that", lowest=LOWEST)
+    if need > MOST:
+        return Sentence("say `on_loss: yield` and let the compiler count")
+    return Sentence(
+        "write `weight: %(weight)s`, or say `on_loss: yield` and let the compiler count",
+        weight=need if positive else -need,
+    )
 
 
 def _too_low(ranking: Ranking, healthy: Mapping[str, int]) -> list[WeightMistake]:
@@ -103,6 +118,11 @@ def _too_low(ranking: Ranking, healthy: Mapping[str, int]) -> list[WeightMistake
     if healthy[lowest] + total >= LOWEST or healthy[above] + total > LOWEST:
         return []
     index = next(i for i, (loss, gain) in enumerate(zip(ranking.loss, ranking.gain, strict=True)) if loss or gain)
-    hint = "bring the priorities nearer together, let some trackers say `on_loss: release`, or use fewer"
-    message = f"with all losses '{lowest}' and '{above}' would both rank at VRRP's lowest priority, {LOWEST}"
+    hint = Sentence("bring the priorities nearer together, let some trackers say `on_loss: release`, or use fewer")
+    message = Sentence(
+        "with all losses '%(node)s' and '%(other)s' would both rank at VRRP's lowest priority, %(lowest)s",
+        node=lowest,
+        other=above,
+        lowest=LOWEST,
+    )
     return [WeightMistake(index, lowest, message, hint)]

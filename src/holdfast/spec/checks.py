@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from holdfast.sentences import Sentence
+
 from .patterns import Literally, Regex
 from .values import (
     Count,
@@ -63,14 +65,20 @@ class StatusRange(ShortForm):
         """`404` or `200-299`."""
         if isinstance(value, int) and not isinstance(value, bool):
             if not 100 <= value <= 599:
-                raise WrongError(f"{shown(value)} is not a status code", "write a number from 100 to 599")
+                raise WrongError(
+                    Sentence("%(value)s is not a status code", value=shown(value)),
+                    Sentence("write a number from 100 to 599"),
+                )
             return {"first": value, "last": value}
         found = re.fullmatch("([1-5][0-9]{2})-([1-5][0-9]{2})", value) if isinstance(value, str) else None
         if found is None:
-            hint = "write a number such as 200, or a range such as 200-299"
-            raise WrongError(f"{shown(value)} is not a status code", hint)
+            hint = Sentence("write a number such as 200, or a range such as 200-299")
+            raise WrongError(Sentence("%(value)s is not a status code", value=shown(value)), hint)
         if found[1] > found[2]:
-            raise WrongError(f"{shown(value)} ends before it begins", f"write {found[2]}-{found[1]}")
+            raise WrongError(
+                Sentence("%(value)s ends before it begins", value=shown(value)),
+                Sentence("write %(found)s-%(found_2)s", found=found[2], found_2=found[1]),
+            )
         return {"first": int(found[1]), "last": int(found[2])}
 
     def __str__(self) -> str:
@@ -99,7 +107,9 @@ class BodyMatch(ShortForm):
     @model_validator(mode="after")
     def _exactly_one(self) -> BodyMatch:
         if sum(value is not None for value in (self.contains, self.matches, self.digest)) != 1:
-            raise WrongError("not exactly one condition", "write one of `contains`, `matches` and `digest`")
+            raise WrongError(
+                Sentence("not exactly one condition"), Sentence("write one of `contains`, `matches` and `digest`")
+            )
         return self
 
 
@@ -123,11 +133,19 @@ _SUCH_AS: Mapping[str, str] = {"http": "http: /path", "dns": "dns: example.com"}
 def _misplaced(field: str, kinds: tuple[str, ...], kind: str) -> WrongError:
     """A field that says something about another question than the one that is asked."""
     if field == "port":
-        return WrongError(f"a {kind} check knows no port", "remove `port`, or ask `tcp: true`", at=(field,))
+        return WrongError(
+            Sentence("a %(kind)s check knows no port", kind=kind),
+            Sentence("remove `port`, or ask `tcp: true`"),
+            at=(field,),
+        )
     such_as = _SUCH_AS.get(kinds[0], f"{kinds[0]}: true")
     article = "an" if kinds[0] in ("http", "smtp") else "a"
-    message = f"`{field}` belongs to {article} {' or '.join(kinds)} check"
-    return WrongError(message, f"remove `{field}`, or ask `{such_as}`", at=(field,))
+    message = Sentence(
+        "`%(field)s` belongs to %(article)s %(kinds)s check", field=field, article=article, kinds=" or ".join(kinds)
+    )
+    return WrongError(
+        message, Sentence("remove `%(field)s`, or ask `%(such_as)s`", field=field, such_as=such_as), at=(field,)
+    )
 
 
 class Check(Timing):
@@ -171,8 +189,10 @@ class Check(Timing):
         given = [kind for kind in ASKED if getattr(self, kind) is not None]
         if len(given) != 1:
             said = " and ".join(f"`{kind}`" for kind in given) or "none"
-            hint = f"write exactly one of {', '.join(ASKED)}, such as `http: /path` or `tcp: true`"
-            raise WrongError(f"a check asks exactly one question, here {said}", hint)
+            hint = Sentence(
+                "write exactly one of %(asked)s, such as `http: /path` or `tcp: true`", asked=", ".join(ASKED)
+            )
+            raise WrongError(Sentence("a check asks exactly one question, here %(said)s", said=said), hint)
         for field, kinds in _FIELDS_OF.items():
             if field in self.model_fields_set and self.kind not in kinds:
                 raise _misplaced(field, kinds, self.kind)
@@ -207,7 +227,10 @@ class HttpTarget(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """Split ADDRESS:PORT/PATH."""
         if not isinstance(value, str):
-            raise WrongError(f"{shown(value)} is not ADDRESS:PORT/PATH", "write it as 127.0.0.1:8080/healthz")
+            raise WrongError(
+                Sentence("%(value)s is not ADDRESS:PORT/PATH", value=shown(value)),
+                Sentence("write it as 127.0.0.1:8080/healthz"),
+            )
         authority, slash, path = re.sub(r"^http://", "", value).partition("/")
         host, port = split_host_port(authority, "127.0.0.1:8080/healthz")
         return {"address": host, "port": port, "path": slash + path or "/"}
@@ -215,8 +238,10 @@ class HttpTarget(ShortForm):
     @model_validator(mode="after")
     def _an_address(self) -> HttpTarget:
         if as_address(self.address) is None:
-            hint = "write the address, such as 127.0.0.1: name resolution may not decide a failover"
-            raise WrongError(f"'{self.address}' is not an IP address", hint, at=("address",))
+            hint = Sentence("write the address, such as 127.0.0.1: name resolution may not decide a failover")
+            raise WrongError(
+                Sentence("'%(address)s' is not an IP address", address=self.address), hint, at=("address",)
+            )
         return self
 
 
@@ -245,21 +270,36 @@ class Tracker(Timing):
     def _exactly_one(self) -> Tracker:
         given = [kind for kind in TRACKED if getattr(self, kind) is not None]
         if len(given) != 1:
-            hint = f"write exactly one of {', '.join(TRACKED)}; for a second, begin a new entry with '- '"
-            raise WrongError(f"{' and '.join(given) or 'nothing'} to watch in one entry", hint)
+            hint = Sentence(
+                "write exactly one of %(tracked)s; for a second, begin a new entry with '- '",
+                tracked=", ".join(TRACKED),
+            )
+            if not given:
+                raise WrongError(Sentence("nothing to watch in one entry"), hint)
+            raise WrongError(Sentence("%(given)s to watch in one entry", given=" and ".join(given)), hint)
         if self.weight is not None and "on_loss" in self.model_fields_set:
-            raise WrongError("`on_loss` and `weight` say the same in two ways", "remove `weight`", at=("weight",))
+            raise WrongError(
+                Sentence("`on_loss` and `weight` say the same in two ways"), Sentence("remove `weight`"), at=("weight",)
+            )
         if self.weight == 0:
             raise WrongError(
-                "`weight: 0` would change nothing", "say `on_loss: release` or `on_loss: yield`", at=("weight",)
+                Sentence("`weight: 0` would change nothing"),
+                Sentence("say `on_loss: release` or `on_loss: yield`"),
+                at=("weight",),
             )
         if self.kind in ("http", "script") and self.every % 1000:
-            hint = "write whole seconds, such as 1s"
-            raise WrongError("keepalived asks once in so many whole seconds", hint, at=("every",))
+            hint = Sentence("write whole seconds, such as 1s")
+            raise WrongError(Sentence("keepalived asks once in so many whole seconds"), hint, at=("every",))
         if self.kind in ("process", "file", "interface"):
             for field in [name for name in ("every", "timeout", "fall", "rise") if name in self.model_fields_set]:
-                hint = f"remove `{field}`, or watch with `http` or `script`"
-                raise WrongError(f"a {self.kind} is watched, not asked: `{field}` does not apply", hint, at=(field,))
+                hint = Sentence("remove `%(field)s`, or watch with `http` or `script`", field=field)
+                raise WrongError(
+                    Sentence(
+                        "a %(kind)s is watched, not asked: `%(field)s` does not apply", kind=self.kind, field=field
+                    ),
+                    hint,
+                    at=(field,),
+                )
         return self
 
     @property

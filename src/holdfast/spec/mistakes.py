@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .positions import Path
 
@@ -17,19 +19,27 @@ class Mistake:
 
     code: str
     path: Path
-    message: str
-    hint: str = ""
+    message: Sentence
+    hint: Sentence | Literal[""] = ""
     severity: Severity = Severity.ERROR
     key: bool = False
 
 
 def unknown(
-    code: str, path: Path, kind: str, name: str, known: Iterable[str], *, where: str = "", key: bool = False
+    code: str, path: Path, kind: Sentence, name: str, known: Iterable[str], *, where: str = "", key: bool = False
 ) -> Mistake:
     """A name that nothing bears, with the nearest one that exists."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    listed = f"known: {', '.join(names[:12])}" if names else f"the spec has no {kind} yet"
+    listed = (
+        Sentence("known: %(names)s", names=", ".join(names[:12]))
+        if names
+        else Sentence("the spec has no %(kind)s yet", kind=kind)
+    )
     return Mistake(
-        code, path, f"there is no {kind} '{name}'{where}", f"did you mean '{near[0]}'?" if near else listed, key=key
+        code,
+        path,
+        Sentence("there is no %(kind)s '%(name)s'%(where)s", kind=kind, name=name, where=where),
+        Sentence("did you mean '%(near)s'?", near=near[0]) if near else listed,
+        key=key,
     )

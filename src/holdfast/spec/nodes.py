@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from holdfast.sentences import Sentence
+
 from .values import Address, AddressText, Frozen, InterfaceName, Name, NetworkText, ShortForm, Text, WrongError
 from .values import Network as IPNetwork
 
@@ -37,7 +39,11 @@ class Network(Frozen):
         for place, text in enumerate(given if isinstance(given, list) else [given]):
             if isinstance(text, str) and "/" not in text:
                 at = ("cidr", place) if isinstance(given, list) else ("cidr",)
-                raise WrongError(f"'{text}' has no prefix", "write the whole network, such as 10.0.0.0/24", at=at)
+                raise WrongError(
+                    Sentence("'%(text)s' has no prefix", text=text),
+                    Sentence("write the whole network, such as 10.0.0.0/24"),
+                    at=at,
+                )
         return value
 
     def subnet_of(self, address: Address) -> IPNetwork | None:
@@ -83,7 +89,10 @@ class Node(ShortForm):
     def _no_address_twice(cls, value: dict[str, Interface]) -> dict[str, Interface]:
         seen = [address for interface in value.values() for address in interface.addresses]
         if twice := {str(a) for a in seen if seen.count(a) > 1}:
-            raise WrongError(f"{', '.join(sorted(twice))} is given twice on one node", "remove one of the two")
+            raise WrongError(
+                Sentence("%(twice)s is given twice on one node", twice=", ".join(sorted(twice))),
+                Sentence("remove one of the two"),
+            )
         return value
 
     @property

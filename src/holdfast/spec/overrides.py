@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from holdfast.errors import SpecError
 from holdfast.findings import Finding, Severity
+from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
 from .load import LoadedSpec, parse_model, read_text
@@ -30,7 +31,7 @@ MOST_POOL_WEIGHT = 256  # HAProxy takes no larger one
 
 def parse_moment(value: object) -> datetime:
     """A moment in RFC 3339, such as `2026-11-21T05:20:00Z`, in UTC; WrongError says what is right."""
-    hint = "write one such as 2026-11-21T05:20:00Z"
+    hint = Sentence("write one such as 2026-11-21T05:20:00Z")
     if isinstance(value, datetime):
         return value
     try:
@@ -38,13 +39,16 @@ def parse_moment(value: object) -> datetime:
     except ValueError:
         moment = None
     if moment is None or (isinstance(value, str) and len(value.strip()) < len("2026-11-21T05:20Z")):
-        raise WrongError(f"{shown(value)} is not a moment", hint)
+        raise WrongError(Sentence("%(value)s is not a moment", value=shown(value)), hint)
     if moment.tzinfo is None:
-        raise WrongError(f"{shown(value)} does not say in which time zone", "add Z for UTC, or +02:00")
+        raise WrongError(
+            Sentence("%(value)s does not say in which time zone", value=shown(value)),
+            Sentence("add Z for UTC, or +02:00"),
+        )
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise WrongError(f"{shown(value)} is not a moment", hint) from None
+        raise WrongError(Sentence("%(value)s is not a moment", value=shown(value)), hint) from None
 
 
 def format_moment(moment: datetime) -> str:
@@ -71,17 +75,25 @@ class Override(Frozen):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if self.kind == "weight" and self.weight is None:
-            raise WrongError("another weight, but which?", "add `weight:` with a number")
+            raise WrongError(Sentence("another weight, but which?"), Sentence("add `weight:` with a number"))
         if self.kind != "weight" and self.weight is not None:
-            message = f"a server that is {self.kind} has no weight"
-            raise WrongError(message, "remove it, or write `kind: weight`", at=("weight",))
+            message = Sentence("a server that is %(kind)s has no weight", kind=self.kind)
+            raise WrongError(message, Sentence("remove it, or write `kind: weight`"), at=("weight",))
         if self.pool is not None and self.virtual_server is not None:
-            raise WrongError("a server of a pool, or of a virtual server?", "remove one", at=("virtual_server",))
+            raise WrongError(
+                Sentence("a server of a pool, or of a virtual server?"), Sentence("remove one"), at=("virtual_server",)
+            )
         if self.pool is not None and (self.weight or 0) > MOST_POOL_WEIGHT:
-            message = f"{self.weight} is too large for a pool"
-            raise WrongError(message, f"write {MOST_POOL_WEIGHT} or less", at=("weight",))
+            message = Sentence("%(weight)s is too large for a pool", weight=self.weight)
+            raise WrongError(
+                message,
+                Sentence("write %(most_pool_weight)s or less", most_pool_weight=MOST_POOL_WEIGHT),
+                at=("weight",),
+            )
         if self.since and self.until and self.until <= self.since:
-            raise WrongError("it ends before it begins", "write a later moment, or remove `until`", at=("until",))
+            raise WrongError(
+                Sentence("it ends before it begins"), Sentence("write a later moment, or remove `until`"), at=("until",)
+            )
         return self
 
     @property
@@ -168,41 +180,60 @@ def servers_meant(spec: ClusterSpec, text: str, virtual_server: str | None = Non
     return tuple(server for server in known if written[server] == text)
 
 
-def nearest_server(spec: ClusterSpec, text: str) -> str:
+def nearest_server(spec: ClusterSpec, text: str) -> Sentence:
     """A hint for a server that is in no virtual server: the nearest that is, or what is known."""
     known = sorted(known_servers(spec))
     in_pools = [name for name, pool in spec.pools.items() if any(text in (s.written, s.host) for s in pool.servers)]
     if in_pools:
-        return f"it is in a pool: {in_pools[0]}/{text}; in an overrides file `pool: {in_pools[0]}`"
+        return Sentence(
+            "it is in a pool: %(pool)s/%(server)s; in an overrides file `pool: %(pool)s`", pool=in_pools[0], server=text
+        )
     known += sorted(f"{name}/{server.written}" for name, pool in spec.pools.items() for server in pool.servers)
     near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
-    listed = f"known: {', '.join(known[:12])}" if known else "the spec has neither virtual servers nor pools"
-    return f"did you mean '{near[0]}'?" if near else listed
+    if near:
+        return Sentence("did you mean '%(near)s'?", near=near[0])
+    if not known:
+        return Sentence("the spec has neither virtual servers nor pools")
+    return Sentence("known: %(names)s", names=", ".join(known[:12]))
 
 
 def _mistakes(found: OverridesFile, spec: ClusterSpec, positions: Positions) -> Iterator[Finding]:
     if found.cluster != spec.cluster:
-        message = f"this belongs to cluster '{found.cluster}', the spec to '{spec.cluster}'"
-        yield _finding("OVERRIDE001", positions, ("cluster",), message, "name the file after its own spec")
+        message = Sentence(
+            "this belongs to cluster '%(cluster)s', the spec to '%(spec_cluster)s'",
+            cluster=found.cluster,
+            spec_cluster=spec.cluster,
+        )
+        yield _finding("OVERRIDE001", positions, ("cluster",), message, Sentence("name the file after its own spec"))
     known = known_servers(spec)
     seen: dict[Key, int] = {}
     for index, override in enumerate(found.servers):
         path: Path = ("servers", index)
         if override.pool is not None and not _in_pool(spec, override.pool, override.server):
-            message = f"no pool '{override.pool}' has a server '{override.server}'"
+            message = Sentence(
+                "no pool '%(pool)s' has a server '%(server)s'", pool=override.pool, server=override.server
+            )
             hint = nearest_server(spec, f"{override.pool}/{override.server}")
             yield _finding("OVERRIDE002", positions, (*path, "server"), message, hint)
         elif override.pool is None and override.server not in known:
-            message = f"no virtual server has a server '{override.server}'"
+            message = Sentence("no virtual server has a server '%(server)s'", server=override.server)
             hint = nearest_server(spec, override.server)
             yield _finding("OVERRIDE002", positions, (*path, "server"), message, hint)
         elif override.virtual_server is not None and override.virtual_server not in known[override.server]:
-            message = f"'{override.server}' is no server of '{override.virtual_server}'"
-            hint = f"it serves {', '.join(known[override.server])}"
+            message = Sentence(
+                "'%(server)s' is no server of '%(virtual_server)s'",
+                server=override.server,
+                virtual_server=override.virtual_server,
+            )
+            hint = Sentence("it serves %(known)s", known=", ".join(known[override.server]))
             yield _finding("OVERRIDE003", positions, (*path, "virtual_server"), message, hint)
         elif override.key in seen:
-            message = f"'{override.server}' is overridden in entry {seen[override.key] + 1} already"
-            yield _finding("OVERRIDE004", positions, (*path, "server"), message, "remove one of the two")
+            message = Sentence(
+                "'%(server)s' is overridden in entry %(seen)s already",
+                server=override.server,
+                seen=seen[override.key] + 1,
+            )
+            yield _finding("OVERRIDE004", positions, (*path, "server"), message, Sentence("remove one of the two"))
         seen.setdefault(override.key, index)
 
 
@@ -210,7 +241,7 @@ def _in_pool(spec: ClusterSpec, pool: str, server: str) -> bool:
     return pool in spec.pools and any(server == one.written for one in spec.pools[pool].servers)
 
 
-def _finding(code: str, positions: Positions, path: Path, message: str, hint: str) -> Finding:
+def _finding(code: str, positions: Positions, path: Path, message: Sentence, hint: Sentence) -> Finding:
     return Finding(code=code, severity=Severity.ERROR, message=message, hint=hint, location=positions.at(path))
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from holdfast.sentences import Sentence
+
 from .values import WrongError, shown
 
 Literally = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\"'\\]*$")]
@@ -19,18 +21,21 @@ _NOT_IN_BOTH = re.compile(r"\(\?P|(?<!\\)(?:\\\\)*\\[uUN]|\(\?[a-z-]*[aLu]|\{[0-
 def _check_regex(value: str) -> str:
     """Both engines use PCRE2; Python's own `re` finds the syntax errors that they share."""
     if any(ord(c) < 0x20 or c in "\"'\x7f" for c in value):
-        hint = "write . for a quote"
-        raise WrongError("a regular expression may not contain quotes or control characters", hint)
+        hint = Sentence("write . for a quote")
+        raise WrongError(Sentence("a regular expression may not contain quotes or control characters"), hint)
     if found := _NOT_IN_BOTH.search(value):
-        hint = "groups have numbers, bytes are written \\xNN, flags are i, m, s and x"
-        raise WrongError(f"{shown(found[0])} is not in the dialect that both engines share", hint)
+        hint = Sentence("groups have numbers, bytes are written \\xNN, flags are i, m, s and x")
+        raise WrongError(
+            Sentence("%(found)s is not in the dialect that both engines share", found=shown(found[0])), hint
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # "[[:alpha:]]" is fine: what may change is Python's reading
             re.compile(value)
     except re.error as error:
         raise WrongError(
-            f"{shown(value)} is not a regular expression: {error}", "check brackets and backslashes"
+            Sentence("%(value)s is not a regular expression: %(error)s", value=shown(value), error=error),
+            Sentence("check brackets and backslashes"),
         ) from None
     return value
 

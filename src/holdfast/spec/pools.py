@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from holdfast.sentences import Sentence
+
 from .checks import Check
 from .servers import Server, need_port
 from .values import Count, Frozen, PositiveDuration, WrongError
@@ -38,18 +40,24 @@ class Pool(Frozen):
         for place, server in enumerate(servers):
             need_port(server, (place,))
             if server.weight > 256:
-                hint = "write 256 or less: the weights of a pool count in proportion to each other"
-                raise WrongError(f"{server.weight} is too large for a pool", hint, at=(place, "weight"))
+                hint = Sentence("write 256 or less: the weights of a pool count in proportion to each other")
+                raise WrongError(
+                    Sentence("%(weight)s is too large for a pool", weight=server.weight), hint, at=(place, "weight")
+                )
             if server.resume_below is not None:
-                hint = "remove it: a proxy goes on as soon as the server is below `max_connections`"
-                raise WrongError("only virtual servers know `resume_below`", hint, at=(place, "resume_below"))
+                hint = Sentence("remove it: a proxy goes on as soon as the server is below `max_connections`")
+                raise WrongError(Sentence("only virtual servers know `resume_below`"), hint, at=(place, "resume_below"))
             if (server.host, server.port) in seen:
                 raise WrongError(
-                    f"{server.written} is in the pool twice", "remove one, or give it a `weight`", at=(place,)
+                    Sentence("%(written)s is in the pool twice", written=server.written),
+                    Sentence("remove one, or give it a `weight`"),
+                    at=(place,),
                 )
             seen.add((server.host, server.port))
         if all(server.backup for server in servers):
-            raise WrongError("every server is a backup", "at least one has to be without `backup: true`")
+            raise WrongError(
+                Sentence("every server is a backup"), Sentence("at least one has to be without `backup: true`")
+            )
         return servers
 
     @field_validator("check", mode="after")
@@ -59,17 +67,23 @@ class Pool(Frozen):
         if check is None:
             return None
         if check.kind not in ("http", "tcp"):
-            hint = "ask `http: /path` or `tcp: true`; a virtual server's check knows the other questions"
-            raise WrongError(f"the servers of a pool are not asked by `{check.kind}`", hint, at=(check.kind,))
+            hint = Sentence("ask `http: /path` or `tcp: true`; a virtual server's check knows the other questions")
+            raise WrongError(
+                Sentence("the servers of a pool are not asked by `%(kind)s`", kind=check.kind), hint, at=(check.kind,)
+            )
         for field in ("body", "retry_every", "delay"):
             if field in check.model_fields_set:
-                hint = f"remove `{field}`: only the checks of virtual servers know it"
-                raise WrongError(f"the check of a pool knows no `{field}`", hint, at=(field,))
+                hint = Sentence("remove `%(field)s`: only the checks of virtual servers know it", field=field)
+                raise WrongError(Sentence("the check of a pool knows no `%(field)s`", field=field), hint, at=(field,))
         return check
 
     @model_validator(mode="after")
     def _enough(self) -> Pool:
         if self.min_servers > len(self.servers):
-            message = f"`min_servers: {self.min_servers}` is more than the pool has servers ({len(self.servers)})"
-            raise WrongError(message, f"write {len(self.servers)} or less", at=("min_servers",))
+            message = Sentence(
+                "`min_servers: %(min_servers)s` is more than the pool has servers (%(count)s)",
+                min_servers=self.min_servers,
+                count=len(self.servers),
+            )
+            raise WrongError(message, Sentence("write %(count)s or less", count=len(self.servers)), at=("min_servers",))
         return self

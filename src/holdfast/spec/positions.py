@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
@@ -16,6 +16,7 @@ from ruamel.yaml.reader import ReaderError
 
 from holdfast.errors import SpecError
 from holdfast.findings import Finding, Location, Severity
+from holdfast.sentences import Sentence
 
 from .composing import compose
 from .values import shown
@@ -54,7 +55,7 @@ def dotted(path: Path) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.removeprefix("."))
 
 
-def _failure(file: str, line: int, column: int, message: str, hint: str = "") -> SpecError:
+def _failure(file: str, line: int, column: int, message: Sentence, hint: Sentence | Literal[""] = "") -> SpecError:
     where = Location(file=file, line=line, column=column)
     finding = Finding(code="YAML001", severity=Severity.ERROR, message=message, hint=hint, location=where)
     return SpecError(f"{file} is not readable YAML", [finding])
@@ -76,7 +77,13 @@ def read_tree(text: str, file: str) -> tuple[Any, Node]:
 
 def _root(text: str, file: str) -> Node:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _failure(file, 1, 1, f"the file is larger than {MAX_BYTES // 1_000_000} MB", "no spec is; check the path")
+        raise _failure(
+            file,
+            1,
+            1,
+            Sentence("the file is larger than %(max_bytes)s MB", max_bytes=MAX_BYTES // 1_000_000),
+            Sentence("no spec is; check the path"),
+        )
     try:
         documents = compose(text)
     except MarkedYAMLError as error:
@@ -88,11 +95,13 @@ def _root(text: str, file: str) -> Node:
         raise _failure(file, 1, 1, *yaml_problem(str(error).partition("\n")[0][:200])) from None
     first = documents[0] if documents else None
     if first is None:
-        raise _failure(file, 1, 1, "the file is empty", "begin with `holdfast: 1`")
+        raise _failure(file, 1, 1, Sentence("the file is empty"), Sentence("begin with `holdfast: 1`"))
     if len(documents) > 1:
         mark = first.end_mark if documents[1] is None else documents[1].start_mark
-        message = "a second YAML document begins here"
-        raise _failure(file, mark.line + 1, mark.column + 1, message, "write one cluster a file; remove the line ---")
+        message = Sentence("a second YAML document begins here")
+        raise _failure(
+            file, mark.line + 1, mark.column + 1, message, Sentence("write one cluster a file; remove the line ---")
+        )
     return first
 
 
@@ -117,23 +126,25 @@ class _Reader:
     def read(self, root: Node) -> tuple[Any, Positions]:
         return self._value(root, ()), self._positions
 
-    def _fail(self, node: Node, message: str, hint: str = "") -> SpecError:
+    def _fail(self, node: Node, message: Sentence, hint: Sentence | Literal[""] = "") -> SpecError:
         mark = node.start_mark
         return _failure(self._positions.file, mark.line + 1, mark.column + 1, message, hint)
 
     def _value(self, node: Node, path: Path) -> Any:
         self._count += 1
         if self._count > MAX_NODES:
-            raise self._fail(node, "the document is too large", "aliases (*name) count each time they are used")
+            raise self._fail(
+                node, Sentence("the document is too large"), Sentence("aliases (*name) count each time they are used")
+            )
         if len(path) > MAX_DEPTH:
-            raise self._fail(node, "it is nested too deeply", "no spec needs this many levels")
+            raise self._fail(node, Sentence("it is nested too deeply"), Sentence("no spec needs this many levels"))
         self._positions.values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if isinstance(node, ScalarNode):
             return self._scalar(node)
         if str(node.tag) not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             raise self._tagged(node)
         if any(node is outer for outer in self._open):
-            raise self._fail(node, "this value contains itself, by an alias", "write the value out")
+            raise self._fail(node, Sentence("this value contains itself, by an alias"), Sentence("write the value out"))
         self._open.append(node)
         try:
             if isinstance(node, MappingNode):
@@ -144,20 +155,24 @@ class _Reader:
 
     def _tagged(self, node: Node) -> SpecError:
         return self._fail(
-            node, f"the tag {shown(str(node.tag))} is not part of the spec's language", "write the plain value"
+            node,
+            Sentence("the tag %(tag)s is not part of the spec's language", tag=shown(str(node.tag))),
+            Sentence("write the plain value"),
         )
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                raise self._fail(key_node, "a key must be a plain word", "write `name: …`")
+                raise self._fail(key_node, Sentence("a key must be a plain word"), Sentence("write `name: …`"))
             key = self._text(key_node)
             if key == "<<":
-                hint = "write the fields out, or use an alias for a whole value"
-                raise self._fail(key_node, "merge keys (<<) are not part of the spec's language", hint)
+                hint = Sentence("write the fields out, or use an alias for a whole value")
+                raise self._fail(key_node, Sentence("merge keys (<<) are not part of the spec's language"), hint)
             if key in result:
-                raise self._fail(key_node, f"{shown(key)} is given twice", "remove one of the two")
+                raise self._fail(
+                    key_node, Sentence("%(key)s is given twice", key=shown(key)), Sentence("remove one of the two")
+                )
             self._positions.keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             result[key] = self._value(value_node, (*path, key))
         return result
@@ -165,7 +180,11 @@ class _Reader:
     def _text(self, node: ScalarNode) -> str:
         text = str(node.value)
         if any("\ud800" <= c <= "\udfff" for c in text):
-            raise self._fail(node, "half of a surrogate pair, which is no character", "write the character itself")
+            raise self._fail(
+                node,
+                Sentence("half of a surrogate pair, which is no character"),
+                Sentence("write the character itself"),
+            )
         return text
 
     def _scalar(self, node: ScalarNode) -> Any:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from holdfast.sentences import Sentence
+
 from .checks import HttpTarget
 from .values import (
     Frozen,
@@ -34,7 +36,9 @@ class ListenOn(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """Split TARGET:PORT."""
         if not isinstance(value, str):
-            raise WrongError(f"{shown(value)} is not GROUP:PORT", "write it as 'www:80'")
+            raise WrongError(
+                Sentence("%(value)s is not GROUP:PORT", value=shown(value)), Sentence("write it as 'www:80'")
+            )
         target, port = split_host_port(value, "'www:80'")
         return {"target": target, "port": port}
 
@@ -90,7 +94,9 @@ class Proxy(Frozen):
     def _nodes_once(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
         for place, node in enumerate(nodes):
             if node in nodes[:place]:
-                raise WrongError(f"'{node}' is named twice", "remove one of the two", at=(place,))
+                raise WrongError(
+                    Sentence("'%(node)s' is named twice", node=node), Sentence("remove one of the two"), at=(place,)
+                )
         return nodes
 
     @model_validator(mode="after")
@@ -99,7 +105,11 @@ class Proxy(Frozen):
         for place, listener in enumerate(self.listeners):
             socket = (listener.on.target, listener.on.port)
             if socket in seen:
-                hint = "name all its sites in one listener"
-                raise WrongError(f"{join_host_port(*socket)} is listened on twice", hint, at=("listeners", place, "on"))
+                hint = Sentence("name all its sites in one listener")
+                raise WrongError(
+                    Sentence("%(socket)s is listened on twice", socket=join_host_port(*socket)),
+                    hint,
+                    at=("listeners", place, "on"),
+                )
             seen.add(socket)
         return self

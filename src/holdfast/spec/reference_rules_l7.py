@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
@@ -22,7 +23,7 @@ def servers_exist(spec: ClusterSpec) -> Iterator[Mistake]:
         for index, server in enumerate(pool.servers):
             if server.host not in spec.nodes and as_address(server.host) is None:
                 path = ("pools", pool_name, "servers", index)
-                yield unknown("POOL001", path, "node", server.host, spec.nodes)
+                yield unknown("POOL001", path, Sentence("node"), server.host, spec.nodes)
 
 
 def pools_exist(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -36,10 +37,11 @@ def pools_exist(spec: ClusterSpec) -> Iterator[Mistake]:
                     split = isinstance(route.to, dict)
                     path: Path = ("sites", site_name, "routes", index, "to")
                     path = (*path, pool) if split else path
-                    yield unknown("SITE001", path, "pool", pool, spec.pools, key=split)
+                    yield unknown("SITE001", path, Sentence("pool"), pool, spec.pools, key=split)
     for name in spec.pools:
         if name not in used and used <= spec.pools.keys():  # otherwise a misspelt name is likelier
-            message, hint = f"no route sends anything to pool '{name}'", "name it in a route's `to`, or remove it"
+            message = Sentence("no route sends anything to pool '%(name)s'", name=name)
+            hint = Sentence("name it in a route's `to`, or remove it")
             yield Mistake("POOL002", ("pools", name), message, hint, Severity.WARNING, key=True)
 
 
@@ -48,7 +50,8 @@ def sites_are_served(spec: ClusterSpec) -> Iterator[Mistake]:
     served = {site for proxy in spec.proxies.values() for listener in proxy.listeners for site in listener.sites}
     for name in spec.sites:
         if name not in served and served <= spec.sites.keys():
-            message, hint = f"no listener serves site '{name}'", "name it in a listener's `sites`, or remove it"
+            message = Sentence("no listener serves site '%(name)s'", name=name)
+            hint = Sentence("name it in a listener's `sites`, or remove it")
             yield Mistake("SITE004", ("sites", name), message, hint, Severity.WARNING, key=True)
 
 
@@ -58,12 +61,20 @@ def routes_can_match(spec: ClusterSpec) -> Iterator[Mistake]:
         for index, route in enumerate(site.routes):
             first = next((i for i, earlier in enumerate(site.routes[:index]) if earlier.covers(route)), None)
             if first is not None:
-                what = "everything" if site.routes[first].is_everything else "all that it could match"
+                whole = site.routes[first].is_everything
+                what = Sentence("everything") if whole else Sentence("all that it could match")
                 yield Mistake(
-                    "SITE002", ("sites", site_name, "routes", index),
-                    f"this route is never reached: route {first + 1} of '{site_name}' takes {what}",
-                    "move it before that one: the first match wins", Severity.WARNING,
-                )  # fmt: skip
+                    "SITE002",
+                    ("sites", site_name, "routes", index),
+                    Sentence(
+                        "this route is never reached: route %(first)s of '%(site_name)s' takes %(what)s",
+                        first=first + 1,
+                        site_name=site_name,
+                        what=what,
+                    ),
+                    Sentence("move it before that one: the first match wins"),
+                    Severity.WARNING,
+                )
 
 
 def proxies_are_complete(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -71,30 +82,43 @@ def proxies_are_complete(spec: ClusterSpec) -> Iterator[Mistake]:
     for name, proxy in spec.proxies.items():
         for index, node in enumerate(proxy.nodes):
             if node not in spec.nodes:
-                yield unknown("PROXY001", ("proxies", name, "nodes", index), "node", node, spec.nodes)
+                yield unknown("PROXY001", ("proxies", name, "nodes", index), Sentence("node"), node, spec.nodes)
         for index, listener in enumerate(proxy.listeners):
             path = ("proxies", name, "listeners", index)
             for number, site in enumerate(listener.sites):
                 if site not in spec.sites:
-                    yield unknown("PROXY002", (*path, "sites", number), "site", site, spec.sites)
+                    yield unknown("PROXY002", (*path, "sites", number), Sentence("site"), site, spec.sites)
             group = listener.on.group
             if group is None:
                 continue
             if group not in spec.vrrp:
-                yield unknown("PROXY003", (*path, "on"), "VRRP group", group, spec.vrrp)
+                yield unknown("PROXY003", (*path, "on"), Sentence("VRRP group"), group, spec.vrrp)
                 continue
             if not listener_addresses(spec, listener.on.target):
                 known = spec.vrrp[group].addresses
                 wanted = listener.on.address_name or ""
-                yield unknown("PROXY004", (*path, "on"), f"address of '{group}' named", wanted, known)
+                yield unknown(
+                    "PROXY004", (*path, "on"), Sentence("address of '%(group)s' named", group=group), wanted, known
+                )
             for node in sorted({n for n in proxy.nodes if n in spec.nodes} - set(spec.vrrp[group].members)):
                 if listener_sockets(spec, node, listener.on):
                     continue
-                served = " and serves no virtual server there" if spec.virtual_servers else ""
+                served = Sentence(" and serves no virtual server there") if spec.virtual_servers else ""
                 yield Mistake(
-                    "PROXY005", (*path, "on"), f"'{node}' runs this proxy, but never holds '{group}'{served}",
-                    f"add it to vrrp.{group}.nodes, or take it out of proxies.{name}.nodes",
-                )  # fmt: skip
+                    "PROXY005",
+                    (*path, "on"),
+                    Sentence(
+                        "'%(node)s' runs this proxy, but never holds '%(group)s'%(served)s",
+                        node=node,
+                        group=group,
+                        served=served,
+                    ),
+                    Sentence(
+                        "add it to vrrp.%(group)s.nodes, or take it out of proxies.%(name)s.nodes",
+                        group=group,
+                        name=name,
+                    ),
+                )
                 break
 
 
@@ -108,16 +132,27 @@ def hosts_are_clear(spec: ClusterSpec) -> Iterator[Mistake]:
                 site = spec.sites.get(site_name)
                 for host in (site.hosts or ("",)) if site else ():
                     if host in seen:
-                        what = f"the host {host}" if host else "every other host"
-                        message = f"{what} is taken by site '{seen[host]}' on this listener"
-                        hint = "give each host to one site" if host else "name the hosts of all sites but one"
+                        what = Sentence("the host %(host)s", host=host) if host else Sentence("every other host")
+                        message = Sentence(
+                            "%(what)s is taken by site '%(seen)s' on this listener", what=what, seen=seen[host]
+                        )
+                        hint = (
+                            Sentence("give each host to one site")
+                            if host
+                            else Sentence("name the hosts of all sites but one")
+                        )
                         yield Mistake("PROXY006", path, message, hint)
                     seen[host] = site_name
                 if site and listener.tls and not site.certificate:
                     yield Mistake(
-                        "PROXY007", path, f"the listener speaks TLS, but site '{site_name}' names no certificate",
-                        f"add `certificate: NAME` to sites.{site_name}",
-                    )  # fmt: skip
+                        "PROXY007",
+                        path,
+                        Sentence(
+                            "the listener speaks TLS, but site '%(site_name)s' names no certificate",
+                            site_name=site_name,
+                        ),
+                        Sentence("add `certificate: NAME` to sites.%(site_name)s", site_name=site_name),
+                    )
 
 
 def literal_addresses_are_own(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -137,10 +172,13 @@ def literal_addresses_are_own(spec: ClusterSpec) -> Iterator[Mistake]:
             ]
             if strange:
                 yield Mistake(
-                    "PROXY009", ("proxies", name, "listeners", index, "on"),
-                    f"{address} is no address of {', '.join(strange)}",
-                    "name a VRRP group, such as 'www:80', or listen on every address: '0.0.0.0:80', '[::]:80'",
-                )  # fmt: skip
+                    "PROXY009",
+                    ("proxies", name, "listeners", index, "on"),
+                    Sentence("%(address)s is no address of %(strange)s", address=address, strange=", ".join(strange)),
+                    Sentence(
+                        "name a VRRP group, such as 'www:80', or listen on every address: '0.0.0.0:80', '[::]:80'"
+                    ),
+                )
 
 
 def sockets_are_free(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -171,12 +209,23 @@ def _overlap(one: Address, other: Address) -> bool:
 
 
 def _taken(socket: str, node: str, found: tuple[Address, str], name: str, path: Path) -> Mistake:
-    owner = "this proxy" if found[1] == name else f"proxy '{found[1]}'"
-    covers = f" ({found[0]} covers it)" if found[0].is_unspecified else ""
-    hint = "give one of them another port"
+    owner = Sentence("this proxy") if found[1] == name else Sentence("proxy '%(name)s'", name=found[1])
+    covers = Sentence(" (%(address)s covers it)", address=found[0]) if found[0].is_unspecified else ""
+    hint = Sentence("give one of them another port")
     if path[-1] == "health":
-        hint = "give it another port, such as `health: 127.0.0.1:8081/healthz`, or `health: false`"
-    return Mistake("PROXY008", path, f"{socket} on '{node}' belongs to {owner} already{covers}", hint)
+        hint = Sentence("give it another port, such as `health: 127.0.0.1:8081/healthz`, or `health: false`")
+    return Mistake(
+        "PROXY008",
+        path,
+        Sentence(
+            "%(socket)s on '%(node)s' belongs to %(owner)s already%(covers)s",
+            socket=socket,
+            node=node,
+            owner=owner,
+            covers=covers,
+        ),
+        hint,
+    )
 
 
 def cookies_differ(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -188,8 +237,8 @@ def cookies_differ(spec: ClusterSpec) -> Iterator[Mistake]:
             if cookie and cookie in used and used[cookie].split != route.split:
                 yield Mistake(
                     "SITE003", ("sites", site_name, "routes", index, "sticky"),
-                    f"the cookie '{cookie}' keeps clients on other pools in an earlier route",
-                    "use another cookie name",
+                    Sentence("the cookie '%(cookie)s' keeps clients on other pools in an earlier route", cookie=cookie),
+                    Sentence("use another cookie name"),
                 )  # fmt: skip
             if cookie:
                 used.setdefault(cookie, route)
@@ -204,10 +253,17 @@ def somebody_asks_the_servers(spec: ClusterSpec) -> Iterator[Mistake]:
     for name, pool in spec.pools.items():
         if pool.check is None and name in used:
             yield Mistake(
-                "NOTIFY003", ("pools", name),
-                f"nobody asks the servers of pool '{name}', so no mail tells of '{asked[0]}' there",
-                "give it a `check`, such as `check: {http: /healthz}`", Severity.WARNING, key=True,
-            )  # fmt: skip
+                "NOTIFY003",
+                ("pools", name),
+                Sentence(
+                    "nobody asks the servers of pool '%(name)s', so no mail tells of '%(asked)s' there",
+                    name=name,
+                    asked=asked[0],
+                ),
+                Sentence("give it a `check`, such as `check: {http: /healthz}`"),
+                Severity.WARNING,
+                key=True,
+            )
 
 
 RULES = (

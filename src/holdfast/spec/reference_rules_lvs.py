@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
@@ -40,13 +41,14 @@ def what_is_taken_exists(spec: ClusterSpec) -> Iterator[Mistake]:
             yield from _target(spec, taken, on_path(spec, name, place))
         path: Path = ("virtual_servers", name, "group")
         if virtual.group is not None and virtual.group not in spec.vrrp:
-            yield unknown("LVS001", path, "VRRP group", virtual.group, spec.vrrp)
+            yield unknown("LVS001", path, Sentence("VRRP group"), virtual.group, spec.vrrp)
         elif virtual.mark is not None and group_of(spec, name) is None:
             yield Mistake(
                 "LVS005", ("virtual_servers", name, "mark"),
-                "a mark tells nothing of the directors, and the spec has "
-                + ("several VRRP groups" if spec.vrrp else "no VRRP group"),
-                "add `group:` with the group whose members direct it",
+                Sentence("a mark tells nothing of the directors, and the spec has several VRRP groups")
+                if spec.vrrp
+                else Sentence("a mark tells nothing of the directors, and the spec has no VRRP group"),
+                Sentence("add `group:` with the group whose members direct it"),
             )  # fmt: skip
 
 
@@ -54,14 +56,20 @@ def _target(spec: ClusterSpec, taken: TakenPorts, path: Path) -> Iterator[Mistak
     if taken.group is None:
         if group_of_target(spec, taken) is None:
             yield Mistake(
-                "LVS003", path, f"{taken.target} floats in no VRRP group: when its node dies, nobody takes over",
-                "add it to a group under `vrrp:`, and name that one: 'GROUP:PORT'",
-            )  # fmt: skip
+                "LVS003",
+                path,
+                Sentence(
+                    "%(target)s floats in no VRRP group: when its node dies, nobody takes over", target=taken.target
+                ),
+                Sentence("add it to a group under `vrrp:`, and name that one: 'GROUP:PORT'"),
+            )
     elif taken.group not in spec.vrrp:
-        yield unknown("LVS001", path, "VRRP group", taken.group, spec.vrrp)
+        yield unknown("LVS001", path, Sentence("VRRP group"), taken.group, spec.vrrp)
     elif not listener_addresses(spec, taken.target):
         known = spec.vrrp[taken.group].addresses
-        yield unknown("LVS002", path, f"address of '{taken.group}' named", taken.address_name or "", known)
+        yield unknown(
+            "LVS002", path, Sentence("address of '%(group)s' named", group=taken.group), taken.address_name or "", known
+        )
 
 
 def one_group_directs(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -72,10 +80,18 @@ def one_group_directs(spec: ClusterSpec) -> Iterator[Mistake]:
             other = group_of_target(spec, taken)
             if first and other and other != first:
                 yield Mistake(
-                    "LVS004", on_path(spec, name, place),
-                    f"'{other}' and '{first}' may have different holders: one virtual server belongs to one group",
-                    "write a virtual server for each group; `servers: &same […]` and `servers: *same` say them once",
-                )  # fmt: skip
+                    "LVS004",
+                    on_path(spec, name, place),
+                    Sentence(
+                        "'%(other)s' and '%(first)s' may have different holders: one virtual "
+                        "server belongs to one group",
+                        other=other,
+                        first=first,
+                    ),
+                    Sentence(
+                        "write a virtual server for each group; `servers: &same […]` and `servers: *same` say them once"
+                    ),
+                )
 
 
 def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -85,8 +101,12 @@ def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
     for name, virtual in spec.virtual_servers.items():
         if virtual.mark is not None:
             if virtual.mark in marks:
-                message = f"the mark {virtual.mark} belongs to virtual server '{marks[virtual.mark]}' already"
-                yield Mistake("LVS007", ("virtual_servers", name, "mark"), message, "give each its own mark")
+                message = Sentence(
+                    "the mark %(mark)s belongs to virtual server '%(owner)s' already",
+                    mark=virtual.mark,
+                    owner=marks[virtual.mark],
+                )
+                yield Mistake("LVS007", ("virtual_servers", name, "mark"), message, Sentence("give each its own mark"))
             marks.setdefault(virtual.mark, name)
         told: set[int] = set()
         for one in taken_by(spec, name):
@@ -94,13 +114,20 @@ def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
             found = next((other for other in others if _overlap(other[0], one)), None)
             if found and one.place not in told:
                 told.add(one.place)
-                who = "this virtual server" if found[1] == name else f"virtual server '{found[1]}'"
+                mine = found[1] == name
+                who = Sentence("this virtual server") if mine else Sentence("virtual server '%(name)s'", name=found[1])
                 port = max(found[0].first, one.first)
                 yield Mistake(
-                    "LVS007", on_path(spec, name, one.place),
-                    f"{join_host_port(str(one.address), port)} ({virtual.protocol}) is taken by {who} already",
-                    "take each address and port in one virtual server, once",
-                )  # fmt: skip
+                    "LVS007",
+                    on_path(spec, name, one.place),
+                    Sentence(
+                        "%(socket)s (%(protocol)s) is taken by %(who)s already",
+                        socket=join_host_port(str(one.address), port),
+                        protocol=virtual.protocol,
+                        who=who,
+                    ),
+                    Sentence("take each address and port in one virtual server, once"),
+                )
             others.append((one, name))
 
 
@@ -119,10 +146,16 @@ def every_family_is_served(spec: ClusterSpec) -> Iterator[Mistake]:
                 continue
             one = next(one for one in taken_by(spec, name) if one.address.version == family)
             yield Mistake(
-                "LVS028", on_path(spec, name, one.place),
-                f"no server of '{name}' has an IPv{family} address, so nobody answers at {one.address}",
-                "give the servers one, or name the other address alone: 'GROUP.ADDRESS:PORT'",
-            )  # fmt: skip
+                "LVS028",
+                on_path(spec, name, one.place),
+                Sentence(
+                    "no server of '%(name)s' has an IPv%(family)s address, so nobody answers at %(address)s",
+                    name=name,
+                    family=family,
+                    address=one.address,
+                ),
+                Sentence("give the servers one, or name the other address alone: 'GROUP.ADDRESS:PORT'"),
+            )
             break
 
 
@@ -142,11 +175,17 @@ def proxies_do_not_wait_in_vain(spec: ClusterSpec) -> Iterator[Mistake]:
                 if node in nodes and address == one.address and one.first <= port <= one.last and one.place not in told:
                     told.add(one.place)
                     yield Mistake(
-                        "LVS031", on_path(spec, name, one.place),
-                        f"on '{node}' the proxy '{proxy_name}' listens on {join_host_port(str(address), port)}, "
-                        "but the virtual server takes every connection before it",
-                        "let the proxy run on the real servers, or give one of the two another port",
-                    )  # fmt: skip
+                        "LVS031",
+                        on_path(spec, name, one.place),
+                        Sentence(
+                            "on '%(node)s' the proxy '%(proxy_name)s' listens on "
+                            "%(socket)s, but the virtual server takes every connection before it",
+                            node=node,
+                            proxy_name=proxy_name,
+                            socket=join_host_port(str(address), port),
+                        ),
+                        Sentence("let the proxy run on the real servers, or give one of the two another port"),
+                    )
 
 
 def sync_has_a_way(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -160,14 +199,25 @@ def sync_has_a_way(spec: ClusterSpec) -> Iterator[Mistake]:
         if lacking:
             known = {name for node in nodes for name in spec.nodes[node].interfaces}
             path: Path = ("directors", "sync", "interface")
-            yield unknown("LVS033", path, "interface", sync.interface, known, where=f" on {', '.join(lacking)}")
+            yield unknown(
+                "LVS033",
+                path,
+                Sentence("interface"),
+                sync.interface,
+                known,
+                where=Sentence(" on %(nodes)s", nodes=", ".join(lacking)),
+            )
     if sync.network is not None:
         path = ("directors", "sync", "network")
         if sync.network not in spec.networks:
-            yield unknown("LVS033", path, "network", sync.network, spec.networks)
+            yield unknown("LVS033", path, Sentence("network"), sync.network, spec.networks)
         elif away := [node for node in nodes if sync.network not in node_networks(spec, node)]:
-            message = f"{', '.join(away)} would hear of no connection: no interface there is in '{sync.network}'"
-            yield Mistake("LVS033", path, message, "name a network that all directors are on")
+            message = Sentence(
+                "%(away)s would hear of no connection: no interface there is in '%(network)s'",
+                away=", ".join(away),
+                network=sync.network,
+            )
+            yield Mistake("LVS033", path, message, Sentence("name a network that all directors are on"))
 
 
 def who_comes_back_has_heard_of_all(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -180,12 +230,19 @@ def who_comes_back_has_heard_of_all(spec: ClusterSpec) -> Iterator[Mistake]:
         if "preempt" in spec.vrrp[name].model_fields_set and preempt is not False and delay < SYNC_ROUND_MS:
             round_ = format_duration(SYNC_ROUND_MS)
             yield Mistake(
-                "LVS035", ("vrrp", name, "preempt"),
-                "a director that comes back may cut connections: directors tell each other of those that go on once "
-                f"in {round_}, and it takes over before it has heard of all",
-                f"write `preempt: {{after: {format_duration(SYNC_ROUND_MS * 3 // 2)}}}`, or `preempt: false`",
+                "LVS035",
+                ("vrrp", name, "preempt"),
+                Sentence(
+                    "a director that comes back may cut connections: directors tell each other "
+                    "of those that go on once in %(round)s, and it takes over before it has heard of all",
+                    round=round_,
+                ),
+                Sentence(
+                    "write `preempt: {after: %(after)s}`, or `preempt: false`",
+                    after=format_duration(SYNC_ROUND_MS * 3 // 2),
+                ),
                 Severity.WARNING,
-            )  # fmt: skip
+            )
 
 
 def clients_come_from_elsewhere(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -202,11 +259,16 @@ def clients_come_from_elsewhere(spec: ClusterSpec) -> Iterator[Mistake]:
         }
         if both := sorted(str(network) for network in outer & inner):
             yield Mistake(
-                "LVS016", ("virtual_servers", name, "forward"),
-                f"clients in '{both[0]}' get no answer: the servers are in their network, "
-                "and answer them past the director",
-                "put the servers into an inside network, or take `forward: dr`", Severity.WARNING,
-            )  # fmt: skip
+                "LVS016",
+                ("virtual_servers", name, "forward"),
+                Sentence(
+                    "clients in '%(network)s' get no answer: the servers are in their network, and "
+                    "answer them past the director",
+                    network=both[0],
+                ),
+                Sentence("put the servers into an inside network, or take `forward: dr`"),
+                Severity.WARNING,
+            )
 
 
 RULES = (

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
@@ -105,10 +106,15 @@ def _exists(spec: ClusterSpec, place: _Place) -> Mistake | None:
     host = place.server.host
     address = as_address(host)
     if address is None and host not in spec.nodes:
-        return unknown("LVS006", place.path, "node", host, spec.nodes)
+        return unknown("LVS006", place.path, Sentence("node"), host, spec.nodes)
     if address is not None and (address.is_loopback or address.is_unspecified or address.is_multicast):
-        hint = "name a node, such as web01:80, or the address of a machine of its own"
-        return Mistake("LVS006", place.path, f"{host} is no machine that directors could send packets to", hint)
+        hint = Sentence("name a node, such as web01:80, or the address of a machine of its own")
+        return Mistake(
+            "LVS006",
+            place.path,
+            Sentence("%(host)s is no machine that directors could send packets to", host=host),
+            hint,
+        )
     return None
 
 
@@ -120,23 +126,38 @@ def _is_no_virtual_address(spec: ClusterSpec, place: _Place) -> Mistake | None:
     if address not in floating:
         return None
     return Mistake(
-        "LVS008", place.path,
-        f"{address} floats in '{floating[address]}': its packets would come back to a director, and go round",
-        "name the server's own address, or its node",
-    )  # fmt: skip
+        "LVS008",
+        place.path,
+        Sentence(
+            "%(address)s floats in '%(floating)s': its packets would come back to a director, and go round",
+            address=address,
+            floating=floating[address],
+        ),
+        Sentence("name the server's own address, or its node"),
+    )
 
 
 def _is_no_director(spec: ClusterSpec, place: _Place) -> Mistake | None:
     node = _node(spec, place.server)
     if node not in place.service.directors:
         return None
-    why = "answers would not pass the other director when that one is active"
+    why = Sentence("answers would not pass the other director when that one is active")
     if place.forward != "nat":
-        why = "the standby director, which has the address as a server, would forward packets back, round and round"
+        why = Sentence(
+            "the standby director, which has the address as a server, would forward packets back, round and round"
+        )
     return Mistake(
-        "LVS012", place.path, f"'{node}' directs '{place.name}' and cannot be its server: {why}",
-        f"name servers of their own, or take {node} out of vrrp.{place.service.group}.nodes",
-    )  # fmt: skip
+        "LVS012",
+        place.path,
+        Sentence(
+            "'%(node)s' directs '%(name)s' and cannot be its server: %(why)s", node=node, name=place.name, why=why
+        ),
+        Sentence(
+            "name servers of their own, or take %(node)s out of vrrp.%(group)s.nodes",
+            node=node,
+            group=place.service.group,
+        ),
+    )
 
 
 def _node(spec: ClusterSpec, server: ServerAddress) -> str:
@@ -151,8 +172,10 @@ def _sorry_is_another(spec: ClusterSpec, place: _Place) -> Mistake | None:
     server, servers = place.server, place.service.virtual.servers
     if not place.sorry or all((each.host, each.port) != (server.host, server.port) for each in servers):
         return None
-    message = f"{place.server.written} is one of the servers: when they fail, it has failed too"
-    return Mistake("LVS009", place.path, message, "name another server, or another port")
+    message = Sentence(
+        "%(written)s is one of the servers: when they fail, it has failed too", written=place.server.written
+    )
+    return Mistake("LVS009", place.path, message, Sentence("name another server, or another port"))
 
 
 def _port_fits(spec: ClusterSpec, place: _Place) -> Mistake | None:
@@ -160,22 +183,33 @@ def _port_fits(spec: ClusterSpec, place: _Place) -> Mistake | None:
     taken, mark = place.service.taken, place.service.virtual.mark
     if place.forward == "nat" or not port or taken == {(port, port)} or (not taken and mark is None):
         return None
-    asked = _ports(taken) if taken else "the port that the client asks for"
-    alone = " alone" if any(first <= port <= last for first, last in taken) else ""
+    asked = _ports(taken) if taken else Sentence("the port that the client asks for")
+    alone = Sentence(" alone") if any(first <= port <= last for first, last in taken) else ""
     instead = f"`{{address: '{place.server.written}', forward: nat}}`" if place.sorry else "`forward: nat`"
     return Mistake(
-        "LVS010", place.path,
-        f"{place.forward} changes no packet: the server is asked on {asked}, not on {port}{alone}",
-        f"write {_portless(place.server)}, or take {instead}, which translates ports",
-    )  # fmt: skip
+        "LVS010",
+        place.path,
+        Sentence(
+            "%(forward)s changes no packet: the server is asked on %(asked)s, not on %(port)s%(alone)s",
+            forward=place.forward,
+            asked=asked,
+            port=port,
+            alone=alone,
+        ),
+        Sentence(
+            "write %(portless)s, or take %(instead)s, which translates ports",
+            portless=_portless(place.server),
+            instead=instead,
+        ),
+    )
 
 
 def _ports(taken: Collection[tuple[int, int]]) -> str:
-    return " and ".join(str(first) if first == last else f"{first}-{last}" for first, last in sorted(taken))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in sorted(taken))
 
 
 def _portless(server: ServerAddress) -> str:
-    return f"'[{server.host}]'" if ":" in server.host else f"'{server.host}' without a port"
+    return f"'[{server.host}]'" if ":" in server.host else Sentence("'%(host)s' without a port", host=server.host)
 
 
 def _is_near(spec: ClusterSpec, place: _Place) -> Mistake | None:
@@ -187,12 +221,20 @@ def _is_near(spec: ClusterSpec, place: _Place) -> Mistake | None:
         network = network_of(spec, address)
         away = [node for node in place.service.directors if network not in node_networks(spec, node)]
         if away:
-            where = f"in '{network}', where {', '.join(away)} cannot be found" if network else "in none of the networks"
+            where = Sentence("in none of the networks")
+            if network:
+                nodes = ", ".join(away)
+                where = Sentence("in '%(network)s', where %(nodes)s cannot be found", network=network, nodes=nodes)
             return Mistake(
-                "LVS011", place.path,
-                f"dr reaches servers on the directors' own segment only: {address} is {where}",
-                "take `forward: tun`, which leads anywhere, or give both an interface in one network",
-            )  # fmt: skip
+                "LVS011",
+                place.path,
+                Sentence(
+                    "dr reaches servers on the directors' own segment only: %(address)s is %(where)s",
+                    address=address,
+                    where=where,
+                ),
+                Sentence("take `forward: tun`, which leads anywhere, or give both an interface in one network"),
+            )
     return None
 
 
@@ -205,13 +247,21 @@ def _finds_back(spec: ClusterSpec, place: _Place) -> Mistake | None:
         if address is None or gateway_for(spec, place.name, place.server.host, family):
             continue
         group, network = place.service.group, network_of(spec, address)
-        message = (
-            f"'{group}' has no address in '{network}', so answers of {place.server.host} pass no director, and no "
+        message = Sentence(
+            "'%(group)s' has no address in '%(network)s', so answers of %(host)s pass no director, and no client "
+            "understands them",
+            group=group,
+            network=network,
+            host=place.server.host,
         )
-        hint = f"add a free address of '{network}' to vrrp.{group}.addresses, such as `gateway: …`"
+        hint = Sentence(
+            "add a free address of '%(network)s' to vrrp.%(group)s.addresses, such as `gateway: …`",
+            network=network,
+            group=group,
+        )
         severity = Severity.WARNING if place.sorry else Severity.ERROR
         code = "LVS014" if place.sorry else "LVS013"
-        return Mistake(code, place.path, message + "client understands them", hint, severity)
+        return Mistake(code, place.path, message, hint, severity)
     return None
 
 
@@ -235,33 +285,43 @@ def bare_servers_are_prepared(spec: ClusterSpec) -> Iterator[Mistake]:
     for name, bare in found.items():
         if not directors(spec, name):
             continue
-        addresses = ", ".join(str(address) for address in virtual_addresses(spec, name)) or "the virtual address"
-        needed = {
-            "nat": f"a default route by way of {_gateway(spec, name, bare[0])}",
-            "dr": f"{addresses} on lo, arp_ignore=1 and arp_announce=2",
-            "tun": f"{addresses} on a tunnel device, rp_filter=0",
-        }[spec.virtual_servers[name].forward]
+        needed = _needed(spec, name, bare[0])
         names = ", ".join(bare[:3]) + (" …" if len(bare) > 3 else "")
         yield Mistake(
             "LVS015", ("virtual_servers", name, "servers"),
-            f"nobody prepares {names}: by hand, each needs {needed}",
+            Sentence("nobody prepares %(names)s: by hand, each needs %(needed)s", names=names, needed=needed),
             _hint_of_bare(spec, bare), Severity.INFO,
         )  # fmt: skip
+
+
+def _needed(spec: ClusterSpec, name: str, host: str) -> Sentence:
+    """What a real server has to have, by how packets are forwarded to it."""
+    listed = ", ".join(str(address) for address in virtual_addresses(spec, name))
+    addresses = listed or Sentence("the virtual address")
+    match spec.virtual_servers[name].forward:
+        case "nat":
+            return Sentence("a default route by way of %(gateway)s", gateway=_gateway(spec, name, host))
+        case "dr":
+            return Sentence("%(addresses)s on lo, arp_ignore=1 and arp_announce=2", addresses=addresses)
+        case _:
+            return Sentence("%(addresses)s on a tunnel device, rp_filter=0", addresses=addresses)
 
 
 def _gateway(spec: ClusterSpec, name: str, host: str) -> str:
     address = as_address(host)
     found = gateway_for(spec, name, host, address.version) if address else None
-    return str(found) if found else "an address that floats with the virtual one"
+    return str(found) if found else Sentence("an address that floats with the virtual one")
 
 
-def _hint_of_bare(spec: ClusterSpec, bare: list[str]) -> str:
+def _hint_of_bare(spec: ClusterSpec, bare: list[str]) -> Sentence:
     owners = {address: name for name, node in spec.nodes.items() for address in node.addresses}
     for host in bare:
         address = as_address(host)
         if address in owners:
-            return f"{host} is '{owners[address]}': write the node's name, and it is prepared"
-    return "name them under `nodes:`, and let an agent prepare them"
+            return Sentence(
+                "%(host)s is '%(node)s': write the node's name, and it is prepared", host=host, node=owners[address]
+            )
+    return Sentence("name them under `nodes:`, and let an agent prepare them")
 
 
 def one_default_route(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -272,10 +332,17 @@ def one_default_route(spec: ClusterSpec) -> Iterator[Mistake]:
             first = ways.setdefault(gateway.address.version, gateway.address)
             if first != gateway.address:
                 yield Mistake(
-                    "LVS029", ("nodes", node),
-                    f"'{node}' would need two default routes, by way of {first} and {gateway.address}",
-                    "let it serve virtual servers of one group, or take `forward: dr` for the others", key=True,
-                )  # fmt: skip
+                    "LVS029",
+                    ("nodes", node),
+                    Sentence(
+                        "'%(node)s' would need two default routes, by way of %(first)s and %(address)s",
+                        node=node,
+                        first=first,
+                        address=gateway.address,
+                    ),
+                    Sentence("let it serve virtual servers of one group, or take `forward: dr` for the others"),
+                    key=True,
+                )
                 break
 
 
@@ -295,11 +362,16 @@ def gateways_are_directors(spec: ClusterSpec) -> Iterator[Mistake]:
             if stated and gateway not in stated and outside:
                 told.add(network)
                 yield Mistake(
-                    "LVS030", ("networks", network, "gateway"),
-                    f"{stated[0]} is no address of the directors: what {place.server.host} answers would leave by it, "
-                    "and no client understands it",
-                    f"write `gateway: {gateway}`, which floats with the virtual address",
-                )  # fmt: skip
+                    "LVS030",
+                    ("networks", network, "gateway"),
+                    Sentence(
+                        "%(stated)s is no address of the directors: what %(host)s answers would "
+                        "leave by it, and no client understands it",
+                        stated=stated[0],
+                        host=place.server.host,
+                    ),
+                    Sentence("write `gateway: %(gateway)s`, which floats with the virtual address", gateway=gateway),
+                )
 
 
 RULES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .checks import Check
 from .cluster import ClusterSpec
@@ -26,25 +27,34 @@ def schedulers_do_what_is_asked(spec: ClusterSpec) -> Iterator[Mistake]:
         scheduler = virtual.scheduler
         if scheduler.flags and scheduler.name not in _FLAGGED:
             yield Mistake(
-                "LVS017", (*path, "scheduler", "flags"), f"the scheduler '{scheduler.name}' knows no flags",
-                "remove them, or take `sh` or `mh`, which choose by the client's address",
-            )  # fmt: skip
+                "LVS017",
+                (*path, "scheduler", "flags"),
+                Sentence("the scheduler '%(name)s' knows no flags", name=scheduler.name),
+                Sentence("remove them, or take `sh` or `mh`, which choose by the client's address"),
+            )
         if scheduler.name in _WEIGHTLESS and len({server.weight for server in virtual.servers}) > 1:
             better = {"rr": "wrr", "lc": "wlc", "dh": "mh"}[scheduler.name]
             yield Mistake(
-                "LVS032", (*path, "scheduler"), f"'{scheduler.name}' counts no weights: all servers get the same",
-                f"take `{better}`, or remove the weights", Severity.WARNING,
-            )  # fmt: skip
+                "LVS032",
+                (*path, "scheduler"),
+                Sentence("'%(name)s' counts no weights: all servers get the same", name=scheduler.name),
+                Sentence("take `%(better)s`, or remove the weights", better=better),
+                Severity.WARNING,
+            )
         if virtual.one_packet and virtual.protocol != "udp":
             yield Mistake(
-                "LVS018", (*path, "one_packet"),
-                f"{virtual.protocol.upper()} connections have many packets, and each would go to another server",
-                "remove `one_packet`, or take `protocol: udp`",
-            )  # fmt: skip
+                "LVS018",
+                (*path, "one_packet"),
+                Sentence(
+                    "%(protocol)s connections have many packets, and each would go to another server",
+                    protocol=virtual.protocol.upper(),
+                ),
+                Sentence("remove `one_packet`, or take `protocol: udp`"),
+            )
         if virtual.forward != "tun" and "tunnel" in virtual.model_fields_set:
             yield Mistake(
-                "LVS024", (*path, "tunnel"), f"`forward: {virtual.forward}` uses no tunnel",
-                "remove `tunnel`, or write `forward: tun`",
+                "LVS024", (*path, "tunnel"), Sentence("`forward: %(forward)s` uses no tunnel", forward=virtual.forward),
+                Sentence("remove `tunnel`, or write `forward: tun`"),
             )  # fmt: skip
 
 
@@ -55,15 +65,28 @@ def numbers_can_be_reached(spec: ClusterSpec) -> Iterator[Mistake]:
         quorum = virtual.quorum
         total = sum(server.weight for server in virtual.servers)
         if quorum.weight + quorum.hysteresis > total:
-            needed = f"{quorum.weight}" + (f" and {quorum.hysteresis} more" if quorum.hysteresis else "")
-            message = f"a quorum of {needed} is never gained: all servers together weigh {total}"
-            yield Mistake("LVS022", (*path, "quorum"), message, f"write {total} or less, or add servers")
+            needed: str = f"{quorum.weight}"
+            if quorum.hysteresis:
+                needed = Sentence("%(weight)s and %(n)s more", weight=quorum.weight, n=quorum.hysteresis)
+            message = Sentence(
+                "a quorum of %(needed)s is never gained: all servers together weigh %(total)s",
+                needed=needed,
+                total=total,
+            )
+            yield Mistake(
+                "LVS022", (*path, "quorum"), message, Sentence("write %(total)s or less, or add servers", total=total)
+            )
         elif quorum.hysteresis >= quorum.weight:
             yield Mistake(
-                "LVS023", (*path, "quorum", "hysteresis"),
-                f"with a hysteresis of {quorum.hysteresis} a quorum of {quorum.weight} is never lost",
-                f"write {quorum.weight - 1} or less",
-            )  # fmt: skip
+                "LVS023",
+                (*path, "quorum", "hysteresis"),
+                Sentence(
+                    "with a hysteresis of %(hysteresis)s a quorum of %(weight)s is never lost",
+                    hysteresis=quorum.hysteresis,
+                    weight=quorum.weight,
+                ),
+                Sentence("write %(weight)s or less", weight=quorum.weight - 1),
+            )
         yield from _thresholds(virtual, path)
 
 
@@ -72,20 +95,28 @@ def _thresholds(virtual: VirtualServer, path: Path) -> Iterator[Mistake]:
         place: Path = (*path, "servers", index)
         if server.backup:
             yield Mistake(
-                "LVS021", (*place, "backup"), "a virtual server knows no backups: all of its servers get traffic",
-                "name it as `sorry`, who answers when the others are gone",
-            )  # fmt: skip
+                "LVS021",
+                (*place, "backup"),
+                Sentence("a virtual server knows no backups: all of its servers get traffic"),
+                Sentence("name it as `sorry`, who answers when the others are gone"),
+            )
         if server.resume_below is None:
             continue
         if server.max_connections is None:
-            message, hint = "`resume_below` says when `max_connections` ends, and that is missing", "add it, above this"
+            message = Sentence("`resume_below` says when `max_connections` ends, and that is missing")
+            hint = Sentence("add it, above this")
             yield Mistake("LVS020", (*place, "resume_below"), message, hint)
         elif server.resume_below >= server.max_connections:
             yield Mistake(
-                "LVS020", (*place, "resume_below"),
-                f"a server with {server.max_connections} connections at most is below {server.resume_below} at once",
-                f"write less than {server.max_connections}",
-            )  # fmt: skip
+                "LVS020",
+                (*place, "resume_below"),
+                Sentence(
+                    "a server with %(max_connections)s connections at most is below %(resume_below)s at once",
+                    max_connections=server.max_connections,
+                    resume_below=server.resume_below,
+                ),
+                Sentence("write less than %(max_connections)s", max_connections=server.max_connections),
+            )
 
 
 def clients_leave_a_dead_server(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -94,10 +125,14 @@ def clients_leave_a_dead_server(spec: ClusterSpec) -> Iterator[Mistake]:
         stays = virtual.failed == "weightless" and spec.directors.sessions_of_drained == "stay"
         if virtual.persistence and stays:
             yield Mistake(
-                "LVS034", ("virtual_servers", name, "failed"),
-                "persistent clients of a failed server would go on being sent to it: it stays, and so do they",
-                "write `failed: removed`, or `directors: {sessions_of_drained: end}`", Severity.WARNING,
-            )  # fmt: skip
+                "LVS034",
+                ("virtual_servers", name, "failed"),
+                Sentence(
+                    "persistent clients of a failed server would go on being sent to it: it stays, and so do they"
+                ),
+                Sentence("write `failed: removed`, or `directors: {sessions_of_drained: end}`"),
+                Severity.WARNING,
+            )
 
 
 def somebody_asks_the_real_servers(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -106,18 +141,29 @@ def somebody_asks_the_real_servers(spec: ClusterSpec) -> Iterator[Mistake]:
         path: Path = ("virtual_servers", name)
         if virtual.check is None:
             yield Mistake(
-                "LVS025", path, f"nobody asks the servers of '{name}': one that died would go on getting its share",
-                "give it a `check`, such as `check: {tcp: true}`", Severity.WARNING, key=True,
-            )  # fmt: skip
+                "LVS025",
+                path,
+                Sentence(
+                    "nobody asks the servers of '%(name)s': one that died would go on getting its share", name=name
+                ),
+                Sentence("give it a `check`, such as `check: {tcp: true}`"),
+                Severity.WARNING,
+                key=True,
+            )
             continue
         check = virtual.check
         if check.timeout > check.every:
             yield Mistake(
-                "LVS027", (*path, "check", "timeout"),
-                f"an answer is waited for longer ({format_duration(check.timeout)}) than until the next question "
-                f"({format_duration(check.every)})",
-                "write a `timeout` of at most `every`", Severity.WARNING,
-            )  # fmt: skip
+                "LVS027",
+                (*path, "check", "timeout"),
+                Sentence(
+                    "an answer is waited for longer (%(timeout)s) than until the next question (%(every)s)",
+                    timeout=format_duration(check.timeout),
+                    every=format_duration(check.every),
+                ),
+                Sentence("write a `timeout` of at most `every`"),
+                Severity.WARNING,
+            )
         yield from _port_of_check(spec, name, virtual, check)
         yield from _other_protocol(virtual, check, (*path, "check", check.kind))
 
@@ -130,8 +176,8 @@ def _port_of_check(spec: ClusterSpec, name: str, virtual: VirtualServer, check: 
     if check.port is None and check.kind not in ("ping", "script") and portless and len(ports) != 1 and not unknown:
         yield Mistake(
             "LVS026", ("virtual_servers", name, "check"),
-            f"{portless[0].host} has no port of its own, so nobody knows where to ask it",
-            "add `port:` to the check",
+            Sentence("%(host)s has no port of its own, so nobody knows where to ask it", host=portless[0].host),
+            Sentence("add `port:` to the check"),
         )  # fmt: skip
 
 
@@ -142,11 +188,17 @@ def _other_protocol(virtual: VirtualServer, check: Check, path: Path) -> Iterato
     better = "`udp: true`, `ping: true`" if virtual.protocol == "udp" else "`tcp: true`"
     better = "`ping: true`" if virtual.protocol == "sctp" else better
     yield Mistake(
-        "LVS019", path,
-        f"the clients speak {virtual.protocol.upper()}, but the check asks over {asks}: "
-        "a server that does not is taken for dead",
-        f"take {better}, or a `script`; or say on which `port` it answers", Severity.WARNING,
-    )  # fmt: skip
+        "LVS019",
+        path,
+        Sentence(
+            "the clients speak %(protocol)s, but the check asks over %(asks)s: a server that "
+            "does not is taken for dead",
+            protocol=virtual.protocol.upper(),
+            asks=asks,
+        ),
+        Sentence("take %(better)s, or a `script`; or say on which `port` it answers", better=better),
+        Severity.WARNING,
+    )
 
 
 def who_is_drained_refuses_nobody(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -155,11 +207,15 @@ def who_is_drained_refuses_nobody(spec: ClusterSpec) -> Iterator[Mistake]:
         if virtual.scheduler.name == "mh" and "fallback" not in virtual.scheduler.flags:
             flags = ", ".join(["fallback", *virtual.scheduler.flags])
             yield Mistake(
-                "LVS036", ("virtual_servers", name, "scheduler"),
-                "while one of the servers is drained, the kernel refuses new connections of the clients whose hash "
-                "leads to it, instead of sending them elsewhere",
-                f"write `scheduler: {{name: mh, flags: [{flags}]}}`", Severity.WARNING,
-            )  # fmt: skip
+                "LVS036",
+                ("virtual_servers", name, "scheduler"),
+                Sentence(
+                    "while one of the servers is drained, the kernel refuses new connections of "
+                    "the clients whose hash leads to it, instead of sending them elsewhere"
+                ),
+                Sentence("write `scheduler: {name: mh, flags: [%(flags)s]}`", flags=flags),
+                Severity.WARNING,
+            )
 
 
 RULES = (

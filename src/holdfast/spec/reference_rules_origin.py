@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
 from .positions import Path
@@ -16,12 +18,14 @@ def origin_nodes_exist(spec: ClusterSpec) -> Iterator[Mistake]:
         return
     for index, node in enumerate(origin.nodes):
         if node not in spec.nodes:
-            yield unknown("ORIGIN001", ("origin", "nodes", index), "node", node, spec.nodes)
+            yield unknown("ORIGIN001", ("origin", "nodes", index), Sentence("node"), node, spec.nodes)
     for path, nodes in _blocks(spec):
         for node in nodes:
             if node not in origin.nodes:
-                where = " in `origin.nodes`"
-                yield unknown("ORIGIN002", (*path, "nodes", node), "node", node, origin.nodes, where=where, key=True)
+                where = Sentence(" in `origin.nodes`")
+                yield unknown(
+                    "ORIGIN002", (*path, "nodes", node), Sentence("node"), node, origin.nodes, where=where, key=True
+                )
 
 
 def _blocks(spec: ClusterSpec) -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .checks import HttpTarget
 from .cluster import ClusterSpec
@@ -17,7 +18,7 @@ from .values import Address, as_address, join_host_port
 from .vrrp import FloatingAddress, VrrpGroup
 
 ENGINES = get_args(Engine)
-_ONE_EACH = "each address belongs to one network: correct one cidr, or merge the two"
+_ONE_EACH = Sentence("each address belongs to one network: correct one cidr, or merge the two")
 
 
 def networks_are_distinct(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -27,12 +28,21 @@ def networks_are_distinct(spec: ClusterSpec) -> Iterator[Mistake]:
         for other, other_subnet in seen[:index]:
             if subnet.version == other_subnet.version and subnet.overlaps(other_subnet):
                 yield Mistake(
-                    "NET001", ("networks", name, "cidr"), f"{subnet} overlaps {other_subnet} of '{other}'", _ONE_EACH
+                    "NET001",
+                    ("networks", name, "cidr"),
+                    Sentence(
+                        "%(subnet)s overlaps %(other_subnet)s of '%(other)s'",
+                        subnet=subnet,
+                        other_subnet=other_subnet,
+                        other=other,
+                    ),
+                    _ONE_EACH,
                 )
     for name, network in spec.networks.items():
         for gateway in network.gateway:
             if network.subnet_of(gateway) is None:
-                message, hint = f"the gateway {gateway} is not in this network", "correct it, or the network's cidr"
+                message = Sentence("the gateway %(gateway)s is not in this network", gateway=gateway)
+                hint = Sentence("correct it, or the network's cidr")
                 yield Mistake("NET002", ("networks", name, "gateway"), message, hint)
 
 
@@ -45,12 +55,14 @@ def nodes_are_on_networks(spec: ClusterSpec) -> Iterator[Mistake]:
                 path = ("nodes", name, "interfaces", interface_name)
                 if network_of(spec, address) is None:
                     yield Mistake(
-                        "NET003", path, f"{address} lies in none of the networks",
-                        "add the network under `networks:` with its cidr, or correct the address",
+                        "NET003", path, Sentence("%(address)s lies in none of the networks", address=address),
+                        Sentence("add the network under `networks:` with its cidr, or correct the address"),
                     )  # fmt: skip
                 if str(address) in owners:
-                    message = f"{address} belongs to '{owners[str(address)]}' already"
-                    yield Mistake("NET004", path, message, "give each node its own address")
+                    message = Sentence(
+                        "%(address)s belongs to '%(owner)s' already", address=address, owner=owners[str(address)]
+                    )
+                    yield Mistake("NET004", path, message, Sentence("give each node its own address"))
                 owners[str(address)] = name
 
 
@@ -61,7 +73,7 @@ def members_exist(spec: ClusterSpec) -> Iterator[Mistake]:
             if member not in spec.nodes:
                 named = isinstance(group.nodes, dict)
                 path = ("vrrp", group_name, "nodes", member if named else index)
-                yield unknown("VRRP001", path, "node", member, spec.nodes, key=named)
+                yield unknown("VRRP001", path, Sentence("node"), member, spec.nodes, key=named)
 
 
 def _sound_members(spec: ClusterSpec, group: VrrpGroup) -> list[str]:
@@ -74,11 +86,12 @@ def addresses_float_once(spec: ClusterSpec) -> Iterator[Mistake]:
     floating: dict[Address, str] = {}
     for group_name, _, floated, path in _floating(spec):
         if floated.ip in own:
-            message, hint = f"{floated.ip} is the own address of '{own[floated.ip]}'", "let a free address float"
+            message = Sentence("%(ip)s is the own address of '%(node)s'", ip=floated.ip, node=own[floated.ip])
+            hint = Sentence("let a free address float")
             yield Mistake("VRRP002", path, message, hint)
         if floated.ip in floating:
-            message = f"{floated.ip} floats in '{floating[floated.ip]}' already"
-            yield Mistake("VRRP003", path, message, "name it in one group, once")
+            message = Sentence("%(ip)s floats in '%(floating)s' already", ip=floated.ip, floating=floating[floated.ip])
+            yield Mistake("VRRP003", path, message, Sentence("name it in one group, once"))
         floating[floated.ip] = group_name
 
 
@@ -90,14 +103,28 @@ def addresses_are_for_hosts(spec: ClusterSpec) -> Iterator[Mistake]:
         if subnet is None:
             continue
         if subnet.version == 4 and subnet.prefixlen < 31 and floated.ip in (subnet[0], subnet[-1]):
-            which = "the network itself" if floated.ip == subnet[0] else "the network's broadcast address"
-            yield Mistake("VRRP011", path, f"{floated.ip} is {which}", f"write an address inside {subnet}")
+            first = floated.ip == subnet[0]
+            which = Sentence("the network itself") if first else Sentence("the network's broadcast address")
+            yield Mistake(
+                "VRRP011",
+                path,
+                Sentence("%(ip)s is %(which)s", ip=floated.ip, which=which),
+                Sentence("write an address inside %(subnet)s", subnet=subnet),
+            )
         written = with_prefix(spec, floated.address).network.prefixlen
         if written not in (subnet.prefixlen, subnet.max_prefixlen):
             yield Mistake(
-                "VRRP012", path, f"the prefix /{written} differs from /{subnet.prefixlen} of network '{network}'",
-                "leave the prefix out, or correct it", Severity.WARNING,
-            )  # fmt: skip
+                "VRRP012",
+                path,
+                Sentence(
+                    "the prefix /%(written)s differs from /%(prefixlen)s of network '%(network)s'",
+                    written=written,
+                    prefixlen=subnet.prefixlen,
+                    network=network,
+                ),
+                Sentence("leave the prefix out, or correct it"),
+                Severity.WARNING,
+            )
 
 
 def addresses_fit(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -108,10 +135,19 @@ def addresses_fit(spec: ClusterSpec) -> Iterator[Mistake]:
             yield from _lacking(spec, group, floated.interface, (*path, "interface"))
         elif homeless := [member for member in members if carrying_interface(spec, member, floated) is None]:
             yield Mistake(
-                "VRRP005", path, f"no interface of {', '.join(homeless)} is in the network of {floated.ip}",
-                "correct the address, give the nodes an address in that network, or name the interface: "
-                f"{{address: {floated.address}, interface: eth0}}",
-            )  # fmt: skip
+                "VRRP005",
+                path,
+                Sentence(
+                    "no interface of %(homeless)s is in the network of %(ip)s",
+                    homeless=", ".join(homeless),
+                    ip=floated.ip,
+                ),
+                Sentence(
+                    "correct the address, give the nodes an address in that network, or name "
+                    "the interface: {address: %(address)s, interface: eth0}",
+                    address=floated.address,
+                ),
+            )
 
 
 def _floating(spec: ClusterSpec) -> Iterator[tuple[str, VrrpGroup, FloatingAddress, Path]]:
@@ -125,7 +161,14 @@ def _lacking(spec: ClusterSpec, group: VrrpGroup, interface: str, path: Path) ->
     nodes = [name for name in _sound_members(spec, group) if interface not in spec.nodes[name].interfaces]
     if nodes:
         known = [name for node in nodes for name in spec.nodes[node].interfaces]
-        yield unknown("VRRP004", path, "interface", interface, dict.fromkeys(known), where=f" on {', '.join(nodes)}")
+        yield unknown(
+            "VRRP004",
+            path,
+            Sentence("interface"),
+            interface,
+            dict.fromkeys(known),
+            where=Sentence(" on %(nodes)s", nodes=", ".join(nodes)),
+        )
 
 
 def adverts_can_be_sent(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -138,13 +181,18 @@ def adverts_can_be_sent(spec: ClusterSpec) -> Iterator[Mistake]:
             name = advert_interface(spec, group, member)
             interface = spec.nodes[member].interfaces.get(name) if name else None
             if interface and all(a.version != family for a in interface.addresses):
-                mute.append(f"{name} of {member}")
+                mute.append(f"{member} ({name})")
         if mute:
             yield Mistake(
-                "VRRP006", ("vrrp", group_name, "interface" if group.interface else "addresses"),
-                f"adverts go out over IPv{family}, but {', '.join(mute)} has no such address",
-                "add one, or choose another `interface`",
-            )  # fmt: skip
+                "VRRP006",
+                ("vrrp", group_name, "interface" if group.interface else "addresses"),
+                Sentence(
+                    "adverts go out over IPv%(family)s; no such address has %(mute)s",
+                    family=family,
+                    mute=", ".join(mute),
+                ),
+                Sentence("add one, or choose another `interface`"),
+            )
 
 
 def vrids_differ_on_a_segment(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -159,10 +207,11 @@ def vrids_differ_on_a_segment(spec: ClusterSpec) -> Iterator[Mistake]:
         key = (network or "", advert_family(group), group.vrid)
         if key in taken:
             yield Mistake(
-                "VRRP007", ("vrrp", group_name, "vrid"),
-                    f"VRID {group.vrid} is taken by '{taken[key]}' on this network",
-                "choose another, or leave it out",
-            )  # fmt: skip
+                "VRRP007",
+                ("vrrp", group_name, "vrid"),
+                Sentence("VRID %(vrid)s is taken by '%(taken)s' on this network", vrid=group.vrid, taken=taken[key]),
+                Sentence("choose another, or leave it out"),
+            )
         taken[key] = group_name
 
 
@@ -175,20 +224,32 @@ def trackers_make_sense(spec: ClusterSpec) -> Iterator[Mistake]:
             lowers = tracker.on_loss == "yield" or tracker.weight is not None
             if not group.preempts and lowers:
                 yield Mistake(
-                    "VRRP008", (*path, meant), f"`{meant}: {getattr(tracker, meant)}` with `preempt: false` never "
-                    "fails over: a lower priority alone takes nothing from a holder that nobody may preempt",
-                    "write `on_loss: release`, or `preempt: true`",
-                )  # fmt: skip
+                    "VRRP008",
+                    (*path, meant),
+                    Sentence(
+                        "`%(meant)s: %(value)s` with `preempt: false` never fails over: a "
+                        "lower priority alone takes nothing from a holder that nobody may preempt",
+                        meant=meant,
+                        value=getattr(tracker, meant),
+                    ),
+                    Sentence("write `on_loss: release`, or `preempt: true`"),
+                )
             if tracker.interface is None:
                 continue
             yield from _lacking(spec, group, tracker.interface, (*path, "interface"))
             senders = [n for n in _sound_members(spec, group) if advert_interface(spec, group, n) == tracker.interface]
             if senders and lowers:
                 yield Mistake(
-                    "VRRP010", (*path, meant), f"the group's adverts of {', '.join(senders)} use {tracker.interface}: "
-                    "without it nobody would hear of a lower rank",
-                    "write `on_loss: release`; the interface of the adverts is always tracked",
-                )  # fmt: skip
+                    "VRRP010",
+                    (*path, meant),
+                    Sentence(
+                        "the group's adverts of %(senders)s use %(interface)s: without it "
+                        "nobody would hear of a lower rank",
+                        senders=", ".join(senders),
+                        interface=tracker.interface,
+                    ),
+                    Sentence("write `on_loss: release`; the interface of the adverts is always tracked"),
+                )
 
 
 def somebody_answers(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -203,11 +264,17 @@ def somebody_answers(spec: ClusterSpec) -> Iterator[Mistake]:
             if mute:
                 names, question = ", ".join(mute), join_host_port(target.address, target.port) + target.path
                 yield Mistake(
-                    "VRRP009", ("vrrp", group_name, "keeps_while", index, "http"),
-                    f"no proxy of this spec answers {question} on {names}; "
-                    "if nothing else does, such a node never holds the group",
-                    "proxies answer 127.0.0.1:8080/healthz unless their `health` says otherwise", Severity.WARNING,
-                )  # fmt: skip
+                    "VRRP009",
+                    ("vrrp", group_name, "keeps_while", index, "http"),
+                    Sentence(
+                        "no proxy of this spec answers %(question)s on %(names)s; if nothing "
+                        "else does, such a node never holds the group",
+                        question=question,
+                        names=names,
+                    ),
+                    Sentence("proxies answer 127.0.0.1:8080/healthz unless their `health` says otherwise"),
+                    Severity.WARNING,
+                )
 
 
 def _answered(spec: ClusterSpec, node: str) -> list[HttpTarget]:
@@ -225,11 +292,18 @@ def the_engine_watched_is_the_one_that_runs(spec: ClusterSpec) -> Iterator[Mista
             if without:
                 used = " and ".join(sorted(engines[without[0]]))
                 yield Mistake(
-                    "VRRP013", ("vrrp", group_name, "keeps_while", index, "process"),
-                    f"the proxies of {', '.join(without)} run {used}, not {tracker.process}; "
-                    "if nothing else starts it, such a node never holds the group",
-                    f"write `process: {sorted(engines[without[0]])[0]}`", Severity.WARNING,
-                )  # fmt: skip
+                    "VRRP013",
+                    ("vrrp", group_name, "keeps_while", index, "process"),
+                    Sentence(
+                        "the proxies of %(without)s run %(used)s, not %(process)s; if nothing "
+                        "else starts it, such a node never holds the group",
+                        without=", ".join(without),
+                        used=used,
+                        process=tracker.process,
+                    ),
+                    Sentence("write `process: %(engines)s`", engines=sorted(engines[without[0]])[0]),
+                    Severity.WARNING,
+                )
 
 
 def _engines(spec: ClusterSpec, node: str) -> set[str]:
@@ -240,7 +314,7 @@ def somebody_is_told(spec: ClusterSpec) -> Iterator[Mistake]:
     """What a spec asks to be told of has somebody to tell it, and somebody to tell."""
     asked = spec.notify.on if "on" in spec.notify.model_fields_set else ()
     if asked and spec.notify.email is None:
-        message, hint = "there is nobody to tell", "add `email: {from: …, to: […]}`"
+        message, hint = Sentence("there is nobody to tell"), Sentence("add `email: {from: …, to: […]}`")
         yield Mistake("NOTIFY002", ("notify", "on"), message, hint, Severity.WARNING)
 
 

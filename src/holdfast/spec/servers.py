@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from holdfast.sentences import Sentence
+
 from .values import ShortForm, Text, WrongError, as_address, join_host_port, shown, split_host_port
 
 
@@ -39,12 +41,16 @@ class ServerAddress(ShortForm):
             rest = {key: item for key, item in value.items() if key != "address"}
             if not isinstance(value["address"], str):
                 raise WrongError(
-                    f"{shown(value['address'])} is not NODE:PORT or IP:PORT", "write it as web01:80", at=("address",)
+                    Sentence("%(value)s is not NODE:PORT or IP:PORT", value=shown(value["address"])),
+                    Sentence("write it as web01:80"),
+                    at=("address",),
                 )
             host, port = _split_at_address(value["address"])
             return {"host": host, "port": port, **rest}
         if isinstance(value, dict) and "host" not in value:
-            raise WrongError("a server has no address", "add `address: NODE:PORT`, such as web01:80")
+            raise WrongError(
+                Sentence("a server has no address"), Sentence("add `address: NODE:PORT`, such as web01:80")
+            )
         return value
 
     @property
@@ -73,11 +79,15 @@ def _split_at_address(text: str) -> tuple[str, int]:
     try:
         return split_host_port(text)
     except WrongError as wrong:
-        raise WrongError(str(wrong), wrong.hint, at=("address",)) from None
+        raise WrongError(wrong.message, wrong.hint, at=("address",)) from None
 
 
 def need_port(server: ServerAddress, at: tuple[str | int, ...]) -> None:
     """Raise WrongError for a server that was written without its port; `at` is its place below the model."""
     if not server.port:
         name = f"'[{server.host}]'" if ":" in server.host else f"'{server.host}'"
-        raise WrongError(f"{name} has no port", "write it as web01:80, or [fd00::1]:80 for IPv6", at=(*at, "address"))
+        raise WrongError(
+            Sentence("%(name)s has no port", name=name),
+            Sentence("write it as web01:80, or [fd00::1]:80 for IPv6"),
+            at=(*at, "address"),
+        )

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from holdfast.sentences import Sentence
+
 from .patterns import Literally, Regex
 from .values import Frozen, Name, NetworkText, ShortForm, WrongError, shown
 
@@ -53,7 +55,10 @@ class ValueMatch(ShortForm):
     @model_validator(mode="after")
     def _exactly_one(self) -> ValueMatch:
         if sum(v is not None for v in (self.equals, self.contains, self.regex, self.present)) != 1:
-            raise WrongError("not exactly one condition", "write one of `equals`, `contains`, `regex` and `present`")
+            raise WrongError(
+                Sentence("not exactly one condition"),
+                Sentence("write one of `equals`, `contains`, `regex` and `present`"),
+            )
         return self
 
 
@@ -71,7 +76,8 @@ class Sticky(ShortForm):
         """`source`."""
         if value != "source":
             raise WrongError(
-                f"{shown(value)} keeps no client anywhere", "write `sticky: source` or `sticky: {cookie: NAME}`"
+                Sentence("%(value)s keeps no client anywhere", value=shown(value)),
+                Sentence("write `sticky: source` or `sticky: {cookie: NAME}`"),
             )
         return {"source": True}
 
@@ -79,11 +85,15 @@ class Sticky(ShortForm):
     def _exactly_one(self) -> Sticky:
         if (self.source is None) == (self.cookie is None):
             given = "both" if self.source else "none"
-            hint = "write `sticky: source` or `sticky: {cookie: NAME}`"
-            raise WrongError(f"a client is kept by its address or by a cookie, here by {given}", hint)
+            hint = Sentence("write `sticky: source` or `sticky: {cookie: NAME}`")
+            raise WrongError(
+                Sentence("a client is kept by its address or by a cookie, here by %(given)s", given=given), hint
+            )
         if not self.keeps or len(set(self.keeps)) != len(self.keeps):
             raise WrongError(
-                "`keeps` names each thing once", "write [variant], [server] or [variant, server]", at=("keeps",)
+                Sentence("`keeps` names each thing once"),
+                Sentence("write [variant], [server] or [variant, server]"),
+                at=("keeps",),
             )
         return self
 
@@ -106,7 +116,8 @@ class Redirect(ShortForm):
     def _placeholders(cls, value: str) -> str:
         if set(re.findall(r"\{[^}]*\}?|\}", value)) - {"{host}", "{uri}"}:
             raise WrongError(
-                f"{shown(value)} has something else than {{host}} and {{uri}} in braces", "write {host} or {uri}"
+                Sentence("%(value)s has something else than {host} and {uri} in braces", value=shown(value)),
+                Sentence("write {host} or {uri}"),
             )
         return value
 
@@ -127,9 +138,17 @@ class Respond(ShortForm):
     @model_validator(mode="after")
     def _a_plain_answer(self) -> Respond:
         if self.status in (301, 302, 303, 307, 308):
-            raise WrongError(f"{self.status} sends the client elsewhere", "write `redirect: URL`", at=("status",))
+            raise WrongError(
+                Sentence("%(status)s sends the client elsewhere", status=self.status),
+                Sentence("write `redirect: URL`"),
+                at=("status",),
+            )
         if self.body and self.status in (204, 205, 304):
-            raise WrongError(f"an answer with status {self.status} has no body", "leave `body` out", at=("body",))
+            raise WrongError(
+                Sentence("an answer with status %(status)s has no body", status=self.status),
+                Sentence("leave `body` out"),
+                at=("body",),
+            )
         return self
 
 
@@ -153,8 +172,10 @@ class Match(Frozen):
     @classmethod
     def _normal(cls, value: str | None) -> str | None:
         if value is not None and ("//" in value or any(part in (".", "..") for part in value.split("/"))):
-            hint = "write it as it is matched, without //, /./ and /../"
-            raise WrongError(f"{shown(value)} can never match: requests are normalised first", hint)
+            hint = Sentence("write it as it is matched, without //, /./ and /../")
+            raise WrongError(
+                Sentence("%(value)s can never match: requests are normalised first", value=shown(value)), hint
+            )
         return value
 
     @property
@@ -190,17 +211,25 @@ class Route(Match):
     def _one_action(self) -> Route:
         if sum(action is not None for action in (self.to, self.redirect, self.respond)) != 1:
             given = [name for name in ("to", "redirect", "respond") if getattr(self, name) is not None]
-            message = f"this route says {' and '.join(given)}" if given else "this route does not say what happens"
-            raise WrongError(message, "write exactly one of `to: POOL`, `redirect: URL` and `respond: STATUS`")
+            message = (
+                Sentence("this route says %(given)s", given=" and ".join(given))
+                if given
+                else Sentence("this route does not say what happens")
+            )
+            raise WrongError(
+                message, Sentence("write exactly one of `to: POOL`, `redirect: URL` and `respond: STATUS`")
+            )
         if isinstance(self.to, dict) and sum(self.to.values()) != 100:
-            hint = "change them so that the sum is 100"
-            raise WrongError(f"the percentages add up to {sum(self.to.values())}, not to 100", hint, at=("to",))
+            hint = Sentence("change them so that the sum is 100")
+            raise WrongError(
+                Sentence("the percentages add up to %(sum)s, not to 100", sum=sum(self.to.values())), hint, at=("to",)
+            )
         if self.sticky and self.to is None:
-            hint = "remove `sticky`: nothing is chosen here"
-            raise WrongError("`sticky` belongs to a route with `to`", hint, at=("sticky",))
+            hint = Sentence("remove `sticky`: nothing is chosen here")
+            raise WrongError(Sentence("`sticky` belongs to a route with `to`"), hint, at=("sticky",))
         if self.sticky and isinstance(self.to, dict) and "variant" not in self.sticky.keeps:
-            message = "a server can't be kept where the pool is drawn anew each time"
-            raise WrongError(message, "write `keeps: [variant, server]`", at=("sticky", "keeps"))
+            message = Sentence("a server can't be kept where the pool is drawn anew each time")
+            raise WrongError(message, Sentence("write `keeps: [variant, server]`"), at=("sticky", "keeps"))
         return self
 
     @property
@@ -223,5 +252,9 @@ class Site(Frozen):
     def _once(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for place, host in enumerate(hosts):
             if host in hosts[:place]:
-                raise WrongError(f"the host {host} is named twice", "remove one of the two", at=(place,))
+                raise WrongError(
+                    Sentence("the host %(host)s is named twice", host=host),
+                    Sentence("remove one of the two"),
+                    at=(place,),
+                )
         return hosts

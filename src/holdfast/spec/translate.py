@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from holdfast.findings import Finding, Severity
+from holdfast.sentences import Sentence
 
 from .fields import known_fields
 from .positions import Path, Positions, dotted
@@ -98,23 +99,23 @@ class _Translator:
         """The finding for one place, or None where another one says it."""
         first = errors[0]
         if self._confidential and first.kind not in ("missing", "extra_forbidden") and not first.is_key:
-            hint = PATTERNS.get(str(first.context.get("pattern")), "let `holdfast lock` write this file")
-            return self._make("SPEC003", first.path, "this value cannot be used here", hint)
+            hint = PATTERNS.get(str(first.context.get("pattern")), Sentence("let `holdfast lock` write this file"))
+            return self._make("SPEC003", first.path, Sentence("this value cannot be used here"), hint)
         if first.kind == "missing":
             if self._spelt_otherwise(first.path):
                 return None
-            hint = f"add `{first.name}:`"
-            return self._make("SPEC001", first.path, f"'{first.name}' is missing here", hint)
+            hint = Sentence("add `%(name)s:`", name=first.name)
+            message = Sentence("'%(name)s' is missing here", name=first.name)
+            return self._make("SPEC001", first.path, message, hint)
         if first.kind == "extra_forbidden":
             return self._unknown_field(first.path)
         if first.is_key:
-            hint = PATTERNS.get(str(first.context.get("pattern")), "use another name")
-            return self._make(
-                "SPEC003", first.path, f"{shown(first.path[-1])} is not a name that can be used here", hint, key=True
-            )
+            hint = PATTERNS.get(str(first.context.get("pattern")), Sentence("use another name"))
+            message = Sentence("%(name)s is not a name that can be used here", name=shown(first.path[-1]))
+            return self._make("SPEC003", first.path, message, hint, key=True)
         return self._wrong_value(errors)
 
-    def _make(self, code: str, path: Path, message: str, hint: str, *, key: bool = False) -> Finding:
+    def _make(self, code: str, path: Path, message: Sentence, hint: str, *, key: bool = False) -> Finding:
         where = self._positions.at(path, key=key)
         return Finding(code=code, severity=Severity.ERROR, message=message, hint=hint, location=where)
 
@@ -123,8 +124,10 @@ class _Translator:
 
     def _unknown_field(self, path: Path) -> Finding:
         known = self._known(path[:-1])
-        message = f"{shown(path[-1])} is not a field of {dotted(path[:-1]) or 'a spec'}"
-        return self._make("SPEC002", path, message, did_you_mean(str(path[-1]), known) or "remove it", key=True)
+        where = dotted(path[:-1]) or Sentence("a spec")
+        message = Sentence("%(name)s is not a field of %(where)s", name=shown(path[-1]), where=where)
+        hint = did_you_mean(str(path[-1]), known) or Sentence("remove it")
+        return self._make("SPEC002", path, message, hint, key=True)
 
     def _spelt_otherwise(self, path: Path) -> bool:
         """Whether a field is missing only because its name is misspelt beside it."""
@@ -142,8 +145,8 @@ class _Translator:
             if isinstance(wrong, WrongError):
                 path = real_path(self._data, (*one.path, *wrong.at))
                 if self._at(path) is None and path:
-                    return self._make("SPEC003", path, f"'{path[-1]}' has no value", wrong.hint)
-                return self._make("SPEC003", path, str(wrong), wrong.hint)
+                    return self._make("SPEC003", path, Sentence("'%(name)s' has no value", name=path[-1]), wrong.hint)
+                return self._make("SPEC003", path, wrong.message, wrong.hint)
         specific = next((one for one in errors if one.kind not in EXPECTED and one.kind != "literal_error"), None)
         if specific:
             return self._make("SPEC003", specific.path, *_bounds(specific, given))
@@ -155,51 +158,76 @@ class _Translator:
             data = data[part]
         return data
 
-    def _type(self, errors: list[_Error], given: Any) -> tuple[str, str]:
+    def _type(self, errors: list[_Error], given: Any) -> tuple[Sentence, str]:
         """What a place wants instead: every branch of a union in one sentence."""
         path = errors[0].path
         literals = [word for one in errors if one.kind == "literal_error" for word in _literals(one)]
         if isinstance(given, str) and (near := difflib.get_close_matches(given, literals, n=1)):
-            return f"{shown(given)} is not known here", f"did you mean '{near[0]}'?"
-        wanted = [EXPECTED[one.kind] for one in errors if one.kind in EXPECTED] + literals
-        wanted = list(dict.fromkeys(wanted))
-        listed = " or ".join([", ".join(wanted[:-1]), wanted[-1]]) if len(wanted) > 1 else wanted[0]
-        message = f"{shown(given)} is not {listed}" if not literals else f"{shown(given)} is not known here"
+            return Sentence("%(given)s is not known here", given=shown(given)), _meant(near[0])
+        wanted = list(dict.fromkeys([EXPECTED[one.kind] for one in errors if one.kind in EXPECTED] + literals))
+        listed = _one_of(wanted)
+        message = Sentence("%(given)s is not %(listed)s", given=shown(given), listed=listed)
+        if literals:
+            message = Sentence("%(given)s is not known here", given=shown(given))
         if given is None and path:
-            return f"'{path[-1]}' has no value", f"write {listed}, or remove the line"
-        return message, self._hint(path, given, wanted, listed)
+            hint = Sentence("write %(listed)s, or remove the line", listed=listed)
+            return Sentence("'%(name)s' has no value", name=path[-1]), hint
+        return message, self._hint(path, given, wanted)
 
-    def _hint(self, path: Path, given: Any, wanted: list[str], listed: str) -> str:
+    def _hint(self, path: Path, given: Any, wanted: list[str]) -> Sentence:
         if "a text" in wanted and isinstance(given, int | float):
-            return f"put it in quotes: '{shown(given)}'"
+            return Sentence("put it in quotes: '%(given)s'", given=shown(given))
         if "a whole number" in wanted and isinstance(given, str) and (digits := re.fullmatch(r"([0-9]+)\s*%?", given)):
-            return f"write a whole number, without quotes: {digits[1]}"
+            return Sentence("write a whole number, without quotes: %(digits)s", digits=digits[1])
         if "a list" in wanted and not isinstance(given, dict):
-            return f"write a list: [{given}]" if len(str(given)) < 40 else "write a list, in [brackets]"
+            short = Sentence("write a list: [%(given)s]", given=given)
+            return short if len(str(given)) < 40 else Sentence("write a list, in [brackets]")
         if "a list" in wanted:
-            return "begin each entry with '- '"
+            return Sentence("begin each entry with '- '")
+        fields = ", ".join(self._known(path))
         if wanted == ["a mapping of fields"]:
-            return f"write its fields here: {', '.join(self._known(path))}"
+            return Sentence("write its fields here: %(fields)s", fields=fields)
         if wanted == ["a mapping of names"]:
-            return "write lines of `name: …`"
+            return Sentence("write lines of `name: …`")
         if "a mapping of fields" in wanted:
-            rest = listed.replace(" or a mapping of fields", "")
-            return f"write {rest}, or its fields: {', '.join(self._known(path))}"
-        return f"write {listed}"
+            rest = _one_of([one for one in wanted if one != "a mapping of fields"])
+            return Sentence("write %(rest)s, or its fields: %(fields)s", rest=rest, fields=fields)
+        return Sentence("write %(listed)s", listed=_one_of(wanted))
 
 
 _NEAR = 0.7
+
+
+def _one_of(wanted: list[str]) -> str:
+    """All of a list as one sentence."""
+    if len(wanted) == 1:
+        return wanted[0]
+    return Sentence("%(rest)s or %(last)s", rest=_listed(wanted[:-1]), last=wanted[-1])
+
+
+def _listed(wanted: list[str]) -> str:
+    if len(wanted) == 1:
+        return wanted[0]
+    return Sentence("%(rest)s, %(last)s", rest=_listed(wanted[:-1]), last=wanted[-1])
+
+
+def _meant(name: str) -> Sentence:
+    return Sentence("did you mean '%(near)s'?", near=name)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """The nearest name, and unless it is very near, all of them; empty where nothing is known."""
     near = [word for word in SYNONYMS.get(name, "").split() if word in known]
     if near:
-        return f"did you mean '{near[0]}'?"
+        return _meant(near[0])
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    listed = f"known here: {', '.join(known[:12])}" + ("…" if len(known) > 12 else "")
+    names = ", ".join(known[:12]) + ("…" if len(known) > 12 else "")
     sure = bool(near) and difflib.SequenceMatcher(None, name, near[0]).ratio() >= _NEAR
-    return "; ".join([f"did you mean '{name}'?" for name in near] + ([] if sure or not known else [listed]))
+    if near and (sure or not known):
+        return _meant(near[0])
+    if near:
+        return Sentence("did you mean '%(near)s'?; known here: %(names)s", near=near[0], names=names)
+    return Sentence("known here: %(names)s", names=names) if known else ""
 
 
 def _literals(error: _Error) -> list[str]:
@@ -208,24 +236,30 @@ def _literals(error: _Error) -> list[str]:
     return [{"True": "true", "False": "false"}.get(word, word.strip("'")) for word in words]
 
 
-def _bounds(error: _Error, given: Any) -> tuple[str, str]:
+def _bounds(error: _Error, given: Any) -> tuple[Sentence, str]:
     """Numbers out of range, lists and texts too long or too short, and values of the wrong form."""
     context, name = error.context, error.name
-    what = f"the list '{name}'" if isinstance(given, list) else f"'{name}'"
+    what = Sentence("the list '%(name)s'", name=name) if isinstance(given, list) else f"'{name}'"
+    value = shown(given)
     match error.kind:
         case "greater_than_equal":
-            return f"{shown(given)} is too small", f"write {context['ge']} or more"
+            return Sentence("%(value)s is too small", value=value), Sentence("write %(n)s or more", n=context["ge"])
         case "less_than_equal":
-            return f"{shown(given)} is too large", f"write {context['le']} or less"
+            return Sentence("%(value)s is too large", value=value), Sentence("write %(n)s or less", n=context["le"])
         case "too_short":
-            return f"{what} has too few entries", f"write at least {context['min_length']}"
+            hint = Sentence("write at least %(n)s", n=context["min_length"])
+            return Sentence("%(what)s has too few entries", what=what), hint
         case "too_long":
-            return f"{what} has too many entries", f"write at most {context['max_length']}"
+            hint = Sentence("write at most %(n)s", n=context["max_length"])
+            return Sentence("%(what)s has too many entries", what=what), hint
         case "string_too_short":
-            return f"{what} is empty", "write a value, or remove the line"
+            return Sentence("%(what)s is empty", what=what), Sentence("write a value, or remove the line")
         case "string_too_long":
-            return f"{what} is longer than {context['max_length']} characters", "shorten it"
+            message = Sentence("%(what)s is longer than %(n)s characters", what=what, n=context["max_length"])
+            return message, Sentence("shorten it")
         case "string_pattern_mismatch":
-            return f"{shown(given)} cannot be used here", PATTERNS.get(str(context.get("pattern")), "")
-    message = error.details["msg"]
-    return f"{shown(given)}: {message[:1].lower()}{message[1:]}", "write another value"
+            message = Sentence("%(value)s cannot be used here", value=value)
+            return message, PATTERNS.get(str(context.get("pattern"))) or ""
+    said = error.details["msg"]
+    said = f"{said[:1].lower()}{said[1:]}"
+    return Sentence("%(value)s: %(said)s", value=value, said=said), Sentence("write another value")

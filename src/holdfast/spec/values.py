@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from holdfast.sentences import Sentence
+
 _DURATION = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?(ms|s|m|h)")
 _MILLISECONDS_PER = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 LONGEST = 24 * 3_600_000  # the engines count in 31 bits of milliseconds (24 days); nobody means to wait that long
@@ -29,8 +31,9 @@ LONGEST = 24 * 3_600_000  # the engines count in 31 bits of milliseconds (24 day
 class WrongError(ValueError):
     """What a validator refuses: `hint` says what would be right, `at` which place below the model is meant."""
 
-    def __init__(self, message: str, hint: str = "", *, at: tuple[str | int, ...] = ()) -> None:
+    def __init__(self, message: Sentence, hint: Sentence | Literal[""] = "", *, at: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
         self.at = at
 
@@ -41,21 +44,26 @@ def parse_duration(value: object) -> int:
     if found is None:
         unit = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
         hint = (
-            f"add a unit: {value}ms, or {value}s" if unit else "write a number with its unit, such as 100ms, 2s or 10m"
+            Sentence("add a unit: %(value)sms, or %(value)ss", value=value)
+            if unit
+            else Sentence("write a number with its unit, such as 100ms, 2s or 10m")
         )
-        raise WrongError(f"{shown(value)} is not a duration", hint)
+        raise WrongError(Sentence("%(value)s is not a duration", value=shown(value)), hint)
     thousandths = int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0"))
     milliseconds, rest = divmod(thousandths * _MILLISECONDS_PER[found[3]], 1000)
     if rest:
-        raise WrongError(f"{shown(value)} is finer than a millisecond", "write whole milliseconds, such as 100ms")
+        raise WrongError(
+            Sentence("%(value)s is finer than a millisecond", value=shown(value)),
+            Sentence("write whole milliseconds, such as 100ms"),
+        )
     if milliseconds > LONGEST:
-        raise WrongError(f"{shown(value)} is longer than a day", "write 24h or less")
+        raise WrongError(Sentence("%(value)s is longer than a day", value=shown(value)), Sentence("write 24h or less"))
     return milliseconds
 
 
 def _not_zero(milliseconds: int) -> int:
     if milliseconds == 0:
-        raise WrongError("this time cannot be zero", "write 1ms or more")
+        raise WrongError(Sentence("this time cannot be zero"), Sentence("write 1ms or more"))
     return milliseconds
 
 
@@ -108,8 +116,10 @@ def parse_address(value: object) -> Address:
         return address
     bare = value.partition("/")[0] if isinstance(value, str) else ""
     raise WrongError(
-        f"{shown(value)} is not an IP address",
-        f"write it without the prefix: {bare}" if as_address(bare) else "write one such as 10.0.0.5 or fd00::5",
+        Sentence("%(value)s is not an IP address", value=shown(value)),
+        Sentence("write it without the prefix: %(bare)s", bare=bare)
+        if as_address(bare)
+        else Sentence("write one such as 10.0.0.5 or fd00::5"),
     )
 
 
@@ -118,7 +128,10 @@ def parse_network(value: object) -> Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
     if not isinstance(value, str) or "%" in value:
-        raise WrongError(f"{shown(value)} is not a network", "write one such as 10.0.0.0/24 or fd00::/64")
+        raise WrongError(
+            Sentence("%(value)s is not a network", value=shown(value)),
+            Sentence("write one such as 10.0.0.0/24 or fd00::/64"),
+        )
     try:
         return ip_network(value)
     except ValueError:
@@ -126,9 +139,12 @@ def parse_network(value: object) -> Network:
     try:
         meant = ip_network(value, strict=False)
     except ValueError:
-        hint = "write one such as 10.0.0.0/24 or fd00::/64"
-        raise WrongError(f"{shown(value)} is not a network", hint) from None
-    raise WrongError(f"{shown(value)} is an address inside a network", f"did you mean {meant}?")
+        hint = Sentence("write one such as 10.0.0.0/24 or fd00::/64")
+        raise WrongError(Sentence("%(value)s is not a network", value=shown(value)), hint) from None
+    raise WrongError(
+        Sentence("%(value)s is an address inside a network", value=shown(value)),
+        Sentence("did you mean %(meant)s?", meant=meant),
+    )
 
 
 AddressText = Annotated[
@@ -167,21 +183,28 @@ class ShortForm(Frozen):
 
 def split_host_port(text: str, example: str = "web01:80") -> tuple[str, int]:
     """`web01:80`, `10.0.0.1:80` or `[fd00::1]:80` as (host, port); WrongError says what is right."""
-    hint = f"write it as {example}, or [fd00::1]:80 for IPv6"
+    hint = Sentence("write it as %(example)s, or [fd00::1]:80 for IPv6", example=example)
     if as_address(text) is not None and ":" in text:
-        raise WrongError(f"'{text}' has no port, or an IPv6 address without its brackets", hint)
+        raise WrongError(Sentence("'%(text)s' has no port, or an IPv6 address without its brackets", text=text), hint)
     host, colon, port = text.rpartition(":")
     if not colon or not host or text.endswith("]"):
-        raise WrongError(f"'{text}' has no {'host' if colon and not host else 'port'}", hint)
+        if colon and not host:
+            raise WrongError(Sentence("'%(text)s' has no host", text=text), hint)
+        raise WrongError(Sentence("'%(text)s' has no port", text=text), hint)
     if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise WrongError(f"'{port}' is not a port", "a port is a number from 1 to 65535")
+        raise WrongError(
+            Sentence("'%(port)s' is not a port", port=port), Sentence("a port is a number from 1 to 65535")
+        )
     if host.startswith("[") and host.endswith("]"):
         address = as_address(host[1:-1])
         if not isinstance(address, IPv6Address):
-            raise WrongError(f"'{host}' is not an IPv6 address in brackets", hint)
+            raise WrongError(Sentence("'%(host)s' is not an IPv6 address in brackets", host=host), hint)
         return str(address), int(port)
     if ":" in host:
-        raise WrongError(f"'{text}' has an IPv6 address without its brackets", f"write it as [{host}]:{port}")
+        raise WrongError(
+            Sentence("'%(text)s' has an IPv6 address without its brackets", text=text),
+            Sentence("write it as [%(host)s]:%(port)s", host=host, port=port),
+        )
     return host, int(port)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from holdfast.sentences import Sentence
+
 from .checks import Check
 from .servers import Server, ServerAddress
 from .values import (
@@ -47,14 +49,22 @@ class TakenPorts(ShortForm):
     def from_short(cls, value: Any) -> Any:
         """Split TARGET:PORT and TARGET:FIRST-LAST."""
         if not isinstance(value, str):
-            raise WrongError(f"{shown(value)} is not GROUP:PORT", "write it as 'www:80' or 'www:8000-8100'")
+            raise WrongError(
+                Sentence("%(value)s is not GROUP:PORT", value=shown(value)),
+                Sentence("write it as 'www:80' or 'www:8000-8100'"),
+            )
         several = re.fullmatch(r"(.*:[0-9]{1,5})-([0-9]{1,5})", value)
         target, first = split_host_port(several[1] if several else value, "'www:80'")
         last = int(several[2]) if several else first
         if not 1 <= last <= 65535:
-            raise WrongError(f"'{last}' is not a port", "a port is a number from 1 to 65535")
+            raise WrongError(
+                Sentence("'%(last)s' is not a port", last=last), Sentence("a port is a number from 1 to 65535")
+            )
         if last < first:
-            raise WrongError(f"{shown(value)} ends before it begins", f"write {last}-{first}")
+            raise WrongError(
+                Sentence("%(value)s ends before it begins", value=shown(value)),
+                Sentence("write %(last)s-%(first)s", last=last, first=first),
+            )
         return {"target": target, "first": first, "last": last}
 
     @property
@@ -102,7 +112,9 @@ class Persistence(ShortForm):
     @model_validator(mode="after")
     def _whole_seconds(self) -> Persistence:
         if self.keeps % 1000:
-            raise WrongError("the kernel counts persistence in whole seconds", "write 1s or more", at=("keeps",))
+            raise WrongError(
+                Sentence("the kernel counts persistence in whole seconds"), Sentence("write 1s or more"), at=("keeps",)
+            )
         return self
 
 
@@ -123,11 +135,20 @@ class Tunnel(ShortForm):
     @model_validator(mode="after")
     def _sound(self) -> Tunnel:
         if self.kind == "gue" and self.port is None:
-            raise WrongError("gue wraps packets into UDP, and needs a port", "write `tunnel: {kind: gue, port: 6080}`")
+            raise WrongError(
+                Sentence("gue wraps packets into UDP, and needs a port"),
+                Sentence("write `tunnel: {kind: gue, port: 6080}`"),
+            )
         if self.kind != "gue" and self.port is not None:
-            raise WrongError(f"{self.kind} knows no port", "remove `port`, or write `kind: gue`", at=("port",))
+            raise WrongError(
+                Sentence("%(kind)s knows no port", kind=self.kind),
+                Sentence("remove `port`, or write `kind: gue`"),
+                at=("port",),
+            )
         if self.kind == "ipip" and self.checksum:
-            raise WrongError("ipip knows no checksum", "remove `checksum`, or take gre or gue", at=("checksum",))
+            raise WrongError(
+                Sentence("ipip knows no checksum"), Sentence("remove `checksum`, or take gre or gue"), at=("checksum",)
+            )
         return self
 
 
@@ -198,8 +219,10 @@ class VirtualServer(Frozen):
         seen: set[tuple[str, int]] = set()
         for place, server in enumerate(servers):
             if (server.host, server.port) in seen:
-                hint = "remove one, or give it a `weight`"
-                raise WrongError(f"{server.written} is in the virtual server twice", hint, at=(place,))
+                hint = Sentence("remove one, or give it a `weight`")
+                raise WrongError(
+                    Sentence("%(written)s is in the virtual server twice", written=server.written), hint, at=(place,)
+                )
             seen.add((server.host, server.port))
         return servers
 
@@ -210,20 +233,22 @@ class VirtualServer(Frozen):
         if check is None:
             return None
         if "rise" in check.model_fields_set and check.rise != 1:
-            hint = "write `rise: 1`, or leave it out; a longer `every` asks for patience, too"
-            raise WrongError("the first good answer brings a server back", hint, at=("rise",))
+            hint = Sentence("write `rise: 1`, or leave it out; a longer `every` asks for patience, too")
+            raise WrongError(Sentence("the first good answer brings a server back"), hint, at=("rise",))
         if check.kind == "script" and check.timeout % 1000:
-            raise WrongError("a script's time is counted in whole seconds", "write 1s or more", at=("timeout",))
+            raise WrongError(
+                Sentence("a script's time is counted in whole seconds"), Sentence("write 1s or more"), at=("timeout",)
+            )
         return check
 
     @model_validator(mode="after")
     def _on_or_mark(self) -> VirtualServer:
         if bool(self.on) == (self.mark is not None):
             given = "both" if self.on else "none"
-            hint = "write `on: 'GROUP:80'`, or `mark:` for what your own firewall rules have marked"
-            raise WrongError(f"a virtual server has either `on` or `mark`, here {given}", hint)
+            hint = Sentence("write `on: 'GROUP:80'`, or `mark:` for what your own firewall rules have marked")
+            raise WrongError(Sentence("a virtual server has either `on` or `mark`, here %(given)s", given=given), hint)
         if self.group is not None and self.mark is None:
-            raise WrongError("`on` names the group already", "remove `group`", at=("group",))
+            raise WrongError(Sentence("`on` names the group already"), Sentence("remove `group`"), at=("group",))
         return self
 
     @property
@@ -248,7 +273,9 @@ class ConnectionSync(Frozen):
     def _one_place(self) -> ConnectionSync:
         if self.interface and self.network:
             raise WrongError(
-                "`interface` and `network` say the same in two ways", "remove one of the two", at=("interface",)
+                Sentence("`interface` and `network` say the same in two ways"),
+                Sentence("remove one of the two"),
+                at=("interface",),
             )
         return self
 

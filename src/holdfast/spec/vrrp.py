@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from holdfast.sentences import Sentence
+
 from .checks import Tracker
 from .nodes import IPInterface
 from .values import (
@@ -51,8 +53,10 @@ class FloatingAddress(ShortForm):
                 raise ValueError
             parsed = ip_interface(text) if "/" in text else ip_address(text)
         except ValueError:
-            hint = "write one such as 10.0.0.3/24 or fd00::3/64; the prefix may be left out"
-            raise WrongError(f"{shown(text)} is not an IP address", hint, at=("address",)) from None
+            hint = Sentence("write one such as 10.0.0.3/24 or fd00::3/64; the prefix may be left out")
+            raise WrongError(
+                Sentence("%(text)s is not an IP address", text=shown(text)), hint, at=("address",)
+            ) from None
         return {**value, "address": parsed}
 
     @property
@@ -105,21 +109,33 @@ class VrrpGroup(Frozen):
     def _sound(self) -> VrrpGroup:
         members = list(self.nodes)
         if len(members) < 2:
-            hint = "name a second node: with one there is nobody to take over"
-            raise WrongError("a group needs two nodes or more", hint, at=("nodes",))
+            hint = Sentence("name a second node: with one there is nobody to take over")
+            raise WrongError(Sentence("a group needs two nodes or more"), hint, at=("nodes",))
         if len(members) > 32:
-            raise WrongError(f"a group of {len(members)} nodes", "name 32 at most", at=("nodes",))
+            raise WrongError(
+                Sentence("a group of %(count)s nodes", count=len(members)), Sentence("name 32 at most"), at=("nodes",)
+            )
         if twice := [place for place, name in enumerate(members) if name in members[:place]]:
-            raise WrongError(f"'{members[twice[0]]}' is named twice", "remove one of the two", at=("nodes", twice[0]))
+            raise WrongError(
+                Sentence("'%(members)s' is named twice", members=members[twice[0]]),
+                Sentence("remove one of the two"),
+                at=("nodes", twice[0]),
+            )
         if isinstance(self.nodes, dict) and len(set(self.nodes.values())) != len(self.nodes):
-            hint = "give each its own: between equals the higher IP address would decide"
-            raise WrongError("two nodes have the same priority", hint, at=("nodes",))
+            hint = Sentence("give each its own: between equals the higher IP address would decide")
+            raise WrongError(Sentence("two nodes have the same priority"), hint, at=("nodes",))
         self._advert_interval()
         if self.version == 2 and any(address.ip.version == 6 for address in self.addresses.values()):
-            raise WrongError("VRRP version 2 knows no IPv6", "write `version: 3`, or leave it out", at=("version",))
+            raise WrongError(
+                Sentence("VRRP version 2 knows no IPv6"),
+                Sentence("write `version: 3`, or leave it out"),
+                at=("version",),
+            )
         if isinstance(self.preempt, PreemptAfter) and self.preempt.after > 1_000_000:
             raise WrongError(
-                "keepalived delays a preemption by 1000s at most", "write 1000s or less", at=("preempt", "after")
+                Sentence("keepalived delays a preemption by 1000s at most"),
+                Sentence("write 1000s or less"),
+                at=("preempt", "after"),
             )
         return self
 
@@ -127,10 +143,12 @@ class VrrpGroup(Frozen):
         """RFC 3768 counts whole seconds in 8 bits, RFC 5798 centiseconds in 12."""
         at = ("advertise_every",)
         if self.version == 2 and (self.advertise_every % 1000 or not 1000 <= self.advertise_every <= 255_000):
-            hint = "write 1s to 255s, or take `version: 3` for less"
-            raise WrongError("VRRP version 2 advertises in whole seconds", hint, at=at)
+            hint = Sentence("write 1s to 255s, or take `version: 3` for less")
+            raise WrongError(Sentence("VRRP version 2 advertises in whole seconds"), hint, at=at)
         if self.version == 3 and (self.advertise_every % 10 or not 10 <= self.advertise_every <= 40_950):
-            raise WrongError("VRRP version 3 advertises in steps of 10 ms", "write 10ms to 40.95s", at=at)
+            raise WrongError(
+                Sentence("VRRP version 3 advertises in steps of 10 ms"), Sentence("write 10ms to 40.95s"), at=at
+            )
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from holdfast.bundle import CONFIG_DIR, HAPROXY_STATE, RUN_DIR, TLS_DIR, BundleFile
 from holdfast.compile.node_view import HealthView, ListenerView, MailView, NodeView, PoolView, ProxyView, SiteView
 from holdfast.compile.rendering import Refusal, Rendering, ownership, template
+from holdfast.sentences import Sentence
 from holdfast.spec.checks import Check
 from holdfast.spec.pools import RetryCondition
 from holdfast.spec.values import as_address, join_host_port
@@ -160,20 +161,23 @@ def _refusals(backends: dict[Backend, PoolView]) -> Iterator[Refusal]:
             if condition not in _RETRY_ON and condition.removeprefix("http_") not in _RETRIED_STATUSES:
                 yield Refusal(
                     f"pools.{pool.name}.retry_on[{index}]",
-                    f"HAProxy 2.6 cannot retry on {condition}",
-                    f"leave {condition} out, or use `engine: nginx`",
+                    Sentence("HAProxy 2.6 cannot retry on %(condition)s", condition=condition),
+                    Sentence("leave %(condition)s out, or use `engine: nginx`", condition=condition),
                 )
         if pool.check and pool.check.http and not pool.check.host and len(_families(pool)) > 1:
             yield Refusal(
                 f"pools.{pool.name}.check.host",
-                "HAProxy asks all servers for one Host, and these have addresses of both families",
-                "name the `host` that the check asks for",
+                Sentence("HAProxy asks all servers for one Host, and these have addresses of both families"),
+                Sentence("name the `host` that the check asks for"),
             )
         if pool.check is None and (indices := [i for i, server in enumerate(pool.servers) if server.backup]):
             yield Refusal(
                 f"pools.{pool.name}.servers[{indices[0]}].backup",
-                "without a check HAProxy never learns that the other servers are down, so a backup never gets traffic",
-                "give the pool a `check`",
+                Sentence(
+                    "without a check HAProxy never learns that the other servers are down, so a "
+                    "backup never gets traffic"
+                ),
+                Sentence("give the pool a `check`"),
             )
 
 
@@ -188,20 +192,22 @@ def _mail_refusals(mail: MailView) -> Iterator[Refusal]:
     if not mail.server_down:
         yield Refusal(
             "notify.on",
-            "HAProxy tells of servers that come back only together with those that go down",
-            "add `server_down`, or use `engine: nginx`",
+            Sentence("HAProxy tells of servers that come back only together with those that go down"),
+            Sentence("add `server_down`, or use `engine: nginx`"),
         )
     if len(mail.recipients) > 1:
         yield Refusal(
             "notify.email.to",
-            "HAProxy sends its mail about servers to one address",
-            "name one address that your mail server passes on to all, or use `engine: nginx`",
+            Sentence("HAProxy sends its mail about servers to one address"),
+            Sentence("name one address that your mail server passes on to all, or use `engine: nginx`"),
         )
     if as_address(mail.server) is None:
         yield Refusal(
             "notify.email.smtp",
-            f"HAProxy would look '{mail.server}' up when it starts, and not start without an answer",
-            "write the mail server's address, such as 127.0.0.1:25",
+            Sentence(
+                "HAProxy would look '%(server)s' up when it starts, and not start without an answer", server=mail.server
+            ),
+            Sentence("write the mail server's address, such as 127.0.0.1:25"),
         )
 
 

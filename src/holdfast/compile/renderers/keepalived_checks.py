@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.bundle import PROBE_DIR
+from holdfast.sentences import Sentence
 from holdfast.spec.checks import BodyMatch, Check
 
 from ..node_view import RealServerView
@@ -37,8 +38,9 @@ class CheckBlock:
 class CannotBeWrittenError(ValueError):
     """keepalived.conf has no form for a value: `field` is its place below the check."""
 
-    def __init__(self, field: str, message: str, hint: str) -> None:
+    def __init__(self, field: str, message: Sentence, hint: Sentence) -> None:
         super().__init__(message)
+        self.message = message
         self.field = field
         self.hint = hint
 
@@ -88,8 +90,9 @@ def _url(check: Check) -> tuple[str, ...]:
         try:
             lines.append(f"    virtualhost {word(check.host)}")
         except ValueError:
-            hint = "write a host's name"
-            raise CannotBeWrittenError("host", f"keepalived cannot ask for the host {check.host!r}", hint) from None
+            hint = Sentence("write a host's name")
+            message = Sentence("keepalived cannot ask for the host '%(host)s'", host=check.host)
+            raise CannotBeWrittenError("host", message, hint) from None
     lines.append(f"    status_code {' '.join(str(codes) for codes in check.expect) or _GOOD}")
     if check.body:
         lines.append(f"    {_body(check.body)}")
@@ -115,6 +118,8 @@ def _quoted(field: str, text: str) -> str:
     try:
         return quoted(text)
     except ValueError:
-        hint = "write [.] for a dot, [0-9] for a digit, [[:space:]] for a blank; leave an anchor at the end out"
-        message = "a check of keepalived takes ASCII without backslashes, `$` and quotes"
+        hint = Sentence(
+            "write [.] for a dot, [0-9] for a digit, [[:space:]] for a blank; leave an anchor at the end out"
+        )
+        message = Sentence("a check of keepalived takes ASCII without backslashes, `$` and quotes")
         raise CannotBeWrittenError(f"body.{field}", message, hint) from None

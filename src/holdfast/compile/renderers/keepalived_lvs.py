@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from holdfast.bundle import PROBE_DIR
+from holdfast.sentences import Sentence
 
 from ..node_view import NodeView, RealServerView, TunnelView, VirtualServerView
 from ..rendering import Refusal, template
@@ -67,26 +68,29 @@ def render_blocks(view: NodeView) -> tuple[str, tuple[Refusal, ...]]:
     blocks: list[_Block] = []
     refusals: list[Refusal] = []
     if view.mail and view.mail.server_down != view.mail.server_up and view.director.virtual_servers:
-        hint = "name both `server_down` and `server_up`, or neither"
-        refusals.append(Refusal("notify.on", "keepalived mails when a server goes down and when it comes back", hint))
+        hint = Sentence("name both `server_down` and `server_up`, or neither")
+        refusals.append(
+            Refusal("notify.on", Sentence("keepalived mails when a server goes down and when it comes back"), hint)
+        )
     for vs in view.director.virtual_servers:
         if not vs.servers:
-            message = f"no server has an IPv{vs.family} address, as the virtual address has"
-            hint = (
+            message = Sentence("no server has an IPv%(family)s address, as the virtual address has", family=vs.family)
+            hint = Sentence(
                 "give a server an address of this family, or name the address that shall be taken: GROUP.ADDRESS:PORT"
             )
             refusals.append(Refusal(f"virtual_servers.{vs.source}.servers", message, hint))
             continue
         if vs.forward == "tun" and vs.tunnel.kind == "gre" and vs.tunnel.checksum:
             # Measured: the device that the kernel itself has for gre drops every packet with a checksum.
-            message, hint = "no real server would unwrap gre with a checksum", "remove `checksum`, or take gue"
+            message = Sentence("no real server would unwrap gre with a checksum")
+            hint = Sentence("remove `checksum`, or take gue")
             refusals.append(Refusal(f"virtual_servers.{vs.source}.tunnel.checksum", message, hint))
             continue
         try:
             blocks.append(_block(vs))
         except CannotBeWrittenError as error:
             field = f"virtual_servers.{vs.source}.check.{error.field}"
-            refusals.append(Refusal(field, str(error), error.hint))
+            refusals.append(Refusal(field, error.message, error.hint))
     text = _TEMPLATE(servers=blocks, mail=view.mail).strip("\n")
     return f"\n{text}\n" if blocks else "", tuple(refusals)
 

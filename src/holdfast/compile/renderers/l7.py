@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from holdfast.compile.node_view import ListenerView, PoolView, ProxyView, SiteView
 from holdfast.compile.rendering import Refusal
+from holdfast.sentences import Sentence
 from holdfast.spec.sites import Route, Sticky, ValueMatch
 from holdfast.spec.values import join_host_port
 
@@ -201,21 +202,31 @@ def refusals(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
             if len(conditions_of(route)) > MAX_CONDITIONS:
                 yield Refusal(
                     f"sites.{site.name}.routes[{index}]",
-                    f"the route has more than {MAX_CONDITIONS} conditions, which no line of haproxy.cfg can hold",
-                    "use fewer headers and cookies",
+                    Sentence(
+                        "the route has more than %(max_conditions)s conditions, which no line of haproxy.cfg can hold",
+                        max_conditions=MAX_CONDITIONS,
+                    ),
+                    Sentence("use fewer headers and cookies"),
                 )
             if any(name.lower() == "x-forwarded-for" for name in route.header):
                 yield Refusal(
                     f"sites.{site.name}.routes[{index}].header",
-                    "nginx joins repeated X-Forwarded-For headers and HAProxy reads the first, so a condition on it "
-                    "has two meanings",
-                    "match on `source`, or on a header that the tier in front sets once",
+                    Sentence(
+                        "nginx joins repeated X-Forwarded-For headers and HAProxy reads the "
+                        "first, so a condition on it has two meanings"
+                    ),
+                    Sentence("match on `source`, or on a header that the tier in front sets once"),
                 )
 
 
 def _sockets_taken_twice(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
     sockets = [
-        (f"proxies.{proxy.name}.listeners", f"listener {listener.name}", str(address), listener.port)
+        (
+            f"proxies.{proxy.name}.listeners",
+            Sentence("listener %(name)s", name=listener.name),
+            str(address),
+            listener.port,
+        )
         for proxy in proxies
         for listener in proxy.listeners
         for address in listener.addresses
@@ -223,30 +234,37 @@ def _sockets_taken_twice(proxies: tuple[ProxyView, ...]) -> Iterator[Refusal]:
     # Equal health addresses of two proxies are one: it says that the program runs, and that is one program.
     healths = {proxy.health: proxy.name for proxy in reversed(proxies) if proxy.health}
     sockets += [
-        (f"proxies.{name}.health", "the health address", str(health.address), health.port)
+        (f"proxies.{name}.health", Sentence("the health address"), str(health.address), health.port)
         for health, name in healths.items()
     ]
     taken: dict[tuple[str, int], str] = {}
     for field, what, address, port in sockets:
         if (address, port) in taken:
-            message = f"{what} and {taken[address, port]} both need {join_host_port(address, port)}"
-            yield Refusal(field, message, "change the port of one of them")
+            message = Sentence(
+                "%(what)s and %(taken)s both need %(socket)s",
+                what=what,
+                taken=taken[address, port],
+                socket=join_host_port(address, port),
+            )
+            yield Refusal(field, message, Sentence("change the port of one of them"))
         taken.setdefault((address, port), what)
 
 
 def _listener_refusals(proxy: ProxyView, listener: ListenerView) -> Iterator[Refusal]:
     hosts = Counter(host for site in listener.sites for host in site.hosts or ("",))
     for host in sorted(host for host, count in hosts.items() if count > 1):
-        what = f"host {host} is named" if host else "requests for hosts that nobody names are taken"
+        what = Sentence("requests for hosts that nobody names are taken")
+        if host:
+            what = Sentence("host %(host)s is named", host=host)
         yield Refusal(
             f"proxies.{proxy.name}.listeners",
-            f"{what} by more than one site of listener {listener.name}",
-            "leave the host to one site; a listener has one site without hosts at most",
+            Sentence("%(what)s by more than one site of listener %(name)s", what=what, name=listener.name),
+            Sentence("leave the host to one site; a listener has one site without hosts at most"),
         )
     for site in listener.sites:
         if listener.tls and not site.certificate:
             yield Refusal(
                 f"sites.{site.name}.certificate",
-                f"listener {listener.name} speaks TLS, but the site names no certificate",
-                "add `certificate: NAME`, with NAME.crt and NAME.key in the nodes' /etc/holdfast/tls",
+                Sentence("listener %(name)s speaks TLS, but the site names no certificate", name=listener.name),
+                Sentence("add `certificate: NAME`, with NAME.crt and NAME.key in the nodes' /etc/holdfast/tls"),
             )

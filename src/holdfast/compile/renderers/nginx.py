@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from holdfast.bundle import CONFIG_DIR, LOG_DIR, NGINX_SERVERS_DIR, RUN_DIR, STATE_DIR, TLS_DIR, BundleFile
 from holdfast.compile.node_view import HealthView, ListenerView, NodeView, PoolView, ProxyView, ServerView, SiteView
 from holdfast.compile.rendering import Refusal, Rendering, ownership, template
+from holdfast.sentences import Sentence
 from holdfast.spec.pools import RetryCondition
 from holdfast.spec.values import join_host_port
 
@@ -182,16 +183,18 @@ def _refusals(proxies: tuple[ProxyView, ...], backends: dict[Backend, PoolView])
                 seen.add((pool.name, index))
                 yield Refusal(
                     f"pools.{pool.name}.servers[{index}].backup",
-                    f"nginx has no backup servers where clients are kept on a server by a hash ({why})",
-                    "leave `backup` or the stickiness out, or use `engine: haproxy`",
+                    Sentence(
+                        "nginx has no backup servers where clients are kept on a server by a hash (%(why)s)", why=why
+                    ),
+                    Sentence("leave `backup` or the stickiness out, or use `engine: haproxy`"),
                 )
     for site in l7.sites_of(proxies).values():
         for index, route in enumerate(site.routes):
             if route.respond and route.respond.status == 444:
                 yield Refusal(
                     f"sites.{site.name}.routes[{index}].respond",
-                    "nginx closes the connection without an answer where it should answer 444",
-                    "use another status, such as 403",
+                    Sentence("nginx closes the connection without an answer where it should answer 444"),
+                    Sentence("use another status, such as 403"),
                 )
 
 

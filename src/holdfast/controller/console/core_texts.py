@@ -17,6 +17,7 @@ from holdfast.protocol import Progress
 from holdfast.protocol.desired import DriftKind
 from holdfast.rollout.decide import NodePhase
 from holdfast.rollout.records import RolloutPhase, Wish
+from holdfast.spec.wording import YAML
 from holdfast.store.models import OverrideKind
 
 from ..operations.rules import SPECS
@@ -40,5 +41,7 @@ def core_texts() -> Iterator[tuple[str, str]]:
         yield from ((f"hazard {row.id}", text) for text in (row.title, row.why, row.safer) if text)
     for words in _WORDS:
         yield from ((words.__name__, word.value) for word in words)
+    for _, message, hint in YAML:
+        yield from (("what is wrong with YAML", text) for text in (message, hint))
     for state in STATES:
         yield "a rehearsal's state", state

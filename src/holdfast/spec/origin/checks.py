@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from holdfast.sentences import Sentence
+
 from ..values import WrongError
 from .values import Block, Command, Decimal, Flag, Form, Number, Switch, Unsigned, Word, Words, WordsOrNone
 
@@ -139,5 +141,8 @@ class Check(Block):
     def _one(self) -> Check:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            raise WrongError(f"a check is one of {', '.join(type(self).model_fields)}", "write one list item a check")
+            raise WrongError(
+                Sentence("a check is one of %(model_fields)s", model_fields=", ".join(type(self).model_fields)),
+                Sentence("write one list item a check"),
+            )
         return self

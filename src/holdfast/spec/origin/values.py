@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from holdfast.sentences import Sentence
+
 from ..values import Frozen, ShortForm, WrongError, as_address, shown
 
 LONGEST = 900  # characters of one statement; keepalived's own buffer holds 1,023 bytes
@@ -45,7 +47,9 @@ _WORD = re.compile(r"[^\"\x00-\x1f\x7f]*")
 
 def _word(value: str | None) -> str | None:
     if value is not None and not _WORD.fullmatch(value):
-        raise WrongError(f"{shown(value)} has quotes or control characters", "write it without")
+        raise WrongError(
+            Sentence("%(value)s has quotes or control characters", value=shown(value)), Sentence("write it without")
+        )
     return value
 
 
@@ -74,15 +78,15 @@ def line_mistake(line: str) -> str:
 
 def _words(value: str | bool | None) -> str | bool | None:
     if isinstance(value, str) and not _WORDS.fullmatch(value):
-        hint = 'one blank between words; put a word with #, !, {, }, $ or ~, or with @ before it, in "quotes"'
-        raise WrongError(f"{shown(value)} are no words of keepalived.conf", hint)
+        hint = Sentence('one blank between words; put a word with #, !, {, }, $ or ~, or with @ before it, in "quotes"')
+        raise WrongError(Sentence("%(value)s are no words of keepalived.conf", value=shown(value)), hint)
     return value
 
 
 def _command(value: str | None) -> str | None:
     if value is not None and not _COMMAND.fullmatch(value):
-        hint = 'put what has #, !, $ or braces in "quotes"'
-        raise WrongError(f"{shown(value)} is no command of keepalived.conf", hint)
+        hint = Sentence('put what has #, !, $ or braces in "quotes"')
+        raise WrongError(Sentence("%(value)s is no command of keepalived.conf", value=shown(value)), hint)
     return value
 
 
@@ -95,8 +99,8 @@ def _lines(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
 def _addresses(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
     for line in value or ():
         if as_address(line.partition(" ")[0].partition("/")[0]) is None:
-            hint = "write it as 10.0.0.3/24 dev eth0"
-            raise WrongError(f"{shown(line)} does not begin with an IP address", hint)
+            hint = Sentence("write it as 10.0.0.3/24 dev eth0")
+            raise WrongError(Sentence("%(line)s does not begin with an IP address", line=shown(line)), hint)
     return _lines(value)
 
 
@@ -128,7 +132,9 @@ class Tracked(ShortForm):
     @model_validator(mode="after")
     def _needs_weight(self) -> Tracked:
         if self.reverse is not None and self.weight is None:
-            raise WrongError("`reverse` stands behind a weight", "name the `weight` too", at=("reverse",))
+            raise WrongError(
+                Sentence("`reverse` stands behind a weight"), Sentence("name the `weight` too"), at=("reverse",)
+            )
         return self
 
 
