@@ -26,6 +26,17 @@ def test_every_command_can_be_loaded_and_explains_itself(command: object) -> Non
     assert name in done.output
 
 
+def test_the_help_lists_every_command_under_a_heading() -> None:
+    said = CliRunner().invoke(app, ["--help"]).output
+    headings = list(dict.fromkeys(command.panel for command in COMMANDS))
+    assert all(headings)
+    places = [said.index(f"─ {heading} ─") for heading in headings]
+    assert places == sorted(places)
+    assert "─ Commands ─" not in said
+    for name in [command.name for command in COMMANDS]:
+        assert re.search(rf"│ {name} ", said), name
+
+
 def test_what_is_not_called_is_not_loaded() -> None:
     asked = "import sys; from holdfast.cli import main; print(sorted(n for n in sys.modules if 'holdfast.' in n))"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60)

@@ -20,11 +20,15 @@ from holdfast.keepalived.garbage import uncollected
 
 @dataclass(frozen=True)
 class Command:
-    """A command's name; the module beside this one that has it, and the function or Typer there: the name if empty."""
+    """A command's name; the module beside this one that has it, and the function or Typer there: the name if empty.
+
+    `panel` is the heading under which the help lists it.
+    """
 
     name: str
     module: str = ""
     attribute: str = ""
+    panel: str = ""
 
     def load(self) -> TyperCommand | TyperGroup:
         """Import it; a Typer stays a group of commands of its own."""
@@ -34,11 +38,13 @@ class Command:
         if isinstance(found, typer.Typer):
             group = get_group(found)
             group.name = self.name
+            group.rich_help_panel = self.panel or None
             return group
         alone = typer.Typer(rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
         alone.command(self.name)(found)
         command = get_command(alone)
         assert isinstance(command, TyperCommand), "one function and no callback make one command"
+        command.rich_help_panel = self.panel or None
         return command
 
 
