@@ -38,14 +38,19 @@ def list_(cluster: ClusterOption = None, controller: ControllerOption = None, as
 
 @app.command("clear")
 def clear(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="As the list says it: override, report, registration.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="As the list says it: override, report, registration, node, assignment, rollout."
+        ),
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As the list says it: drained/web01:80.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     cluster: ClusterOption = None,
     controller: ControllerOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a record that is not understood; the audit keeps what it was.
+    """Remove a record that is not understood, or put in its place what is known; the audit keeps what it was.
 
     Example:  holdfast damaged clear override drained/web01:80
     """

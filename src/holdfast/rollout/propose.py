@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.errors import Conflict, NotFound, PlanRefused, UsageError
+from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged, UsageError
 from holdfast.protocol import Bundle
 from holdfast.sentences import Sentence
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import AuditRecord, Event
+from holdfast.store.port import Check
 from holdfast.store.store import Store
 
 from .bundles import Bundles
@@ -105,6 +107,17 @@ async def propose_rollout(
     return proposed.record
 
 
+async def none_goes_on(store: Store, cluster: str) -> tuple[Step, ...]:
+    """What a commit relies on that needs no rollout of its own, because nodes are as they should be: none goes on.
+
+    PlanRefused if one does: nodes that it has not told yet would be told something else afterwards.
+    """
+    kept = RolloutStore(store, cluster)
+    _, version = await kept.head()
+    await _refuse_while_running(kept)
+    return (Step(Check(kept.heads.key(kept.HEAD), version)),)
+
+
 async def _refuse_while_running(kept: RolloutStore) -> None:
     running = await kept.running()
     if running is not None and not running.record.phase.ended:
@@ -164,14 +177,15 @@ async def rollout_in(kept: RolloutStore, number: int) -> Versioned[RolloutRecord
 
 
 async def list_rollouts(store: Store, cluster: str, before: int | None = None, limit: int = 50) -> list[RolloutRecord]:
-    """At most `limit` rollouts below the number `before`, newest first."""
+    """At most `limit` rollouts below the number `before`, newest first; without those that are not understood."""
     kept = RolloutStore(store, cluster)
     last = min(before - 1, (await kept.head())[0].last_rollout) if before else (await kept.head())[0].last_rollout
     found: list[RolloutRecord] = []
     for number in range(last, max(last - limit, 0), -1):
-        one = await kept.rollout(number)
-        if one is not None:
-            found.append(one.record)
+        with suppress(StoreDamaged):  # told with the state of the cluster: the others can be looked at all the same
+            one = await kept.rollout(number)
+            if one is not None:
+                found.append(one.record)
     return found
 
 

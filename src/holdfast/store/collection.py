@@ -216,7 +216,8 @@ async def do(engine: Engine, steps: Sequence[Step]) -> int:
 def _not_understood(key: str, error: ValidationError) -> StoreDamaged:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the record"
+    cleared = "clear it (holdfast damaged list), " if key.startswith("cluster/") else ""
     return StoreDamaged(
         f"{key} in the store is not understood: {where}: {first['msg']}",
-        "it was written by a newer version, or by hand: update this program, or restore a dump",
+        f"it was written by a newer version, or by hand: update this program, {cleared}or restore a dump",
     )

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
-from tests.controller.operations.agents import report, row, table
-from tests.controller.operations.test_overrides import _desk
-from tests.controller.operations.world import run
+from typing import Any
 
-from holdfast.controller.operations import damaged, overrides, status
+import pytest
+from tests.controller.operations.agents import Members, enrol, report, row, table
+from tests.controller.operations.test_overrides import _desk
+from tests.controller.operations.world import MORE_WEIGHT, VERSION_2, end_rollout, new_desk, request, run
+from tests.controller.operations.world import SPEC as SHOP
+
+from holdfast.controller.operations import damaged, overrides, revisions, status
 from holdfast.controller.operations.desk import Desk
 from holdfast.controller.operations.leaving import would_move
-from holdfast.errors import Conflict, NotFound, PlanRefused
+from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged
+from holdfast.protocol import Progress
 from holdfast.protocol.api.damaged import ClearRequest
 from holdfast.protocol.api.overrides import OverrideRequest, OverrideWord
+from holdfast.rollout.decide import NodePhase
+from holdfast.rollout.propose import find_rollout, list_rollouts
+from holdfast.rollout.records import RolloutStore, rollout_name
+from holdfast.store.collection import Collection
 from holdfast.store.port import Put
 
 NAME = "drained/rs01:80"
@@ -29,7 +37,7 @@ def test_a_damaged_override_is_named_with_whom_it_concerns_and_nothing_else_fail
         await report(desk, "lb01", overrides=table("lb01", row("rs01-80")))
         await report(desk, "lb02", overrides=table("lb02", row("rs02-80")))
         await damage(desk)
-        (listed,) = (await damaged.damaged(desk.store, "shop")).records
+        (listed,) = (await damaged.damaged(desk, "shop")).records
         assert (listed.kind, listed.name, listed.clearable) == ("override", NAME, True)
         told = await status.status(desk.store, "shop")
         (said,) = [one for one in told.trouble if NAME in one]
@@ -45,11 +53,11 @@ def test_it_is_cleared_once_and_the_audit_keeps_what_it_was() -> None:
     async def story() -> None:
         desk = await _desk()
         await damage(desk)
-        (listed,) = (await damaged.damaged(desk.store, "shop")).records
+        (listed,) = (await damaged.damaged(desk, "shop")).records
         with pytest.raises(Conflict):
             await damaged.clear(desk, "shop", ClearRequest(kind="override", name=NAME, version=listed.version + 1))
         await damaged.clear(desk, "shop", ClearRequest(kind="override", name=NAME, version=listed.version))
-        assert (await damaged.damaged(desk.store, "shop")).records == ()
+        assert (await damaged.damaged(desk, "shop")).records == ()
         last = (await desk.store.audit.newest())[0].record
         assert (last.action, last.actor) == ("damaged.clear", "user:ada")
         assert "later" in last.before
@@ -59,19 +67,145 @@ def test_it_is_cleared_once_and_the_audit_keeps_what_it_was() -> None:
     run(story())
 
 
-def test_what_is_sound_and_what_nothing_can_do_without_is_not_cleared() -> None:
+def test_what_is_sound_and_what_there_is_no_record_of_is_not_cleared() -> None:
     async def story() -> None:
         desk = await _desk()
         asked = OverrideRequest(wait_s=0)
         await overrides.set_override(desk, "shop", OverrideWord.DRAINED, "rs01:80", asked)
         with pytest.raises(PlanRefused, match="is understood"):
             await damaged.clear(desk, "shop", ClearRequest(kind="override", name=NAME))
-        key = desk.store.cluster("shop").nodes.key("lb01")
-        await desk.store.engine.commit([], [Put(key, b"[]")])
-        with pytest.raises(PlanRefused, match="nothing goes on without"):
-            await damaged.clear(desk, "shop", ClearRequest(kind="node", name="lb01"))
         with pytest.raises(NotFound, match="no records of the kind"):
             await damaged.clear(desk, "shop", ClearRequest(kind="user", name="ada"))
+
+    run(story())
+
+
+async def cleared(desk: Desk, kind: str, name: str) -> str:
+    """One that is listed, cleared; what was said of it."""
+    (listed,) = (await damaged.damaged(desk, "shop")).records
+    assert (listed.kind, listed.name, listed.clearable) == (kind, name, True)
+    done = await damaged.clear(desk, "shop", ClearRequest(kind=kind, name=name, version=listed.version))
+    assert done.then == listed.then
+    assert (await damaged.damaged(desk, "shop")).records == ()
+    assert (await desk.store.audit.newest())[0].record.target == f"{kind} {name}"
+    return done.then
+
+
+async def running() -> tuple[Desk, RolloutStore]:
+    """Revision 1 runs on both nodes, and they say so."""
+    desk = await new_desk()
+    await enrol(desk, "lb01", "lb02")
+    await end_rollout(desk, await revisions.apply(desk, "shop", request(SHOP, 0)))
+    await well(desk)
+    return desk, RolloutStore(desk.store, "shop")
+
+
+async def well(desk: Desk) -> None:
+    """Each node runs what it was told."""
+    members = Members(desk, "www", ["lb01", "lb02"])
+    for one in await RolloutStore(desk.store, "shop").assignments.all():
+        said = members.status(one.name).model_copy(update={"digest": one.record.digest})
+        revision = one.record.revision
+        await report(desk, one.name, status=said, revision=revision, progress=Progress.VERIFIED, agent_version="1")
+
+
+async def overwritten(desk: Desk, records: Collection[Any], name: str) -> None:
+    await desk.store.engine.commit([], [Put(records.key(name), b'{"later": 1}')])
+
+
+@pytest.mark.parametrize("kind", ["node", "assignment", "report", "rollout"])
+def test_of_a_damaged_record_a_cluster_is_told_and_the_rest_of_it_is_seen(kind: str) -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        known = desk.store.cluster("shop")
+        places = {"node": known.nodes, "assignment": kept.assignments, "report": known.reports}
+        name = "lb01" if kind in places else rollout_name(1)
+        await overwritten(desk, places.get(kind, kept.rollouts), name)
+        told = await status.status(desk.store, "shop")
+        said = f"the {kind} {name} in the store is not understood: see holdfast damaged list"
+        assert said in told.trouble
+        assert "lb01: it has never joined" not in told.trouble
+        assert {one.node: one.wanted for one in told.nodes}["lb02"] == 1
+        assert await list_rollouts(desk.store, "shop") == [] if kind == "rollout" else True
+
+    run(story())
+
+
+def test_a_node_whose_record_is_cleared_has_to_join_anew_and_the_cluster_goes_on() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        await overwritten(desk, desk.store.cluster("shop").nodes, "lb01")
+        with pytest.raises(StoreDamaged) as refused:
+            await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))
+        assert "holdfast damaged list" in refused.value.hint
+        assert "has to join anew" in await cleared(desk, "node", "lb01")
+        applied = await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))
+        found = await find_rollout(desk.store, "shop", applied.rollout or 0)
+        assert {node: one.phase for node, one in found.record.nodes.items()} == {
+            "lb01": NodePhase.AWAY,
+            "lb02": NodePhase.WAITING,
+        }
+
+    run(story())
+
+
+@pytest.mark.parametrize("progress", [Progress.VERIFIED, Progress.REFUSED])
+def test_in_place_of_a_damaged_assignment_comes_what_the_node_says_it_runs(progress: Progress) -> None:
+    """Else the node would go back to nothing at all, should the next rollout be put back."""
+
+    async def story() -> None:
+        desk, kept = await running()
+        before = await kept.assignments.get("lb01")
+        assert before is not None
+        if progress is Progress.REFUSED:  # it was told revision 2, and runs the first one
+            await end_rollout(desk, await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1)))
+            said = Members(desk, "www", ["lb01"]).status("lb01").model_copy(update={"digest": before.record.digest})
+            await report(desk, "lb01", status=said, revision=2, progress=progress, agent_version="1")
+        last = (await kept.head())[0].last_number
+        await overwritten(desk, kept.assignments, "lb01")
+        assert "revision 1, which it runs" in await cleared(desk, "assignment", "lb01")
+        after = await kept.assignments.get("lb01")
+        assert after is not None
+        assert (after.record.revision, after.record.digest) == (1, before.record.digest)
+        assert after.record.number == last + 1 == (await kept.head())[0].last_number
+
+    run(story())
+
+
+def test_where_nobody_knows_what_a_node_runs_its_damaged_assignment_goes() -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        await report(desk, "lb01", agent_version="1")
+        await overwritten(desk, kept.assignments, "lb01")
+        assert "nobody knows what lb01 runs" in await cleared(desk, "assignment", "lb01")
+        assert await kept.assignments.get("lb01") is None
+        applied = await revisions.apply(desk, "shop", request(SHOP, 1))
+        assert applied.rollout is not None
+
+    run(story())
+
+
+def test_a_damaged_rollout_that_has_not_ended_is_let_go_and_another_may_begin() -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))
+        await overwritten(desk, kept.rollouts, rollout_name(2))
+        with pytest.raises(StoreDamaged):
+            await revisions.apply(desk, "shop", request(SHOP, 2))
+        assert "it ends where it is" in await cleared(desk, "rollout", rollout_name(2))
+        head, _ = await kept.head()
+        assert (head.running, head.last_rollout) == (None, 2)
+        assert (await revisions.apply(desk, "shop", request(VERSION_2, 2))).rollout == 3
+
+    run(story())
+
+
+def test_of_a_damaged_rollout_that_has_ended_only_the_history_is_lost() -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        await overwritten(desk, kept.rollouts, rollout_name(1))
+        assert await cleared(desk, "rollout", rollout_name(1)) == "what is known of that rollout; it has ended"
+        assert await list_rollouts(desk.store, "shop") == []
 
     run(story())
 

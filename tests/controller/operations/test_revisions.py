@@ -192,6 +192,24 @@ def test_while_a_rollout_goes_on_there_is_no_other() -> None:
     run(story())
 
 
+def test_what_no_node_has_to_change_for_waits_for_the_end_of_a_rollout_too() -> None:
+    """Nodes that were not told yet would get the older revision, although the newest is another one."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(SPEC, 0)))
+        await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))
+        with pytest.raises(PlanRefused, match="rollout 2 of revision 2 by user:ada has not ended"):
+            await revisions.rollback(desk, "shop", RollbackRequest(revision=1, base=2))
+        with pytest.raises(PlanRefused, match="has not ended"):
+            await revisions.apply(desk, "shop", request(SPEC, 2))
+        assert await desk.store.cluster("shop").revisions.newest_number() == 2
+        kept = await revisions.apply(desk, "shop", request(SPEC, 2).model_copy(update={"rollout": False}))
+        assert kept.rollout is None
+
+    run(story())
+
+
 def test_secrets_are_sealed_in_the_store_and_masked_in_every_answer() -> None:
     async def story() -> None:
         desk = await new_desk()

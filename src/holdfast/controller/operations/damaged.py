@@ -12,34 +12,30 @@ from holdfast.sentences import Sentence
 from holdfast.spec.overrides import Override as SpecOverride
 from holdfast.store.collection import Collection, Damaged
 from holdfast.store.models import OverrideKind
-from holdfast.store.store import ClusterStore, Overridden, Store, overridden
+from holdfast.store.store import ClusterStore, Overridden, overridden
 
 from ..agents.losing import is_about
 from .desk import Desk, known_cluster
+from .mending import Mend, mend_of
 from .reports import Heard
 
 _SHOWN = 2000  # characters of a record that the audit keeps
-# What is lost with a record of each kind that may be cleared.
-_CLEARED = {
-    "override": "what was overridden ends, unless it is set again",
-    "report": "what the node said last: it says it again with its next report",
-    "registration": "the instance: it registers again if it lives",
-}
 
 
-async def damaged(store: Store, cluster: str) -> DamagedList:
+async def damaged(desk: Desk, cluster: str) -> DamagedList:
     """Every record of a cluster that is not understood; none: all is well."""
-    known = await known_cluster(store, cluster)
+    known = await known_cluster(desk.store, cluster)
     found: list[DamagedRecord] = []
     for kind, records in _collections(known).items():
-        found += [_told(kind, one) for one in (await records.sound())[1]]
+        for one in (await records.sound())[1]:
+            found.append(_told(kind, one, await mend_of(desk, cluster, kind, records, one)))
     return DamagedList(records=tuple(found))
 
 
 async def clear(desk: Desk, cluster: str, asked: ClearRequest) -> DamagedRecord:
-    """Remove one; NotFound if there is none of that name, Conflict if it is another than was looked at.
+    """Remove one, or put in its place what is known; NotFound if there is none of that name.
 
-    PlanRefused for what is sound, and for kinds that nothing can be done without.
+    Conflict if it is another than was looked at, PlanRefused for what is sound.
     """
     known = await known_cluster(desk.store, cluster)
     records = _collections(known).get(asked.kind)
@@ -53,8 +49,6 @@ async def clear(desk: Desk, cluster: str, asked: ClearRequest) -> DamagedRecord:
         if await records.version(asked.name):
             raise PlanRefused(f"{asked.kind} {asked.name} is understood", "nothing has to be cleared")
         raise NotFound(f"there is no {asked.kind} '{asked.name[:200]}'", "list them: holdfast damaged list")
-    if asked.kind not in _CLEARED:
-        raise PlanRefused(f"nothing goes on without {asked.kind} {one.name}", "restore a dump of the store")
     if asked.version is not None and asked.version != one.version:
         raise Conflict(
             "it has changed since it was looked at", "look again", expected=asked.version, present=one.version
@@ -63,8 +57,9 @@ async def clear(desk: Desk, cluster: str, asked: ClearRequest) -> DamagedRecord:
     told = desk.told("damaged.clear", f"{asked.kind} {one.name}", cluster, before=before)
     said = f"the damaged {asked.kind} {one.name} was cleared by {desk.actor.removeprefix('user:')}"
     event = desk.event("damaged.clear", cluster, said)
-    await desk.store.commit(records.deleting(one.name, one.version), audit=[told], events=[event])
-    return _told(asked.kind, one)
+    mend = await mend_of(desk, cluster, asked.kind, records, one)
+    await desk.store.commit(*mend.steps, audit=[told], events=[event])
+    return _told(asked.kind, one, mend)
 
 
 def _collections(known: ClusterStore) -> Mapping[str, Collection[Any]]:
@@ -79,15 +74,9 @@ def _collections(known: ClusterStore) -> Mapping[str, Collection[Any]]:
     }
 
 
-def _told(kind: str, one: Damaged) -> DamagedRecord:
-    lost = _CLEARED.get(kind)
+def _told(kind: str, one: Damaged, mend: Mend) -> DamagedRecord:
     return DamagedRecord(
-        kind=kind,
-        name=one.name,
-        version=one.version,
-        why=one.why[:1000],
-        clearable=lost is not None,
-        then=lost or "it cannot be cleared: restore a dump of the store",
+        kind=kind, name=one.name, version=one.version, why=one.why[:1000], clearable=True, then=mend.then
     )
 
 

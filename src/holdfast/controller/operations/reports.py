@@ -36,7 +36,7 @@ class Heard:
 async def latest(known: ClusterStore) -> dict[str, Heard]:
     """The last report of each node that has ever sent one this version understands."""
     found: dict[str, Heard] = {}
-    for one in await known.reports.all():
+    for one in (await known.reports.sound())[0]:
         heard = understood(one.record)
         if heard is not None:
             found[one.record.node] = heard

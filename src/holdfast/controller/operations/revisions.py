@@ -10,7 +10,7 @@ from holdfast.plan import Hazard
 from holdfast.protocol.api.plans import ProposalView
 from holdfast.protocol.api.revisions import Applied, RevisionRequest, RollbackRequest
 from holdfast.protocol.api.rollouts import RolloutOptions as AskedOptions
-from holdfast.rollout.propose import Proposed, prepare_rollout
+from holdfast.rollout.propose import Proposed, none_goes_on, prepare_rollout
 from holdfast.rollout.records import RolloutOptions
 from holdfast.rollout.waves import refuse_forbidden
 from holdfast.sentences import Sentence, cut
@@ -115,6 +115,8 @@ async def _written(
     if proposed is not None:
         steps += proposed.steps
         events.append(proposed.event)
+    elif rolling:
+        steps += await none_goes_on(desk.store, known.name)
     action = "revision.rollback" if rollback_of else "revision.apply"
     told = desk.told(action, f"revision {number}", known.name, after=_told(draft, request.options))
     try:

@@ -41,11 +41,13 @@ class _Seen:
     present: frozenset[str]  # nodes whose agents are connected to some controller
     overrides: tuple[Override, ...]
     lost: tuple[Damaged, ...]  # overrides that are not understood
+    unread: tuple[tuple[str, str], ...]  # other records that are not, by kind and name
 
     @property
     def nodes(self) -> list[str]:
         """Every node that is known in any way."""
-        return sorted(self.records.keys() | self.assignments.keys())
+        lost = {name for kind, name in self.unread if kind != "rollout"}
+        return sorted(self.records.keys() | self.assignments.keys() | lost)
 
     def is_connected(self, node: str) -> bool:
         """Whether what it last said is still so: it would have said otherwise."""
@@ -77,7 +79,8 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     trouble += [Sentence("%(node)s: %(what)s", node=one.node, what=said) for one in summaries for said in one.trouble]
     trouble += [said for group in groups for said in _trouble_of(group, seen)]
     trouble += damaged_overrides(seen.lost, seen.heard)
-    # A newer revision without a rollout is what all nodes run already: somebody has taken the change back.
+    trouble += [_not_understood(kind, name) for kind, name in seen.unread]
+    # Of an older revision it is no trouble any more: somebody has taken the change back, or changed it.
     if rollouts and rollouts[0].phase in _ENDED_BADLY and rollouts[0].revision >= seen.newest:
         trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision))
     services = tuple(_services(seen))
@@ -148,16 +151,24 @@ async def configuration(store: Store, cluster: str, name: str) -> NodeConfigurat
 
 async def _see(store: Store, known: ClusterStore) -> _Seen:
     sound, lost = await known.overrides.sound()
+    kept = RolloutStore(store, known.name)
+    records, unread_records = await known.nodes.sound()
+    assignments, unread_assignments = await kept.assignments.sound()
+    unread = [("node", one.name) for one in unread_records]
+    unread += [("assignment", one.name) for one in unread_assignments]
+    unread += [("report", one.name) for one in (await known.reports.sound())[1]]
+    unread += [("rollout", one.name) for one in (await kept.rollouts.sound())[1]]
     return _Seen(
         cluster=known.name,
         now=store.clock.now(),
         newest=await known.revisions.newest_number(),
-        records={one.name: one.record for one in await known.nodes.all()},
-        assignments={one.name: one.record for one in await RolloutStore(store, known.name).assignments.all()},
+        records={one.name: one.record for one in records},
+        assignments={one.name: one.record for one in assignments},
         heard=await latest(known),
         present=frozenset(one.name for one in await known.presences.all()),
         overrides=tuple(one.record for one in sound),
         lost=lost,
+        unread=tuple(unread),
     )
 
 
@@ -211,11 +222,12 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
         if not seen.has_left(node.node):  # else it was taken out of service, and is missed by nobody
             yield Sentence("its certificate was revoked")
         return
-    if node.enrolled is None:
+    if node.enrolled is None and ("node", node.node) not in seen.unread:
         yield Sentence("it has never joined")
         return
     if heard is None:
-        yield Sentence("its agent has never reported")
+        if ("report", node.node) not in seen.unread:
+            yield Sentence("its agent has never reported")
         return
     if not node.connected:
         age = _long((seen.now - heard.time).total_seconds())
@@ -331,6 +343,12 @@ def _nothing_is_up(one: ServiceHealth) -> Sentence:
     if one.kind == "pool":
         return Sentence("pool %(pool)s has no server that is up", pool=one.name)
     return Sentence("virtual server %(virtual_server)s has no server that is up", virtual_server=one.name)
+
+
+def _not_understood(kind: str, name: str) -> Sentence:
+    return Sentence(
+        "the %(kind)s %(name)s in the store is not understood: see holdfast damaged list", kind=kind, name=name
+    )
 
 
 def _not_done(revision: int, progress: Progress, why: str) -> Sentence:

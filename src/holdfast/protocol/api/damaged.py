@@ -19,8 +19,8 @@ class DamagedRecord(Told):
     name: str = Field(examples=["drained/web01:80"])
     version: Count
     why: str = Field(description="What is not understood.")
-    clearable: bool = Field(description="Whether it may be removed; else a dump has to be restored.")
-    then: str = Field(description="What is lost with it.")
+    clearable: bool = Field(description="Whether it may be removed.")
+    then: str = Field(description="What is lost with it, or takes its place.")
 
 
 class DamagedList(Told):

@@ -1,0 +1,80 @@
+"""What takes the place of a record that is not understood, so that a cluster goes on without a restored dump."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.protocol import NodeStatus
+from holdfast.rollout.bundles import KEPT_REVISIONS, Bundles
+from holdfast.rollout.records import Assignment, RolloutStore, rollout_name
+from holdfast.store.collection import Collection, Damaged, Step
+from holdfast.store.models import Record
+
+from .desk import Desk
+from .reports import latest_of
+
+# What is lost with a record that is only removed.
+_LOST = {
+    "override": "what was overridden ends, unless it is set again",
+    "report": "what the node said last: it says it again with its next report",
+    "registration": "the instance: it registers again if it lives",
+    "node": "its certificate counts no more, and it has to join anew (holdfast nodes invite); what runs there goes on",
+}
+
+
+@dataclass(frozen=True)
+class Mend:
+    """What is written in place of a damaged record, and what becomes of what it was about."""
+
+    steps: tuple[Step, ...]
+    then: str
+
+
+async def mend_of(desk: Desk, cluster: str, kind: str, records: Collection[Record], one: Damaged) -> Mend:
+    """The way on from one damaged record; nothing is written yet."""
+    if kind == "assignment":
+        return await _assignment(desk, cluster, one)
+    gone = records.deleting(one.name, one.version)
+    if kind == "rollout":
+        return await _rollout(RolloutStore(desk.store, cluster), one, gone)
+    return Mend((gone,), _LOST[kind])
+
+
+async def _rollout(kept: RolloutStore, one: Damaged, gone: Step) -> Mend:
+    """One that has not ended is let go: else the cluster would wait for it for ever."""
+    head, version = await kept.head()
+    if head.running is None or rollout_name(head.running) != one.name:
+        return Mend((gone,), "what is known of that rollout; it has ended")
+    let_go = kept.heads.replacing(kept.HEAD, head.model_copy(update={"running": None}), version)
+    return Mend((gone, let_go), "it ends where it is: some nodes may be done and others not; apply again")
+
+
+async def _assignment(desk: Desk, cluster: str, one: Damaged) -> Mend:
+    """What the node says it runs. Without that it would go back to nothing at all, should its next rollout fail."""
+    kept = RolloutStore(desk.store, cluster)
+    heard = (await latest_of(desk.store.cluster(cluster), [one.name])).get(one.name)
+    ran = await _ran(desk, cluster, one.name, heard.report.status if heard else None)
+    if ran is None:
+        then = (
+            f"nobody knows what {one.name} runs: the next rollout tells it anew, and could only take it back to nothing"
+        )
+        return Mend((kept.assignments.deleting(one.name, one.version),), then)
+    revision, digest = ran
+    head, version = await kept.head()
+    number = head.last_number + 1
+    told = Assignment(node=one.name, number=number, revision=revision, digest=digest, time=desk.now())
+    counted = kept.heads.replacing(kept.HEAD, head.model_copy(update={"last_number": number}), version)
+    then = f"{one.name} is to run revision {revision}, which it runs now, until the next rollout"
+    return Mend((kept.assignments.replacing(one.name, told, one.version), counted), then)
+
+
+async def _ran(desk: Desk, cluster: str, node: str, status: NodeStatus | None) -> tuple[int, str] | None:
+    """The newest revision that gives a node what it says it runs, and the digest of that; None: not known."""
+    if status is None or status.digest is None:
+        return None
+    bundles = Bundles(desk.store, cluster)
+    newest = await desk.store.cluster(cluster).revisions.newest_number()
+    for number in range(newest, max(newest - KEPT_REVISIONS, 0), -1):
+        if (await bundles.of_revision(number) or {}).get(node) == status.digest:
+            return number, status.digest
+    return None
