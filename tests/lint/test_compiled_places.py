@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.lint_spec import remarks
+from holdfast.lint.engine import Remark
 
 IMPORTED = """\
 holdfast: 1
@@ -60,11 +61,16 @@ def _line(mark: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[int]]:
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[Remark]:
     path: Path = tmp_path_factory.mktemp("spec") / "imported.yaml"
     path.write_text(IMPORTED)
+    return remarks(str(path))
+
+
+@pytest.fixture(scope="module")
+def told(said: list[Remark]) -> dict[str, set[int]]:
     lines: dict[str, set[int]] = {}
-    for remark in remarks(str(path)):
+    for remark in said:
         if remark.finding.location is not None:
             lines.setdefault(remark.finding.code, set()).add(remark.finding.location.line)
     return lines
@@ -73,3 +79,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[int]]:
 @pytest.mark.parametrize("rule", ["PEER151", "STRICT101", "STRICT103", "ADDR102", "REAL112"])
 def test_it_is_told_at_the_line_that_somebody_has_to_mend(told: dict[str, set[int]], rule: str) -> None:
     assert told.get(rule) == {_line(rule)}, told
+
+
+def test_what_several_nodes_have_of_one_value_is_said_once(said: list[Remark]) -> None:
+    def of(rule: str) -> list[tuple[str, str]]:
+        return [(one.node, one.finding.message) for one in said if one.finding.code == rule]
+
+    ((node, message),) = of("ADDR102")
+    assert node == ""
+    assert message.endswith("(in keepalived.conf of lb1, lb2)")
+    ((node, message),) = of("STRICT103")
+    assert node == "lb1"
+    assert message.endswith("(in keepalived.conf of lb1)")

@@ -23,4 +23,4 @@ def remarks(path: str) -> list[Remark]:
     except CompileError as error:
         said = [Remark(finding) for finding in source.loaded.findings]
         return said + [Remark(finding) for finding in error.findings]
-    return of_compiled(bundles, source.loaded)
+    return of_compiled(bundles, source.loaded, together=True)

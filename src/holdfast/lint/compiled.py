@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from holdfast.findings import Location, Severity
@@ -15,16 +15,24 @@ from . import engine
 from .engine import Remark, Subject
 
 _CONFIGURATION = "/keepalived.conf"
+_NAMED = 4  # nodes that a finding names
 
 
 def of_compiled(
-    bundles: Mapping[str, Bundle], loaded: LoadedSpec, facts: Mapping[str, HostFacts] | None = None
+    bundles: Mapping[str, Bundle],
+    loaded: LoadedSpec,
+    facts: Mapping[str, HostFacts] | None = None,
+    together: bool = False,
 ) -> list[Remark]:
-    """All that is to be said of a spec that compiled to `bundles`: its own findings first; `facts` are by node."""
+    """All that is to be said of a spec that compiled to `bundles`: its own findings first; `facts` are by node.
+
+    `together`: what several nodes have of one value of the spec is said once, with their names.
+    """
     said = [Remark(finding) for finding in loaded.findings]
     subjects = [subject for bundle in bundles.values() if (subject := _subject(bundle)) is not None]
     found = engine.examine(subjects, facts, peers=len(subjects) > 1)
-    return engine.merged([*said, *_told_of_the_spec(found, subjects, loaded)])
+    told = list(_told_of_the_spec(found, subjects, loaded))
+    return engine.merged([*said, *(_named(nodes, one) for one, nodes in _alike(told, together))])
 
 
 def _subject(bundle: Bundle) -> Subject | None:
@@ -44,9 +52,26 @@ def _told_of_the_spec(found: list[Remark], subjects: list[Subject], loaded: Load
             continue
         node = where.file.removesuffix(_CONFIGURATION)
         path = _path(models[where.file].root, where, node, loaded)
-        message = f"{remark.finding.message} (in keepalived.conf of {node})"
-        finding = remark.finding.model_copy(update={"message": message, "location": loaded.positions.at(path)})
+        finding = remark.finding.model_copy(update={"location": loaded.positions.at(path)})
         yield replace(remark, finding=finding, end=0, related=(), fix=(), node=node)
+
+
+def _alike(told: Iterable[Remark], together: bool) -> Iterator[tuple[Remark, list[str]]]:
+    """Each remark with the nodes that it is of."""
+    nodes: dict[tuple[object, ...], list[str]] = {}
+    first: dict[tuple[object, ...], Remark] = {}
+    for one in told:
+        key = (one.key, one.finding.severity, one.finding.hint, "" if together else one.node)
+        first.setdefault(key, one)
+        nodes.setdefault(key, []).append(one.node)
+    return ((one, sorted(set(nodes[key]))) for key, one in first.items())
+
+
+def _named(nodes: list[str], remark: Remark) -> Remark:
+    shown = ", ".join(nodes[:_NAMED]) + (f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else "")
+    message = f"{remark.finding.message} (in keepalived.conf of {shown})"
+    finding = remark.finding.model_copy(update={"message": message})
+    return replace(remark, finding=finding, node=nodes[0] if len(nodes) == 1 else "")
 
 
 def _path(root: Node, where: Location, node: str, loaded: LoadedSpec) -> Path:

@@ -15,7 +15,7 @@ from holdfast.spec import LoadedSpec
 
 def linted(bundles: Mapping[str, Bundle], loaded: LoadedSpec, file: str) -> tuple[Finding, ...]:
     """Everything that lint finds; SpecError if any of it is a mistake."""
-    remarks = suppressions.apply(of_compiled(bundles, loaded), {file: Source(file, loaded.text)})
+    remarks = suppressions.apply(of_compiled(bundles, loaded, together=True), {file: Source(file, loaded.text)})
     findings = tuple(remark.finding for remark in remarks)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
