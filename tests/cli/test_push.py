@@ -91,6 +91,8 @@ def test_a_node_that_is_not_reached_is_named_before_anything_is_touched(
         (["--host=lb09=10.0.0.9"], "the spec configures no node 'lb09'"),
         (["--host=lb01"], "names no node"),
         (["--forbid=everything"], "there is no class 'everything'"),
+        (["--known-hosts=nowhere"], "'nowhere' does not exist"),
+        (["--identity=nowhere"], "'nowhere' does not exist"),
     ],
 )
 def test_called_wrongly(holdfast: Command, words: list[str], more: list[str], said: str) -> None:
@@ -132,6 +134,28 @@ def test_nodes_whose_agent_follows_a_controller_are_left_to_it_unless_one_insist
     done = holdfast(*words, "--yes", "--despite-controller")
     assert done.returncode == 0, done.stderr
     assert nodes.order == ["apply lb01", "apply lb02"]
+
+
+def test_a_node_whose_holdfast_is_too_old_for_the_lists_of_servers_is_named_before_anything_is_touched(
+    holdfast: Command, spec: Path, tmp_path: Path, nodes: FakeTransport
+) -> None:
+    """It would refuse the bundle, after others have changed already."""
+
+    def answer(node: str, words: list[str], stdin: str) -> tuple[int, str, str]:
+        status, out, err = answered_by(nodes)(node, words, stdin)
+        if (node, words[1]) == ("lb02", "status"):
+            out = json.dumps({key: value for key, value in json.loads(out).items() if key != "pool_overrides"})
+        return status, out, err
+
+    assert holdfast("lock", spec).returncode == 0
+    with far_side(tmp_path / "older", answer) as there:
+        hosts = [f"--host={node}={node}@127.0.0.1:{there.port}" for node in ("lb01", "lb02")]
+        files = [f"--identity={there.identity}", f"--known-hosts={there.known_hosts}"]
+        refused = holdfast("push", spec, "--ssh", "--no-sudo", *hosts, *files, "--yes")
+    assert refused.returncode == 1
+    assert "no node was touched: the Holdfast on lb02 is too old" in refused.stderr
+    assert "install this version of Holdfast there first" in refused.stderr
+    assert nodes.order == []
 
 
 def test_what_is_overridden_stays_so_and_a_new_director_knows_it_before_it_directs(

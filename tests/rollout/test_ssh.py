@@ -64,10 +64,28 @@ def test_a_host_key_that_is_not_known_is_refused_before_anything_is_said(there: 
     wrong.write_text(f"[127.0.0.1]:{there.port} {other}")
     empty = tmp_path / "empty"
     empty.write_text("")
-    for known in (wrong, empty):
-        with reached(there, known_hosts=known) as ssh, pytest.raises(RolloutFailed, match="lb01: the host key of"):
+    for known, said, hint in (
+        (wrong, f"lb01: the host key of 127.0.0.1 is another one than in {wrong}", "somebody else may answer"),
+        (empty, f"lb01: the host key of 127.0.0.1 is not in {empty}", "compare its fingerprint on the node"),
+    ):
+        with reached(there, known_hosts=known) as ssh, pytest.raises(RolloutFailed) as refused:
             CommandTransport(ssh.run, ("holdfast-agent",)).status("lb01")
+        assert refused.value.message == said
+        assert hint in refused.value.hint
     assert there.ran == []
+
+
+@pytest.mark.parametrize("what", ["with a passphrase", "no key"])
+def test_a_key_that_cannot_be_used_is_called_so(there: FarSide, tmp_path: Path, what: str) -> None:
+    key = tmp_path / "mine"
+    if what == "no key":
+        key.write_text("something else\n")
+    else:
+        asyncssh.generate_private_key("ssh-ed25519").write_private_key(key, "pkcs8-pem", passphrase="secret")
+    with reached(there, identity=key) as ssh, pytest.raises(UsageError, match="cannot be used") as refused:
+        CommandTransport(ssh.run).status("lb01")
+    assert str(key) in refused.value.message
+    assert "ssh-add" in refused.value.hint
 
 
 def test_who_is_not_let_in_is_told_so(there: FarSide, tmp_path: Path) -> None:

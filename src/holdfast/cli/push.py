@@ -21,7 +21,7 @@ from .inputs import compile_input
 from .output import print_findings, print_json, stderr, stdout, went_well
 from .plan import hazard
 from .plan_view import document, print_changes
-from .push_nodes import due, left_without, look, overridden, refuse_managed, running
+from .push_nodes import due, left_without, look, overridden, refuse_managed, refuse_too_old, running
 from .validate import AsJson, SpecPath
 
 if TYPE_CHECKING:  # imported late: the other commands need not wait for an SSH client
@@ -39,10 +39,16 @@ Sudo = Annotated[
     bool | None, typer.Option("--sudo/--no-sudo", help="Run the agent with sudo; by default unless you are root.")
 ]
 KnownHosts = Annotated[
-    Path | None, typer.Option("--known-hosts", metavar="FILE", help="The nodes' host keys; else your own file.")
+    Path | None,
+    typer.Option(
+        "--known-hosts", metavar="FILE", exists=True, dir_okay=False, help="The nodes' host keys; else your own file."
+    ),
 ]
 User = Annotated[str | None, typer.Option("--user", help="Log in as; else as your ssh configuration says.")]
-Identity = Annotated[Path | None, typer.Option("--identity", metavar="FILE", help="Your private key.")]
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", metavar="FILE", exists=True, dir_okay=False, help="Your private key."),
+]
 Leaves = Annotated[
     list[str] | None, typer.Option("--leaves", metavar="NODE", help="It left the spec: take Holdfast off it.")
 ]
@@ -127,6 +133,7 @@ def push(
         seen = look(transport, tuple(logins), source.loaded.spec.cluster)
         if not despite_controller:
             refuse_managed(seen)
+        refuse_too_old(seen, bundles)
         kept = overridden(seen, source.loaded.spec)
         todo = _Todo(make_plan(running(seen), bundles), kept, dict(due(seen, bundles, kept)))
         _say_kept(source.loaded.spec, todo, quiet=as_json)

@@ -82,6 +82,20 @@ def refuse_managed(seen: Mapping[str, NodeSeen]) -> None:
     )
 
 
+def refuse_too_old(seen: Mapping[str, NodeSeen], bundles: Mapping[str, Bundle]) -> None:
+    """PlanRefused where a node would refuse its bundle, after others have changed: it does not know lists of servers.
+
+    Since Holdfast knows them, what a node says of itself has a word about what is overridden in pools, none or some.
+    """
+    having = [node for node, bundle in bundles.items() if servers_of(bundle)]
+    old = [node for node in having if "pool_overrides" not in seen[node].status.model_fields_set]
+    if old:
+        raise PlanRefused(
+            f"no node was touched: the Holdfast on {', '.join(old)} is too old for what this one makes of pools",
+            "install this version of Holdfast there first; what runs there goes on meanwhile",
+        )
+
+
 def overridden(seen: Mapping[str, NodeSeen], spec: ClusterSpec) -> Overrides:
     """All that is overridden on any node, of servers that the spec still has; the first word about one counts."""
     known = known_servers(spec)

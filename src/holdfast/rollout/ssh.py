@@ -25,6 +25,7 @@ T = TypeVar("T")
 CONNECT_S = 15.0
 _LARGEST_ANSWER = 128_000_000  # characters: a bundle is the largest
 _PIECE = 65_536
+_FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ class SshNodes:
         except (asyncssh.Error, OSError) as error:
             self._forget(node)
             raise self._translated(node, error) from None
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise UsageError(
+                f"the key {self._options.identity or 'that your ssh configuration names'} cannot be used: {error}",
+                "name a private key without a passphrase, or have an agent hold it: ssh-add",
+            ) from None
 
     def _before(self, connection: asyncssh.SSHClientConnection) -> tuple[str, ...]:
         sudo = self._options.sudo
@@ -156,17 +162,36 @@ class SshNodes:
     def _translated(self, node: str, error: asyncssh.Error | OSError) -> RolloutFailed:
         where = self._logins[node].host
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
-            return RolloutFailed(
-                f"{node}: the host key of {where} is not known, or is another one than before",
-                "compare its fingerprint on the node itself (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then "
-                "log in once with ssh, or put it into known_hosts",
-            )
+            return self._not_verified(node)
         if isinstance(error, asyncssh.PermissionDenied):
             return RolloutFailed(
                 f"{node}: {where} does not let us in", "is your key loaded (ssh-add -l), and allowed for that user?"
             )
         said = error.reason if isinstance(error, asyncssh.Error) else (error.strerror or str(error))
         return RolloutFailed(f"{node}: {where} cannot be reached over SSH: {said}", "is the node up? try: ssh " + where)
+
+    def _not_verified(self, node: str) -> RolloutFailed:
+        login, compare = self._logins[node], f"compare its fingerprint on the node itself ({_FINGERPRINT})"
+        path = self._options.known_hosts or Path.home() / ".ssh" / "known_hosts"
+        if _has_key(path, login):
+            return RolloutFailed(
+                f"{node}: the host key of {login.host} is another one than in {path}",
+                "somebody else may answer there. Was the node made anew? then "
+                f"{compare}, and forget the old one: ssh-keygen -R {login.host}",
+            )
+        return RolloutFailed(
+            f"{node}: the host key of {login.host} is not in {path}",
+            f"{compare}, then log in once with ssh, or put it into that file",
+        )
+
+
+def _has_key(path: Path, login: Login) -> bool:
+    """Whether a file knows a host, by whatever key."""
+    try:
+        keys, authorities, *_ = asyncssh.match_known_hosts(str(path), login.host, "", login.port)
+    except (OSError, ValueError):
+        return False
+    return bool(keys or authorities)
 
 
 async def _finished(
