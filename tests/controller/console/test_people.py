@@ -265,6 +265,26 @@ def test_a_token_is_made_used_and_revoked() -> None:
     asyncio.run(story())
 
 
+def test_a_token_that_removes_users_is_made_by_who_may_and_for_an_admin_alone() -> None:
+    async def story() -> None:
+        async with world() as made:
+            admin, operator = await made.browser(Role.ADMIN), await made.browser(Role.OPERATOR)
+            assert 'name="scopes"' in (await admin.get("/console/tokens/add", headers=part(admin))).text
+            assert 'name="scopes"' not in (await operator.get("/console/tokens/add", headers=part(operator))).text
+            asked = {"name": "directory", "role": "admin", "days": "7", "limits": "all", "scopes": "users"}
+            lesser = await admin.post("/console/tokens/add", data={**asked, "role": "operator"}, headers=part(admin))
+            assert lesser.status_code == 400
+            assert "the role admin" in lesser.text
+            secret = shown(await admin.post("/console/tokens/add", data=asked, headers=part(admin)))
+            plain = shown(await admin.post("/console/tokens/add", data={**asked, "scopes": []}, headers=part(admin)))
+            for token, status in ((secret, 200), (plain, 403)):
+                program = made.stranger(authorization=f"Bearer {token}")
+                assert (await program.get("/api/v1/users")).status_code == status
+            assert "may remove users" in (await admin.get("/console/tokens")).text
+
+    asyncio.run(story())
+
+
 def test_ones_own_sessions_are_shown_and_ended() -> None:
     async def story() -> None:
         async with world() as made:

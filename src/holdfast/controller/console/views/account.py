@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from holdfast.errors import NotFound
 from holdfast.protocol.api.people import RoleWord
-from holdfast.store.models import Role
+from holdfast.store.models import Role, TokenScope
 
 from ...callers import Allowed, Calling
 from ...identity import Action, Person
@@ -38,6 +38,7 @@ class TokenForm(LimitsForm):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     role: RoleWord = "viewer"
     days: Annotated[int, Field(ge=1, le=366)] = 30
+    scopes: tuple[Literal["users"], ...] = ()
 
 
 @router.get("/account", name="console_account")
@@ -107,7 +108,14 @@ async def adding(page: Console, who: OwnTokens) -> Response:
     """What a program is to be allowed."""
     form = await limits_of(page, None if who.clusters is None else ())
     url = page.url("console_add_token")
-    return page.part("people/token.html", roles=roles_up_to(who), days=DAYS, form_url=url, **form)
+    return page.part(
+        "people/token.html",
+        roles=roles_up_to(who),
+        days=DAYS,
+        form_url=url,
+        **form,
+        may_remove=page.may(Action.USER_MANAGE),
+    )
 
 
 @router.post("/tokens/add", name="console_add_token")
@@ -116,8 +124,9 @@ async def add(
 ) -> Response:
     """An API token, shown this once."""
     secret = await page.context.doors.logins.create_token(
-        who, asked.name, Role(asked.role), timedelta(days=asked.days), asked.wanted(page.words), caller.source
-    )
+        who, asked.name, Role(asked.role), timedelta(days=asked.days), asked.wanted(page.words), caller.source,
+        scopes=[TokenScope(one) for one in asked.scopes],
+    )  # fmt: skip
     title = page.words.say("API token %(name)s", name=asked.name)
     note = page.words.say("Programs send it as “Authorization: Bearer …”. It can never do more than you may yourself.")
     return page.part("people/secret.html", title=title, secret=secret.get_secret_value(), note=note, refresh=CHANGED)
