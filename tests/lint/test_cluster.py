@@ -150,7 +150,7 @@ BAD = {
         "PEER104",
         (
             instance("authentication {\n    auth_type AH\n    auth_pass one\n}"),
-            instance(f"authentication {{\n    auth_type PASS\n    auth_pass one {MARK}\n}}"),
+            instance(f"authentication {{\n    auth_type PASS {MARK}\n    auth_pass one\n}}"),
         ),
     ),
     "a comment cuts the password": Bad(

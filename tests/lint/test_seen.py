@@ -11,7 +11,10 @@ MARK = "# here"
 TRACK = "track_script {\n    check_web\n}"
 RANGE = "virtual_server_group web {{\n    10.0.0.{} 80 # here\n}}\n"
 SERVER = "    real_server {} 80 {{\n        TCP_CHECK {{\n        }}\n    {}\n"
+PORTS = "virtual_server_group web {\n    10.0.0.100 80\n    10.0.0.100 8080\n}\n"
 MARKED = "virtual_server fwmark 7 {\n    lb_algo wlc\n    lb_kind NAT\n"
+
+ON_PORTS = virtual(address="group web")
 
 
 def tracked(command: str) -> str:
@@ -77,8 +80,50 @@ BAD = {
     ),
     "a check that ends a process by pattern": ("SCRIPT123", tracked("/usr/bin/pkill -f haproxy.cfg")),
     "a check of keepalived's unit": ("SCRIPT119", tracked("/usr/bin/systemctl is-active --quiet keepalived")),
+    "a check of keepalived's state": ("SCRIPT119", tracked("/usr/sbin/service keepalived status")),
     "a check of keepalived's process": ("SCRIPT119", tracked("/usr/bin/killall -0 keepalived")),
     "buffers of no policy": ("KA006", f"global_defs {{\n    vrrp_rx_bufs_policy foo {MARK}\n}}\n" + instance()),
+    "a blank before the sign of a variable": ("KA001", f"$PRIO = 150 {MARK}\n" + instance()),
+    "what such a variable was for": ("KA006", "$PRIO =150\n" + instance(f"priority $PRIO {MARK}")),
+    "a condition without its host": ("KA054", instance(f"@ lb1 priority 150 {MARK}")),
+    "a condition that leaves nobody out": ("KA054", instance(f"@^ priority 150 {MARK}")),
+    "a broadcast address of IPv6": (
+        "ADDR120",
+        instance(f"virtual_ipaddress {{\n    fe80::1/64\n    2001:db8::1/64 brd + {MARK}\n}}"),
+    ),
+    "a broadcast address of IPv6 that is always there": (
+        "ADDR120",
+        f"static_ipaddress {{\n    2001:db8::1/64 brd + dev eth0 {MARK}\n}}\n" + instance(),
+    ),
+    "a network without its length": ("ADDR121", routed(f"192.0.2.0 via 10.0.0.254 dev eth0 {MARK}")),
+    "a network without its length, always there": (
+        "ADDR121",
+        f"static_routes {{\n    to 10.9.0.0 via 10.0.0.254 dev eth0 {MARK}\n}}\n" + instance(),
+    ),
+    "authentication of nothing": ("AUTH102", instance(f"authentication {{ {MARK}\n}}")),
+    "one port of a group": ("REAL101", f"{PORTS.replace('8080', f'8080 {MARK}')}" + instance() + ON_PORTS),
+    "a range that is held in part": (
+        "LVS107",
+        f"virtual_server_group web {{\n    10.0.0.100-102 80 {MARK}\n}}\n" + virtual(address="group web") + instance(),
+    ),
+    "a variable of a shell": ("SCRIPT103", tracked("PORT=80 /usr/local/bin/check")),
+    "a name that only a shell replaces": ("SCRIPT102", tracked("/usr/local/bin/check --url http://$HOST/")),
+    "a shell that is given one word": ("SCRIPT125", tracked("/bin/bash -c pidof nginx")),
+    "a page that is saved": ("SCRIPT126", tracked("/usr/bin/wget -q http://127.0.0.1/")),
+    "a ping of itself": ("SCRIPT120", tracked("/bin/ping -c 1 -W 1 127.0.0.1")),
+    "a program that is started again": ("SCRIPT107", tracked("/bin/sh -c 'pidof nginx || /usr/sbin/nginx'")),
+    "a quiesced server of persistent clients": (
+        "LVS112",
+        instance()
+        + pair(f"weight 0 {MARK}")
+        .removeprefix(SCRIPTS + instance())
+        .replace("    lb_kind", "    persistence_timeout 300\n    lb_kind"),
+    ),
+    "a file whose number moves nothing": (
+        "PRIO102",
+        "track_file drain {\n    file /run/drain\n    weight -50\n}\n"
+        + instance(f"nopreempt {MARK}\ntrack_file {{\n    drain\n}}"),
+    ),
 }
 GOOD = {
     "buffers by a policy": ("KA00", "global_defs {\n    vrrp_rx_bufs_policy mtu\n}\n" + instance()),

@@ -61,7 +61,7 @@ SEQUENCE = Code("KA051", _ERROR, "a ~SEQ or ~LST that cannot be read")
 EXPLOSION = Code("KA052", _ERROR, "variables or sequences that grow too large")
 RANDOM = Code("KA053", _INFO, "a value that differs at each start")
 UNENDED = Code("KA055", _INFO, "a last line without its end, of which keepalived tells as of the line before")
-CONDITION = Code("KA054", _WARNING, "a condition with nothing behind it")
+CONDITION = Code("KA054", _WARNING, "a condition without its host, or with nothing behind it")
 MORE = Code("KA060", _WARNING, "more complaints than are shown")
 
 CODES: tuple[Code, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Code))

@@ -18,7 +18,7 @@ _WORD = re.compile(r'(?:\$\{[A-Za-z_][A-Za-z0-9_]*(?: [0-9 ]*)?\}|\\[^\n]|\\|[^ 
 _DIRECTIVE = re.compile(r"~(?:SEQx?|LST)[ \t]*\([^)\n]*\)")
 _INCLUDE = re.compile(r"include[rmwba]?(?=[ \t\r\v\f])")
 _FILE_NAME = re.compile(r'(?:\\[^\n]|[^ \t\n\r\v\f"#!\\])+')
-_DEFINITION = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*[ \t]*=")
+_DEFINITION = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*=")
 _SINGLE = re.compile(r"[\n{}]")
 
 

@@ -228,7 +228,12 @@ class Statements:
         end = min((at for at in (text.find(" "), text.find("\t")) if at >= 0), default=len(text))
         negated = text.startswith("@^")
         host = text[2 if negated else 1 : end]
-        self._into.conditions.add(host)
+        if host:
+            self._into.conditions.add(host)
+        elif end < len(text):
+            counts = "the line counts for all hosts" if negated else "no host reads the line"
+            message = f"no host is named behind the {text[:end]}: {counts}"
+            self._note(complaints.CONDITION, source, number, message, at=at)
         if end == len(text):
             message = f"nothing stands behind the condition {shown(text)}: keepalived ignores the line"
             self._note(complaints.CONDITION, source, number, message, at=at)

@@ -11,7 +11,7 @@ from .tree import Origin
 MOST_IN_ALL = 1_000_000  # replacements of one reading
 MOST_REPLACEMENTS = 100  # in one line; keepalived itself would turn for ever on `$A=${A}`
 LONGEST = 1_023  # bytes of a line once its variables are replaced; the same limit as for lines of a file
-DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*")
+DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=[ \t]*")  # a blank before the sign makes it a keyword
 _USE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)((?: +[0-9]+)*) *\}|([A-Za-z_][A-Za-z0-9_]*)(?=[ \t,)]|$))")
 
 

@@ -38,6 +38,25 @@ def foreign_broadcast(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "ADDR120",
+    ERROR,
+    "a broadcast address beside IPv6",
+    effect="IPv6 has no broadcast: keepalived skips the whole address, and no node holds it.",
+    hint="remove brd and the word behind it",
+    bad=instance("virtual_ipaddress {\n    fe80::100/64\n    2001:db8::100/64 brd +\n}"),
+    good=instance("virtual_ipaddress {\n    fe80::100/64\n    2001:db8::100/64\n}"),
+    references=("measured with keepalived 2.2.7: 'trying to assign a broadcast … to the IPv6 address'",),
+)
+def broadcast_of_six(model: Model) -> Iterator[Hit]:
+    held = [address for one in model.instances for address in one.all_addresses]
+    for address in (*held, *model.static_addresses):
+        word = next((one for one in ("brd", "broadcast") if address.option(one)), "")
+        if word and ":" in address.host:
+            message = f"IPv6 has no broadcast: keepalived skips {address.host}"
+            yield Hit(address.node, message, address.node.words.index(word))
+
+
+@rule(
     "ADDR118",
     ERROR,
     "a gateway that is a broadcast address",

@@ -127,7 +127,8 @@ def different_passwords(models: tuple[Model, ...]) -> Iterator[Hit]:
             kinds = _secret(one)[0], _secret(other)[0]
             what = f"{kinds[0]} here, {kinds[1]} there" if kinds[0] != kinds[1] else "the passwords differ"
             message = f"{one.instance.name} authenticates otherwise than on {other.node}: {what}"
-            yield Hit(_authentication(one), message, related=(_authentication(other),))
+            word = "auth_type" if kinds[0] != kinds[1] and all(_secret(who)[1] for who in (one, other)) else "auth_pass"
+            yield Hit(_authentication(one, word), message, related=(_authentication(other, word),))
 
 
 def _secret(member: Member) -> tuple[str, bytes]:
@@ -139,11 +140,11 @@ def _secret(member: Member) -> tuple[str, bytes]:
     return kind, password.encode("utf-8", "surrogateescape")[:MOST_BYTES]
 
 
-def _authentication(member: Member) -> Node:
+def _authentication(member: Member, word: str) -> Node:
     block = member.instance.authentication
     if block is None:
         return member.instance.node
-    return block.get("auth_pass", "auth_type") or block.node
+    return block.get(word) or block.get("auth_pass", "auth_type") or block.node
 
 
 @cluster_rule(

@@ -253,7 +253,7 @@ def director_as_real_server(models: tuple[Model, ...]) -> Iterator[Hit]:
 
 
 _WEB = "virtual_server_group web {\n    10.0.0.100 80\n    10.0.0.100 443\n}\n"
-_GROUPED = virtual("persistence_timeout 60", address="group web", server="10.0.0.11 80")
+_GROUPED = virtual(address="group web", server="10.0.0.11", real="TCP_CHECK {\n    connect_port 80\n}")
 
 
 @cluster_rule(

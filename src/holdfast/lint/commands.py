@@ -21,6 +21,9 @@ _GLOBAL = (
     "vrrp_notify_fifo_script",
     "lvs_notify_fifo_script",
 )
+# A name that a shell would replace, but not what awk and perl have for their own.
+_NAME = re.compile(r"^[^\s'\"\\]*\$[A-Za-z_][A-Za-z0-9_]*[^\s'\"\\]*$")
+_OF_THEIR_OWN = frozenset({"awk", "gawk", "mawk", "perl", "sed", "grep", "egrep", "jq"})
 _SHELL_WORD = re.compile(r"^(?:\||\|\||&&|&|;|[0-9]?>{1,2}.*|[0-9]?<.*|&>.*|/[^?&=]*\*.*)$|`|\$\(")
 
 
@@ -66,6 +69,13 @@ class Command:
             return ""
         ended = (one for one in self.words[:-1] if one.endswith(";"))
         return next((one for one in self.words if _SHELL_WORD.search(one)), next(ended, ""))
+
+    @property
+    def unreplaced(self) -> str:
+        """The first word with the name of a variable that nobody replaces; empty where there is none."""
+        if self.by_shell or self.program in _OF_THEIR_OWN:
+            return ""
+        return next((one for one in self.words[1:] if _NAME.match(one)), "")
 
 
 @once

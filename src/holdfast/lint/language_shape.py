@@ -216,8 +216,8 @@ KA053 = of(
 )
 KA054 = of(
     complaints.CONDITION,
-    effect="keepalived ignores the line.",
-    hint="write what is for this host behind the condition, on the same line",
+    effect="keepalived ignores the line; one for all hosts but one (`@^`) that names none it reads everywhere.",
+    hint="write the host right behind the @, and what is for it behind that, on the same line",
     bad=instance("@lb1\npriority 150"),
     good=instance("@lb1 priority 150\n@^lb1 priority 100"),
     references=("man keepalived.conf: conditional configuration",),

@@ -116,6 +116,18 @@ class VirtualServer(Block):
         """Where clients go when no real server is left."""
         return self.get("sorry_server")
 
+    @property
+    def drained(self) -> list[RealServer]:
+        """Those of weight 0 beside others, which no check gives another weight."""
+        idle = [real for real in self.real_servers if self.weight_of(real).value == 0]
+        if len(idle) == len(self.real_servers):
+            return []
+        return [
+            real
+            for real in idle
+            if not any(check.kind == "FILE_CHECK" or check.flag("misc_dynamic") for check in real.checks)
+        ]
+
     def weight_of(self, real: RealServer) -> Value[int]:
         """A real server's weight: its own, else the virtual server's, else 1."""
         own = real.weight

@@ -13,6 +13,7 @@ from .standings import counted, healthy, without
 _MAN = "man keepalived.conf: vrrp_script, weight"
 _MEASURED = "measured with keepalived 2.2.7: 152 and 101 with weight 3, 120 and 100 with nopreempt and weight −60"
 HIGHEST = 254
+LEAST = -254  # of a tracked file: FAULT
 SMALL = 10  # weights below it move nothing between peers that are set as most are, ten or more apart
 SLOW_S = 10.0  # until a failure is believed
 TRACKED = "track_script {\n    check_web\n}"
@@ -44,7 +45,7 @@ def small_weight(model: Model) -> Iterator[Hit]:
             just_enough = base > DEFAULT_PRIORITY and base - abs(weight.value) < DEFAULT_PRIORITY
             if abs(weight.value) >= SMALL and not (above_usual and weight.value < 0):
                 continue
-            if just_enough:
+            if just_enough or not weight.value:  # 0 here: out of range, and counts all the same
                 continue
             by_default = "" if weight.given else " by default"
             message = (
@@ -83,6 +84,14 @@ def weight_without_preemption(model: Model) -> Iterator[Hit]:
                 " it never fails over"
             )
             yield Hit(one.nopreempt, message, severity=mild, related=(tracker.weight.node, tracker.node))
+        for tracker in one.trackers:
+            weight = tracker.weight.value
+            if tracker.kind == "track_file" and tracker.definition is not None and LEAST < weight < -1:
+                message = (
+                    f"{one.name} does not preempt, so a number in {tracker.name} (weight {weight} times it) moves"
+                    " nothing, but for one that makes it -254 or less: that is FAULT"
+                )
+                yield Hit(one.nopreempt, message, severity=WARNING, related=(tracker.weight.node, tracker.node))
 
 
 @rule(

@@ -29,22 +29,27 @@ MOST_WEIGHT = 65_535
 )
 def other_port(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
-        ports: dict[int, bool] = {virtual_server.port: True}
+        if virtual_server.kind == "fwmark":
+            continue
+        ports = {virtual_server.port: virtual_server.node}
         if virtual_server.kind == "group":
             group = model.virtual_server_groups.get(virtual_server.node.arg(1))
-            ports = {whole(line.arg()) or 0: True for line in (group.lines if group else ()) if line.name != "fwmark"}
-        elif virtual_server.kind == "fwmark":
-            continue
+            ports = {whole(line.arg()) or 0: line for line in (group.lines if group else ()) if line.name != "fwmark"}
+        told: set[int] = set()
         for real in virtual_server.real_servers:
-            if not real.port or real.port in ports or not ports:
-                continue
             method = virtual_server.method_of(real)
-            if method.value != "NAT":
-                message = (
-                    f"{method.value} cannot change ports: clients of {virtual_server.label} come to port"
-                    f" {next(iter(ports))} of {real.host}, not to {real.port}"
-                )
+            others = [port for port in ports if port != real.port]
+            if not real.port or not others or method.value == "NAT":
+                continue
+            message = (
+                f"{method.value} cannot change ports: clients of {virtual_server.label} come to port"
+                f" {others[0]} of {real.host}, not to {real.port}"
+            )
+            if real.port not in ports:
                 yield Hit(real.node, message, 2, related=(virtual_server.node, method.node))
+            elif others[0] not in told:  # the server is right for the group's other entries
+                told.add(others[0])
+                yield Hit(ports[others[0]], message, 1, related=(real.node, method.node))
 
 
 @rule(
@@ -182,13 +187,11 @@ def loopback(model: Model) -> Iterator[Hit]:
 )
 def drained(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
-        idle = [real for real in virtual_server.real_servers if virtual_server.weight_of(real).value == 0]
-        if len(idle) == len(virtual_server.real_servers):
-            continue
-        for real in idle:
-            if not any(check.kind == "FILE_CHECK" or check.flag("misc_dynamic") for check in real.checks):
-                weight = virtual_server.weight_of(real)
-                yield Hit(weight.node, f"{real.host}:{real.port} has weight 0: it gets no new connections", weight.word)
+        if virtual_server.get("persistence_timeout") is not None:
+            continue  # LVS112: it goes on getting some
+        for real in virtual_server.drained:
+            weight = virtual_server.weight_of(real)
+            yield Hit(weight.node, f"{real.host}:{real.port} has weight 0: it gets no new connections", weight.word)
 
 
 @rule(

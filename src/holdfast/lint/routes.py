@@ -124,6 +124,26 @@ _TYPES = ("unicast", "local", "broadcast", "multicast", "blackhole", "unreachabl
 
 
 @rule(
+    "ADDR121",
+    WARNING,
+    "a network without its length",
+    effect="keepalived takes it for the one host with that number: packets for all others of the network go another "
+    "way.",
+    hint="write how many bits the network has, as in 192.0.2.0/24; or /32 where one host is meant",
+    bad=instance("virtual_routes {\n    192.0.2.0 via 10.0.0.254 dev eth0\n}"),
+    good=instance("virtual_routes {\n    192.0.2.0/24 via 10.0.0.254 dev eth0\n}"),
+    references=(_MAN, "measured with keepalived 2.2.7: its dump shows the address without a length"),
+)
+def no_length(model: Model) -> Iterator[Hit]:
+    for line in routes(model):
+        for at, word in enumerate(line.words):
+            if at and line.words[at - 1] not in ("to", *_TYPES):
+                continue
+            if word.endswith(".0") and word != "0.0.0.0" and address_of(word) is not None:
+                yield Hit(line, f"{word} is taken for a host, not for a network: it has no length", at)
+
+
+@rule(
     "ADDR116",
     WARNING,
     "a route whose source this file does not set",

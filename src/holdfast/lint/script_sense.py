@@ -32,6 +32,7 @@ _NO_SIGNAL = re.compile(r"\s(?:-0|-s\s*0|--signal[ =]0)(?:\s|$)")  # of killall:
 _OF_ITSELF = re.compile(r"\b(?:is-active|status)\s+(?:-\S+\s+)*keepalived\b|\bservice\s+keepalived\s+status\b")
 _FAILS = re.compile(r"(?:^|\s)(?:-[A-Za-z0-9]*f[A-Za-z]*|--fail\S*|-w|--write-out)(?:\s|$)|\|")
 _SLEEPS = re.compile(r"\bsleep\s+([0-9]{1,6}(?:\.[0-9]{1,6})?)\b(?![smhd])")
+_ITSELF = re.compile(r"\s(?:127(?:\.[0-9]+){1,3}|localhost|::1)\s*$")
 _LOOKS = re.compile(
     r"\b(?:ip|ifconfig|arping|arp|grep|hostname)\b"
 )  # whether the node has the address, not who answers
@@ -168,7 +169,9 @@ def checks_itself(model: Model) -> Iterator[Hit]:
 )
 def always_succeeds(model: Model) -> Iterator[Hit]:
     for one in commands(model):
-        alone = one.words and one.words[0] in ("/bin/true", "/usr/bin/true", "true", "/bin/echo", "/usr/bin/echo")
+        alone = (one.program in ("true", "echo") and not one.shell_word) or (
+            one.program == "ping" and _ITSELF.search(one.line)
+        )
         if one.checks and ((one.by_shell and _SUCCEEDS.search(one.line.rstrip("'\""))) or alone):
             yield Hit(one.node, f"{one.owner} succeeds whatever its command finds: nothing is watched", one.word)
 

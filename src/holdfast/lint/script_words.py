@@ -14,6 +14,8 @@ _TRACKED = "track_script {\n    check_web\n}"
 _UNQUOTED = "vrrp_script check_web {\n    script /usr/bin/test -f /run/web.pid\n    interval 2\n}\n"
 _STARTS = re.compile(r"\b(?:systemctl|service|rc-service)\b.*\b(?:start|restart|enable --now)\b|\bstart\b *$")
 _STOPS = re.compile(r"\b(?:systemctl|service|rc-service)\b.*\b(?:stop|disable --now)\b|\bstop\b *$")
+_COMMAND = re.compile(r"-[a-z]*c")  # of a shell: what to run
+_SAVES_NOT = re.compile(r"\s(?:-[A-Za-z]*O|--output-document|--spider|--delete-after)")
 _GOOD_NOTIFY = 'notify_master "/usr/bin/systemctl start web"\nnotify_backup "/usr/bin/systemctl stop web"'
 _BAD_NOTIFY = 'notify_master "/usr/bin/systemctl stop web"\nnotify_backup "/usr/bin/systemctl start web"'
 
@@ -56,3 +58,40 @@ def the_wrong_way_round(model: Model) -> Iterator[Hit]:
         if _STOPS.search(one.line) and _STARTS.search(other.line):
             message = f"{owner} stops on the master what it starts on the backup"
             yield Hit(one.node, message, one.word, related=(other.node,))
+
+
+@rule(
+    "SCRIPT125",
+    ERROR,
+    "a shell that is given one word alone",
+    effect="The shell runs the word behind -c; the others become its $0 and $1, and never reach the program.",
+    hint="put the whole command into quotes: `/bin/sh -c 'pidof nginx'`; or do without the shell",
+    bad=SCRIPTS + script(command="/bin/sh -c pidof nginx") + instance(_TRACKED),
+    good=SCRIPTS + script(command="/bin/sh -c 'pidof nginx'") + instance(_TRACKED),
+    references=("man sh: -c",),
+)
+def one_word_alone(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        at = next((at for at, word in enumerate(one.words) if at and _COMMAND.fullmatch(word)), 0)
+        if not one.by_shell or not at or len(one.words) < at + 3:
+            continue
+        given = one.words[at + 1]
+        if not re.search(r"[\s$;|&<>]", given):
+            message = f"the shell runs {given} alone: {' '.join(one.words[at + 2 :])} does not reach it"
+            yield Hit(one.node, message, one.word)
+
+
+@rule(
+    "SCRIPT126",
+    WARNING,
+    "a check that saves what it is answered",
+    effect="wget writes each answer into a new file, in the folder that keepalived runs in: the disk fills.",
+    hint="write `wget -q -O /dev/null URL`, or `wget -q --spider URL`",
+    bad=SCRIPTS + script(command="/usr/bin/wget -q http://127.0.0.1/") + instance(_TRACKED),
+    good=SCRIPTS + script(command="/usr/bin/wget -q -O /dev/null http://127.0.0.1/") + instance(_TRACKED),
+    references=("man wget: --output-document, --spider",),
+)
+def saves(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        if one.checks and one.program == "wget" and not _SAVES_NOT.search(one.line):
+            yield Hit(one.node, f"{one.owner} leaves a file at every run: wget has neither -O nor --spider", one.word)

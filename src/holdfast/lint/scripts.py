@@ -68,11 +68,18 @@ _RESTARTS = re.compile(
     r"\b(?:systemctl|initctl|rc-service|supervisorctl|docker|podman)\b.*\b(?:restart|start|reload|try-restart)\b"
     r"|\bservice\s+\S+\s+(?:re)?start\b|/etc/(?:rc\.d/)?init\.d/\S+\s+(?:re)?start\b|\bnginx\s+-s\s+reload\b"
 )
+# `pidof nginx || /usr/sbin/nginx`: what is not there is started.
+_BEGINS = re.compile(r"\b(?:killall\s+-0|pidof|pgrep)\s+(?:-\S+\s+)*([\w.-]+)\b[^|;]*\|\|\s*(?:\S*/)?\1(?![\w./-])")
 _STOPS_KEEPALIVED = re.compile(
     r"\b(?:systemctl|initctl)\s+(?:--?\S+\s+)*(?:stop|restart|kill|disable)\s+(?:\S+\s+)*keepalived"
     r"|\bservice\s+keepalived\s+(?:stop|restart)|init\.d/keepalived\s+(?:stop|restart)"
     r"|\b(?:killall|pkill)\s+(?!(?:-0|-s 0)\b)(?:-\S+\s+)*keepalived\b"
 )
+_BRACED = (
+    "write `${NAME}` for a variable of this file: keepalived replaces `$NAME` before a blank alone; one of a "
+    "shell needs `/bin/sh -c '…'`"
+)
+_SETS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _PROBES = re.compile(r"\bkillall\s+(?:-0|-s 0|-q -0|-0 -q)\b|\bpidof\b|\bpgrep\b")
 
 
@@ -117,6 +124,9 @@ def needs_shell(model: Model) -> Iterator[Hit]:
         word = one.shell_word
         if word:
             yield Hit(one.node, f"no shell reads this command: {word!r} is an argument of {one.program}", one.word)
+        elif one.unreplaced:
+            message = f"nobody replaces the name in {one.unreplaced!r}: {one.program} gets it as it stands"
+            yield Hit(one.node, message, one.word, hint=_BRACED, severity=WARNING)
 
 
 @rule(
@@ -134,6 +144,9 @@ def no_program(model: Model) -> Iterator[Hit]:
         first = one.words[0] if one.words else ""
         if first in _BUILTINS:
             yield Hit(one.node, f"{first!r} is a word of the shell, not a program: keepalived cannot run it", one.word)
+        elif _SETS.match(first):
+            message = f"{first.partition('=')[0]}=… is for a shell: keepalived looks for a program of that name"
+            yield Hit(one.node, message, one.word, hint=f"write `/usr/bin/env {first} PROGRAM …`")
         elif first.startswith(("~", "$")):
             yield Hit(
                 one.node,
@@ -159,7 +172,7 @@ def no_program(model: Model) -> Iterator[Hit]:
 def relative(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         first = one.words[0] if one.words else ""
-        if first.startswith(("/", "~", "$", "<", ">", '"')) or first in _BUILTINS or not first:
+        if first.startswith(("/", "~", "$", "<", ">", '"')) or first in _BUILTINS or not first or _SETS.match(first):
             continue
         if "/" in first or first.endswith((".sh", ".py", ".pl", ".rb")):
             yield Hit(one.node, f"{first} has no whole path: keepalived looks for it in / and its PATH", one.word)
@@ -241,7 +254,8 @@ def _ping_seconds(words: tuple[str, ...]) -> float | None:
 )
 def restarts(model: Model) -> Iterator[Hit]:
     for one in commands(model):
-        if one.checks and _RESTARTS.search(one.line) and not _STOPS_KEEPALIVED.search(one.line):
+        begun = _RESTARTS.search(one.line) or _BEGINS.search(one.line)
+        if one.checks and begun and not _STOPS_KEEPALIVED.search(one.line):
             yield Hit(
                 one.node, f"this check of {one.owner} starts a service: it hides the failure it should report", one.word
             )

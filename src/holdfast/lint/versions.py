@@ -53,7 +53,9 @@ def no_password(model: Model) -> Iterator[Hit]:
         block = one.authentication
         if block is None:
             continue
-        if block.get("auth_type") is not None and block.get("auth_pass") is None:
+        if not block.node.children:
+            yield Hit(block.node, f"{one.name} has neither auth_type nor auth_pass: keepalived sends plain adverts")
+        elif block.get("auth_type") is not None and block.get("auth_pass") is None:
             yield Hit(block.node, f"{one.name} has auth_type but no auth_pass: keepalived sends plain adverts")
         elif block.get("auth_pass") is not None and block.get("auth_type") is None:
             message = f"{one.name} has auth_pass but no auth_type: keepalived sends plain adverts"

@@ -16,7 +16,8 @@ from .samples import instance, virtual
 _LAST_PORT = 65_535
 _MOST_OF_A_RANGE = 1_024  # addresses; a longer range is a mistake of another kind
 _MOST_LOOKED_AT = 100_000  # over all groups
-_RANGE = "virtual_server_group web {\n    10.0.0.100-110 80\n}\n"
+_RANGE = "virtual_server_group web {\n    10.0.0.100-101 80\n}\n"
+_HELD = instance("virtual_ipaddress {\n    10.0.0.100/24\n    10.0.0.101/24\n}")
 MARK = """virtual_server fwmark 1 {
     lb_algo wlc
     lb_kind DR
@@ -201,8 +202,8 @@ def contradicted_family(model: Model) -> Iterator[Hit]:
     effect="IPVS knows one service of an address, port and protocol: both fill it, and each one's checks take the "
     "other's servers out.",
     hint="name each address and port once, in one group or in one virtual_server",
-    bad=_RANGE + virtual(address="group web") + virtual() + instance(),
-    good=_RANGE + virtual(address="group web") + instance(),
+    bad=_RANGE + virtual(address="group web") + virtual() + _HELD,
+    good=_RANGE + virtual(address="group web") + _HELD,
     references=("man ipvsadm: virtual services", "man keepalived.conf: virtual_server_group"),
 )
 def in_two(model: Model) -> Iterator[Hit]:
@@ -214,7 +215,7 @@ def in_two(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         group = model.virtual_server_groups.get(one.node.arg(1)) if one.kind == "group" else None
         for line in group.lines if group is not None else ():
-            for host in islice(_hosts(line), max(left, 0)):
+            for host in islice(hosts_of(line), max(left, 0)):
                 left -= 1
                 first = seen.setdefault((host, str(whole(line.arg()) or 0), one.protocol.value), line)
                 if first is not line:
@@ -223,7 +224,7 @@ def in_two(model: Model) -> Iterator[Hit]:
                     break
 
 
-def _hosts(line: Node) -> Iterator[str]:
+def hosts_of(line: Node) -> Iterator[str]:
     """The addresses of an entry; those of long ranges alone as far as one looks."""
     if line.name == "fwmark" or not _counts(line):
         return

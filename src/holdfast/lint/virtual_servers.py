@@ -12,6 +12,7 @@ from .model_lvs import VirtualServer
 from .model_values import address_of, host_of, whole
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance, virtual
+from .virtual_server_groups import hosts_of
 
 _MAN = "man keepalived.conf: virtual_server"
 _UDP_CHECKS = frozenset({"UDP_CHECK", "DNS_CHECK", "PING_CHECK", "MISC_CHECK", "FILE_CHECK", "BFD_CHECK"})
@@ -169,9 +170,10 @@ def nobody_holds(model: Model) -> Iterator[Hit]:
             )
     for group in model.virtual_server_groups.values():
         for line in group.lines:
-            host = host_of(line.name)
-            if address_of(host) is not None and "-" not in line.name and "/" not in line.name and host not in known:
-                yield Hit(line, f"no vrrp_instance holds {host}: it is on no node, unless something else sets it")
+            lacking = [host for host in hosts_of(line) if host not in known] if "/" not in line.name else []
+            if lacking:
+                what = f"{lacking[0]} and {len(lacking) - 1} more of {line.name}" if lacking[1:] else lacking[0]
+                yield Hit(line, f"no vrrp_instance holds {what}: it is on no node, unless something else sets it")
 
 
 @rule(
@@ -215,10 +217,10 @@ def ops(model: Model) -> Iterator[Hit]:
     "LVS112",
     WARNING,
     "persistence with servers that are quiesced",
-    effect="inhibit_on_failure leaves a failed server in the table with weight 0, and persistent clients go on "
-    "being sent "
-    "to it until their time is over.",
-    hint="set the sysctl net.ipv4.vs.expire_quiescent_template to 1 on every director, or remove inhibit_on_failure",
+    effect="A server of weight 0 stays in the table (one that failed, too, with inhibit_on_failure), and persistent "
+    "clients go on being sent to it until their time is over.",
+    hint="set the sysctl net.ipv4.vs.expire_quiescent_template to 1 on every director, or remove inhibit_on_failure; "
+    "remove a server that is to serve nobody",
     bad=virtual("persistence_timeout 3600", "inhibit_on_failure\nTCP_CHECK {\n}") + instance(),
     good=virtual("persistence_timeout 3600", "TCP_CHECK {\n}") + instance(),
     references=("Linux: Documentation/networking/ipvs-sysctl.rst, expire_quiescent_template",),
@@ -234,6 +236,10 @@ def quiesced(model: Model) -> Iterator[Hit]:
         if found is not None:
             message = f"clients of {one.label} stay with a failed server until their persistence ends"
             yield Hit(found, message, related=(persistence,))
+        for real in one.drained:
+            weight = one.weight_of(real)
+            message = f"clients of {one.label} that {real.host} knows go on coming to it, whatever its weight"
+            yield Hit(weight.node, message, weight.word, related=(persistence,))
 
 
 @rule(
