@@ -13,6 +13,7 @@ from tests.browser.contrast import too_faint
 from tests.browser.test_spine import mistakes
 from tests.controller.world import WITHIN_S
 
+from holdfast.controller.console.views import overriding
 from holdfast.controller.console.views import pool_servers as pool_views
 from holdfast.controller.console.views import servers as views
 
@@ -24,8 +25,8 @@ LONG_MS = 120_000
 @pytest.fixture(autouse=True)
 def _as_before(console: Console, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test leaves the cluster as it found it; directors have time to answer, however busy the machine is."""
-    monkeypatch.setattr(views, "_WAIT_S", 40.0)
-    monkeypatch.setattr(pool_views, "_WAIT_S", 40.0)
+    for module in (overriding, views, pool_views):  # each has the name of its own
+        monkeypatch.setattr(module, "WAIT_S", 40.0)
     yield
 
     async def taken_back() -> None:
