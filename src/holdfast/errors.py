@@ -25,7 +25,7 @@
     ├── NotAuthenticated          who asks is not known: no or wrong password, token, session or certificate
     │   └── TooManyAttempts       … too often: carries the seconds to wait
     ├── NotPermitted              who asks is known, and may not do that
-    ├── NotFound                  what was asked for is not there
+    ├── NotFound                  what was asked for is not there; exit status 2
     ├── EnrolmentRefused          a join token or a certificate request that is not accepted
     │   └── AuthorityChanged      a controller shows another certificate authority than the one that was pinned
     ├── ControllerUnreachable     no controller answered; everything on the node goes on as it was
@@ -191,7 +191,9 @@ class NotPermitted(HoldfastError):
 
 
 class NotFound(HoldfastError):
-    """What was asked for by its name or number is not there."""
+    """What was asked for by its name or number is not there; to whoever gave it on a command line, a wrong call."""
+
+    exit_status = 2
 
 
 class EnrolmentRefused(HoldfastError):

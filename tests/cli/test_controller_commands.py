@@ -54,6 +54,13 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
         yield world
 
 
+def test_what_is_not_there_and_what_cannot_be_asked_are_wrong_calls(applied: Controlled) -> None:
+    for words in (("show", "99"), ("move", "mail"), ("config", "lb77"), ("history", "-c", "x y")):
+        done = applied.run(*words)
+        assert isinstance(done.exception, HoldfastError), done.output
+        assert done.exception.exit_status == 2, words
+
+
 def fails(world: Controlled, kind: type[HoldfastError], *words: str) -> str:
     """What a command is refused with."""
     done = world.run(*words)

@@ -100,6 +100,21 @@ def test_a_change_made_on_an_old_revision_is_refused_with_both_diffs() -> None:
     run(story())
 
 
+@pytest.mark.parametrize("base", [3, 99])
+def test_a_base_that_there_never_was_is_called_so(base: int) -> None:
+    """A number mistyped, or a store that was restored from a dump of before."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(SPEC, 0)))
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1)))
+        with pytest.raises(NotFound, match=f"shop has no revision {base} that this could be made from") as refused:
+            await revisions.apply(desk, "shop", request(MORE_SERVERS, base))
+        assert "the newest is 2" in refused.value.hint
+
+    run(story())
+
+
 def test_of_many_who_apply_at_once_one_gets_in_and_the_others_get_both_diffs() -> None:
     async def story() -> None:
         desk = await new_desk()

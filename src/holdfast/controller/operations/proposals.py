@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.bundle import Bundle
-from holdfast.errors import Outdated
+from holdfast.errors import NotFound, Outdated
 from holdfast.plan import Plan, make_plan
 from holdfast.protocol.api.plans import ProposalView
 from holdfast.store.revisions import digest_of
@@ -70,6 +70,11 @@ async def prepared(
     """A spec compiled, and planned against what the nodes are to run now."""
     newest = await desk.store.cluster(cluster).revisions.newest_number()
     if base is not None and base != newest:
+        if base > newest:
+            raise NotFound(
+                f"{cluster} has no revision {base} that this could be made from",
+                f"the newest is {newest}: look at it, and make your change on it. Was the store restored from a dump?",
+            )
         raise await outdated(desk, cluster, spec, base, newest)
     newest_spec = (await content_of(desk.store, cluster, newest)).spec if newest else ""
     before = choices or await choices_of(desk, cluster)

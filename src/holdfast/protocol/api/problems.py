@@ -93,4 +93,4 @@ _KINDS: dict[str, type[HoldfastError]] = {
     re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower(): kind
     for kind in _all(HoldfastError)
     if kind.__module__ == errors.__name__
-}
+} | {"invalid_request": errors.UsageError}  # refused before any of ours was raised: it does not fit the document
