@@ -63,6 +63,18 @@ def read(text: str) -> dict[Key, Runs]:
     return found
 
 
+def health(text: str) -> Iterator[tuple[str, str, bool, str, bool]]:
+    """What `show servers state` says of each server: backend, name, whether it is up, forced states, asked already."""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < len(_COLUMNS) - 3 or words[0] == "#":
+            continue
+        backend, name, state, forced, check = (words[_COLUMNS[one]] for one in _HEALTH)
+        yield backend, name, state != _STOPPED, forced, check not in _NOT_ASKED
+
+
+_STOPPED, _NOT_ASKED = "0", ("0", "1")  # of srv_op_state and srv_check_status
+_HEALTH = ("be_name", "srv_name", "srv_op_state", "srv_admin_state", "srv_check_status")
 _NUMBERS = ("srv_admin_state", "srv_uweight", "srv_iweight")
 
 

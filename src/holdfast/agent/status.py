@@ -5,19 +5,21 @@ Looks, and changes nothing.
 
 from __future__ import annotations
 
-from holdfast.agent import overrides, weights
+from holdfast.agent import haproxy_pools, overrides, weights
 from holdfast.agent.credentials import IDENTITY_FILE
 from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Journal
+from holdfast.agent.pool_servers import servers_of
 from holdfast.agent.prober.status_file import read_status
+from holdfast.agent.realtime import haproxy
 from holdfast.agent.recovery import Nothing, decide
 from holdfast.agent.services.base import Node, service_of
 from holdfast.agent.services.daemons import DAEMONS
 from holdfast.agent.supervisor.processes import is_halted
 from holdfast.agent.vrrp_state import groups_of
 from holdfast.bundle import Bundle, Service, VrrpExpectation
-from holdfast.errors import TableUnreadable, UsageError
+from holdfast.errors import ApplyError, TableUnreadable, UsageError
 from holdfast.findings import Finding, Severity
 from holdfast.protocol import (
     GroupFacts,
@@ -46,7 +48,7 @@ def node_status(node: Node) -> NodeStatus:
         services=services,
         listeners=_listeners(node, services),
         groups=_groups(node, bundle),
-        pools=_pools(node, services),
+        pools=(*_probed(node, services), *_asked_by_haproxy(node, bundle, services)),
         overrides=_overrides(node),
         pool_overrides=_pool_overrides(node),
         table=_table(node, bundle),
@@ -91,7 +93,19 @@ def _listeners(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[Listener
     return tuple(ListenerFacts(address=address, port=port, service=service) for address, port, service in ordered)
 
 
-def _pools(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[PoolFacts, ...]:
+def _asked_by_haproxy(node: Node, bundle: Bundle | None, services: tuple[ServiceFacts, ...]) -> tuple[PoolFacts, ...]:
+    """Nothing where HAProxy does not run, or does not tell: that is said of it elsewhere, or will be in a moment."""
+    runs = any(facts.service is Service.HAPROXY and facts.running for facts in services)
+    if bundle is None or not runs:
+        return ()
+    try:
+        seen = haproxy.servers(node.places.at(haproxy.SOCKET))
+    except ApplyError:
+        return ()
+    return haproxy_pools.facts(servers_of(bundle), seen, overrides.now())
+
+
+def _probed(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[PoolFacts, ...]:
     """Nothing where the prober does not run: what it said last may not be true any more."""
     prober = next((facts for facts in services if facts.service is Service.PROBER), None)
     said = read_status(node.places) if prober is not None and prober.running else None

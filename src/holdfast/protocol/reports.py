@@ -93,10 +93,11 @@ class GroupFacts(Message):
 
 
 class ServerFacts(Message):
-    """A server of a pool that the prober asks. `up` is what its answers say, `in_use` what nginx was told.
+    """A server of a pool that the prober or HAProxy asks. `up` is what its answers say, `in_use` what nginx was told.
 
-    They differ while a change waits for its reload, and where a failing server stays because of `min_servers`.
-    `since` is when `up` became what it is (RFC 3339), `failures` and `successes` count answers in a row.
+    They differ while a change waits for its reload, and where a failing server stays because of `min_servers`; with
+    HAProxy, where one that is up was told to get nothing new. `since` is when `up` became what it is (RFC 3339),
+    `failures` and `successes` count answers in a row: HAProxy says since when one is down, and counts nothing.
     """
 
     name: str
@@ -110,7 +111,7 @@ class ServerFacts(Message):
 
 
 class PoolFacts(Message):
-    """A pool as this node's prober sees it."""
+    """A pool as this node's prober or its HAProxy sees it; HAProxy keeps to no `min_servers`: 0."""
 
     pool: str
     min_servers: int
@@ -128,7 +129,7 @@ class NodeStatus(Message):
     services: tuple[ServiceFacts, ...] = ()
     listeners: tuple[ListenerFacts, ...] = ()
     groups: tuple[GroupFacts, ...] = ()
-    pools: tuple[PoolFacts, ...] = ()  # as the prober last saw them; empty where it does not run
+    pools: tuple[PoolFacts, ...] = ()  # as prober and HAProxy last saw them; of those that do not run, nothing
     overrides: tuple[ServerOverride, ...] = ()  # in force
     pool_overrides: tuple[PoolOverride, ...] = ()  # in force
     table: tuple[Finding, ...] = ()  # how the kernel's IPVS table differs from what the bundle expects

@@ -14,7 +14,10 @@ from holdfast.protocol import (
     GroupFacts,
     LogLine,
     NodeStatus,
+    OverrideKind,
     OverrideReport,
+    PoolFacts,
+    ServerFacts,
     WeighedServer,
     WhyDown,
 )
@@ -65,6 +68,68 @@ def test_what_an_agent_puts_right_by_itself_is_told_once_and_as_that() -> None:
         "differs from what was applied", "was put right, as the node's policy says",
         "was put right, as the node's policy says", "differs from what was applied", "is as it was applied again",
     ]  # fmt: skip
+
+
+def _events(*reports: AgentReport) -> list[tuple[str, str]]:
+    async def story() -> list[tuple[str, str]]:
+        store = await Store.open(MemoryEngine())
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        for report in reports:
+            await take_report(store, LB01, report)
+        return [(one.record.kind, one.record.message) for one in await store.events.oldest()]
+
+    return asyncio.run(story())
+
+
+def _pool(*up: bool | None) -> PoolFacts:
+    """None: not asked yet, and taken for up until then."""
+    each = [(f"app{n}-80", one is not False, "" if one is None else "200") for n, one in enumerate(up, 1)]
+    servers = tuple(ServerFacts(name=name, endpoint=name, up=well, in_use=True, last=last) for name, well, last in each)
+    return PoolFacts(pool="web", min_servers=0, servers=servers)
+
+
+def _pools(*pools: PoolFacts) -> AgentReport:
+    return AgentReport(node="lb01", time=NOW, status=NodeStatus(pools=pools))
+
+
+def test_servers_of_pools_that_go_down_and_come_back_are_events() -> None:
+    down, back = "lb01 sees servers of pool web down: ", "lb01 sees servers of pool web up again: "
+    unasked, well = _pools(_pool(None, None)), _pools(_pool(True, True))
+    one_down, both_down = _pools(_pool(True, False)), _pools(_pool(False, False))
+    assert _events(unasked, well, well) == []  # nothing was down
+    assert _events(_pools(_pool(False, True))) == []  # as it was found: nobody knows since when
+    assert _events(well, both_down, both_down, one_down, well) == [
+        ("server.down", f"{down}app1-80, app2-80"),
+        ("server.up", f"{back}app1-80"),
+        ("server.up", f"{back}app2-80"),
+    ]
+    # HAProxy begins anew and takes what was down for up, until it has asked.
+    assert _events(one_down, unasked, one_down) == [("server.down", f"{down}app2-80")]
+    # An agent that starts, or a proxy that does not run: nothing is known, so nothing has changed.
+    assert _events(well, _report(status=False), _pools(_pool(False, True))) == []
+    assert _events(well, _report()) == []
+    # Two proxies of one node: the one that sees it down is believed.
+    assert _events(well, _pools(_pool(True, True), _pool(False, True)), well) == [
+        ("server.down", f"{down}app1-80"), ("server.up", f"{back}app1-80"),
+    ]  # fmt: skip
+    many = _pools(_pool(*[True] * 300)), _pools(_pool(*[False] * 300))
+    assert [message for _, message in _events(*many)] == [
+        f"{down}{', '.join(f'app{n}-80' for n in range(1, 9))} …"
+    ]  # fmt: skip
+
+
+def test_real_servers_that_leave_the_table_and_come_back_are_events_unless_somebody_took_them_out() -> None:
+    def seen(weight: int | None, kind: OverrideKind | None = None) -> AgentReport:
+        row = WeighedServer(
+            virtual_server="web", source="web", server="rs01:80", kind=kind, wanted=100, weight=weight, as_wanted=True
+        )
+        several = (row, *(row.model_copy(update={"server": f"rs{n}:80"}) for n in range(250)))  # kept short
+        return _report().model_copy(update={"overrides": OverrideReport(node="lb01", done=True, servers=several)})
+
+    assert _events(seen(100), seen(None, OverrideKind.SUSPENDED), seen(100)) == []
+    (down, up) = _events(seen(100), seen(None), seen(100))
+    assert (down[0], up[0]) == ("server.down", "server.up")
+    assert down[1].startswith("lb01 sees servers of virtual server web down: rs01:80, rs0:80")
 
 
 def test_of_a_report_that_is_too_large_the_log_goes_first() -> None:

@@ -1,6 +1,7 @@
 """Servers that go down or come back: told when it happens, and not with the next regular report alone.
 
-Health checks are keepalived's and the prober's. What they came to is in the kernel's table and in the prober's file.
+Health checks are keepalived's, the prober's and HAProxy's. What they came to is in the kernel's table, in the prober's
+file, and said by HAProxy's socket.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from math import ceil
 
+from holdfast.agent import haproxy_state
 from holdfast.agent.daemon.state import State
 from holdfast.agent.generations import Generations
+from holdfast.agent.pool_servers import servers_of
 from holdfast.agent.prober.status_file import read_status
+from holdfast.agent.realtime import haproxy
 from holdfast.agent.services.base import Node
 from holdfast.agent.steps import translated
 from holdfast.bundle import Service
-from holdfast.errors import HoldfastError, TableUnreadable
+from holdfast.errors import ApplyError, HoldfastError, TableUnreadable
 
 LOOK_EVERY_S = 2.0
 _SHARE = 0.001  # of a processor: a table of ten thousand servers is looked at less often …
@@ -30,12 +34,12 @@ class Health:
         self._node = node
         self._generations = Generations(node.places)
         self._generation: str | None = None
-        self._directs = self._probes = False
+        self._directs = self._probes = self._proxies = False
 
     @property
     def empty(self) -> bool:
         """Whether the generation that was looked at last has no servers to look at."""
-        return self._generation is not None and not (self._directs or self._probes)
+        return self._generation is not None and not (self._directs or self._probes or self._proxies)
 
     def look(self) -> int:
         """The value now. Raises ApplyError."""
@@ -45,6 +49,7 @@ class Health:
                 bundle = self._generations.bundle(name)
                 self._directs = bundle is not None and bool(bundle.expected.virtual_servers)
                 self._probes = bundle is not None and Service.PROBER in bundle.services
+                self._proxies = bundle is not None and any(one.engine is Service.HAPROXY for one in servers_of(bundle))
                 self._generation = name
             return hash(frozenset(self._seen()))
 
@@ -55,6 +60,17 @@ class Health:
         for pool in said.pools if said is not None else ():
             for server in pool.servers:
                 yield pool.pool, server.name, server.up, server.in_use, bool(server.last)
+
+        if self._proxies:
+            yield from self._in_haproxy()
+
+    def _in_haproxy(self) -> Iterator[Hashable]:
+        try:
+            said = haproxy.ask(self._node.places.at(haproxy.SOCKET), question="show servers state")
+        except ApplyError as error:
+            yield error.message
+            return
+        yield from haproxy_state.health(said)
 
     def _weights(self) -> Iterator[Hashable]:
         try:

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import ApplyError
@@ -18,6 +19,7 @@ _WITHIN_S = 2.0
 _LARGEST = 8_000_000  # bytes: ten thousand servers take half of it
 _OWN = re.compile(r"health[0-9]+|MASTER|GLOBAL")  # frontends by which others ask whether HAProxy itself is well
 _KINDS = {"0": WebKind.LISTENER, "1": WebKind.POOL, "2": WebKind.SERVER}
+_SERVER, _ONLY_SERVERS, _NOT_ASKED = "2", 4, "INI"
 _STATUSES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 _LONGEST = 150  # characters of a name
 
@@ -43,14 +45,18 @@ def ask(path: Path, within_s: float = _WITHIN_S, question: str = "show stat") ->
 
 def rows(text: str) -> Iterator[WebRow]:
     """Its table as rows; ApplyError for anything else than the table."""
+    for one in _entries(text):
+        kind = _KINDS.get(one.get("type") or "")
+        if kind is not None and not _OWN.fullmatch(one["pxname"] or ""):
+            yield _row(kind, one)
+
+
+def _entries(text: str) -> Iterator[dict[str, str | None]]:
     lines = text.split("\n")  # not splitlines(): what a server answers to a check may have signs that it ends lines at
     if not lines[0].startswith("# pxname,svname,"):
         raise ApplyError("what HAProxy tells is no table of statistics", "is it HAProxy, of version 2?")
     try:
-        for one in csv.DictReader([lines[0].removeprefix("# "), *lines[1:]]):
-            kind = _KINDS.get(one.get("type") or "")
-            if kind is not None and not _OWN.fullmatch(one["pxname"] or ""):
-                yield _row(kind, one)
+        yield from csv.DictReader([lines[0].removeprefix("# "), *lines[1:]])
     except csv.Error as error:
         said = f"HAProxy's table of statistics cannot be read: {error}"
         raise ApplyError(said, "is it HAProxy, of version 2?") from None
@@ -84,6 +90,50 @@ def _number(one: Mapping[str, str | None], name: str) -> int | None:
 
 def _plain(text: str | None) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text or "")
+
+
+@dataclass(frozen=True)
+class CheckedServer:
+    """A server of a backend as HAProxy's own check finds it.
+
+    `in_use`: it gets new requests. `changed_s` is how long ago HAProxy last changed what becomes of it.
+    """
+
+    backend: str
+    name: str
+    up: bool
+    in_use: bool
+    last: str  # what became of the last question; empty: none was answered yet, and it counts as up until then
+    changed_s: int
+
+
+def checked(text: str) -> Iterator[CheckedServer]:
+    """Of its table those servers that it asks at present: not those that have no check or are taken out.
+
+    ApplyError for anything else than the table.
+    """
+    for one in _entries(text):
+        asked = (one.get("check_status") or "").removeprefix("* ")  # the star: it is being asked again
+        if one.get("type") != _SERVER or not asked:
+            continue
+        status = one.get("status") or ""
+        up = not status.startswith("DOWN")
+        last = "" if asked == _NOT_ASKED else _said(asked, one)
+        in_use = up and not status.startswith(("DRAIN", "NOLB", "MAINT"))
+        name = _plain(one["svname"])[:_LONGEST]
+        yield CheckedServer(_plain(one["pxname"]), name, up, in_use, last, _number(one, "lastchg") or 0)
+
+
+def _said(asked: str, one: Mapping[str, str | None]) -> str:
+    """`L7STS 503: Layer7 wrong status, Service Unavailable`."""
+    code = f"{asked} {one.get('check_code') or ''}".strip()
+    told = ", ".join(part for part in (one.get("check_desc"), one.get("last_chk")) if part)
+    return _plain(f"{code}: {told}" if told else code)[:_LONGEST]
+
+
+def servers(path: Path) -> tuple[CheckedServer, ...]:
+    """Those that it asks at present. ApplyError."""
+    return tuple(checked(ask(path, question=f"show stat -1 {_ONLY_SERVERS} -1")))
 
 
 def stat(path: Path) -> Iterable[WebRow]:

@@ -16,6 +16,7 @@ from holdfast.store.models import Event, NodeReport
 from holdfast.store.store import Store
 
 from ..identity import NodeAgent
+from .server_events import server_events
 
 LARGEST_REPORT = 390_000  # characters as they are kept, a little below what the store takes
 _USUAL = 95_000  # characters of everything but a director's servers
@@ -31,7 +32,7 @@ _FEWEST = 20  # differences that are kept of one that is still too large
 
 
 async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> None:
-    """Keep a report as the node's latest, with an event for what drifted and what came back.
+    """Keep a report as the node's latest, with events for what drifted, went down or came back.
 
     It is dated by this controller: a node's clock that jumps must not make all that comes later look old.
     """
@@ -50,7 +51,8 @@ async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> No
         content=fitting(report),
     )
     await cluster.report(kept, _past(kept, report))
-    told = _events(agent, before.record if before else None, report, now)
+    earlier = before.record if before else None
+    told = [*_events(agent, earlier, report, now), *server_events(agent, earlier, report, now)[:_MOST_EVENTS]]
     if told:
         await store.events.append(*told)
 

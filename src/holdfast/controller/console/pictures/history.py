@@ -26,6 +26,7 @@ TOPICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "revisions": (N_("revisions"), ("revision.",)),
     "overrides": (N_("overrides and maintenance"), ("override.", "maintenance.")),
     "nodes": (N_("nodes and drift"), ("node.",)),
+    "servers": (N_("servers down and up"), ("server.",)),
 }
 ACTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "all": (N_("everything"), ()),
@@ -47,6 +48,7 @@ _STATES: Mapping[str, State] = {
     "vrrp.holds": "ok", "vrrp.left": "off", "vip.moved": "ok", "node.drift": "warning", "node.drift_gone": "ok",
     "node.drift_corrected": "ok", "node.joined": "ok", "node.revoked": "warning",
     "maintenance.on": "warning", "maintenance.off": "ok", "rollout.paused": "warning",
+    "server.down": "bad", "server.up": "ok",
 }  # fmt: skip
 _OUTCOMES: Mapping[str, tuple[State, str]] = {
     "done": ("ok", N_("done")), "refused": ("warning", N_("refused")), "failed": ("bad", N_("failed")),
