@@ -23,7 +23,8 @@ from typing import BinaryIO
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 SUMMARY = RESULTS / "summary.txt"
-NOT_PLAIN = "lab or whole or vm or measures or rehearsal or soak or browser"
+BESIDE_WHOLE = "lab or vm or measures or rehearsal or soak or browser"
+NOT_PLAIN = f"whole or {BESIDE_WHOLE}"
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ def tests(name: str, marks: str, *more: str) -> Stage:
 STYLE = Stage("style", (sys.executable, "-m", "ruff", "check", "."))
 TYPES = Stage("types", (sys.executable, "-m", "mypy"))
 UNIT = replace(tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "worksteal"), marks="")  # nearly all files
-# These mostly wait for programs and timers, so four fit on two cores; what shares something is grouped.
-WAITING = "(lab or whole) and not (vm or measures or rehearsal or soak or browser)"
-LAB = tests("lab", WAITING, "-n", "4", "--dist", "loadgroup")
+# Whole commands and controllers, which mostly compute.
+WHOLE = tests("whole", f"whole and not ({BESIDE_WHOLE})", "-n", "2", "--dist", "loadgroup")
+# These mostly wait for programs and timers: each takes a fifth of a core. What shares something is grouped.
+LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "5", "--dist", "loadgroup")
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
 # In real time: each takes half a core.
@@ -71,8 +73,8 @@ TARGETS = {
     # Unit tests take both processors, but for what mypy has of one.
     "check": (replace(TYPES, meanwhile=(STYLE, UNIT)),),
     "test": (
-        replace(REHEARSALS, meanwhile=(STYLE, TYPES, UNIT)),
-        LAB,
+        replace(REHEARSALS, meanwhile=(STYLE, TYPES, WHOLE)),
+        replace(LAB, meanwhile=(UNIT,)),
         MEASURES,
         VM,
         VM_REHEARSALS,
