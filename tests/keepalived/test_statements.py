@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.keepalived.trees import codes, in_memory, instance, lines_of
+from tests.keepalived.trees import codes, in_memory, instance, lines_of, statements_of
 
 from holdfast.keepalived import statements
 from holdfast.keepalived.comments import uncommented
@@ -132,7 +132,7 @@ def test_sequences_and_lists(text: str, found: list[str]) -> None:
      "~LST(A) a", "~LST({A}, {1, 2}) a", "~LST(A, {1) a", "~SEQ(N, 1, 90000) a", "~SEQ(N, 1, 2, 3, 4) a"],
 )  # fmt: skip
 def test_a_broken_sequence_is_named(text: str) -> None:
-    assert codes(f"\n{text}") == ["KA051:2"]
+    assert codes(f"\n{text}\n") == ["KA051:2"]
 
 
 def test_nodes_of_a_variable_know_both_places() -> None:
@@ -182,6 +182,11 @@ def test_a_line_that_is_too_long_is_read_in_pieces() -> None:
     text = instance("state " + " " * 1010 + "BACKUP priority 10")
     assert codes(text)[0] == "KA033:2"
     assert read(text)[1] == "  state BACKUP"  # 1,023 bytes: what follows is a line of its own
+
+
+@pytest.mark.parametrize("line", ["", "  ", "# why", "  ! why", "\0"])
+def test_a_line_without_words_ends_a_variable(line: str) -> None:
+    assert statements_of(f"$V= \\\na \\\n{line}\nb\n$V\n") == [("b",), ("a",)]
 
 
 def test_a_nul_byte_ends_its_line() -> None:

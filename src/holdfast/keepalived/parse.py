@@ -6,20 +6,21 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.findings import Severity
+
 from . import complaints
 from .check import Checker
 from .complaints import Complaints, shown
 from .files import Files, Nowhere, OnDisk, Refusal
 from .garbage import uncollected
 from .keywords import OLDEST, Keyword, Listed, Table, tables
+from .numbering import told_as
 from .source import Source, decode
 from .statements import MOST_BYTES, Statement, Statements
 from .tree import Configuration, Node
 
 MOST_STATEMENTS = 2_500_000
-_OUTSIDE = frozenset(
-    code.code for code in (complaints.UNKNOWN, complaints.WRONG_PLACE, complaints.STRAY_CLOSE, complaints.STRAY_OPEN)
-)
+MISCOUNTING = frozenset((complaints.BINARY.code, complaints.LONG.code))  # behind these, keepalived counts other lines
 
 
 def parse(
@@ -51,7 +52,20 @@ def parse(
                 break
             builder.take(statement)
     builder.finish(source)
+    _miscounted(into, notes)
     return into
+
+
+def _miscounted(into: Configuration, notes: Complaints) -> None:
+    """Where keepalived counts other lines than there are, its complaints are of others than what they are about."""
+    said = [(one.location.file, one.location.line, one.code in MISCOUNTING) for one in notes.found if one.location]
+    places = {(file, line) for file, line, _ in said}
+    for name in sorted({file for file, _, odd in said if odd}):
+        source = into.sources[name]
+        for line, called in told_as(source, {line for file, line, odd in said if file == name and not odd}):
+            if (name, called) not in places:
+                places.add((name, called))
+                notes.add(complaints.MISCOUNTED, source, called, 1, miscounted(line))
 
 
 def load(
@@ -66,6 +80,11 @@ def load(
         notes.add(complaints.UNREADABLE, source, 1, 1, f"{shown(name)} {content.reason}")
         return Configuration(root=Node((), source, 1), findings=notes.found, complete=False)
     return parse(content, name, files=OnDisk(), config_id=config_id, version=version, folder=folder)
+
+
+def miscounted(line: int) -> str:
+    """What is said of a line by whose number keepalived calls `line`."""
+    return f"keepalived tells of line {line} as of this one: NUL bytes and too long lines make it count others"
 
 
 def _node(statement: Statement) -> Node:
@@ -270,11 +289,11 @@ class _Builder:
         self._last_line(source)
 
     def _last_line(self, source: Source) -> None:
-        """Of what stands outside all blocks on a last line without a line feed, keepalived names the line before."""
+        """Of a last line without a line feed, keepalived's first process names the line before: it counts feeds."""
         last = source.text.count("\n") + 1
         if last == 1 or source.text.endswith("\n"):
             return
-        told = (one.location for one in self._notes.found if one.code in _OUTSIDE)
+        told = (one.location for one in self._notes.found if one.severity is Severity.ERROR)
         if any(where is not None and (where.file, where.line) == (source.name, last) for where in told):
             message = f"keepalived tells of line {last} as of this one: that line has no line feed behind it"
             node = Node((source.line(last - 1).strip() or "line",), source, last - 1)

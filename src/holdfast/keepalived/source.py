@@ -37,16 +37,18 @@ def width(text: str) -> int:
     return len(text) if text.isascii() else len(encode(text))
 
 
-def buffered(raw: str) -> list[tuple[str, int]]:
-    """A line as keepalived's buffer takes it in, in pieces where it is too long, and the offset of each.
-
-    A piece ends at a NUL, and before a carriage return; its line feed may be all that is left for the last one.
-    """
+def chunks(raw: str) -> list[str]:
+    """A line in pieces as keepalived's buffer takes them in; its line feed may be all that is left for the last one."""
     if len(raw) < LONGEST_LINE // 4 or width(raw) < LONGEST_LINE:
-        return [(raw.partition("\0")[0].rstrip("\r"), 0)]
-    data, start, found = encode(raw), 0, []
-    for at in range(0, len(data) + 1, LONGEST_LINE):
-        piece = decode(data[at : at + LONGEST_LINE])
+        return [raw]
+    data = encode(raw)
+    return [decode(data[at : at + LONGEST_LINE]) for at in range(0, len(data) + 1, LONGEST_LINE)]
+
+
+def buffered(raw: str) -> list[tuple[str, int]]:
+    """The pieces of a line, each up to a NUL and without the carriage return at its end, and the offset of each."""
+    found, start = [], 0
+    for piece in chunks(raw):
         found.append((piece.partition("\0")[0].rstrip("\r"), start))
         start += len(piece)
     return found

@@ -90,17 +90,16 @@ class Statements:
                 continue
             text = raw.strip(" \t\r")
             if not text:
-                if self._defining is not None and not raw.strip("\r"):
-                    self._defining = None
+                self._defining = None
                 continue
             if number > MOST_LINES:
                 self._too_much(source, number)
                 return
             first = text[0]
-            if self._defining is not None or len(raw) > LONGEST_LINE:
+            if self._defining is not None or (len(raw) >= LONGEST_LINE // 4 and width(raw) >= LONGEST_LINE):
                 pass
             elif first in "#!":
-                if text[-1] != "\\":
+                if text[-1] != "\\" and "\0" not in text:
                     continue
             elif first != "i" or not text.startswith("include"):
                 plain = plain_words(raw, text)
@@ -128,16 +127,16 @@ class Statements:
             message = "a NUL byte: keepalived ignores the rest of the line"
             self._note(complaints.BINARY, source, number, message, at=raw.index("\0"))
         pieces = buffered(raw)
-        if len(pieces) > 1 and width(raw) > LONGEST_LINE:
-            message = f"the line is longer than {LONGEST_LINE} bytes: keepalived takes each piece for a line of its own"
+        if len(pieces) > 1:
+            message = (
+                f"the line has more than {LONGEST_LINE - 1} bytes: keepalived takes each piece for a line of its own"
+            )
             self._note(complaints.LONG, source, number, message, "write it on several lines, or shorten it")
         for piece, start in pieces:
             text, begin = self._plain(piece, number, source, start)
-            if not piece:
-                self._defining = None
             if not text:
-                continue
-            if self._defining is not None:
+                self._defining = None  # a comment, too: it is an empty line of the copy that most of it is read from
+            elif self._defining is not None:
                 self._define(text, number)
             else:
                 yield from self._process(text, number, begin, source, None)

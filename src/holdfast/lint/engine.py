@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.findings import Finding, Location, Severity
+from holdfast.keepalived.complaints import MISCOUNTED
 from holdfast.keepalived.files import Files
 from holdfast.keepalived.garbage import uncollected
 from holdfast.keepalived.keywords import OLDEST
-from holdfast.keepalived.parse import load, parse
+from holdfast.keepalived.numbering import told_as
+from holdfast.keepalived.parse import MISCOUNTING, load, miscounted, parse
 from holdfast.keepalived.source import Source
 from holdfast.keepalived.tree import Configuration
 from holdfast.protocol import HostFacts
@@ -132,7 +134,10 @@ def _examined(
 ) -> list[Remark]:
     compared = peers and len(subjects) > 1
     asked = tuple(rule for rule in chosen if not (compared and rule.alone))
-    remarks = [remark for subject in subjects for remark in _alone(subject, asked, facts, here)]
+    remarks: list[Remark] = []
+    for subject in subjects:
+        found = list(_alone(subject, asked, facts, here))
+        remarks += [*found, *_miscounted(subject, found, asked)]
     models = tuple(subject.model for subject in subjects)
     for rule in chosen:
         if isinstance(rule, ClusterRule) and compared:
@@ -160,6 +165,24 @@ def _alone(
                 yield _told_mildly(remark, subject)
         if perhaps is not None:
             yield from _here(subject.stray, chosen, perhaps)
+
+
+def _miscounted(subject: Subject, found: list[Remark], chosen: tuple[Rule, ...]) -> Iterator[Remark]:
+    """By which other numbers keepalived calls the lines that something is said of, where it counts lines otherwise."""
+    said = [one.location for model in subject.models for one in model.configuration.findings if one.code in MISCOUNTING]
+    rule = next((one for one in chosen if one.id == MISCOUNTED.code), None)
+    odd = {where.file for where in said if where is not None}
+    if not odd or rule is None:
+        return
+    told = {(one.finding.location.file, one.finding.location.line) for one in found if one.finding.location}
+    for name in sorted(odd & set(subject.sources)):
+        source = subject.sources[name]
+        for line, called in told_as(source, {line for file, line in told if file == name}):
+            if (name, called) not in told:
+                told.add((name, called))
+                where = source.location(called)
+                finding = Finding(code=rule.id, severity=rule.severity, message=miscounted(line), location=where)
+                yield _of_language(finding, subject.model, rule)
 
 
 def _here(model: Model, chosen: tuple[Rule, ...], facts: HostFacts) -> Iterator[Remark]:

@@ -230,6 +230,14 @@ KA055 = of(
     good=instance(),
     references=_MEASURED,
 )
+KA056 = of(
+    complaints.MISCOUNTED,
+    effect="keepalived names another line in what it says of one: somebody will look in the wrong place.",
+    hint="remove the NUL bytes, and write what is too long on several lines",
+    bad=Example({"": "! a\0b\n! what stands behind it\nbogus\n" + instance()}),
+    good=instance(),
+    references=_MEASURED,
+)
 KA060 = of(
     complaints.MORE,
     effect="There are more than 20,000 complaints; the rest was not kept.",
