@@ -14,6 +14,9 @@ from .values import is_ip
 _MOST_SOUND = 4_096  # statements remembered of one keyword
 _MOST_HINTS = 200
 _LONGEST_KEYWORD = 45
+PASSED_OVER = "skips the whole block"
+# Blocks that keepalived passes over where they have no name; at others it stops reading.
+_SKIPPED_NAMELESS = frozenset({"vrrp_instance", "vrrp_sync_group", "track_group"})
 
 
 class Checker:
@@ -128,7 +131,8 @@ class Checker:
 
     def _missing(self, node: Node, keyword: Keyword) -> None:
         needed = [argument.note or argument.kind for argument in keyword.arguments if not argument.optional]
-        message = f"{keyword.name} needs {len(needed)} word{'s' * (len(needed) > 1)} behind it: keepalived ends here"
+        then = PASSED_OVER if keyword.name in _SKIPPED_NAMELESS else "ends here"
+        message = f"{keyword.name} needs {len(needed)} word{'s' * (len(needed) > 1)} behind it: keepalived {then}"
         self.note(complaints.MISSING, node, message, f"{keyword.name} {' '.join(f'<{one}>' for one in needed)}")
 
     def _too_many(self, node: Node, keyword: Keyword, table: Table, used: int) -> None:

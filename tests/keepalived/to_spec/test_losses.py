@@ -23,6 +23,8 @@ from holdfast.spec import parse_spec
         ("vrrp_instance a {\n  interface\n}\n", 2, "ends here"),
         ("", 1, "nothing in this file"),
         ("\0\1\2", 1, "NUL"),
+        ("ops@lb1:/etc/keepalived$ cat keepalived.conf\nvrrp_instance a {\n}\n", 1, "prompt"),
+        ("[root@lb1 keepalived]# cat keepalived.conf\nvrrp_instance a {\n}\n", 1, "prompt"),
     ],
 )
 def test_an_import_is_incomplete_where_meaning_is_lost(text: str, line: int, reason: str) -> None:
@@ -46,6 +48,18 @@ def test_what_keepalived_leaves_out_is_declared(text: str, line: int) -> None:
     found = imported(lb1=text)
     assert found.complete
     assert line in [left.line for left in found.declared_differences]
+
+
+@pytest.mark.parametrize("kind", ["vrrp_instance", "vrrp_sync_group", "track_group"])
+def test_a_block_without_a_name_is_passed_over_as_keepalived_does(kind: str) -> None:
+    """Measured: of these keepalived skips the block and reads on; at a nameless vrrp_script it stops."""
+    found = imported(lb1=f"{kind} {{\n  interface\n}}\nvrrp_instance b {{\n  virtual_router_id 9\n}}\n")
+    assert found.complete, found.not_carried
+    assert any(left.line == 1 and "skips the whole block" in left.reason for left in found.declared_differences)
+    assert list(found.data["origin"]["vrrp_instance"]) == ["b"]
+    alone = imported(lb1=f"{kind} {{\n}}\n")
+    assert (alone.data["origin"].get("outside", {}).get("static_ipaddress") == []) == (kind == "vrrp_instance")
+    assert not imported(lb1="vrrp_script {\n  script /bin/true\n}\nvrrp_instance b {\n}\n").complete
 
 
 @pytest.mark.parametrize("seconds", [2.0, IN_A_SOAK])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from holdfast.findings import Finding
 from holdfast.keepalived import complaints
+from holdfast.keepalived.check import PASSED_OVER
 from holdfast.keepalived.complaints import shown
 from holdfast.keepalived.tree import Node
 
@@ -62,8 +64,11 @@ class Losses:
         where = finding.location
         if where is None or finding.code in _SILENT:
             return
-        left = Left(node=self.node, file=where.file, line=where.line, what=_shown(text), reason=_message(finding, text))
-        self._add(self.not_carried if _is_unread(finding) else self.differences, left)
+        reason, unread = _message(finding, text), _is_unread(finding)
+        if finding.code == complaints.UNKNOWN.code and _PROMPT.match(text):
+            reason, unread = "a shell's prompt: a copy of a terminal; import the file itself, which may hold more", True
+        left = Left(node=self.node, file=where.file, line=where.line, what=_shown(text), reason=reason)
+        self._add(self.not_carried if unread else self.differences, left)
 
     def _left(self, at: Node, reason: str) -> Left:
         where = at.location()
@@ -82,6 +87,8 @@ def _message(finding: Finding, text: str) -> str:
 def _is_unread(finding: Finding) -> bool:
     if finding.code == complaints.NO_OPEN.code:  # keepalived reads a list from the next line on, as the reader does
         return not any(f" {name} " in finding.message for name in _LISTS)
+    if finding.code == complaints.MISSING.code:
+        return PASSED_OVER not in finding.message
     return finding.code in _UNREAD
 
 
@@ -92,6 +99,7 @@ def _shown(text: str) -> str:
     return f"{shown(keyword)} (a password is not shown)" if secret else shown(text)
 
 
+_PROMPT = re.compile(r"(?:[\w.-]+@[\w.-]+:\S*|\[[\w.-]+@[\w.-]+ \S+\]) ?[$#]")
 _LISTS = ("track_interface", "track_script", "track_file", "track_process", "virtual_ipaddress", "unicast_peer")
 _SECRET_WORDS = ("auth_pass", "password")
 # What the reader finds odd but the tree holds all the same.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from holdfast.findings import Finding
+from holdfast.keepalived.check import PASSED_OVER
 from holdfast.keepalived.tree import Configuration, Node
 from holdfast.spec.origin import Block
 from holdfast.spec.origin.instances import Instance, SyncGroup
@@ -75,7 +77,13 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
             found.garp_groups.append(reading.block(tree, GarpGroup))
         elif kind == "virtual_server":
             found.virtual_servers.append({"address": head(tree), **reading.block(tree, VirtualServer)})
+    if not found.named.get("vrrp_instance") and any(_is_passed_over(finding) for finding in read.findings):
+        found.single["outside"].setdefault("static_ipaddress", [])  # for an instance without a name VRRP's process runs
     return found
+
+
+def _is_passed_over(finding: Finding) -> bool:
+    return finding.message.startswith("vrrp_instance") and PASSED_OVER in finding.message
 
 
 def _name_of_host(read: Configuration, losses: Losses) -> None:
