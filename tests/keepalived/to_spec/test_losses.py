@@ -92,7 +92,7 @@ def test_of_lists_only_the_lines_that_keepalived_skips_are_left_out() -> None:
             "vrrp_instance a {\n  virtual_ipaddress {\n    this is the address\n    10.0.0.1/24 dev eth0\n  }\n"
             "  track_script {\n    chk weight=2\n  }\n"
             "  track_interface {\n    eth0 weight 300\n    eth1 weight 254 other\n    eth2 weight\n    eth3 weight 5x\n"
-            "  }\n}\n"
+            "  }\n  track_process {\n    proc weight 254\n  }\n}\n"
         )
     )
     assert found.complete
@@ -105,6 +105,7 @@ def test_of_lists_only_the_lines_that_keepalived_skips_are_left_out() -> None:
         {"name": "eth1", "weight": 253},
         {"name": "eth3", "weight": 5},
     ]
+    assert instance["track_process"] == [{"name": "proc", "weight": 254}]
 
 
 def test_a_spec_that_nobody_can_read_is_no_complete_import() -> None:

@@ -8,6 +8,7 @@ from tests.keepalived.to_spec.meaning import imported, texts
 INSTANCE = (
     "vrrp_instance a {{\n{}\n  interface eth0\n  virtual_router_id 5\n  virtual_ipaddress {{\n  10.0.0.1\n  }}\n}}\n"
 )
+PROCESS = "vrrp_track_process a {{\n  process x\n{}\n}}\n"
 SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\n}}\n"
 
 
@@ -22,6 +23,7 @@ SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\
         (INSTANCE, "state BACKUP\nstate MASTER", {"state MASTER"}),
         (INSTANCE, "state MASTER\nstate bogus\nstate BACKUP", {"state BACKUP"}),
         (INSTANCE, "mcast_src_ip 10.0.0.9\nnative_ipv6", {"mcast_src_ip 10.0.0.9"}),
+        (PROCESS, "terminate_delay 1\ndelay 3\nfork_delay 2", {"delay 3", "fork_delay 2"}),
         (SERVER, "lb_algo wrr\nlvs_sched sh", {"lvs_sched sh"}),
         (SERVER, "lb_algo wrr\nlvs_sched bogus", {"lb_algo wrr"}),
         (SERVER, "lvs_method DR\nlb_kind TUN", {"lb_kind TUN"}),

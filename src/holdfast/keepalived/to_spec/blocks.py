@@ -27,6 +27,7 @@ FOLDER_MARK = "/folder-of-this-file"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _LEADING = re.compile(r"[+-]?[0-9]{1,20}")
 _HEAVIEST = 253  # of a weight; 254 is taken for it
+_ONE_HEAVIER = frozenset({"track_file", "track_process"})
 _DECIMAL = re.compile(r"\+?(?:[0-9]{1,20}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})")
 _SWITCHES = {"": True, "on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 _ON_WHATEVER = frozenset({("virtual_server", "inhibit_on_failure")})  # measured; of a real_server it reads the word
@@ -168,7 +169,7 @@ class Reading:
             if keyword != "track_interface":
                 return
             weight = 0
-        most = _HEAVIEST + (keyword == "track_file")
+        most = _HEAVIEST + (keyword in _ONE_HEAVIER)
         one["weight"] = max(-most, min(weight, most))
 
     def _inner(self, tree: Node, name: str, values: Values) -> None:

@@ -48,6 +48,8 @@ def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
     if tree.name == "vrrp_instance":
         yield from _states(tree)
         yield from _late_family(tree)
+    elif tree.name == "vrrp_track_process":
+        yield from _set_again(tree)
     elif tree.name == "virtual_server":
         yield from _early(tree)
 
@@ -78,6 +80,15 @@ def _late_family(tree: Node) -> Iterator[tuple[Node, str]]:
             version = next((address.version for address in found if address is not None), 0)
         elif child.name == "native_ipv6" and version == 4:
             yield child, "the instance is one of IPv4 by a line above"
+
+
+def _set_again(tree: Node) -> Iterator[tuple[Node, str]]:
+    """`delay` sets both delays of a process, also those that a line above it sets."""
+    both = [child for child in tree.all("delay") if _is_taken(child)]
+    if both:
+        for child in itertools.takewhile(lambda node: node is not both[-1], tree.children):
+            if child.name in ("fork_delay", "terminate_delay"):
+                yield child, "delay stands below it, and sets it again"
 
 
 def _early(tree: Node) -> Iterator[tuple[Node, str]]:
