@@ -5,6 +5,7 @@ Two browsers at a time would be two event loops in one thread.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,12 +36,24 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+def opened_browser() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop | None]]:
+    """Debian's Chromium, and the event loop that Playwright leaves running behind every call."""
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: scripts/setup --test installs it")
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield made
+        loop = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        yield made, loop
+        asyncio._set_running_loop(loop)
         made.close()
+
+
+@pytest.fixture
+def browser(opened_browser: tuple[Browser, asyncio.AbstractEventLoop | None]) -> Iterator[Browser]:
+    """The browser; its loop counts as running for this test alone, so that others may run their own."""
+    made, loop = opened_browser
+    asyncio._set_running_loop(loop)
+    yield made
+    asyncio._set_running_loop(None)
