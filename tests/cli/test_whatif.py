@@ -163,6 +163,24 @@ def test_names_in_the_graph_are_text_not_markup(holdfast: Command, tmp_path: Pat
     ElementTree.parse(tmp_path / "odd.svg")
 
 
+@pytest.mark.parametrize("line", ["VIP_HERE/24", ""])
+def test_a_group_without_an_address_is_told(holdfast: Command, tmp_path: Path, line: str) -> None:
+    """keepalived skips what is no address, so that nothing could move; beside a group with one it is a note."""
+    bare = f"vrrp_instance odd {{\n interface eth0\n virtual_router_id 9\n virtual_ipaddress {{\n {line}\n }}\n}}\n"
+    for name in ("lb1", "lb2"):
+        (tmp_path / f"{name}.conf").write_text(bare, encoding="utf-8")
+    said = holdfast("whatif", "lb1=lb1.conf", "lb2=lb2.conf")
+    assert said.returncode == 2
+    assert "no VRRP group has an address: odd on lb1, lb2" in said.stderr
+    assert "virtual_ipaddress" in said.stderr
+    sound = bare.replace("odd", "www").replace("_id 9", "_id 8").replace(f"\n {line}\n", "\n 10.0.0.3\n")
+    for name in ("lb1", "lb2"):
+        (tmp_path / f"{name}.conf").write_text(bare + sound, encoding="utf-8")
+    said = holdfast("whatif", "lb1=lb1.conf", "lb2=lb2.conf")
+    assert "odd on lb1, lb2" in said.stderr
+    assert "all is well: www: lb" in said.stdout
+
+
 @pytest.mark.browser
 def test_the_graph_in_a_browser(browser: Browser, holdfast: Command, spec: Path) -> None:
     drawn = graph(holdfast, spec)

@@ -79,7 +79,22 @@ def read_cluster(named: Sequence[Named]) -> Cluster:
     cluster = _of_spec(Path(specs[0].path)) if specs else _of_files(named)
     if not cluster.places:
         raise UsageError("there is no VRRP group: nothing can move", "name a spec or files with one")
+    bare = [f"{group} on {', '.join(nodes)}" for group, nodes in _without_address(cluster).items()]
+    if not cluster.holders_of:
+        hint = "write an IP address in its virtual_ipaddress: keepalived skips every line that does not begin with one"
+        raise UsageError(f"no VRRP group has an address: {'; '.join(bare)}", hint)
+    for one in bare:
+        stderr().print(f"no address that could move: {one}", markup=False)
     return cluster
+
+
+def _without_address(cluster: Cluster) -> dict[str, list[str]]:
+    """Groups of which a node holds no address: group → those nodes."""
+    found: dict[str, list[str]] = {}
+    for place in cluster.places:
+        if not cluster.instance(place).addresses:
+            found.setdefault(cluster.group(place), []).append(place[0])
+    return found
 
 
 def _of_spec(path: Path) -> Cluster:

@@ -149,16 +149,20 @@ def _secret(tree: Tree) -> str:
 
 
 def _addresses(tree: Tree, block: str) -> list[str]:
-    return [_bare(line.name) for line in tree.listed(block)]
+    """The addresses of a list; keepalived skips a line that does not begin with one."""
+    return [address for line in tree.listed(block) if (address := _address(line.name))]
 
 
 def _bare(text: str) -> str:
-    """An address without its mask, in the one way that an IPv6 address is written."""
-    host = text.partition("/")[0]
+    """An address without its mask, in the one way that an IPv6 address is written; the text if it is none."""
+    return _address(text) or text.partition("/")[0]
+
+
+def _address(text: str) -> str:
     try:
-        return str(ip_address(host))
+        return str(ip_address(text.partition("/")[0]))
     except ValueError:
-        return host
+        return ""
 
 
 def _family(addresses: Iterable[str]) -> int:
