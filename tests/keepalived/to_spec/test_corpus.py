@@ -104,14 +104,10 @@ def test_some_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
 @needs_keepalived
 @needs_root
 def test_all_files_that_people_run_mean_the_same(tmp_path: Path) -> None:
-    """Floors as measured: wild 167 of 176 equal, devel 442 of 523.
-
-    One wild file is told apart by the oracle alone: it makes an executable of each path that a file names, and a line
-    that is no configuration names the folder of the scripts. Dumps of files with BFD mix the lines of two processes.
-    """
+    """Floors as measured: wild 168 of 176 equal and none unequal. Dumps of files with BFD mix two processes' lines."""
     found = shares(corpus("wild"), tmp_path)
-    assert found["equal"] >= 0.94 * found.total()
-    assert found["unequal"] <= 1
+    assert found["equal"] >= 0.95 * found.total()
+    assert found["unequal"] == 0
     found = shares(corpus("devel"), tmp_path)
     assert found["equal"] >= 0.82 * found.total()
     assert found["unequal"] <= 12

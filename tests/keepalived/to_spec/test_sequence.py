@@ -29,6 +29,12 @@ SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\
         (SERVER, "lvs_method DR\nlb_kind TUN", {"lb_kind TUN"}),
         (SERVER, "sh-port\nlvs_sched sh\nsh-fallback", {"lvs_sched sh", "sh-fallback"}),
         (SERVER, "lb_algo mh\nmh-port\nsh-port", {"lb_algo mh", "mh-port"}),
+        (SERVER, "quorum 3\nquorum 0", set()),
+        (SERVER, "retry 3\nretry 0", {"retry 3"}),
+        (SERVER, "smtp_alert off\nsmtp_alert", {"smtp_alert true"}),
+        (SERVER, "snmp_name one two", set()),
+        (INSTANCE, "garp_master_repeat 4\npreempt_delay 3\npreempt_delay 5000", {"garp_master_repeat 4"}),
+        (INSTANCE, "unicast_ttl 7\nunicast_ttl 300", {"unicast_ttl 7"}),
         (SERVER, "sorry_server_inhibit\nsorry_server 10.0.0.9 80", {"sorry_server 10.0.0.9 80"}),
         (SERVER, "inhibit_on_failure 0", {"inhibit_on_failure true"}),
         (SERVER, "lvs_method TUN type gue", {"lvs_method TUN"}),
@@ -55,6 +61,7 @@ def test_what_counts_is_what_is_compiled(block: str, lines: str, kept: set[str])
         ("global_defs {\n  notify_fifo /run/a\n  script_user root\n  notify_fifo_script /bin/a\n}\n", 3),
         ("global_defs {\n  notify_fifo_script /bin/a\n  script_user root\n  script_user bin\n}\n", 3),
         (INSTANCE.format("  mcast_src_ip fd00::1"), 1),
+        (SERVER.format("  lb_kind NAT\n  sorry_server 10.0.0.9 80\n  lvs_method DR"), 4),
     ],
 )
 def test_an_order_that_no_spec_can_say_is_lost_by_its_line(text: str, line: int) -> None:

@@ -16,6 +16,14 @@ _LAST = {
     "vrrp_instance": (("nopreempt", "preempt"), ("accept", "no_accept"), ("mcast_src_ip", "unicast_src_ip")),
     "virtual_server": (("lvs_sched", "lb_algo"), ("lvs_method", "lb_kind")),
 }
+# A value that it does not take sets these back, whatever stands above it (measured).
+_SET_BACK = frozenset(
+    {
+        "priority", "state", "preempt_delay", "garp_master_refresh", "vrrp_garp_master_refresh", "hysteresis",
+        "vrrp_priority", "checker_priority", "bfd_priority", "vrrp_rlimit_rttime", "checker_rlimit_rttime",
+        "bfd_rlimit_rttime",
+    }
+)  # fmt: skip
 _SCHEDULERS = ("lvs_sched", "lb_algo")
 _METHODS = frozenset({"lvs_method", "lb_kind", "sorry_server_lvs_method"})
 _OF_SCHEDULER = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
@@ -41,6 +49,10 @@ def as_counted(tree: Node, losses: Losses) -> Node:
 
 
 def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
+    yield from _not_taken(tree)
+    for child in tree.all("snmp_name"):
+        if not _is_taken(child):
+            yield child, "keepalived takes one word, and no name where there are more"
     for pair in _LAST.get(tree.name, ()):
         both = [child for child in tree.all(*pair) if _is_taken(child)]
         last = both[-1].name if both else ""
@@ -54,10 +66,32 @@ def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
         yield from _early(tree)
 
 
+def _not_taken(tree: Node) -> Iterator[tuple[Node, str]]:
+    """A setting that is given again with a value that keepalived does not take: the earlier one stays in force."""
+    several: dict[str, list[Node]] = {}
+    set_back = _SET_BACK | ({"quorum"} if tree.name == "virtual_server" else set())
+    for child in tree.children:
+        if child.keyword is not None and _is_scalar(child.keyword) and child.name not in set_back:
+            several.setdefault(child.name, []).append(child)
+    for name, found in several.items():
+        taken = [child for child in found if _is_taken(child)] if len(found) > 1 else found
+        if taken and len(taken) < len(found):
+            reason = f"keepalived does not take it: {name} stays as line {taken[-1].line} says"
+            yield from ((child, reason) for child in found if child not in taken)
+
+
+def _is_scalar(keyword: Keyword) -> bool:
+    return not keyword.block and keyword.listed is None and keyword.repeat == "last" and bool(keyword.arguments)
+
+
 def _is_taken(child: Node) -> bool:
     """Whether keepalived takes its value at all: what it does not take leaves an earlier one in force."""
+    if child.name == "snmp_name" and len(child.args) > 1:
+        return False
     argument = child.keyword.arguments[0] if child.keyword and child.keyword.arguments else None
-    return argument is None or not argument.check(child.arg())
+    if argument is None or (argument.optional and not child.args):
+        return True
+    return not argument.check(child.arg())
 
 
 def _states(tree: Node) -> Iterator[tuple[Node, str]]:
@@ -153,6 +187,15 @@ def tell_order(read: Configuration, losses: Losses) -> None:
         families = dict(_families(tree))
         if len(set(families.values())) > 1:
             losses.lost(tree, "addresses of two families decide by their order which one its adverts are of")
+    for tree in read.root.all("virtual_server"):
+        above = [child for child in itertools.takewhile(_is_no_sorry_server, tree.children) if child.name in _METHODS]
+        below = [child for child in tree.all("lvs_method", "lb_kind") if child not in above]
+        if above and below and tree.has("sorry_server") and not tree.has("sorry_server_lvs_method"):
+            losses.lost(below[0], "the sorry server above it has the method that was named before: name it once")
+
+
+def _is_no_sorry_server(child: Node) -> bool:
+    return child.name != "sorry_server"
 
 
 def user_stands_last(root: Node) -> bool:
