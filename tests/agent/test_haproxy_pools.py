@@ -34,14 +34,20 @@ while health.look() in well and time.monotonic() - began < 20:
     time.sleep(0.02)
 print(json.dumps([len(well), time.monotonic() - began]))
 """
+TELL = """
+import sys
+from pathlib import Path
+from holdfast.agent.realtime.haproxy import SOCKET, ask
+ask(Path(SOCKET), question=sys.argv[1])
+"""
 NAMES = ("10-9-0-5-9001", "10-9-0-5-9002", "10-9-0-5-9003")
-HEAD = "# pxname,svname,qcur,status,lastchg,type,check_status,check_code,check_desc,last_chk,"
+HEAD = "# pxname,svname,chkfail,status,lastchg,type,check_status,check_code,check_desc,last_chk,"
 TABLE = f"""{HEAD}
 web,a,0,UP,7,2,L7OK,200,Layer7 check passed,,
 web,b,0,DOWN 1/2,9,2,* L7STS,503,Layer7 wrong status,"Service	Unavailable",
 web,c,0,UP 1/3,0,2,INI,,Initializing,,
 web,d,0,MAINT,3,2,,,,,
-web,e,0,no check,3,2,,,,,
+web,e,,no check,3,2,,,,,
 web,f,0,DRAIN,5,2,L4OK,,Layer4 check passed,,
 web,BACKEND,0,UP,5,1,,,,,
 
@@ -49,10 +55,13 @@ web,BACKEND,0,UP,5,1,,,,,
 
 
 def test_what_haproxy_says_of_the_servers_that_it_asks() -> None:
-    assert [(one.name, one.up, one.in_use, one.last, one.changed_s) for one in checked(TABLE)] == [
+    found = list(checked(TABLE))
+    assert [one.name for one in found if one.taken_out] == ["d"]
+    assert [(one.name, one.up, one.in_use, one.last, one.changed_s) for one in found] == [
         ("a", True, True, "L7OK 200: Layer7 check passed", 7),
         ("b", False, False, "L7STS 503: Layer7 wrong status, Service?Unavailable", 9),
         ("c", True, True, "", 0),
+        ("d", False, False, "MAINT", 3),
         ("f", True, False, "L4OK: Layer4 check passed", 5),
     ]
 
@@ -66,12 +75,20 @@ def test_of_several_backends_the_one_that_finds_it_down_counts_and_a_server_that
         CheckedServer("web.source", second, True, True, "", 3),
         CheckedServer("of somebody else", first, False, False, "L7STS", 3),
     )
-    (pool,) = haproxy_pools.facts(servers_of(bundle("haproxy")), seen, NOW)
+    (pool,) = haproxy_pools.facts(servers_of(bundle("haproxy")), seen, (), NOW)
     one, two = pool.servers
     assert (one.name, one.endpoint, one.up, one.in_use, one.last) == (first, FIRST, False, False, "L4CON")
     assert one.since == (NOW - timedelta(minutes=1)).isoformat()
     assert (two.name, two.up, two.last, two.since) == (second, True, "", None)
-    assert haproxy_pools.facts(servers_of(bundle("nginx")), seen, NOW) == ()
+    assert haproxy_pools.facts(servers_of(bundle("nginx")), seen, (), NOW) == ()
+
+
+def test_one_that_was_taken_out_behind_our_back_is_down_and_of_one_that_is_overridden_nothing_is_known() -> None:
+    servers, first = servers_of(bundle("haproxy")), NAMES[0]
+    seen = (CheckedServer("web", first, False, False, "MAINT", 3, taken_out=True),)
+    ((one,),) = (pool.servers for pool in haproxy_pools.facts(servers, seen, (), NOW))
+    assert (one.up, one.last) == (False, "MAINT: taken out by hand, at HAProxy's socket")
+    assert haproxy_pools.facts(servers, seen, {("web", first)}, NOW) == ()
 
 
 def test_states_of_servers_make_a_difference_and_what_else_changes_does_not() -> None:
@@ -110,6 +127,10 @@ def test_real_haproxys_servers_go_down_come_back_and_are_taken_out(node: Machine
         override(node, {"kind": "suspended"}, {"server": "10.9.0.5:9003", "kind": "drained"})
         wait_until(lambda: states(node) == {second: up, third: (True, False, True)}, within_s=10)
         override(node)
+        wait_until(lambda: states(node) == dict.fromkeys(NAMES, up), within_s=10)
+        node.run(PYTHON, "-c", TELL, f"set server web/{second} state maint")
+        wait_until(lambda: states(node) == {**dict.fromkeys(NAMES, up), second: (False, False, True)}, within_s=10)
+        node.run(PYTHON, "-c", TELL, f"set server web/{second} state ready")
         wait_until(lambda: states(node) == dict.fromkeys(NAMES, up), within_s=10)
         looks, seconds = json.loads(node.run(PYTHON, "-c", WATCH).stdout)
         assert looks == 1

@@ -10,7 +10,7 @@ from holdfast.agent.credentials import IDENTITY_FILE
 from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Journal
-from holdfast.agent.pool_servers import servers_of
+from holdfast.agent.pool_servers import name_of, servers_of
 from holdfast.agent.prober.status_file import read_status
 from holdfast.agent.realtime import haproxy
 from holdfast.agent.recovery import Nothing, decide
@@ -102,7 +102,8 @@ def _asked_by_haproxy(node: Node, bundle: Bundle | None, services: tuple[Service
         seen = haproxy.servers(node.places.at(haproxy.SOCKET))
     except ApplyError:
         return ()
-    return haproxy_pools.facts(servers_of(bundle), seen, overrides.now())
+    known_out = {(one.pool, name_of(one.server)) for one in _pool_overrides(node)}
+    return haproxy_pools.facts(servers_of(bundle), seen, known_out, overrides.now())
 
 
 def _probed(node: Node, services: tuple[ServiceFacts, ...]) -> tuple[PoolFacts, ...]:

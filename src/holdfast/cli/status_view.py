@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from rich.console import Console
@@ -13,12 +14,16 @@ from holdfast.protocol.api.status import ClusterStatus, ServerHealth
 
 from .output import listing
 
+_MOST_NAMED = 8
+
 
 def show_status(found: ClusterStatus, console: Console) -> None:
     """What is wrong first; then nodes, addresses, servers, overrides."""
     console.print(_head(found))
     for said in found.trouble:
         console.print(Text(f"  ✗ {said}", style="bold red"))
+    for lost in _servers_down(found):
+        console.print(Text(f"  ! {lost}", style="yellow"))
     if found.rollout is not None and not found.rollout.over:
         one = found.rollout
         console.print(Text(f"  rollout {one.id} of revision {one.revision} is {one.phase}", style="yellow"))
@@ -46,6 +51,8 @@ def show_status(found: ClusterStatus, console: Console) -> None:
 
 def _head(found: ClusterStatus) -> Text:
     mark = ("✓ ", "bold green") if found.ok else ("✗ ", "bold red")
+    if found.ok and any(_servers_down(found)):
+        mark = ("! ", "bold yellow")
     if found.revision is None:
         return Text.assemble(mark, (found.cluster, "bold"), ": no revision yet")
     one = found.revision
@@ -53,6 +60,16 @@ def _head(found: ClusterStatus) -> Text:
     return Text.assemble(
         mark, (found.cluster, "bold"), f": revision {one.number} of {_local(one.time)} by {one.author}{what}"
     )
+
+
+def _servers_down(found: ClusterStatus) -> Iterator[str]:
+    """Services that have lost servers and not all of them, which would be trouble."""
+    for service in found.services:
+        down = [one.name for one in service.servers if one.up is False and one.override is None]
+        if down and len(down) < len(service.servers):
+            named = ", ".join(down[:_MOST_NAMED]) + (" …" if len(down) > _MOST_NAMED else "")
+            which = f"{service.kind.replace('_', ' ')} {service.name}"
+            yield f"{which}: {len(down)} of {len(service.servers)} down: {named}"
 
 
 def _nodes(nodes: tuple[NodeSummary, ...], now: datetime) -> Table:

@@ -94,9 +94,10 @@ def _plain(text: str | None) -> str:
 
 @dataclass(frozen=True)
 class CheckedServer:
-    """A server of a backend as HAProxy's own check finds it.
+    """A server of a backend that has a check, as HAProxy finds it.
 
-    `in_use`: it gets new requests. `changed_s` is how long ago HAProxy last changed what becomes of it.
+    `in_use`: it gets new requests. `changed_s` is how long ago HAProxy last changed what becomes of it. `taken_out`:
+    HAProxy was told over its socket to use it for nobody, and does not ask it meanwhile.
     """
 
     backend: str
@@ -105,23 +106,24 @@ class CheckedServer:
     in_use: bool
     last: str  # what became of the last question; empty: none was answered yet, and it counts as up until then
     changed_s: int
+    taken_out: bool = False
 
 
 def checked(text: str) -> Iterator[CheckedServer]:
-    """Of its table those servers that it asks at present: not those that have no check or are taken out.
+    """Of its table those servers that have a check.
 
     ApplyError for anything else than the table.
     """
     for one in _entries(text):
         asked = (one.get("check_status") or "").removeprefix("* ")  # the star: it is being asked again
-        if one.get("type") != _SERVER or not asked:
+        if one.get("type") != _SERVER or not one.get("chkfail"):
             continue
-        status = one.get("status") or ""
-        up = not status.startswith("DOWN")
-        last = "" if asked == _NOT_ASKED else _said(asked, one)
-        in_use = up and not status.startswith(("DRAIN", "NOLB", "MAINT"))
+        status, taken_out = one.get("status") or "", not asked
+        up = not taken_out and not status.startswith("DOWN")
+        last = "" if asked == _NOT_ASKED else _said(asked or status, one)
+        in_use = up and not status.startswith(("DRAIN", "NOLB"))
         name = _plain(one["svname"])[:_LONGEST]
-        yield CheckedServer(_plain(one["pxname"]), name, up, in_use, last, _number(one, "lastchg") or 0)
+        yield CheckedServer(_plain(one["pxname"]), name, up, in_use, last, _number(one, "lastchg") or 0, taken_out)
 
 
 def _said(asked: str, one: Mapping[str, str | None]) -> str:
@@ -132,7 +134,7 @@ def _said(asked: str, one: Mapping[str, str | None]) -> str:
 
 
 def servers(path: Path) -> tuple[CheckedServer, ...]:
-    """Those that it asks at present. ApplyError."""
+    """Those that have a check. ApplyError."""
     return tuple(checked(ask(path, question=f"show stat -1 {_ONLY_SERVERS} -1")))
 
 
