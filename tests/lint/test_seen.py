@@ -22,6 +22,11 @@ def tracked(command: str) -> str:
     return SCRIPTS + text + instance(TRACK)
 
 
+def process(inner: str) -> str:
+    lines = inner.replace("\n", "\n    ")
+    return f"vrrp_track_process web {{\n    {lines}\n    weight 0\n}}\n" + instance("track_process {\n    web\n}")
+
+
 def pair(second: str) -> str:
     """Two real servers, of which the second has this line."""
     first = SERVER.format("10.0.0.11", "}").strip()
@@ -119,6 +124,20 @@ BAD = {
         .removeprefix(SCRIPTS + instance())
         .replace("    lb_kind", "    persistence_timeout 300\n    lb_kind"),
     ),
+    "a process by its path": ("TRACK113", process(f"process /usr/sbin/nginx {MARK}")),
+    "a process with a long name": ("TRACK113", process(f"process prometheus-node-exporter {MARK}")),
+    "a process and its words in one pair of quotes": (
+        "TRACK109",
+        process(f'process "/usr/sbin/vsftpd /etc/vsftpd.conf" {MARK}\nfull_command'),
+    ),
+    "version 2 for IPv6": (
+        "VRRP121",
+        instance(f"version 2 {MARK}\nvirtual_ipaddress {{\n    fe80::1/64\n    2001:db8::1/64\n}}"),
+    ),
+    "a positive weight below what the master has ahead": (
+        "PRIO101",
+        SCRIPTS + script(f"weight 20 {MARK}") + instance(f"priority 150\n{TRACK}"),
+    ),
     "a file whose number moves nothing": (
         "PRIO102",
         "track_file drain {\n    file /run/drain\n    weight -50\n}\n"
@@ -130,6 +149,69 @@ GOOD = {
     "signal 0 in other words": ("SCRIPT123", tracked("/usr/bin/pkill --signal 0 -x nginx")),
     "signal 0 behind other options": ("SCRIPT123", tracked("/usr/bin/killall -q -s 0 nginx")),
     "a check of another unit": ("SCRIPT119", tracked("/usr/bin/systemctl is-active --quiet haproxy")),
+    "a blank behind the sign of a variable": ("KA0", "$PRIO= 150\n" + instance("priority $PRIO")),
+    "a condition that holds for all but one": ("KA05", instance("@^lb1 priority 150")),
+    "a broadcast address of IPv4": ("ADDR120", instance(address="10.0.0.100/24 brd +")),
+    "routes to one host, to all, and with their length": (
+        "ADDR121",
+        routed(
+            "192.0.2.1 via 10.0.0.254 dev eth0",
+            "0.0.0.0 via 10.0.0.254 dev eth0",
+            "192.0.2.0/32 via 10.0.0.254 dev eth0",
+            "198.51.100.0/24 via 10.0.0.254 dev eth0 src 10.0.0.100",
+        ),
+    ),
+    "a group of ports behind NAT": ("REAL101", PORTS + instance() + ON_PORTS.replace("DR", "NAT")),
+    "a server of a group on the ports that clients ask": (
+        "REAL101",
+        PORTS
+        + instance()
+        + virtual(address="group web", server="10.0.0.11", real="TCP_CHECK {\n    connect_port 80\n}"),
+    ),
+    "a range that is held": (
+        "LVS107",
+        "virtual_server_group web {\n    10.0.0.100-101 80\n}\n"
+        + virtual(address="group web")
+        + instance("virtual_ipaddress {\n    10.0.0.100/24\n    10.0.0.101/24\n}"),
+    ),
+    "a program that is given a setting": ("SCRIPT10", tracked("/usr/bin/env PORT=80 /usr/local/bin/check a=b")),
+    "signs of money that are no names": ("SCRIPT102", tracked("/usr/bin/grep -q ready$ /run/state")),
+    "fields of awk": ("SCRIPT102", tracked("/usr/bin/awk $NF /run/state")),
+    "a shell with its words in quotes": ("SCRIPT125", tracked("/bin/bash -c 'pidof nginx'")),
+    "a shell with a file": ("SCRIPT125", tracked("/bin/sh -e /etc/keepalived/check a b")),
+    "a shell with arguments that its words name": ("SCRIPT125", tracked("/bin/sh -c 'exec $0 $1' /bin/check a")),
+    "a page that is looked at": ("SCRIPT126", tracked("/usr/bin/wget -q --spider http://127.0.0.1/")),
+    "a page that goes nowhere": ("SCRIPT126", tracked("/usr/bin/wget -qO /dev/null http://127.0.0.1/")),
+    "a ping of the router": ("SCRIPT120", tracked("/bin/ping -c 1 -W 1 10.0.0.254")),
+    "a check that asks twice": ("SCRIPT107", tracked("/bin/sh -c 'pidof nginx || pgrep -f /usr/sbin/nginx'")),
+    "a quiesced server": ("LVS112", pair("weight 0")),
+    "a weight out of range, which counts": (
+        "PRIO101",
+        SCRIPTS + script("weight 300") + instance(f"priority 150\n{TRACK}"),
+    ),
+    "a process by its name": ("TRACK113", process("process nginx")),
+    "a process by its whole line": ("TRACK113", process("process /usr/sbin/nginx\nfull_command")),
+    "a process with its words": ("TRACK113", process('process /usr/bin/python3 "/srv/a b.py"')),
+    "a process of a name with a blank": ("TRACK113", process('process "Xvfb main"')),
+    "version 3 for IPv6": (
+        "VRRP121",
+        instance("version 3\nvirtual_ipaddress {\n    fe80::1/64\n    2001:db8::1/64\n}"),
+    ),
+    "a positive weight that a backup in health has too": (
+        "PRIO101",
+        SCRIPTS + script("weight 20") + instance(f"priority 110\n{TRACK}"),
+    ),
+    "an address that is none, once": ("REAL101", instance() + virtual(address="10.0.0.100:80")),
+    "a port that is none, once": ("REAL101", instance() + virtual(address="10.0.0.100 80000")),
+    "an entry that is none, once": (
+        "REAL101",
+        instance() + "virtual_server_group web {\n    10.0.0.100:80\n}\n" + virtual(address="group web"),
+    ),
+    "a file that is a fault": (
+        "PRIO102",
+        "track_file drain {\n    file /run/drain\n    weight -254\n}\n"
+        + instance("nopreempt\ntrack_file {\n    drain\n}"),
+    ),
     "a peer in a small network": (
         "UNICAST113",
         instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2\n}", address="10.0.0.3/32"),

@@ -40,13 +40,16 @@ def small_weight(model: Model) -> Iterator[Hit]:
         for tracker in counted(model, one):
             weight = tracker.weight
             failed = without(model, one, tracker).priority
-            above_usual = base > DEFAULT_PRIORITY and base - max(-weight.value, 0) >= DEFAULT_PRIORITY
+            # A backup in health has what a positive weight adds, too.
+            above_usual = base > DEFAULT_PRIORITY and base - abs(weight.value) >= DEFAULT_PRIORITY
             # 101 with weight 2 against 100: what the manual's own sample does.
             just_enough = base > DEFAULT_PRIORITY and base - abs(weight.value) < DEFAULT_PRIORITY
-            if abs(weight.value) >= SMALL and not (above_usual and weight.value < 0):
+            if abs(weight.value) >= SMALL and not above_usual:
                 continue
             if just_enough or not weight.value:  # 0 here: out of range, and counts all the same
                 continue
+            if failed >= healthy(model, one):
+                continue  # reversed: PRIO106
             by_default = "" if weight.given else " by default"
             message = (
                 f"losing {tracker.name} takes {one.name} from {healthy(model, one)} to {failed} (weight "

@@ -10,10 +10,11 @@ from .model_lvs import RealServer, VirtualServer
 from .model_values import address_of, host_of, whole
 from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance, virtual
+from .virtual_server_groups import hosts_of
 from .virtual_servers import TWO
 
 _MAN = "man keepalived.conf: real_server"
-MOST_WEIGHT = 65_535
+MOST_WEIGHT = MOST_PORT = 65_535
 
 
 @rule(
@@ -31,10 +32,12 @@ def other_port(model: Model) -> Iterator[Hit]:
     for virtual_server in model.virtual_servers:
         if virtual_server.kind == "fwmark":
             continue
+        if virtual_server.kind == "address" and not _counts(virtual_server):
+            continue  # it is told itself
         ports = {virtual_server.port: virtual_server.node}
         if virtual_server.kind == "group":
             group = model.virtual_server_groups.get(virtual_server.node.arg(1))
-            ports = {whole(line.arg()) or 0: line for line in (group.lines if group else ()) if line.name != "fwmark"}
+            ports = {whole(line.arg()) or 0: line for line in (group.lines if group else ()) if any(hosts_of(line))}
         told: set[int] = set()
         for real in virtual_server.real_servers:
             method = virtual_server.method_of(real)
@@ -50,6 +53,10 @@ def other_port(model: Model) -> Iterator[Hit]:
             elif others[0] not in told:  # the server is right for the group's other entries
                 told.add(others[0])
                 yield Hit(ports[others[0]], message, 1, related=(real.node, method.node))
+
+
+def _counts(virtual_server: VirtualServer) -> bool:
+    return 0 <= virtual_server.port <= MOST_PORT and address_of(virtual_server.host) is not None
 
 
 @rule(

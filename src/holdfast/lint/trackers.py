@@ -21,6 +21,7 @@ WORDS = {
     "track_process": "vrrp_track_process",
     "track_bfd": "bfd_instance",
 }
+LONGEST_NAME = 15  # of a process, as the kernel keeps it
 TRACKED = "track_script {\n    check_web\n}"
 
 
@@ -237,7 +238,7 @@ def quorum_turned_round(model: Model) -> Iterator[Hit]:
     "stays in FAULT, or without its weight.",
     hint="write the program alone, or the arguments as words of their own: `process nginx -g daemon`",
     bad=process("", name='"/usr/sbin/nginx -g daemon"'),
-    good=process("", name="/usr/sbin/nginx"),
+    good=process("", name="nginx"),
     references=("man keepalived.conf: vrrp_track_process, process",),
 )
 def arguments_in_a_name(model: Model) -> Iterator[Hit]:
@@ -316,3 +317,36 @@ def late_track_group(model: Model) -> Iterator[Hit]:
             at = line.words.index("track_group") + 1 if "track_group" in line.words[:-1] else 0
             if at and line.words[at] not in known:
                 yield Hit(line, f"no track_group {line.words[at]} stands above it: nothing tracks this line", at)
+
+
+@rule(
+    "TRACK113",
+    WARNING,
+    "a process that is never found",
+    effect="keepalived compares the name that the kernel keeps (15 letters at most, no folder), with full_command or "
+    "with words behind it the program as it was started: this one is lost for ever, and the node in FAULT or below its "
+    "rank.",
+    hint="write the name alone, as /proc/PID/comm has it; or `process PATH` and `full_command`, or "
+    "`process PATH WORD …`, each word in quotes of its own",
+    bad=process("", "/usr/sbin/nginx"),
+    good=process("full_command", "/usr/sbin/nginx"),
+    references=(
+        "man keepalived.conf: vrrp_track_process, full_command",
+        "keepalived: trackers/track_process.c, read_procs (strcmp): as the source says, not measured",
+    ),
+)
+def never_found(model: Model) -> Iterator[Hit]:
+    for block in model.root.all("vrrp_track_process"):
+        node = block.get("process")
+        if node is None or not node.arg():
+            continue
+        name, whole = node.arg(), len(node.words) > 2 or block.get("full_command") is not None
+        if whole or " " in name:
+            continue  # of arguments in the name, TRACK109 tells
+        if "/" in name:
+            message = f"no process has the name {name}: without full_command it is compared without its folder"
+        elif len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+            message = f"no process has the name {name}: the kernel keeps {LONGEST_NAME} letters of it"
+        else:
+            continue
+        yield Hit(node, message, 1)

@@ -233,3 +233,22 @@ def strict_resets(model: Model) -> Iterator[Hit]:
             found = one.block.get(name)
             if found is not None and found.arg() not in ("0", "off", "false", "no"):
                 yield Hit(found, f"strict mode does not allow {name}: keepalived resets it", related=(one.strict,))
+
+
+@rule(
+    "VRRP121",
+    WARNING,
+    "version 2 for IPv6",
+    effect="VRRP version 2 is for IPv4 alone: keepalived sends its packets over IPv6 all the same, and no other router "
+    "understands them.",
+    hint="write `version 3`, on all peers in one moment",
+    bad=instance("version 2\nvirtual_ipaddress {\n    fe80::100/64\n    2001:db8::100/64\n}"),
+    good=instance("version 3\nvirtual_ipaddress {\n    fe80::100/64\n    2001:db8::100/64\n}"),
+    references=("RFC 5798, 1.1", "measured with keepalived 2.2.7: its dump shows version 2"),
+)
+def two_for_six(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        version = one.version
+        if version.value == 2 and version.given and one.family == 6 and one.strict is None:
+            message = f"{one.name} holds IPv6 addresses, and VRRP version 2 is for IPv4 alone"
+            yield Hit(version.node, message, version.word)
