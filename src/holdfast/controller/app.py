@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from holdfast import __version__
 from holdfast.errors import HoldfastError
@@ -90,19 +92,26 @@ def create_app(context: Context, randomness: Randomness = os.urandom) -> FastAPI
 
     app = FastAPI(
         title="Holdfast", version=__version__, description=_WHAT, openapi_tags=_TAGS, lifespan=lifespan,
-        openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, telemetry=_SILENT,
+        openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, telemetry=_SILENT, routes=[*_routes()],
     )  # fmt: skip
     app.state.context = context
     app.openapi = lambda: document(app, OPEN)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     app.state.console_live = live
     app.state.console_paths = paths_of(console.ROUTERS)
-    for router in (*ROUTERS, *console.ROUTERS):
-        app.include_router(router)
     app.add_exception_handler(HoldfastError, _told)
     app.add_exception_handler(RequestValidationError, _mistaken)
     app.add_exception_handler(HTTPException, _elsewhere)
     app.add_middleware(Gate, context=context, randomness=randomness)
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Everything that is answered. To make it ready takes longer than most requests, so applications share it."""
+    every = APIRouter()
+    for router in (*ROUTERS, *console.ROUTERS):
+        every.include_router(router)
+    return tuple(every.routes)
 
 
 async def _told(request: Request, error: Exception) -> Response:
