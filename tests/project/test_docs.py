@@ -61,8 +61,7 @@ def test_both_readmes_show_the_same_commands_and_pages() -> None:
     english, chinese = READMES
     assert code(english) == code(chinese)
     links = [
-        sorted(target.replace(".zh-CN.", ".") for target in targets(page) if "README" not in target)
-        for page in READMES
+        sorted(target.replace(".zh-CN.", ".") for target in targets(page) if "README" not in target) for page in READMES
     ]
     assert links[0] == links[1]
 

@@ -6,12 +6,16 @@ import asyncio
 import html
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.controller.console.world import CLUSTER, HERE, World, part, world
 
+from holdfast import controller
+from holdfast.controller.console.pictures.actions import DID
 from holdfast.controller.console.pictures.history import Link, change_of, link_of
 from holdfast.controller.identity import audited
+from holdfast.controller.identity.certificates import Standing
 from holdfast.protocol.api.events import AuditView
 from holdfast.store.models import Event, Role
 
@@ -185,3 +189,22 @@ def test_events_are_looked_through() -> None:
             assert everything >= 4
 
     asyncio.run(story())
+
+
+_KINDS = "user|token|session|node|override|revision|rollout|group|maintenance|rehearsal|cluster|authority|store|damaged"
+
+
+def test_what_was_done_is_told_in_words() -> None:
+    """Every action that the controller's code names; events have a sentence of their own."""
+    folder = Path(controller.__file__).parent
+    named = {"login", "logout", *(f"certificate.{how.value}" for how in (Standing.NEWER, Standing.ADOPTED))}
+    for path in folder.rglob("*.py"):
+        if path.relative_to(folder).parts[0] != "console":
+            named |= set(re.findall(rf'"((?:{_KINDS})\.[a-z_]+)"', path.read_text()))
+    events = {
+        "node.drift", "node.drift_corrected", "node.drift_gone", "node.joined", "node.revoked", "revision.made",
+        "rollout.halted", "rollout.node",
+    }  # fmt: skip
+    rehearsals = {"cluster.yaml", "rehearsal.begun", "rehearsal.ended", "rehearsal.json", "rehearsal.step"}
+    assert named - set(DID) - events - rehearsals == set()
+    assert set(DID) - named == set()

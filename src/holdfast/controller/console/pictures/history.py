@@ -14,6 +14,7 @@ from holdfast.protocol.api.events import AuditView, EventView
 from holdfast.sentences import from_data
 
 from ..words import N_
+from .actions import did
 from .diffs import Diff, diff_of
 
 State = Literal["ok", "warning", "bad", "unknown", "off", "busy"]
@@ -94,12 +95,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """An audit record. `link` leads to what it is about; `says_more`: what was before and after is known."""
+    """An audit record. `did` is its action in words; `link` leads to what it is about.
+
+    `says_more`: what was before and after is known.
+    """
 
     number: int
     time: datetime
     who: str
     action: str
+    did: str
     target: str
     cluster: str | None
     source: str
@@ -143,6 +148,7 @@ def _audited(one: AuditView) -> Audited:
         time=one.time,
         who=one.actor.removeprefix("user:"),
         action=one.action,
+        did=did(one.action),
         target=one.target,
         cluster=one.cluster,
         source=one.source,
