@@ -14,7 +14,7 @@ from holdfast.controller.identity.sealing import KeyFileSealer
 from holdfast.controller.operations import clusters, revisions, status
 from holdfast.controller.operations.desk import Desk
 from holdfast.errors import NotFound
-from holdfast.protocol import Drift, DriftKind, Progress
+from holdfast.protocol import Drift, DriftKind, Fence, Progress
 from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.rollout.records import RolloutPhase, RolloutStore, rollout_name
 from holdfast.store.models import Presence
@@ -262,6 +262,25 @@ def test_an_agent_that_is_connected_and_does_not_report_any_more_is_not_believed
         assert [one.connected for one in found.nodes] == [False, False]
         assert found.groups[0].holders == ()
         assert "lb01: its agent has been silent for 3 min" in found.trouble
+
+    run(story())
+
+
+def test_a_node_that_follows_a_later_life_of_the_store_is_no_well_one() -> None:
+    """The store was restored from a dump elsewhere, and this controller still runs on the old one: nobody obeys it."""
+
+    async def story() -> None:
+        desk = await new_desk()
+        await enrol(desk, "lb01", "lb02")
+        await _applied(SPEC, 0, desk)
+        await _all_well(desk)
+        identity = desk.store.identity
+        for node, later in (("lb01", 0), ("lb02", 1)):
+            fence = Fence(store_id=identity.store_id, epoch=identity.epoch + later, number=1)
+            said = Members(desk, "www", ["lb01", "lb02"]).status(node)
+            await report(desk, node, status=said, fence=fence, revision=1, agent_version="0.1")
+        told = [one for one in (await status.status(desk.store, "shop")).trouble if "store" in one]
+        assert told == ["lb02: its agent follows a later life of this store, restored elsewhere, and ignores this one"]
 
     run(story())
 

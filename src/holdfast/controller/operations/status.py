@@ -33,6 +33,7 @@ class _Seen:
     """What the store has of a cluster's nodes at one moment."""
 
     cluster: str
+    epoch: int  # of the store
     now: datetime
     newest: int
     records: Mapping[str, NodeRecord]
@@ -160,6 +161,7 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
     unread += [("rollout", one.name) for one in (await kept.rollouts.sound())[1]]
     return _Seen(
         cluster=known.name,
+        epoch=store.identity.epoch,
         now=store.clock.now(),
         newest=await known.revisions.newest_number(),
         records={one.name: one.record for one in records},
@@ -236,6 +238,9 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
     if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN) and not as_it_was:
         failure = heard.report.applied.failure if heard.report.applied else None
         yield _not_done(heard.report.revision, node.progress, failure.message if failure else "")
+    fence = heard.report.fence
+    if fence is not None and fence.epoch > seen.epoch:
+        yield Sentence("its agent follows a later life of this store, restored elsewhere, and ignores this one")
     if node.paused:
         yield Sentence("its agent is paused: somebody works there by hand")
     status = heard.report.status
