@@ -18,6 +18,8 @@ from holdfast.lab.vm.machine import ENVIRONMENT
 from holdfast.lab.vm.relay import holdfast, loader
 from holdfast.lab.vm.wire import Order
 
+pytestmark = pytest.mark.whole
+
 PR_SET_CHILD_SUBREAPER = 36
 LOADS_S = 60.0
 

@@ -18,6 +18,8 @@ from holdfast.agent.daemon.word import Word
 from holdfast.errors import ApplyError
 from holdfast.protocol import Desired, Fence, Progress, Together
 
+pytestmark = pytest.mark.whole
+
 
 def staged(number: int, value: str, *, go: bool = False, within_s: float = 300) -> Desired:
     return desired(number, bundle(value)).model_copy(update={"together": Together(go=go, within_s=within_s)})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import pytest
 from pydantic import SecretStr
 from tests.agent.daemon.stand_in import KEY, bundle, until
 from tests.agent.daemon.test_agent import run
@@ -28,6 +29,8 @@ from holdfast.protocol import Order, Verb
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.records import Assignment, OrderRecord, RolloutStore
 from holdfast.store.memory import MemoryEngine
+
+pytestmark = pytest.mark.whole
 
 
 async def joined(world: World, admin: httpx.AsyncClient, folder: Path, host: FakeHost) -> Agent:

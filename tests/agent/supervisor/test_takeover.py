@@ -17,6 +17,8 @@ from holdfast.agent.supervisor.client import ask
 from holdfast.agent.supervisor.paths import Paths
 from holdfast.errors import ApplyError
 
+pytestmark = pytest.mark.whole
+
 # A supervisor of a shell that leaves a child behind when it is killed, as nginx leaves its workers.
 PROGRAM = """
 import sys

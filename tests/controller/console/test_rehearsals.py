@@ -19,7 +19,7 @@ from holdfast.store.models import Role
 
 API = f"/api/v1/clusters/{CLUSTER}/rehearsals"
 ODD = "<img src=x onerror=alert(1)>"
-pytestmark = pytest.mark.usefixtures(swept.__name__)  # no lab of this machine is taken down
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures(swept.__name__)]  # no lab of this machine is taken down
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a controller that is not root rehearses nothing")
 
 
