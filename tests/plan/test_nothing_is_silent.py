@@ -83,3 +83,16 @@ def test_every_field_of_a_bundle_is_told() -> None:
     ):
         (node,) = make_plan({"lb01": bundle}, {"lb01": bundle.model_copy(update=update)}).nodes
         assert node.changes, update
+
+
+def test_settings_that_stood_twice_and_stand_once_are_a_reload() -> None:
+    """A node whose last imported group goes loses the second global_defs, which said the same again."""
+    bundle = next(case for case in COMPILED if case.name == "pools").bundles()["lb01"]
+    file = bundle.file("/etc/holdfast/keepalived/keepalived.conf")
+    assert file is not None
+    said = file.content[file.content.index("global_defs {") :].partition("}")[0] + "}\n"
+    changed = file.model_copy(update={"content": file.content + said})
+    files = tuple(changed if each.path == file.path else each for each in bundle.files)
+    (node,) = make_plan({"lb01": bundle.model_copy(update={"files": files})}, {"lb01": bundle}).nodes
+    assert node.hazard is Hazard.RELOAD
+    assert [change.row for change in node.changes] == ["file-text"]

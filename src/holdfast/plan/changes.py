@@ -183,13 +183,14 @@ def _same_meaning(file: FileChange, service: Service | None, told: set[str]) -> 
 
 
 def _says_the_same(file: FileChange) -> bool:
-    """Whether keepalived.conf has the same lines but for comments: what is not understood is in no tree."""
+    """Whether keepalived.conf has the same lines but for comments: what is not understood is in no tree.
+
+    A line that stands there twice says no more than once: beside an origin, global_defs have two blocks.
+    """
     if file.path != facts_keepalived.PATH:
         return True
     sides = [each.content.splitlines() for each in (file.old, file.new) if each is not None]
-    said = [
-        sorted(" ".join(line.split()) for line in side if not line.lstrip().startswith(("#", "!"))) for side in sides
-    ]
+    said = [{" ".join(line.split()) for line in side if not line.lstrip().startswith(("#", "!"))} for side in sides]
     return all(lines == said[0] for lines in said)
 
 

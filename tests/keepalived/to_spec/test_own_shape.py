@@ -46,6 +46,18 @@ vrrp_instance VI_1 {{
 """
 
 
+# On an interface of which the files do not tell the nodes' own addresses.
+OTHER = """\
+vrrp_instance VI_2 {
+    interface eth1
+    virtual_router_id 52
+    virtual_ipaddress {
+        10.1.0.3/24
+    }
+}
+"""
+
+
 def spec_of(more: str = "", behind: str = "") -> str:
     lb1 = PAIR.format(state="MASTER", priority=150, own=1, peer=2, more=more) + behind
     lb2 = PAIR.format(state="BACKUP", priority=100, own=2, peer=1, more=more) + behind
@@ -98,6 +110,7 @@ def test_an_agent_takes_a_step_once_its_policy_has_what_is_printed() -> None:
         ("", "vrrp_sync_group G {\n group {\n VI_1\n }\n}\n", "sync group"),
         ("notify /etc/any.sh", "", "notify"),
         ("track_interface {\n eth1 weight -2\n }", "", "on_loss"),
+        ("", OTHER, "nothing says which address lb1 has on eth1: write `nodes: {lb1: {interfaces: {eth1: ADDRESS}}}`"),
     ],
 )
 def test_what_has_no_word_keeps_its_shape(more: str, behind: str, reason: str) -> None:

@@ -158,6 +158,7 @@ def _with_group(data: Values, name: str, found: OwnGroup) -> Values:
         if isinstance(own, dict) and "interfaces" in own:
             own["interfaces"].setdefault(interface, address)
         _add_network(data, address, found.group["addresses"])
+    _check_interfaces(data)
     used = _tracked(origin)
     for kind in ("vrrp_script", "vrrp_instance"):
         left = {key: one for key, one in origin.get(kind, {}).items() if kind == "vrrp_instance" or key in used}
@@ -165,6 +166,20 @@ def _with_group(data: Values, name: str, found: OwnGroup) -> Values:
         if left:
             origin[kind] = left
     return data
+
+
+def _check_interfaces(data: Values) -> None:
+    """A node of which some interfaces are known has to say all that its groups are on, with their own addresses."""
+    for group in data["vrrp"].values():
+        for node in group["nodes"] if "interface" in group else ():
+            own = data["nodes"].get(node)
+            known = own.get("interfaces") if isinstance(own, dict) else None
+            if known and group["interface"] not in known:
+                where = f"`nodes: {{{node}: {{interfaces: {{{group['interface']}: ADDRESS}}}}}}`"
+                raise KeptError(
+                    f"nothing says which address {node} has on {group['interface']}: write {where} first, and its"
+                    " network below `networks`"
+                )
 
 
 def _add_network(data: Values, address: str, floating: Values) -> None:
