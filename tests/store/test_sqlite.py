@@ -419,3 +419,32 @@ def test_an_error_that_nobody_foresaw_is_told_to_its_own_caller_alone(
         await engine.close()
 
     run(scenario())
+
+
+LOOKING = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM entry').fetchall(); c.close()"
+)
+
+
+def test_another_process_that_looks_into_a_store_in_use_takes_nothing_from_under_it(tmp_path: Path) -> None:
+    """The last one that closes a file clears its log away: who is still there has to be seen by its locks."""
+    path = tmp_path / "store.db"
+    log = path.with_name("store.db-wal")
+
+    async def story() -> None:
+        engine = await SqliteEngine.open(path)
+        await engine.commit([], [Put("a/1", b"1")])
+        await engine.get("a/1")
+        before = log.stat().st_ino
+        subprocess.run([sys.executable, "-c", LOOKING, str(path)], check=True, timeout=60)
+        assert log.exists()
+        assert log.stat().st_ino == before
+        await engine.commit([], [Put("a/2", b"2")])
+        await engine.close()
+        engine = await SqliteEngine.open(path)
+        found = await engine.get("a/2")
+        await engine.close()
+        assert found is not None
+        assert found.value == b"2"
+
+    run(story())

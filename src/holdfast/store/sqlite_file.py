@@ -47,13 +47,19 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _make_private(path: Path) -> None:
-    """Hashes of passwords are in it, so that nobody else may read it; SQLite's other files take its mode."""
+    """Hashes of passwords are in it, so that nobody else may read it; SQLite's other files take its mode.
+
+    A file that is there is never opened here: to close it would give up every lock that this process has on it, those
+    of other connections, too. Another process would take itself for the last one then, and clear the log away that we
+    write to (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise StoreUnavailable(f"{path} is a folder", "name a file in it") from None
     except FileNotFoundError:
         raise StoreUnavailable(f"{path}: there is no folder {path.parent}", "make it, or check the path") from None
-    except IsADirectoryError:
-        raise StoreUnavailable(f"{path} is a folder", "name a file in it") from None
     except OSError as error:
         raise StoreUnavailable(
             f"{path} cannot be opened: {error.strerror}", "check the path, and who may read and write there"
