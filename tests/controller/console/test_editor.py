@@ -171,6 +171,28 @@ def test_who_only_looks_may_plan_and_not_apply_and_texts_are_escaped() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("length", [0, 30_000])  # a longer one is checked by another process
+def test_what_is_wrong_is_said_in_the_language_of_the_page(length: int) -> None:
+    async def story() -> None:
+        async with world() as made:
+            await over(made, 1)
+            viewer = await made.browser(Role.VIEWER)
+            asked = {"spec": SPEC.replace("nginx", "apache") + "#" * length}
+            for language, message in (("en", "'apache' is not known here"), ("zh", "此处不认识 'apache'")):
+                headers = {**part(viewer), "accept": "application/json", "accept-language": language}
+                told = await viewer.post(f"{EDITOR}/lint", data=asked, headers=headers)
+                assert told.status_code == 200
+                (found,) = [one for one in told.json()["findings"] if one["code"] == "SPEC003"]
+                assert found["message"] == message
+                assert not found["foreign"]
+            stranger = made.stranger()
+            refused = await stranger.post(f"{EDITOR}/lint", data={"spec": SPEC}, headers={"accept": "application/json"})
+            assert refused.status_code == 401
+            assert refused.json()["error"]["message"]
+
+    asyncio.run(story())
+
+
 def test_a_cluster_without_a_revision_begins_with_something_that_stands() -> None:
     assert parse_spec(first_spec("shop")).spec.cluster == "shop"
 

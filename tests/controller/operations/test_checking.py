@@ -56,7 +56,7 @@ def test_no_number_of_remarks_hides_a_mistake_and_all_are_counted(monkeypatch: p
     assert found.count == 20_001
     monkeypatch.setattr(checking, "findings_of", lambda *_: every)
     document = checking.document_of(LintRequest(spec=SPEC), "shop", NOTHING, True)
-    assert checking._FOUND.validate_json(checking.answer_of(document)) == found
+    assert checking.found_of(checking.answer_of(document)) == found
 
     async def story() -> None:
         desk = await new_desk()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from holdfast.errors import HoldfastError, NotAuthenticated
 from holdfast.protocol.api.problems import ProblemDetails, problem_of
@@ -28,6 +28,8 @@ def is_ours(request: Request) -> bool:
 async def told(request: Request, error: HoldfastError) -> Response:
     """An error on its way to somebody who looks at a page."""
     page = Page(request)
+    if request.headers.get("accept", "") == "application/json":  # a script of the page: no login in its stead
+        return JSONResponse(problem_of(error).model_dump(mode="json"), status_of(error), headers=dict(HEADERS))
     if isinstance(error, NotAuthenticated) and page.person is None:
         return _to_login(page)
     if page.person is not None and page.person.must_change and request.url.path != _PASSWORD:

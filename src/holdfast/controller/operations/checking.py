@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,6 +16,7 @@ from holdfast.compile.lock import Lock, Secrets
 from holdfast.errors import CompileError, Conflict, SpecError
 from holdfast.findings import Finding, Severity
 from holdfast.protocol.api.lints import MOST_FINDINGS, LintRequest, LintView
+from holdfast.sentences import Sentence, as_data, from_data
 from holdfast.store.revisions import digest_of
 
 from ..turns import Turns
@@ -118,7 +120,25 @@ def answer_of(document: bytes) -> bytes:
     )
     choices = Choices(Lock.model_validate(told["lock"]), secrets)
     found = findings_of(told["spec"], told["file"], told["cluster"], choices, told["process_events"])
-    return _FOUND.dump_json(told_of(found))
+    told_of_it = told_of(found)
+    said = [[_as_data(one.message), _as_data(one.hint)] for one in told_of_it.findings]
+    return json.dumps({"found": _FOUND.dump_python(told_of_it, mode="json"), "said": said}).encode()
+
+
+def _as_data(text: str) -> Any:
+    return as_data(text) if isinstance(text, Sentence) else None
+
+
+def found_of(answer: bytes) -> Found:
+    """What `answer_of` says, with its sentences; ValidationError or ValueError for anything else."""
+    told = json.loads(answer)
+    found = _FOUND.validate_python(told["found"])
+    sentences = [(from_data(message), from_data(hint)) for message, hint in told["said"]]
+    findings = [
+        one.model_copy(update={"message": message or one.message, "hint": hint or one.hint})
+        for one, (message, hint) in zip(found.findings, sentences, strict=True)
+    ]
+    return Found(tuple(findings), found.count)
 
 
 async def _apart(document: bytes, newer: asyncio.Event) -> Found | None:
@@ -147,7 +167,7 @@ async def _apart(document: bytes, newer: asyncio.Event) -> Found | None:
         _log.warning("a spec of %s bytes could not be checked: exit status %s", len(document), process.returncode)
         return None
     try:
-        return _FOUND.validate_json(told)
-    except ValidationError:
+        return found_of(told)
+    except (ValidationError, ValueError, KeyError, TypeError):
         _log.warning("a spec of %s bytes could not be checked: its findings cannot be read", len(document))
         return None

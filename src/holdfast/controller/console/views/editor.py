@@ -7,15 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field, StringConstraints
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from holdfast.protocol.api.base import LONGEST_SPEC, Asked, Count, Digest, HazardClass
+from holdfast.protocol.api.lints import LintRequest
 from holdfast.protocol.api.rollouts import RolloutOptions
 
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
 from ...identity import Action, Person
 from ...operations import editing
+from ...operations.checking import check
 from ...operations.compiling import content_of
 from ...operations.desk import known_cluster
 from ...operations.proposals import propose
@@ -83,7 +85,7 @@ async def editor(page: Console, who: Planning, cluster: ClusterName) -> Response
             "words": {one: page.words.say(one) for one in (*PHRASES, *SAID)},
             "titles": titles_in(page.words),
             "language": page.url("console_editor_language", {"v": language().digest}),
-            "lint": f"/api/v1/clusters/{cluster}/lint",
+            "lint": page.url("console_editor_lint", cluster=cluster),
             "fresh": page.url("console_editor_fresh", cluster=cluster),
             "draft": f"holdfast-draft {cluster} {who.name}",
         },
@@ -97,6 +99,23 @@ async def fresh(page: Console, who: Reading, cluster: ClusterName, base: Base) -
     newest = await known.newest_number()
     made = await known.get(newest) if newest > base else None
     return page.part("editor/fresh.html", base=base, newest=newest, made=made)
+
+
+@router.post(f"{_HERE}/lint", name="console_editor_lint")
+async def lint(
+    page: Console,
+    desk: AtDesk,
+    who: Reading,
+    cluster: ClusterName,
+    asked: Annotated[TextForm, Depends(Sent(TextForm, whole_spec=True))],
+) -> Response:
+    """What the API says of a spec that is being written, in the page's language; `foreign`: it is not said in that."""
+    found = await check(desk, page.context.turns, cluster, LintRequest(spec=asked.spec))
+    told = found.model_dump(mode="json")
+    for one, finding in zip(told["findings"], found.findings, strict=True):
+        one["foreign"] = not page.words.knows(finding.message)
+        one["message"], one["hint"] = page.words.tell(finding.message), page.words.tell(finding.hint)
+    return JSONResponse(told, headers={"cache-control": "no-store"})
 
 
 @router.post(f"{_HERE}/plan", name="console_editor_plan")

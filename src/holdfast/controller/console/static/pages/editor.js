@@ -50,8 +50,8 @@
     const mine = running = new AbortController(), sent = text();
     show_state("busy", say("Being checked…"));
     try {
-      const headers = {"content-type": "application/json", ...csrf};
-      const answer = await fetch(lint, {method: "POST", headers, body: JSON.stringify({spec: sent}), signal: mine.signal});
+      const headers = {accept: "application/json", ...csrf}, body = new URLSearchParams({spec: sent});
+      const answer = await fetch(lint, {method: "POST", headers, body, signal: mine.signal});
       if (mine !== running) return;
       if (answer.status === 401) return show_state("bad", say("You are not logged in any more: the draft stays in this browser."));
       if (!answer.ok && !lasting(answer.status)) throw new Error(String(answer.status));
@@ -79,16 +79,16 @@
     if (left) list.append(element("li", "editor-finding muted", say("and {n} more", left)));
     if (view) view.dispatch(CodeMirror.setDiagnostics(view.state, found.map((one) => diagnostic(one, lines))));
   };
-  // What the rule is about in the page's language, then its message in its own.
+  // A message that is not said in the page's language comes behind what its rule is about, which is.
   const told = (one, name) => {
-    const title = titles[one.code], message = element("span", title ? `${name} original` : name, one.message);
+    const title = one.foreign && titles[one.code], message = element("span", title ? `${name} original` : name, one.message);
     if (!title) return [message];
     message.lang = "en";
     return [element("strong", name, title), message];
   };
   const hinted = (one, kind, name, text) => {
     const made = element(kind, name, text);
-    if (titles[one.code]) made.lang = "en";
+    if (one.foreign) made.lang = "en";
     return made;
   };
   const listed = (one, lines) => {
@@ -118,7 +118,7 @@
     focus();
   };
   const diagnostic = (one, lines) => ({
-    ...range(one, lines), severity: one.severity, source: one.code, message: `${one.code}: ${titles[one.code] || ""} ${one.message} ${one.hint}`,
+    ...range(one, lines), severity: one.severity, source: one.code, message: `${one.code}: ${one.foreign && titles[one.code] || ""} ${one.message} ${one.hint}`,
     renderMessage: () => {
       const made = element("div");
       made.append(element("strong", "", one.code), " ", ...told(one, "cm-told"));
