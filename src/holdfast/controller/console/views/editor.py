@@ -105,7 +105,7 @@ async def fresh(page: Console, who: Reading, cluster: ClusterName, base: Base) -
 async def lint(
     page: Console,
     desk: AtDesk,
-    who: Reading,
+    who: Planning,
     cluster: ClusterName,
     asked: Annotated[TextForm, Depends(Sent(TextForm, whole_spec=True))],
 ) -> Response:
