@@ -256,6 +256,24 @@ BAD: dict[str, tuple[str, Severity, str, HostFacts]] = {
         SCRIPTS + instance(f'notify_master "/etc/keepalived/up.sh" nagios {MARK}'),
         host(users={"nagios": None}),
     ),
+    "the group of all scripts": (
+        "HOST145",
+        ERROR,
+        checked().replace("script_user keepalived_script", f"script_user keepalived_script checks {MARK}"),
+        host(groups={"checks": None}),
+    ),
+    "the group of a script": (
+        "HOST145",
+        ERROR,
+        checked(f"\nuser nagios checks {MARK}"),
+        host(groups={"checks": None}),
+    ),
+    "the group of a notify script, called as its user": (
+        "HOST145",
+        ERROR,
+        SCRIPTS + instance(f'notify_master "/etc/keepalived/up.sh now" nagios nagios {MARK}'),
+        host(groups={"nagios": None}),
+    ),
     "nobody made keepalived_script, which counts with security": (
         "HOST144",
         ERROR,

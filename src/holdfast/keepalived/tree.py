@@ -84,6 +84,14 @@ class Node:
         """What stands behind the keyword, split as keepalived splits commands: both quotes, and a shell's escapes."""
         return tuple(split_command(self.text)[1:])
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The user, and the group if one is given, that a statement names; behind a script they come later."""
+        if self.keyword is None:
+            return ()
+        kinds = [argument.kind for argument in self.keyword.arguments]
+        return self.args[kinds.index("user") :][:2] if "user" in kinds else ()
+
     def arg(self, index: int = 0, default: str = "") -> str:
         """The word `index` places behind the keyword, or `default` where there is none."""
         return self.words[index + 1] if index + 1 < len(self.words) else default

@@ -74,6 +74,7 @@ def host(number: int = 1, **more: Any) -> HostFacts:
         "keepalived": keepalived(),
         "commands": {"killall": "/usr/bin/killall", "pidof": "/usr/bin/pidof", "pgrep": "/usr/bin/pgrep"},
         "users": {"keepalived_script": 997, "root": 0},
+        "groups": {},
         "files": (file("/usr/local/bin/check_web"),),
         "listeners": (),
         "firewall": FirewallFacts(program="nftables", accepts_ipv4=True, accepts_ipv6=True),

@@ -159,6 +159,35 @@ def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
             yield Hit(everybody, message, 1, severity=WARNING)
 
 
+@host_rule(
+    "HOST145",
+    ERROR,
+    "a group that the node does not have",
+    effect="keepalived drops a script whose group is not there, and whatever tracks it goes without: for script_user, "
+    "all that have no user of their own.",
+    hint="leave the group out, which means the user's own; or make it with `groupadd --system`, on every node",
+    bad=on(
+        SCRIPTS + script("weight 0\nuser keepalived_script checks") + instance(_TRACKED),
+        host(groups={"checks": None}),
+        "groups",
+    ),
+    good=on(
+        SCRIPTS + script("weight 0\nuser keepalived_script checks") + instance(_TRACKED),
+        host(groups={"checks": 990}),
+        "groups",
+    ),
+    references=("measured with keepalived 2.2.7: 'Unable to set uid/gid for script'",),
+    anywhere=True,
+)
+def no_group(model: Model, facts: HostFacts) -> Iterator[Hit]:
+    absent = {name for name, number in facts.groups.items() if number is None}
+    for node in model.root.walk() if absent else ():
+        if absent.intersection(node.account[1:]):
+            group = node.account[1]
+            message = f"{facts.hostname} has no group {group}: keepalived runs nothing as it"
+            yield Hit(node, message, node.words.index(group, len(node.words) - len(node.account)))
+
+
 def _users_of_checks(model: Model) -> dict[int, Node]:
     """The user of each MISC_CHECK that names one, by its misc_path."""
     checks = (check for _, real in model.real_servers() for check in real.checks if check.kind == "MISC_CHECK")

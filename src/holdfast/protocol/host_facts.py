@@ -113,7 +113,8 @@ class HostFacts(Message):
     """What a node is and can do. What is None, or not in a dictionary, is not known: nothing follows from it.
 
     `programs` are versions (None: not installed), `commands` the paths of programs that a configuration may name
-    (empty: not installed), `users` are user ids (None: no such user), `sysctls` are by their names with slashes.
+    (empty: not installed), `users` and `groups` are ids (None: there is none of that name), `sysctls` are by their
+    names with slashes.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -129,6 +130,7 @@ class HostFacts(Message):
     keepalived: KeepalivedFacts | None = None
     commands: Annotated[dict[_Path, _Path], Field(max_length=10_000)] = {}
     users: Annotated[dict[_Name, int | None], Field(max_length=1000)] = {}
+    groups: Annotated[dict[_Name, int | None], Field(max_length=1000)] = {}
     files: Annotated[tuple[FileFacts, ...], Field(max_length=10_000)] = ()
     listeners: Annotated[tuple[ListenerFacts, ...], Field(max_length=10_000)] | None = None
     firewall: FirewallFacts | None = None

@@ -24,14 +24,14 @@ from holdfast.protocol import HostFacts
 FOLDER, SCRIPT = Entry("folder", 0, 0, 0o755), Entry("file", 0, 0, 0o755)
 CONFIGURATION = """\
 global_defs {
-    script_user checker
+    script_user checker checks
 }
 vrrp_script web {
     script "/usr/local/bin/check --url /etc/hosts"
 }
 vrrp_script nginx {
     script "killall -0 nginx"
-    user nobody
+    user nobody nogroup
 }
 vrrp_instance web {
     use_vmac
@@ -94,12 +94,14 @@ def test_names_of_the_configuration_are_looked_up(tmp_path: Path) -> None:
         entries={"/": FOLDER, "/usr": FOLDER, "/usr/local": FOLDER, "/usr/local/bin": FOLDER,
                  "/usr/local/bin/check": SCRIPT, "/opt": Entry("folder", 0, 50, 0o775), "/opt/notify.sh": SCRIPT},
         users={"root": 0, "nobody": 65534},
+        groups={"nogroup": 65534},
         commands={"killall": "/usr/bin/killall"},
     )  # fmt: skip
     facts = host_facts(host, FakeManager(), machine, config=str(path))
     assert facts.configuration == str(path)
     assert facts.commands == {"killall": "/usr/bin/killall", "pidof": "", "pgrep": ""}
     assert facts.users == {"keepalived_script": None, "checker": None, "nobody": 65534}
+    assert facts.groups == {"checks": None, "nogroup": 65534}
     assert facts.loadable == {"macvlan": True, "ip_vs": True, "ip_vs_mh": False}
     files = {one.path: one for one in facts.files}
     assert (files["/usr/local/bin/check"].owner, files["/usr/local/bin/check"].mode) == ("root", 0o755)

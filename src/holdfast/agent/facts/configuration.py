@@ -1,4 +1,4 @@
-"""What a keepalived.conf names and only the host can tell of: programs, files, users, kernel modules."""
+"""What a keepalived.conf names and only the host can tell of: programs, files, users, groups, kernel modules."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Named:
     files: tuple[str, ...] = ()  # absolute paths
     users: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # of users
 
 
 def named(configuration: Configuration) -> Named:
@@ -30,17 +31,20 @@ def named(configuration: Configuration) -> Named:
     files: dict[str, None] = {}
     users: dict[str, None] = {DEFAULT_USER: None}
     modules: dict[str, None] = {}
+    groups: dict[str, None] = {}
     for node in configuration.root.walk():
         for name in _modules(node):
             modules[name] = None
-        users.update(dict.fromkeys(_users(node)))
+        account = [word for word in node.account if word and len(word) <= 255]
+        users.update(dict.fromkeys(account[:1]))
+        groups.update(dict.fromkeys(account[1:]))
         words = _command(node)
         if words and not words[0].startswith("/") and "/" not in words[0]:
             commands[words[0]] = None
         for word in words:
             if word.startswith("/") and len(word) <= 4096:
                 files[word] = None
-    return Named(*(tuple(filter(_is_text, found))[:_MOST] for found in (commands, files, users, modules)))
+    return Named(*(tuple(filter(_is_text, found))[:_MOST] for found in (commands, files, users, modules, groups)))
 
 
 def _is_text(name: str) -> bool:
@@ -55,16 +59,6 @@ def _command(node: Node) -> tuple[str, ...]:
         return ()
     words = node.command
     return tuple(split_command(words[0])) + words[1:] if words else ()
-
-
-def _users(node: Node) -> Iterator[str]:
-    """Users among the arguments; behind a script the first user's place is the second word."""
-    if node.keyword is None:
-        return
-    for argument, word in zip(node.keyword.arguments, node.args, strict=False):
-        if argument.kind == "user" and word and len(word) <= 255:
-            yield word
-            return  # what follows is a group
 
 
 def _modules(node: Node) -> Iterator[str]:

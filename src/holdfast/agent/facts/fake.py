@@ -15,6 +15,7 @@ class RecordedMachine:
     entries: dict[str, Entry] = field(default_factory=dict)
     dumps: dict[int, list[bytes]] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, int] = field(default_factory=dict)
     commands: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     adjusted: Adjusted | None = None
@@ -47,6 +48,10 @@ class RecordedMachine:
     def user(self, name: str) -> int | None:
         """See Machine."""
         return self.users.get(name)
+
+    def group(self, name: str) -> int | None:
+        """See Machine."""
+        return self.groups.get(name)
 
     def user_name(self, number: int) -> str:
         """See Machine."""

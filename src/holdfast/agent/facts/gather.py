@@ -86,6 +86,7 @@ class _Gathering:
             keepalived=keepalived,
             commands={name: self._machine.command(name) for name in named.commands},
             users={name: self._machine.user(name) for name in named.users},
+            groups={name: self._machine.group(name) for name in named.groups},
             files=self._files(named.files),
             listeners=self._or("listening sockets", None, self._listeners),
             firewall=self._firewall(),

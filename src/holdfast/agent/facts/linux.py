@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import grp
 import os
 import pwd
 import shutil
@@ -65,6 +66,13 @@ class LinuxMachine:
         """See Machine."""
         try:
             return pwd.getpwnam(name).pw_uid
+        except (KeyError, ValueError):
+            return None
+
+    def group(self, name: str) -> int | None:
+        """See Machine."""
+        try:
+            return grp.getgrnam(name).gr_gid
         except (KeyError, ValueError):
             return None
 

@@ -44,6 +44,9 @@ class Machine(Protocol):
     def user(self, name: str) -> int | None:
         """The id of a user, None where there is none of that name."""
 
+    def group(self, name: str) -> int | None:
+        """The id of a group, None where there is none of that name."""
+
     def user_name(self, number: int) -> str:
         """A user's name, or the number where it has none."""
 
