@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -41,6 +42,7 @@ IDENTITY = "identity"
 KEPT_EVENTS = 10_000
 KEPT_AUDIT = 100_000
 KEPT_REPORTS = 50  # of each node
+CLOCKS_DIFFER = timedelta(minutes=1)  # between controllers of one store; what is further ahead is of a wrong clock
 
 
 class Store:
@@ -150,11 +152,13 @@ class ClusterStore:
     async def report(self, report: NodeReport, past: NodeReport | None = None) -> bool:
         """Keep a report as the node's latest and in its history; False if a later one is there already.
 
+        One that is much later is of a clock that was put back since: it gives way.
+
         `past`: what its history gets instead, where the report is too large to be kept many times.
         """
         while True:
             latest = await self.reports.get(report.node)
-            if latest and latest.record.time > report.time:
+            if latest and timedelta() < latest.record.time - report.time <= CLOCKS_DIFFER:
                 return False
             step = self.reports.replacing(report.node, report, latest.version if latest else 0)
             try:

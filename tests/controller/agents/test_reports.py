@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from tests.controller.operations.world import Clock
+
 from holdfast.controller.agents.reports import LARGEST_REPORT, fitting, take_report
 from holdfast.controller.identity import NodeAgent
 from holdfast.protocol import (
@@ -50,6 +52,24 @@ def test_a_group_that_changes_hands_is_an_event_of_its_node() -> None:
         ("vrrp.holds", "lb01 holds www"),  # a report without a status, of an agent that starts, changes nothing
         ("vrrp.left", "lb01 gave www up on purpose"),
     ]
+
+
+def test_once_a_controllers_clock_was_put_back_reports_are_of_now_again() -> None:
+    """It was an hour ahead. Else the node would seem silent, or in the future, for the whole hour."""
+
+    async def story() -> None:
+        clock = Clock()
+        store = await Store.open(MemoryEngine(clock), clock)
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        reports = store.cluster("shop").reports
+        for ahead, dated in ((3600, 3600), (0, 0), (2, 2), (1, 2)):  # a second apart: another controller's clock
+            clock.wall = NOW + timedelta(seconds=ahead)
+            await take_report(store, LB01, _report())
+            found = await reports.get("lb01")
+            assert found is not None
+            assert (found.record.time - NOW) // timedelta(seconds=1) == dated
+
+    asyncio.run(story())
 
 
 def test_what_an_agent_puts_right_by_itself_is_told_once_and_as_that() -> None:

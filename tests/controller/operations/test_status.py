@@ -305,5 +305,6 @@ def test_a_report_from_the_future_does_not_make_a_silent_node_look_connected() -
         await report(desk, "lb01", desk.now() + timedelta(hours=1))
         (node,) = (await status.nodes(desk.store, "shop")).nodes
         assert not node.connected
+        assert "its last report came before this machine's clock was put back" in node.trouble
 
     run(story())

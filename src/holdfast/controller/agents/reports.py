@@ -13,7 +13,7 @@ from holdfast.protocol import AgentReport, Answer, Drift
 from holdfast.rollout.records import AnswerRecord, RolloutStore
 from holdfast.sentences import Sentence, cut
 from holdfast.store.models import Event, NodeReport
-from holdfast.store.store import Store
+from holdfast.store.store import CLOCKS_DIFFER, Store
 
 from ..identity import NodeAgent
 from .server_events import server_events
@@ -40,7 +40,7 @@ async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> No
     cluster = store.cluster(agent.cluster)
     before = await cluster.reports.get(agent.node)
     now = store.clock.now()
-    if before is not None:  # another controller's clock may be ahead of ours
+    if before is not None and before.record.time - now <= CLOCKS_DIFFER:  # another controller's may be ahead of ours
         now = max(now, before.record.time + timedelta(microseconds=1))
     kept = NodeReport(
         node=agent.node,

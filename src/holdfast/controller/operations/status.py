@@ -232,8 +232,11 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
             yield Sentence("its agent has never reported")
         return
     if not node.connected:
-        age = _long((seen.now - heard.time).total_seconds())
-        yield Sentence("its agent has been silent for %(age)s", age=age)
+        age_s = (seen.now - heard.time).total_seconds()
+        if age_s < 0:
+            yield Sentence("its last report came before this machine's clock was put back")
+        else:
+            yield Sentence("its agent has been silent for %(age)s", age=_long(age_s))
     as_it_was = node.progress is Progress.REFUSED and not node.behind  # nothing was touched: it runs what it should
     if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN) and not as_it_was:
         failure = heard.report.applied.failure if heard.report.applied else None
