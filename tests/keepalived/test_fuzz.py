@@ -155,3 +155,9 @@ def test_limits_end_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "KA043" in codes("include b.conf\n" * 5)
     monkeypatch.setattr(statements, "MOST_BYTES", 10)
     assert "KA043" in codes("preempt\n" * 20)
+
+
+def test_what_was_not_read_is_not_called_unclosed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parse_module, "MOST_STATEMENTS", 10)
+    found = parse("vrrp_instance a {\n" + "preempt\n" * 20 + "}\n", "a.conf")
+    assert {one.code for one in found.findings} == {"KA043"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.findings import Finding, Location
@@ -58,8 +58,15 @@ class Node:
         self.start = start  # offset in that line, from 0, at which the statement begins
         self.origin = origin
         self.keyword = keyword  # its row of the tables; None for the lines of a listing block, and what is unknown
-        self.children: list[Node] = []
+        self.children: Sequence[Node] = ()  # a list only where there are any: of millions of nodes most have none
         self.end = 0  # the line of its closing brace, where keepalived judges a block as a whole; 0 if it has none
+
+    def take(self, child: Node) -> None:
+        """One more child, behind the others."""
+        if isinstance(self.children, list):
+            self.children.append(child)
+        else:
+            self.children = [child]
 
     def __repr__(self) -> str:
         return f"Node({' '.join(self.words)!r}, {self.source.name}:{self.line}, {len(self.children)} children)"

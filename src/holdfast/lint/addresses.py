@@ -167,6 +167,25 @@ def first_of_network(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "ADDR122",
+    WARNING,
+    "a virtual address with a mask of 0",
+    effect="Of an IPv6 address it makes a default route: all traffic goes out by its interface, to no router. Of an "
+    "IPv4 address Linux makes no route at all: the node has no network by it.",
+    hint="write the length of the address's network, as in /24, or that of the address alone: /32, or /128 for IPv6",
+    bad=instance(address="10.0.0.100/0"),
+    good=instance(address="10.0.0.100/24"),
+    references=("measured with Linux 6.18", "man ip-address: ADDRESS"),
+)
+def everything(model: Model) -> Iterator[Hit]:
+    held = [address for one in model.instances for address in one.all_addresses]
+    for address in (*held, *model.static_addresses):
+        if address.network is not None and not address.network.prefixlen:
+            takes = "makes a default route to no router" if address.family == 6 else "is of no network"
+            yield Hit(address.node, f"{address.host} with a mask of 0 {takes}")
+
+
+@rule(
     "ADDR107",
     INFO,
     "a label that is not of its interface",

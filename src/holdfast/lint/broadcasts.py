@@ -27,7 +27,8 @@ def foreign_broadcast(model: Model) -> Iterator[Hit]:
     held = [address for one in model.instances for address in one.all_addresses]
     for address in (*held, *model.static_addresses):
         name = "brd" if address.option("brd") else "broadcast"
-        given, network = address_of(address.option(name)), address.network
+        word, network = address.option(name), address.network
+        given = address_of(word) if word else None
         if not isinstance(given, IPv4Address):
             continue
         at = address.node.words.index(name) + 1

@@ -168,7 +168,8 @@ KA042 = of(
 )
 KA043 = of(
     complaints.TOO_LARGE,
-    effect="Holdfast reads 50 MiB (52,428,800 bytes), 2.5 million lines and 10,000 includes; the rest was not judged.",
+    effect="Holdfast reads 50 MiB (52,428,800 bytes), 2.5 million lines, a million statements and 10,000 includes; the "
+    "rest was not judged.",
     hint="is this a keepalived.conf? Split it if it is",
     bad=shown("# more than 50 MiB of this\n"),
     good=instance(),

@@ -65,7 +65,7 @@ class Model:
             return Block(blocks[0])
         merged = Node(("global_defs",), self.root.source, 1)
         for block in blocks:
-            merged.children += block.children
+            merged.children = (*merged.children, *block.children)
         return Block(merged)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from holdfast.keepalived.tree import Node
@@ -153,6 +154,6 @@ class VirtualServerGroup:
         return self.node.arg()
 
     @property
-    def lines(self) -> list[Node]:
+    def lines(self) -> Sequence[Node]:
         """Its entries."""
         return self.node.children

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import AF_INET, inet_pton
 from typing import Generic, NamedTuple, TypeVar
 
 from holdfast.keepalived.tree import Node
+from holdfast.keepalived.values import is_ip4
 
 T = TypeVar("T")
 _ON = frozenset({"on", "true", "yes", ""})
@@ -103,10 +106,31 @@ def fraction(word: str) -> float | None:
 
 def address_of(word: str) -> IPv4Address | IPv6Address | None:
     """The address that a word (with or without its mask) is, or None."""
+    host = word.partition("/")[0]
     try:
-        return ip_address(word.partition("/")[0])
+        return IPv4Address(inet_pton(AF_INET, host)) if is_ip4(host) else ip_address(host)  # of millions most are IPv4
     except ValueError:
         return None
+
+
+def network_of(word: str, found: IPv4Address | IPv6Address | None) -> IPv4Network | IPv6Network | None:
+    """The network that the mask of the address `found` says, which `word` is; None without a mask."""
+    _, slash, mask = word.partition("/")
+    if not slash or found is None:
+        return None
+    if mask.isascii() and mask.isdecimal() and len(mask) <= 3 and int(mask) <= found.max_prefixlen:
+        host_bits = found.max_prefixlen - int(mask)
+        return _network(found.version, int(found) >> host_bits << host_bits, int(mask))
+    try:
+        return ip_network(word, strict=False)
+    except ValueError:
+        return None
+
+
+@lru_cache(4_096)
+def _network(family: int, first: int, length: int) -> IPv4Network | IPv6Network:
+    """One object for all addresses of a network: it is dear to make."""
+    return IPv4Network((first, length)) if family == 4 else IPv6Network((first, length))
 
 
 def host_of(word: str) -> str:

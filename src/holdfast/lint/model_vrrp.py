@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from holdfast.keepalived.keywords import needs
 from holdfast.keepalived.tree import Node
 
-from .model_values import Block, Value, address_of, host_of, whole
+from .model_values import Block, Value, address_of, host_of, network_of, whole
 
 DEFAULT_PRIORITY, OWNER = 100, 255
 MOST_WEIGHT = 253  # what is beyond, keepalived refuses
@@ -28,39 +27,31 @@ NOTIFIES = (
 _DEFAULT_WEIGHTS = {"track_file": 1}
 
 
-@dataclass(frozen=True)
 class Address:
-    """A line of virtual_ipaddress, virtual_ipaddress_excluded or static_ipaddress; `interface` is the instance's."""
+    """A line of virtual_ipaddress, virtual_ipaddress_excluded or static_ipaddress; `interface` is the instance's.
 
-    node: Node
-    block: str
-    interface: str
+    `family` is 4, 6, or 0 where it is no address, `network` what its mask says, if it has one. There may be millions.
+    """
 
-    @cached_property
+    __slots__ = ("block", "family", "interface", "network", "node")
+
+    def __init__(self, node: Node, block: str, interface: str) -> None:
+        self.node = node
+        self.block = block
+        self.interface = interface
+        found = address_of(node.name)
+        self.family = found.version if found is not None else 0
+        self.network = network_of(node.name, found)
+
+    @property
     def host(self) -> str:
         """The address alone, an IPv6 one in its usual form."""
         return host_of(self.node.name)
 
     @property
-    def family(self) -> int:
-        """4, 6, or 0 where it is no address."""
-        found = address_of(self.node.name)
-        return found.version if found is not None else 0
-
-    @property
     def device(self) -> str:
         """The interface that it is set on."""
         return self.option("dev") or self.interface
-
-    @property
-    def network(self) -> IPv4Network | IPv6Network | None:
-        """The network that its mask says; None without a mask."""
-        if "/" not in self.node.name:
-            return None
-        try:
-            return ip_network(self.node.name, strict=False)
-        except ValueError:
-            return None
 
     def option(self, name: str) -> str:
         """The word behind an option, or nothing."""

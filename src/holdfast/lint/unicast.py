@@ -291,6 +291,8 @@ def impossible_source(model: Model) -> Iterator[Hit]:
 )
 def impossible_peer(model: Model) -> Iterator[Hit]:
     for one in model.instances:
+        if not one.peers:
+            continue
         networks = (address.network for address in one.all_addresses)
         ends = {n.broadcast_address for n in networks if n is not None and n.version == 4 and n.prefixlen < 31}
         for line in one.peers:

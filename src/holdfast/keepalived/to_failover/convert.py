@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from holdfast.failover.model import OWNER, Cluster, Instance, Node, Place, SyncGroup, Tracker, Watch, Watched
 from holdfast.keepalived.tree import Configuration
 from holdfast.keepalived.tree import Node as Tree
+from holdfast.keepalived.values import is_ip4
 
 from .trackers import Definitions, blocked_by, definitions, number, own_trackers, sync_trackers
 
@@ -159,8 +160,11 @@ def _bare(text: str) -> str:
 
 
 def _address(text: str) -> str:
+    host = text.partition("/")[0]
+    if is_ip4(host):  # of millions most are
+        return host
     try:
-        return str(ip_address(text.partition("/")[0]))
+        return str(ip_address(host))
     except ValueError:
         return ""
 
@@ -255,17 +259,17 @@ def _with_networks(nodes: Mapping[str, Node], hosts: Mapping[str, Host]) -> dict
 
 def _with_sources(nodes: Mapping[str, Node]) -> dict[str, Node]:
     """A unicast source that is not said: the one address that all others name as a peer, and the node does not."""
-    said: dict[Place, frozenset[str]] = {(n.name, i.name): i.peers for n in nodes.values() for i in n.instances}
+    said: dict[tuple[int, int], list[tuple[str, frozenset[str]]]] = {}
+    for node in nodes.values():
+        for its in node.instances:
+            if its.peers:
+                said.setdefault((its.vrid, its.family), []).append((node.name, its.peers))
     done: dict[str, Node] = {}
     for node in nodes.values():
         made: list[Instance] = []
         for instance in node.instances:
-            others = [
-                said[(other.name, its.name)]
-                for other in nodes.values()
-                for its in other.instances
-                if other is not node and (its.vrid, its.family) == (instance.vrid, instance.family) and its.peers
-            ]
+            same = said.get((instance.vrid, instance.family), []) if instance.peers else []
+            others = [peers for name, peers in same if name != node.name]
             common = frozenset.intersection(*others) - instance.peers if others and instance.peers else frozenset()
             guess = next(iter(common)) if len(common) == 1 and not instance.source else instance.source
             made.append(replace(instance, source=guess))
