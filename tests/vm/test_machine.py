@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import subprocess
@@ -218,3 +219,37 @@ def test_a_machine_that_does_not_come_up_leaves_nothing(vm_possible: None) -> No
     with pytest.raises(LabError, match=r"did not come up within 0\.5 s"):
         Machine.boot(timeout=0.5)
     assert set(state.BASE.glob(".vm-*")) <= before
+
+
+# ---- a clock of its own
+
+LOOK_AT_THE_CLOCK = """
+import time
+print("begun", flush=True)
+longest, end, last = 0.0, time.monotonic() + 4, time.monotonic()
+while last < end:
+    now = time.monotonic()
+    longest, last = max(longest, now - last), now
+print(longest)
+"""
+
+
+def processor_s(pid: int) -> float:
+    """What a process has had of the processors, however busy they are."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_clock_of_its_own_hurries_through_waits_and_stands_still_with_the_machine(vm_possible: None) -> None:
+    with Machine.boot(own_clock=True) as machine:
+        before = processor_s(machine.pid)
+        machine.run(["sleep", "60"], check=True, timeout=PATIENCE_S)
+        assert processor_s(machine.pid) - before < 30
+        said = Said()
+        looking = machine.start([sys.executable, "-I", "-S", "-c", LOOK_AT_THE_CLOCK], on_output=said)
+        said.wait_for(b"begun\n")
+        os.kill(machine.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(machine.pid, signal.SIGCONT)
+        assert looking.wait(PATIENCE_S) == 0
+        assert float(said.text[1].split()[1]) < 1

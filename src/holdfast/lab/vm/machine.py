@@ -37,15 +37,21 @@ class Machine:
         *,
         memory_mb: int = MEMORY_MB,
         processors: int = PROCESSORS,
+        own_clock: bool = False,
         timeout: float = BOOT_TIMEOUT_S,
         progress: Callable[[str], None] = lambda line: None,
     ) -> Machine:
         """Boot a machine and wait up to `timeout` seconds until it takes commands.
 
         It ends with the calling thread, so call this from one that lives long enough (the main one).
+        With `own_clock` its time is not the owner's: it hurries through waits, and stands where the owner is busy with
+        other things. Even if nothing is done in it, it takes a whole processor.
         MissingProgram without QEMU, LabError if there is no kernel, or if the guest does not come up.
         """
-        return cls(switch_on(memory_mb=memory_mb, processors=processors, timeout=timeout, progress=progress))
+        power = switch_on(
+            memory_mb=memory_mb, processors=processors, own_clock=own_clock, timeout=timeout, progress=progress
+        )
+        return cls(power)
 
     def __enter__(self) -> Self:
         return self

@@ -57,6 +57,7 @@ def switch_on(
     *,
     memory_mb: int,
     processors: int,
+    own_clock: bool = False,
     timeout: float = BOOT_TIMEOUT_S,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Power:
@@ -73,7 +74,7 @@ def switch_on(
     remove_orphans(state.BASE)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state.BASE))
     (folder / _OWNER).write_text(Process.here().model_dump_json())
-    hardware = Hardware(folder, ready, memory_mb, processors)
+    hardware = Hardware(folder, ready, memory_mb, processors, own_clock)
     began = time.monotonic()
     try:
         child, connection = qemu.spawn(hardware)

@@ -35,19 +35,24 @@ if ! [ -d /lib/modules/{version} ]; then
 fi
 hostname holdfast-vm
 ip link set lo up
-exec {python} -I -S -c {program}
+{metronome}exec {python} -I -S -c {program}
 """
-_PROGRAM = "import sys; sys.path.insert(0, {path!r}); from holdfast.lab.vm.guest import main; main()"
+_PROGRAM = "import sys; sys.path.insert(0, {path!r}); from holdfast.lab.vm.{module} import main; main()"
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """How large a machine is. `folder` is its own: console, QEMU's messages, and `share`, where results come out."""
+    """What a machine is made of. `folder` is its own: console, QEMU's messages, and `share`, where results come out.
+
+    With `own_clock` its time passes with the instructions that it executes, a nanosecond each, and hurries where it
+    waits: it never notices how busy the owner's machine is.
+    """
 
     folder: Path
     image: Image
     memory_mb: int
     processors: int
+    own_clock: bool = False
 
     @property
     def share(self) -> Path:
@@ -76,7 +81,9 @@ def arguments(hardware: Hardware, channel: int) -> list[str]:
     return [
         "-M", "q35,usb=off,vmport=off,smbus=off,hpet=off",
         # Emulation, not KVM: a machine that lacks modules is most often a guest or a container itself.
-        "-accel", "tcg,thread=multi,tb-size=512",
+        "-accel", f"tcg,thread={'single' if hardware.own_clock else 'multi'},tb-size=512",
+        # Not `sleep=on`: waits would take as long as they say, and begin only once everything before them is done.
+        *(("-icount", "shift=0,sleep=off") if hardware.own_clock else ()),
         "-cpu", "Nehalem",
         "-smp", str(hardware.processors),
         "-m", str(hardware.memory_mb),
@@ -94,16 +101,18 @@ def arguments(hardware: Hardware, channel: int) -> list[str]:
     ]  # fmt: skip
 
 
-def start_script(image: Image) -> str:
+def start_script(image: Image, *, own_clock: bool = False) -> str:
     """What the guest runs once it is on the owner's file system; its end is the guest program as pid 1."""
     # The interpreter behind an environment: the guest program needs nothing that is installed there.
-    python = os.path.realpath(sys.executable)
-    program = _PROGRAM.format(path=str(Path(__file__).resolve().parents[3]))
+    python = shlex.quote(os.path.realpath(sys.executable))
+    path = str(Path(__file__).resolve().parents[3])
+    program, metronome = (shlex.quote(_PROGRAM.format(path=path, module=name)) for name in ("guest", "metronome"))
     return _START.format(
         version=shlex.quote(image.version),
         modules=shlex.quote(str(image.modules)),
-        python=shlex.quote(python),
-        program=shlex.quote(program),
+        metronome=f"{python} -I -S -c {metronome} &\n" if own_clock else "",
+        python=python,
+        program=program,
     )
 
 
@@ -118,7 +127,7 @@ def spawn(hardware: Hardware) -> tuple[subprocess.Popen[bytes], socket.socket]:
             "run `make setup` as root, or: apt-get install --no-install-recommends qemu-system-x86",
         )
     hardware.share.mkdir(mode=0o700)
-    (hardware.share / "start").write_text(start_script(hardware.image), encoding="utf-8")
+    (hardware.share / "start").write_text(start_script(hardware.image, own_clock=hardware.own_clock), encoding="utf-8")
     hardware.console.touch(mode=0o600)
     ours, theirs = socket.socketpair()
     with theirs, hardware.messages.open("wb") as messages:

@@ -28,11 +28,11 @@ def run_once(
         check_visible(path)
     if report is not None:
         check_apart(inputs, report)
-    with Machine.boot(progress=say) as machine:
+    with Machine.boot(own_clock=True, progress=say) as machine:
         say("")
         if report is not None:
             _bind(machine, report.absolute())
-        env = environment(os.environ) | {INSIDE: description(machine.kernel)}
+        env = environment(os.environ) | {INSIDE: description(machine.kernel, own_clock=True)}
         try:
             return relay(machine.channel, holdfast(arguments), env, interactive=False)
         finally:

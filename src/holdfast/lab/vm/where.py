@@ -34,9 +34,10 @@ class Place:
     reason: str = ""
 
 
-def description(kernel: str) -> str:
+def description(kernel: str, *, own_clock: bool = False) -> str:
     """What a report says of a virtual machine with that kernel."""
-    return f"QEMU, x86-64 emulated in software, Linux {kernel}"
+    clock = ", all times by its own clock" if own_clock else ""
+    return f"QEMU, x86-64 emulated in software{clock}, Linux {kernel}"
 
 
 def this_machine() -> str:
