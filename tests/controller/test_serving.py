@@ -156,17 +156,32 @@ def test_people_are_shown_a_given_certificate_and_agents_the_own_one(tmp_path: P
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said"), [(timedelta(), []), (400 * DAY, ["has expired"]), (-30 * DAY, ["is good from"])]
+)
+def test_a_given_certificate_whose_time_it_is_not_is_taken_and_called_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ahead: timedelta, said: list[str]
+) -> None:
+    """Agents do not need it: a controller that starts at night must not stay away for it."""
+    certificate, key, _ = leaf(tmp_path, "localhost")
+    given_certificate(certificate, key, datetime.now(UTC) + ahead)
+    assert len(caplog.messages) == len(said)
+    for told, one in zip(caplog.messages, said, strict=True):
+        assert one in told
+        assert str(certificate) in told
+
+
 def test_what_cannot_be_listened_with_is_said(tmp_path: Path) -> None:
     certificate, key, _ = leaf(tmp_path, "localhost")
     with pytest.raises(UsageError, match="cannot be used"):
-        given_certificate(key, certificate)
+        given_certificate(key, certificate, datetime.now(UTC))
     with pytest.raises(UsageError, match="No such file"):
-        given_certificate(tmp_path / "none", key)
+        given_certificate(tmp_path / "none", key, datetime.now(UTC))
     other = ec.generate_private_key(ec.SECP256R1())
     encrypted = serialization.BestAvailableEncryption(b"secret")
     key.write_bytes(other.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encrypted))
     with pytest.raises(UsageError, match="cannot be used"):
-        given_certificate(certificate, key)
+        given_certificate(certificate, key, datetime.now(UTC))
     with bound("127.0.0.1", 0) as taken, pytest.raises(UsageError, match="cannot listen"):
         bound("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(UsageError, match="cannot listen"):

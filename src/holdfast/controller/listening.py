@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio.sslproto
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from .identity.tls import renew_context, server_context
 
 ENDED_WITHIN_S = 10  # requests that take longer are cut off at a stop
 _BACKLOG = 2048
+_log = logging.getLogger(__name__)
 # asyncio gives each TLS connection a buffer to read into, of 256 KiB unless told otherwise: most of what a connected
 # agent would cost, which sends a few kB a minute. A larger body is read in more steps. TLS has records of 16 KiB.
 _TLS_BUFFER = 16 * 1024
@@ -56,8 +58,11 @@ class OwnCertificate:
         return self.certificate
 
 
-def given_certificate(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A context for people with a certificate that somebody else signed; UsageError if it cannot be used."""
+def given_certificate(certificate: Path, key: Path, now: datetime) -> ssl.SSLContext:
+    """A context for people with a certificate that somebody else signed; UsageError if it cannot be used.
+
+    One whose time it is not is taken all the same, and told in the log: agents do without it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -68,6 +73,13 @@ def given_certificate(certificate: Path, key: Path) -> ssl.SSLContext:
             f"{certificate} and {key} cannot be used: {reason}",
             "give a certificate with its chain, and its key without a passphrase, both PEM",
         ) from None
+    shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    if now > shown.not_valid_after_utc:
+        _log.warning(
+            "%s has expired on %s: browsers refuse it; renew it", certificate, shown.not_valid_after_utc.date()
+        )
+    elif now < shown.not_valid_before_utc:
+        _log.warning("%s is good from %s on: is the clock right?", certificate, shown.not_valid_before_utc.date())
     return context
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from holdfast.errors import HoldfastError, StoreError
+from holdfast.store.clock import SystemClock
 from holdfast.store.models import StoreIdentity
 from holdfast.store.port import Engine, Resync
 from holdfast.store.store import IDENTITY, Store
@@ -136,7 +137,7 @@ def _sockets(options: Options, listening: ExitStack) -> tuple[socket.socket, soc
 def _given(options: Options) -> ssl.SSLContext | None:
     if options.certificate is None or options.key is None:
         return None
-    return given_certificate(options.certificate, options.key)
+    return given_certificate(options.certificate, options.key, SystemClock().now())
 
 
 async def _until_listening(server: Server, tasks: Sequence[asyncio.Future[None]]) -> None:
