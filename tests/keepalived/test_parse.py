@@ -91,6 +91,8 @@ def test_commands_are_split_as_a_shell_would() -> None:
         (instance("virtual_ipaddress 10.0.0.1 {", "}"), ["KA024:2"]),
         ("global_defs {\nrouter_id \"x\n}\n", ["KA030:2", "KA003:2"]),
         (instance('state "BACK"UP'), ["KA031:2", "KA006:2"]),
+        (instance('notify"/bin/true x"'), ["KA003:2"]),
+        (instance('notify /bin/true"x"'), []),
         (instance("virtual_ipaddress {", "10.0.0.1/33", "10.0.0.1 devv eth0", "}"), ["KA006:3", "KA004:4"]),
         (instance("virtual_ipaddress {", "10.0.0.1 label averyverylonglabel", "}"), ["KA006:3"]),
         (instance("track_script {", "a weight 300", "a weight", "}"), ["KA007:3", "KA003:4"]),

@@ -376,7 +376,11 @@ class Statements:
                     at + found.start(),
                 )
                 break
-            if found.start() == end and end and not self._is_script(words):
+            touches = found.start() == end and end > 0
+            if touches and len(words) == 1 and self._is_script(words):
+                message = f"no blank stands before the quote: to keepalived it is one word with {shown(words[0])}"
+                self._note(complaints.MISSING, source, number, message, f"{words[0]} <script>", at + found.start())
+            elif touches and not self._is_script(words):
                 message = (
                     f"the quote splits this into two words, {shown(words[-1])} and {shown(found[1] or found[2] or '')}"
                 )
