@@ -262,6 +262,12 @@ BAD: dict[str, tuple[str, Severity, str, HostFacts]] = {
         checked().replace("script_user keepalived_script", f"script_user keepalived_script checks {MARK}"),
         host(groups={"checks": None}),
     ),
+    "the group of all scripts, with words behind it": (
+        "HOST145",
+        ERROR,
+        checked().replace("script_user keepalived_script", f"script_user keepalived_script checks and more {MARK}"),
+        host(groups={"checks": None}),
+    ),
     "the group of a script": (
         "HOST145",
         ERROR,

@@ -185,7 +185,8 @@ def no_group(model: Model, facts: HostFacts) -> Iterator[Hit]:
         if absent.intersection(node.account[1:]):
             group = node.account[1]
             message = f"{facts.hostname} has no group {group}: keepalived runs nothing as it"
-            yield Hit(node, message, node.words.index(group, len(node.words) - len(node.account)))
+            behind = node.words.index(node.account[0], 1) + 1  # more words may follow
+            yield Hit(node, message, node.words.index(group, behind))
 
 
 def _users_of_checks(model: Model) -> dict[int, Node]:
