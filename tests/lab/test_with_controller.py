@@ -129,6 +129,21 @@ def test_a_node_that_died_comes_back_with_its_agent(installation: Installation) 
     assert comes_true(lambda: installation.running() == {3}, 3 * SLOW_S), installation.told("lb02")
 
 
+def test_another_engine_moves_the_groups_that_are_tied_to_it_as_the_plan_says(installation: Installation) -> None:
+    """The holder gives its group up when its nginx ends: that is no failure of the change, which goes through."""
+    text = installation.spec.read_text()
+    other = text.replace("engine: nginx", "engine: haproxy").replace("process: nginx", "process: haproxy")
+    changed = installation.spec.with_name("other-engine.yaml")
+    changed.write_text(other.replace("retry_on: [error, timeout, http_404, http_502, http_403]", "retry_on: [error]"))
+    planned = json.loads(installation.run("plan", installation.spec, changed, "--json"))
+    assert "group www: it is tied to nginx, which stops on this node" in json.dumps(planned)
+    installation.run("apply", changed, "-m", "another engine", "--yes")
+    holders = {"www": ["lb01"], "bbs": ["lb02"]}
+    assert comes_true(lambda: installation.holders() == holders, SLOW_S), installation.told("lb01")
+    status = installation.status()
+    assert (status["rollout"]["phase"], installation.running()) == ("succeeded", {4})
+
+
 def test_a_lab_in_a_virtual_machine_has_none(tmp_path: Path) -> None:
     argv = [
         sys.executable,

@@ -9,7 +9,7 @@ from functools import cached_property
 from holdfast.bundle import Bundle
 from holdfast.keepalived.tree import Configuration
 
-from . import groups
+from . import groups, ties
 from .changes import Change, node_changes
 from .difference import FileChange, file_changes
 from .facts_keepalived import PATH, configuration
@@ -165,6 +165,8 @@ def _with_moves(nodes: tuple[NodePlan, ...], before: State, after: State) -> Pla
     held, together = groups.held(before), _together(nodes, before, after)
     found: dict[str, list[Change]] = {}
     for node, change in groups.moves(before, after, waves(nodes, held, together)):
+        found.setdefault(node, []).append(change)
+    for node, change in ties.torn({one.node: (one.old, one.new) for one in nodes}, before):
         found.setdefault(node, []).append(change)
     moved = tuple(replace(node, changes=(*node.changes, *found.get(node.node, ()))) for node in nodes)
     return Plan(moved, held, together)
