@@ -23,7 +23,7 @@ from typing import BinaryIO
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 SUMMARY = RESULTS / "summary.txt"
-BESIDE_WHOLE = "lab or vm or measures or rehearsal or soak or browser"
+BESIDE_WHOLE = "lab or traffic or vm or measures or rehearsal or soak or browser"
 NOT_PLAIN = f"whole or {BESIDE_WHOLE}"
 
 
@@ -54,7 +54,13 @@ UNIT = replace(tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "workste
 # Whole commands and controllers, which mostly compute.
 WHOLE = tests("whole", f"whole and not ({BESIDE_WHOLE})", "-n", "2", "--dist", "loadgroup")
 # These mostly wait for programs and timers: each takes a fifth of a core. What shares something is grouped.
-LAB = tests("lab", "lab and not (vm or measures or rehearsal or soak or browser)", "-n", "5", "--dist", "loadgroup")
+LAB = tests(
+    "lab", "lab and not (traffic or vm or measures or rehearsal or soak or browser)", "-n", "5", "--dist", "loadgroup"
+)
+# Beside more of them a request would be lost to the machine, not to what is tested.
+TRAFFIC = tests(
+    "traffic", "traffic and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup"
+)
 # Two at a time would measure each other.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
 # In real time: each takes half a core.
@@ -74,6 +80,7 @@ TARGETS = {
     "test": (
         replace(REHEARSALS, meanwhile=(STYLE, TYPES, WHOLE)),
         replace(LAB, meanwhile=(UNIT,)),
+        TRAFFIC,
         MEASURES,
         VM,
         VM_MEASURES,

@@ -28,7 +28,7 @@ from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
 from holdfast.lab.topology import CLIENT, Interface, LabNode, LabTopology, Network, Role, with_client
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.traffic]
 
 HOLD_FILE = "/var/lib/holdfast/hold/www"
 V4, V6 = "10.0.0.3", "fd00::3"

@@ -19,7 +19,7 @@ from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets
 from holdfast.spec import parse_spec
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.traffic]
 
 HERE = Path(__file__).parent / "prober"
 URL = "http://10.9.0.5:8080/"

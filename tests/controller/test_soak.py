@@ -27,6 +27,7 @@ AT_HOME = {"www": ["lb01"], "bbs": ["lb02"]}
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.traffic,
     pytest.mark.xdist_group("soak"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a lab makes network namespaces"),
     pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd"),

@@ -18,7 +18,7 @@ from tests.plan.raw import PRIORITY, bundle, text
 from holdfast.plan import Hazard, Plan, make_plan
 
 # One group: members are made once for all of them.
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240), pytest.mark.xdist_group("hazards-in-lab")]
+pytestmark = [pytest.mark.lab, pytest.mark.traffic, pytest.mark.timeout(240), pytest.mark.xdist_group("hazards-in-lab")]
 
 _LOOK_S = 2.0  # more than twice as long as who stands by waits for a silent holder
 QUICK = {"interval": 0.2, "addresses": f"{VIP}/24 dev eth0", "excluded": "10.92.0.101/24 dev eth0"}

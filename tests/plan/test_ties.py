@@ -29,7 +29,9 @@ proxies:
 def compiled(folder: Path, engine: str, tracker: str, events: bool) -> dict[str, Bundle]:
     path = folder / f"{engine}.yaml"
     path.write_text(SPEC.replace("ENGINE", engine).replace("TRACKER", tracker.replace("ENGINE", engine)))
-    return compile_cluster(CompileInput(load_spec(path), Lock(cluster="shop"), Secrets(cluster="shop"), process_events=events))
+    return compile_cluster(
+        CompileInput(load_spec(path), Lock(cluster="shop"), Secrets(cluster="shop"), process_events=events)
+    )
 
 
 def torn(plan: Plan) -> list[tuple[str, str]]:

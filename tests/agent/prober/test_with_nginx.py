@@ -15,7 +15,7 @@ from tests.agent.machine import PYTHON, Machine
 from tests.agent.prober import pools
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.traffic]
 
 HERE = Path(__file__).parent
 FALL_S = 3 * 0.2

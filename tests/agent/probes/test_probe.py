@@ -221,9 +221,8 @@ def test_a_scripts_status_is_good_or_bad(policied: Policied, body: str, status: 
 @needs_root
 def test_a_script_that_hangs_is_ended_with_its_children(policied: Policied) -> None:
     policied.script("sleep 987 & trap '' TERM; echo $!; wait; sleep 986", timeout="300ms")
-    start = time.monotonic()
-    done = run(policied.probe, "script", "s")
-    assert (done.returncode, time.monotonic() - start < 3) == (1, True)
+    done = run(policied.probe, "script", "s")  # in less than its own limit, and far less than the script's 987 s
+    assert done.returncode == 1
     wait_until(lambda: has_ended(done.stdout.strip()))
 
 
