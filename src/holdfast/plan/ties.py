@@ -22,7 +22,7 @@ _HTTP = re.compile(r"\bhttps?\b")  # a tracker that asks a proxy for an answer
 
 
 def torn(nodes: Mapping[str, tuple[Bundle | None, Bundle | None]], before: State) -> Iterator[tuple[str, Change]]:
-    """(node, change) for each group whose holder stops the engine that the group watches; `nodes`: bundles of both sides."""
+    """(node, change) for each group whose holder stops the engine that it watches; `nodes`: bundles, old and new."""
     held = holders(before)
     for place in before.cluster.places:
         node, name = place
