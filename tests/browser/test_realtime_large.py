@@ -55,7 +55,9 @@ def metrics(page: Page) -> dict[str, float]:
     """What Chromium counts of the page, tidied up before."""
     client = page.context.new_cdp_session(page)
     client.send("HeapProfiler.enable")
-    client.send("HeapProfiler.collectGarbage")
+    for _ in range(2):  # what scripts have let go of, and then what only that had kept of the page
+        client.send("HeapProfiler.collectGarbage")
+        page.wait_for_timeout(200)
     client.send("Performance.enable")
     found: dict[str, Any] = client.send("Performance.getMetrics")
     client.detach()

@@ -159,7 +159,7 @@ def test_a_server_of_a_pool_is_drained_seen_empty_weighed_and_resumed(console: C
     menu(looking, "app01:8080", "Weight for a while…")
     page.get_by_label("Weight", exact=True).fill("9")
     page.get_by_role("button", name="Set the weight").click()
-    page.get_by_role("button", name="Close", exact=True).last.click()
+    page.get_by_text("app01:8080 has weight 9: web01, web02 show it").wait_for(timeout=LONG_MS)
     mine.get_by_text("weight 9 by admin").wait_for(timeout=LONG_MS)
 
 
@@ -173,8 +173,7 @@ def test_the_last_server_of_a_pool_is_suspended_only_if_that_is_meant(looking: L
             page.get_by_text("no server of pool 'app' would be left that is up").wait_for(timeout=LONG_MS)
             page.get_by_label("Do it although too few are left").check()
             page.get_by_role("button", name="Suspend it").click()
-        page.get_by_text("its proxy has it so").first.wait_for(timeout=LONG_MS)
-        page.get_by_role("button", name="Close", exact=True).last.click()
+        page.get_by_text(f"{server} is suspended: web01, web02 show it").wait_for(timeout=LONG_MS)
     page.locator("section.pool").get_by_text("no server left").wait_for(timeout=LONG_MS)
 
 

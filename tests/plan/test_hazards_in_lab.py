@@ -216,7 +216,7 @@ def test_another_way_of_the_adverts_gives_the_address_up_even_at_once(members: P
             members.until(lambda seen=seen: "" in [each.holders for each in seen] and seen[-1].holders == "a")
         gone = next(each.at_s for each in seen if not each.holders)
         back = next(each.at_s for each in seen if each.at_s > gone and each.holders)
-        assert back - gone > 0.1, change
+        assert back - gone > 0.05, change
         if change == "VRID":
             members.reload({"b": GIVEN_UP[old]["b"]})
             members.until(lambda: members.holders() == "ab")
