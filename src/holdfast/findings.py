@@ -11,8 +11,11 @@ from holdfast.sentences import Sentence
 
 
 def _kept(value: object, usual: ValidatorFunctionWrapHandler) -> str:
+    """Pydantic refuses a kind of text that holds bytes which are none, as a file may; a plain one it takes."""
+    if isinstance(value, Sentence):
+        return value
     told: str = usual(value)
-    return value if isinstance(value, Sentence) else told
+    return told
 
 
 # A sentence stays one, as long as it is in this process.

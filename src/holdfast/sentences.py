@@ -21,9 +21,11 @@ class Sentence(str):
 
     def __new__(cls, template: str, /, **values: object) -> Sentence:
         """Of a value that is neither a text nor a number, its text."""
-        told = {name: one if isinstance(one, str | int | float) else str(one) for name, one in values.items()}
-        made = super().__new__(cls, template % told)
-        made.template, made.values = template, told
+        for name, one in values.items():
+            if not isinstance(one, (str, int, float)):  # a union costs thrice of it, and lint says thousands of these
+                values[name] = str(one)
+        made = super().__new__(cls, template % values)
+        made.template, made.values = template, values  # type: ignore[assignment]
         return made
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Value]]:

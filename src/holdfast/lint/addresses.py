@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_values import address_of
@@ -33,8 +34,12 @@ def two_families(model: Model) -> Iterator[Hit]:
         first = next((address for address in one.addresses if address.family), None)
         for address in one.addresses:
             if first is not None and address.family and address.family != first.family:
-                message = (
-                    f"{address.host} is IPv{address.family}, but {one.name} advertises IPv{first.family}: it is skipped"
+                message = Sentence(
+                    "%(host)s is IPv%(family)s, but %(name)s advertises IPv%(advertised)s: it is skipped",
+                    host=address.host,
+                    family=address.family,
+                    name=one.name,
+                    advertised=first.family,
                 )
                 yield Hit(address.node, message, related=(first.node,))
 
@@ -62,12 +67,21 @@ def held_twice(model: Model) -> Iterator[Hit]:
             holder, first = seen.setdefault(key, (one, address))
             if first is address:
                 continue
-            where = f"line {first.node.line}"
             if holder is one:
-                message = f"{address.host} stands in {one.name} already, at {where}"
+                message = Sentence(
+                    "%(host)s stands in %(name)s already, at line %(line)s",
+                    host=address.host,
+                    name=one.name,
+                    line=first.node.line,
+                )
                 yield Hit(address.node, message, severity=WARNING, related=(first.node,))
             else:
-                message = f"{holder.name} holds {address.host} already, at {where}: two nodes may answer for it"
+                message = Sentence(
+                    "%(name)s holds %(host)s already, at line %(line)s: two nodes may answer for it",
+                    name=holder.name,
+                    host=address.host,
+                    line=first.node.line,
+                )
                 yield Hit(address.node, message, related=(first.node,))
 
 
@@ -86,7 +100,12 @@ def many(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if len(one.addresses) > MOST_ADVERTISED:
             place = one.addresses[MOST_ADVERTISED].node
-            message = f"{one.name} advertises {len(one.addresses)} addresses, {MOST_ADVERTISED} is a good limit"
+            message = Sentence(
+                "%(name)s advertises %(count)s addresses, %(most)s is a good limit",
+                name=one.name,
+                count=len(one.addresses),
+                most=MOST_ADVERTISED,
+            )
             yield Hit(place, message)
 
 
@@ -108,15 +127,35 @@ def impossible(model: Model) -> Iterator[Hit]:
         if found is None:
             continue
         if found.is_unspecified or found.is_multicast or (found.is_loopback and address.block != "static_ipaddress"):
-            kind = "multicast" if found.is_multicast else "loopback" if found.is_loopback else "no host's"
+            kind = _kind(found)
             if found.is_loopback and address.device == "lo":
                 continue
-            yield Hit(address.node, f"{found} is {kind}: no client reaches it")
+            yield Hit(address.node, Sentence("%(found)s is %(kind)s: no client reaches it", found=found, kind=kind))
         elif isinstance(network, IPv4Network) and network.prefixlen < 31:
             if found == network.broadcast_address:
-                yield Hit(address.node, f"{found} is the broadcast address of {network}: no host can have it")
+                yield Hit(
+                    address.node,
+                    Sentence(
+                        "%(found)s is the broadcast address of %(network)s: no host can have it",
+                        found=found,
+                        network=network,
+                    ),
+                )
             elif found == network.network_address:
-                yield Hit(address.node, f"{found} is the address of the network {network} itself: no host can have it")
+                yield Hit(
+                    address.node,
+                    Sentence(
+                        "%(found)s is the address of the network %(network)s itself: no host can have it",
+                        found=found,
+                        network=network,
+                    ),
+                )
+
+
+def _kind(found: IPv4Address | IPv6Address) -> Sentence:
+    if found.is_multicast:
+        return Sentence("multicast")
+    return Sentence("loopback") if found.is_loopback else Sentence("no host's")
 
 
 @rule(
@@ -137,11 +176,11 @@ def own_address(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         for address in () if one.priority.value == OWNER else one.all_addresses:
             if address.host in sources:
-                message = f"{address.host} is this node's own address (the source of its adverts)"
+                message = Sentence("%(host)s is this node's own address (the source of its adverts)", host=address.host)
                 # Some have no other address on a network and send from this one: that works, while it is master.
                 yield Hit(address.node, message, severity=WARNING, related=(sources[address.host],))
             elif address.host in static:
-                message = f"{address.host} is in static_ipaddress too: this node always has it"
+                message = Sentence("%(host)s is in static_ipaddress too: this node always has it", host=address.host)
                 yield Hit(address.node, message, related=(static[address.host],))
 
 
@@ -162,7 +201,11 @@ def first_of_network(model: Model) -> Iterator[Hit]:
             if not isinstance(network, IPv4Network) or network.prefixlen >= 30:
                 continue
             if found == network.network_address + 1:
-                message = f"{found} is the first address of {network}: usually its router's, or this node's own"
+                message = Sentence(
+                    "%(found)s is the first address of %(network)s: usually its router's, or this node's own",
+                    found=found,
+                    network=network,
+                )
                 yield Hit(address.node, message)
 
 
@@ -181,8 +224,10 @@ def everything(model: Model) -> Iterator[Hit]:
     held = [address for one in model.instances for address in one.all_addresses]
     for address in (*held, *model.static_addresses):
         if address.network is not None and not address.network.prefixlen:
-            takes = "makes a default route to no router" if address.family == 6 else "is of no network"
-            yield Hit(address.node, f"{address.host} with a mask of 0 {takes}")
+            message = Sentence("%(host)s with a mask of 0 is of no network", host=address.host)
+            if address.family == 6:
+                message = Sentence("%(host)s with a mask of 0 makes a default route to no router", host=address.host)
+            yield Hit(address.node, message)
 
 
 @rule(
@@ -200,7 +245,12 @@ def foreign_label(model: Model) -> Iterator[Hit]:
         for address in one.all_addresses:
             label = address.option("label")
             if label and address.device and label.split(":")[0] != address.device:
-                message = f"the label {label} does not begin with {address.device}, the interface of {address.host}"
+                message = Sentence(
+                    "the label %(label)s does not begin with %(device)s, the interface of %(host)s",
+                    label=label,
+                    device=address.device,
+                    host=address.host,
+                )
                 yield Hit(address.node, message, address.node.words.index("label") + 1)
 
 
@@ -221,7 +271,12 @@ def link_local_first(model: Model) -> Iterator[Hit]:
         first = next((address for address in one.addresses if address.family), None)
         found = address_of(first.node.name) if first is not None else None
         if first is not None and found is not None and found.version == 6 and not found.is_link_local and not one.peers:
-            yield Hit(first.node, f"{found} is advertised first by {one.name}, but is not link-local")
+            yield Hit(
+                first.node,
+                Sentence(
+                    "%(found)s is advertised first by %(name)s, but is not link-local", found=found, name=one.name
+                ),
+            )
 
 
 @rule(
@@ -239,7 +294,10 @@ def route_without_interface(model: Model) -> Iterator[Hit]:
     for line in (*lines, *(line for one in model.instances for line in one.node.listed("virtual_routes"))):
         words = line.words[: line.words.index("nexthop")] if "nexthop" in line.words else line.words
         if not {"dev", "oif"} & set(words) and "no_track" not in line.words:
-            yield Hit(line, f"keepalived does not watch the route {_target(line)}: it names no interface")
+            yield Hit(
+                line,
+                Sentence("keepalived does not watch the route %(target)s: it names no interface", target=_target(line)),
+            )
 
 
 def _target(line: Node) -> str:
@@ -264,7 +322,7 @@ def rule_without_preference(model: Model) -> Iterator[Hit]:
     ]
     for line in lines:
         if not set(line.words) & {"preference", "priority", "order", "pref"}:
-            yield Hit(line, "this rule has no preference: keepalived chooses one, by its place in the file")
+            yield Hit(line, Sentence("this rule has no preference: keepalived chooses one, by its place in the file"))
 
 
 @rule(
@@ -282,7 +340,11 @@ def foreign_protocol(model: Model) -> Iterator[Hit]:
     for line in (*lines, *model.root.listed("static_routes")):
         found = next((at for at, word in enumerate(line.words[:-1]) if word in ("proto", "protocol")), 0)
         if found and line.words[found + 1] not in ("keepalived", "18") and "no_track" not in line.words:
-            yield Hit(line, f"keepalived resets the protocol of the route {_target(line)} to its own", found + 1)
+            yield Hit(
+                line,
+                Sentence("keepalived resets the protocol of the route %(target)s to its own", target=_target(line)),
+                found + 1,
+            )
 
 
 @rule(
@@ -302,4 +364,10 @@ def of_ipv4_alone(model: Model) -> Iterator[Hit]:
             for name in ("label", "scope"):
                 if name in address.node.words[1:]:
                     at = address.node.words.index(name, 1)
-                    yield Hit(address.node, f"keepalived ignores the {name} of {address.host}: IPv6 has none", at)
+                    yield Hit(
+                        address.node,
+                        Sentence(
+                            "keepalived ignores the %(name)s of %(host)s: IPv6 has none", name=name, host=address.host
+                        ),
+                        at,
+                    )

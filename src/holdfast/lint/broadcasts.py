@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_values import address_of, host_of
 from .routes import routes
@@ -33,9 +35,22 @@ def foreign_broadcast(model: Model) -> Iterator[Hit]:
             continue
         at = address.node.words.index(name) + 1
         if str(given) == address.host:
-            yield Hit(address.node, f"{given} is the address itself, and cannot be its broadcast address too", at)
+            yield Hit(
+                address.node,
+                Sentence("%(given)s is the address itself, and cannot be its broadcast address too", given=given),
+                at,
+            )
         elif isinstance(network, IPv4Network) and network.prefixlen < 31 and given not in network:
-            yield Hit(address.node, f"{given} is not in {network}, the network of {address.host}", at)
+            yield Hit(
+                address.node,
+                Sentence(
+                    "%(given)s is not in %(network)s, the network of %(host)s",
+                    given=given,
+                    network=network,
+                    host=address.host,
+                ),
+                at,
+            )
 
 
 @rule(
@@ -53,7 +68,7 @@ def broadcast_of_six(model: Model) -> Iterator[Hit]:
     for address in (*held, *model.static_addresses):
         word = next((one for one in ("brd", "broadcast") if address.option(one)), "")
         if word and ":" in address.host:
-            message = f"IPv6 has no broadcast: keepalived skips {address.host}"
+            message = Sentence("IPv6 has no broadcast: keepalived skips %(host)s", host=address.host)
             yield Hit(address.node, message, address.node.words.index(word))
 
 
@@ -77,4 +92,10 @@ def gateway_of_nobody(model: Model) -> Iterator[Hit]:
                 continue
             found = address_of(host_of(word))
             if isinstance(found, IPv4Address) and found in ends:
-                yield Hit(line, f"{found} is no router: it is the broadcast address of {ends[found]}", at)
+                yield Hit(
+                    line,
+                    Sentence(
+                        "%(found)s is no router: it is the broadcast address of %(ends)s", found=found, ends=ends[found]
+                    ),
+                    at,
+                )

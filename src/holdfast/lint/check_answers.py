@@ -1,18 +1,21 @@
-"""What goes wrong with the answers that checks wait for: the wrong site's, or a host's instead of a service's."""
+"""What goes wrong with the answers that checks wait for: the wrong site's, a host's instead of a service's, or none."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .checks import checks
 from .model import Model
-from .model_values import host_of, whole
-from .rule import ERROR, WARNING, Hit, rule
+from .model_values import address_of, host_of, whole
+from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, virtual
 
 _MAN = "man keepalived.conf: real_server, checkers"
 _AT_A_PORT = frozenset({"TCP_CHECK", "HTTP_GET", "SSL_GET", "UDP_CHECK"})
+_WEB = ("HTTP_GET", "SSL_GET")
 _FAILED = 500
 _ASKED = "HTTP_GET {{\n    url {{\n        path /\n        status_code {}\n    }}\n}}"
 _URL = "    url {\n        path /\n    }\n"
@@ -51,7 +54,9 @@ def no_name(model: Model) -> Iterator[Hit]:
         urls = check.node.all("url")
         named = any(block.get("virtualhost") is not None for block in (virtual_server, real, check))
         if not named and not all(url.has("virtualhost") for url in urls):
-            yield Hit(sni, f"the check of {real.host} names no site: enable_sni has nothing to send")
+            yield Hit(
+                sni, Sentence("the check of %(host)s names no site: enable_sni has nothing to send", host=real.host)
+            )
 
 
 @rule(
@@ -69,7 +74,14 @@ def only_pinged(model: Model) -> Iterator[Hit]:
         kinds = {check.kind for check in real.checks}
         if kinds == {"PING_CHECK"} and virtual_server.protocol.value == "TCP" and virtual_server.kind == "address":
             first = real.checks[0]
-            yield Hit(first.node, f"only the host {real.host} is asked, not what serves {virtual_server.label} on it")
+            yield Hit(
+                first.node,
+                Sentence(
+                    "only the host %(host)s is asked, not what serves %(label)s on it",
+                    host=real.host,
+                    label=virtual_server.label,
+                ),
+            )
 
 
 @rule(
@@ -86,7 +98,11 @@ def only_pinged(model: Model) -> Iterator[Hit]:
 def port_nought(model: Model) -> Iterator[Hit]:
     for _, real, check in checks(model):
         if real.port == 0 and check.kind in _AT_A_PORT and check.get("connect_port") is None:
-            message = f"{real.host} has no port, and {check.kind} no connect_port: it asks port 0, and always fails"
+            message = Sentence(
+                "%(host)s has no port, and %(kind)s no connect_port: it asks port 0, and always fails",
+                host=real.host,
+                kind=check.kind,
+            )
             yield Hit(check.node, message, related=(real.node,))
 
 
@@ -109,7 +125,13 @@ def failure(model: Model) -> Iterator[Hit]:
             for at, word in enumerate(status.words[1:] if status is not None else (), 1):
                 highest = whole(word.rpartition("-")[2])
                 if status is not None and highest is not None and highest >= _FAILED:
-                    yield Hit(status, f"{real.host} counts as sound although it answers {highest}", at)
+                    yield Hit(
+                        status,
+                        Sentence(
+                            "%(host)s counts as sound although it answers %(highest)s", host=real.host, highest=highest
+                        ),
+                        at,
+                    )
 
 
 @rule(
@@ -132,7 +154,16 @@ def copied(model: Model) -> Iterator[Hit]:
                 named = {host_of(word) for word in node.command for word in word.split()} if node is not None else set()
                 others = sorted((named & hosts) - {real.host})
                 if node is not None and others and real.host not in named:
-                    yield Hit(node, f"{node.name} of {real.host} names {others[0]}, another real server", 1)
+                    yield Hit(
+                        node,
+                        Sentence(
+                            "%(name)s of %(host)s names %(others)s, another real server",
+                            name=node.name,
+                            host=real.host,
+                            others=others[0],
+                        ),
+                        1,
+                    )
 
 
 @rule(
@@ -153,23 +184,100 @@ def broken_pattern(model: Model) -> Iterator[Hit]:
     for _, _, check in checks(model):
         for url in check.node.all("url"):
             node = url.get("regex")
-            wrong = _broken(node.arg()) if node is not None else ""
-            if node is not None and wrong:
-                yield Hit(node, f"{node.arg()!r} is no regular expression: {wrong}", 1)
+            wrong = _broken(node.arg()) if node is not None else None
+            if node is not None and wrong is not None:
+                yield Hit(
+                    node,
+                    Sentence("%(pattern)s is no regular expression: %(wrong)s", pattern=f"{node.arg()!r}", wrong=wrong),
+                    1,
+                )
 
 
-def _broken(pattern: str) -> str:
-    """What a pattern lacks, as far as brackets and repetitions tell; empty where nothing does."""
+def _broken(pattern: str) -> Sentence | None:
+    """What a pattern lacks, as far as brackets and repetitions tell; None where nothing does."""
     if "\\Q" in pattern:  # a quoted part: not looked into
-        return ""
+        return None
     if pattern[:1] in ("*", "+", "?"):
-        return f"it begins with {pattern[0]}"
+        return Sentence("it begins with %(letter)s", letter=pattern[0])
     plain = _CLASS.sub("", _LETTER.sub("", pattern))
     if "[" in plain:
-        return "a [ is not closed"
+        return Sentence("a [ is not closed")
     depth = 0
     for one in plain:
         depth += {"(": 1, ")": -1}.get(one, 0)
         if depth < 0:
-            return "a ) closes nothing"
-    return "a ( is not closed" if depth else ""
+            return Sentence("a ) closes nothing")
+    return Sentence("a ( is not closed") if depth else None
+
+
+@rule(
+    "CHECK113",
+    INFO,
+    "a UDP check that takes silence for an answer",
+    effect="Without require_reply a server is up unless its host says that nobody listens: one that hangs, or is gone "
+    "with its host, stays.",
+    hint="add `require_reply`, and a payload that the service answers; for DNS use DNS_CHECK",
+    bad=virtual("protocol UDP", real="UDP_CHECK {\n}") + instance(),
+    good=virtual("protocol UDP", real="UDP_CHECK {\n    require_reply\n}") + instance(),
+    references=(f"{_MAN}, UDP_CHECK",),
+)
+def silence(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        if check.kind == "UDP_CHECK" and check.get("require_reply") is None:
+            yield Hit(
+                check.node,
+                Sentence("UDP_CHECK of %(host)s requires no reply: silence counts as success", host=real.host),
+            )
+
+
+@rule(
+    "CHECK114",
+    ERROR,
+    "a check of a link-local address by no interface",
+    effect="fe80::/10 is on every link: keepalived does not know where to send the check, and leaves it out.",
+    hint="add `bind_if INTERFACE` to the check, or check the server's global address",
+    bad=virtual(address="fd00::100 80", server="fe80::11 80") + instance(),
+    good=virtual(address="fd00::100 80", server="fe80::11 80", real="TCP_CHECK {\n    bind_if eth0\n}") + instance(),
+    references=("measured with keepalived 2.2.7: 'Checker link local address … requires a bind_if'",),
+)
+def link_local(model: Model) -> Iterator[Hit]:
+    for _, real, check in checks(model):
+        asks = check.get("connect_ip")
+        host = host_of(asks.arg()) if asks is not None else real.host
+        if host.startswith("fe") and check.connects and check.get("bind_if") is None:
+            found = address_of(host)
+            if found is not None and found.is_link_local:
+                message = Sentence(
+                    "%(found)s is on every link, and %(kind)s has no bind_if: keepalived leaves it out",
+                    found=found,
+                    kind=check.kind,
+                )
+                yield Hit(check.node, message, at_end=True)
+
+
+@rule(
+    "CHECK111",
+    WARNING,
+    "options of a pattern without a pattern",
+    effect="Nothing is searched for: any answer with the right status passes.",
+    hint="add `regex …`, or remove the options",
+    bad=virtual(real="HTTP_GET {\n    url {\n        path /\n        regex_no_match\n    }\n}") + instance(),
+    good=virtual(real='HTTP_GET {\n    url {\n        path /\n        regex "error"\n        regex_no_match\n    }\n}')
+    + instance(),
+    references=(_MAN,),
+)
+def no_pattern(model: Model) -> Iterator[Hit]:
+    names = ("regex_no_match", "regex_options", "regex_stack", "regex_min_offset", "regex_max_offset")
+    for _, _, check in checks(model):
+        if check.kind in _WEB:
+            for url in check.node.all("url"):
+                found = url.all(*names)
+                if found and not url.has("regex"):
+                    yield Hit(
+                        found[0],
+                        Sentence(
+                            "%(name)s of %(kind)s does nothing: its url has no regex",
+                            name=found[0].name,
+                            kind=check.kind,
+                        ),
+                    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .model import Model, once
 from .model_lvs import Check, RealServer, VirtualServer
 from .model_values import address_of, host_of, whole
@@ -50,7 +52,18 @@ def other_port(model: Model) -> Iterator[Hit]:
             serves = virtual_server.port or serves
         if serves and port and port != serves:
             mild = INFO if check.kind in _WEB else None
-            yield Hit(node, f"{check.kind} asks port {port}, but {real.host} serves on port {serves}", 1, severity=mild)
+            yield Hit(
+                node,
+                Sentence(
+                    "%(kind)s asks port %(port)s, but %(host)s serves on port %(serves)s",
+                    kind=check.kind,
+                    port=port,
+                    host=real.host,
+                    serves=serves,
+                ),
+                1,
+                severity=mild,
+            )
 
 
 @rule(
@@ -68,8 +81,15 @@ def other_host(model: Model) -> Iterator[Hit]:
         node = check.get("connect_ip")
         found = address_of(node.arg()) if node is not None else None
         if node is not None and found is not None and check.connects and str(found) != real.host:
-            virtual = " (the virtual address: whichever server answers)" if str(found) == virtual_server.host else ""
-            yield Hit(node, f"{check.kind} asks {found}, not {real.host}{virtual}", 1)
+            message = Sentence("%(kind)s asks %(found)s, not %(host)s", kind=check.kind, found=found, host=real.host)
+            if str(found) == virtual_server.host:
+                message = Sentence(
+                    "%(kind)s asks %(found)s, not %(host)s (the virtual address: whichever server answers)",
+                    kind=check.kind,
+                    found=found,
+                    host=real.host,
+                )
+            yield Hit(node, message, 1)
 
 
 @rule(
@@ -99,7 +119,13 @@ def slow(model: Model) -> Iterator[Hit]:
                 own = (check.seconds("delay_loop"), real.seconds("delay_loop"), outer_delay)
                 delay = next((one for one in own if one), _DELAY_S)
                 if seconds > delay:
-                    message = f"{check.kind} of {real.host} may take {seconds:g} s, but is due every {delay:g} s"
+                    message = Sentence(
+                        "%(kind)s of %(host)s may take %(seconds)s s, but is due every %(delay)s s",
+                        kind=check.kind,
+                        host=real.host,
+                        seconds=f"{seconds:g}",
+                        delay=f"{delay:g}",
+                    )
                     yield Hit(limit, message, 1)
 
 
@@ -109,10 +135,19 @@ def _slow_by_default(virtual_server: VirtualServer, delay: float) -> Iterator[Hi
         for check in real.checks:
             own = [block.get(name) for block in (check, real) for name in ("connect_timeout", "delay_loop")]
             if check.connects and not any(own):
-                message = (
-                    f"{check.kind} of {real.host} may take {_CONNECT_S:g} s by default, but is due every {delay:g} s"
+                message = Sentence(
+                    "%(kind)s of %(host)s may take %(seconds)s s by default, but is due every %(delay)s s",
+                    kind=check.kind,
+                    host=real.host,
+                    seconds=f"{_CONNECT_S:g}",
+                    delay=f"{delay:g}",
                 )
-                yield Hit(check.node, message, severity=INFO, hint=f"add `connect_timeout {delay:g}`, or less")
+                yield Hit(
+                    check.node,
+                    message,
+                    severity=INFO,
+                    hint=Sentence("add `connect_timeout %(delay)s`, or less", delay=f"{delay:g}"),
+                )
                 return
 
 
@@ -145,8 +180,13 @@ def other_protocol(model: Model) -> Iterator[Hit]:
             spoken.value == "TCP" and check.kind == "UDP_CHECK"
         )
         if wrong or foreign[0] in ("SMTP_CHECK", "DNS_CHECK"):
-            clients = f"clients, who speak {spoken.value} on port {port}"
-            message = f"{check.kind} asks {real.host} another way than its {clients}"
+            message = Sentence(
+                "%(kind)s asks %(host)s another way than its clients, who speak %(spoken)s on port %(port)s",
+                kind=check.kind,
+                host=real.host,
+                spoken=spoken.value,
+                port=port,
+            )
             yield Hit(check.node, message, related=(spoken.node,))
 
 
@@ -164,7 +204,9 @@ def other_protocol(model: Model) -> Iterator[Hit]:
 def no_url(model: Model) -> Iterator[Hit]:
     for _, real, check in checks(model):
         if check.kind in _WEB and not any(child.name == "url" and child.has("path") for child in check.node.children):
-            message = f"{check.kind} of {real.host} has no url with a path: keepalived crashes"
+            message = Sentence(
+                "%(kind)s of %(host)s has no url with a path: keepalived crashes", kind=check.kind, host=real.host
+            )
             yield Hit(check.node, message, at_end=True)
 
 
@@ -185,7 +227,15 @@ def path(model: Model) -> Iterator[Hit]:
         for url in check.node.all("url"):
             found = url.get("path")
             if found is not None and found.arg() and not found.arg().startswith("/"):
-                yield Hit(found, f"the path {found.arg()!r} of {check.kind} does not begin with a slash", 1)
+                yield Hit(
+                    found,
+                    Sentence(
+                        "the path %(found)s of %(kind)s does not begin with a slash",
+                        found=f"{found.arg()!r}",
+                        kind=check.kind,
+                    ),
+                    1,
+                )
 
 
 @rule(
@@ -199,15 +249,21 @@ def path(model: Model) -> Iterator[Hit]:
     references=(_MAN,),
 )
 def no_tls(model: Model) -> Iterator[Hit]:
-    usual = {("HTTP_GET", 443): "HTTPS", ("HTTP_GET", 8443): "HTTPS", ("SSL_GET", 80): "plain HTTP"}
+    usual = {("HTTP_GET", 443): "HTTPS", ("HTTP_GET", 8443): "HTTPS", ("SSL_GET", 80): Sentence("plain HTTP")}
     for virtual_server, real, check in checks(model):
         if check.kind not in _WEB:
             continue
         port = check.number("connect_port", real.port or virtual_server.port).value
         spoken = usual.get((check.kind, port))
         if spoken is not None:
-            message = f"{check.kind} asks port {port} of {real.host}, where {spoken} is usual"
-            yield Hit(check.node, message, hint="use HTTP_GET" if check.kind == "SSL_GET" else "")
+            message = Sentence(
+                "%(kind)s asks port %(port)s of %(host)s, where %(spoken)s is usual",
+                kind=check.kind,
+                port=port,
+                host=real.host,
+                spoken=spoken,
+            )
+            yield Hit(check.node, message, hint=Sentence("use HTTP_GET") if check.kind == "SSL_GET" else None)
 
 
 @rule(
@@ -230,22 +286,39 @@ def undefined(model: Model) -> Iterator[Hit]:
         if check.kind not in names:
             continue
         keyword, kind = names[check.kind]
-        message = ""
+        message: Sentence | None = None
         for node in check.node.all(keyword):
             known = model.definitions.get((kind, node.arg()))
             if not node.arg():
                 continue
             if known is None:
-                message = f"there is no {kind.replace('track_bfd', 'bfd_instance')} {node.arg()}"
+                message = Sentence(
+                    "there is no %(kind)s %(name)s", kind=kind.replace("track_bfd", "bfd_instance"), name=node.arg()
+                )
             elif kind == "track_file" and order[id(known.node)] > order[id(virtual_server.node)]:
-                message = f"{node.arg()} is defined below, at line {known.node.line}, where it is too late"
+                message = Sentence(
+                    "%(name)s is defined below, at line %(line)s, where it is too late",
+                    name=node.arg(),
+                    line=known.node.line,
+                )
             elif known.missing:
-                message = f"{node.arg()} has no {known.missing}, so keepalived leaves it out"
+                message = Sentence(
+                    "%(name)s has no %(missing)s, so keepalived leaves it out", name=node.arg(), missing=known.missing
+                )
             else:
                 continue
-            yield Hit(node, f"{message}: {real.host} is not checked", 1)
-        if message:
-            yield Hit(check.node, f"{message}: keepalived leaves {check.kind} of {real.host} out", at_end=True)
+            yield Hit(node, Sentence("%(message)s: %(host)s is not checked", message=message, host=real.host), 1)
+        if message is not None:
+            yield Hit(
+                check.node,
+                Sentence(
+                    "%(message)s: keepalived leaves %(kind)s of %(host)s out",
+                    message=message,
+                    kind=check.kind,
+                    host=real.host,
+                ),
+                at_end=True,
+            )
 
 
 @rule(
@@ -270,7 +343,12 @@ def slow_detection(model: Model) -> Iterator[Hit]:
             seen.add(alike)
             late = next((found for check in real.checks if (found := _late(virtual_server, check)) > _SLOW_S), 0.0)
             if late:
-                message = f"a dead server of {virtual_server.label} stays for up to {late:g} s ({real.host})"
+                message = Sentence(
+                    "a dead server of %(label)s stays for up to %(late)s s (%(host)s)",
+                    label=virtual_server.label,
+                    late=f"{late:g}",
+                    host=real.host,
+                )
                 yield Hit(real.checks[0].node, message)
                 break  # the others of a virtual server are mostly written the same way
 
@@ -303,7 +381,12 @@ def bind_family(model: Model) -> Iterator[Hit]:
             continue
         own, asked = address_of(node.arg()), address_of(check.text("connect_ip", real.host).value)
         if own is not None and asked is not None and own.version != asked.version:
-            message = f"bindto {own} of {check.kind} is not of the family of {asked}: keepalived drops it"
+            message = Sentence(
+                "bindto %(own)s of %(kind)s is not of the family of %(asked)s: keepalived drops it",
+                own=own,
+                kind=check.kind,
+                asked=asked,
+            )
             asks, servers = check.get("connect_ip"), address_of(real.host)
             # keepalived compares each with what it knows by then, which is the server's address at first.
             later = (
@@ -328,64 +411,9 @@ def bound_to_a_virtual_address(model: Model) -> Iterator[Hit]:
         node = check.get("bindto")
         held = model.held.get(host_of(node.arg())) if node is not None else None
         if node is not None and held is not None:
-            message = f"{node.arg()} is on the master alone: on a backup this {check.kind} cannot be sent, and fails"
+            message = Sentence(
+                "%(address)s is on the master alone: on a backup this %(kind)s cannot be sent, and fails",
+                address=node.arg(),
+                kind=check.kind,
+            )
             yield Hit(node, message, 1, related=(held.node,))
-
-
-@rule(
-    "CHECK113",
-    INFO,
-    "a UDP check that takes silence for an answer",
-    effect="Without require_reply a server is up unless its host says that nobody listens: one that hangs, or is gone "
-    "with its host, stays.",
-    hint="add `require_reply`, and a payload that the service answers; for DNS use DNS_CHECK",
-    bad=virtual("protocol UDP", real="UDP_CHECK {\n}") + instance(),
-    good=virtual("protocol UDP", real="UDP_CHECK {\n    require_reply\n}") + instance(),
-    references=(f"{_MAN}, UDP_CHECK",),
-)
-def silence(model: Model) -> Iterator[Hit]:
-    for _, real, check in checks(model):
-        if check.kind == "UDP_CHECK" and check.get("require_reply") is None:
-            yield Hit(check.node, f"UDP_CHECK of {real.host} requires no reply: silence counts as success")
-
-
-@rule(
-    "CHECK114",
-    ERROR,
-    "a check of a link-local address by no interface",
-    effect="fe80::/10 is on every link: keepalived does not know where to send the check, and leaves it out.",
-    hint="add `bind_if INTERFACE` to the check, or check the server's global address",
-    bad=virtual(address="fd00::100 80", server="fe80::11 80") + instance(),
-    good=virtual(address="fd00::100 80", server="fe80::11 80", real="TCP_CHECK {\n    bind_if eth0\n}") + instance(),
-    references=("measured with keepalived 2.2.7: 'Checker link local address … requires a bind_if'",),
-)
-def link_local(model: Model) -> Iterator[Hit]:
-    for _, real, check in checks(model):
-        asks = check.get("connect_ip")
-        host = host_of(asks.arg()) if asks is not None else real.host
-        if host.startswith("fe") and check.connects and check.get("bind_if") is None:
-            found = address_of(host)
-            if found is not None and found.is_link_local:
-                message = f"{found} is on every link, and {check.kind} has no bind_if: keepalived leaves it out"
-                yield Hit(check.node, message, at_end=True)
-
-
-@rule(
-    "CHECK111",
-    WARNING,
-    "options of a pattern without a pattern",
-    effect="Nothing is searched for: any answer with the right status passes.",
-    hint="add `regex …`, or remove the options",
-    bad=virtual(real="HTTP_GET {\n    url {\n        path /\n        regex_no_match\n    }\n}") + instance(),
-    good=virtual(real='HTTP_GET {\n    url {\n        path /\n        regex "error"\n        regex_no_match\n    }\n}')
-    + instance(),
-    references=(_MAN,),
-)
-def no_pattern(model: Model) -> Iterator[Hit]:
-    names = ("regex_no_match", "regex_options", "regex_stack", "regex_min_offset", "regex_max_offset")
-    for _, _, check in checks(model):
-        if check.kind in _WEB:
-            for url in check.node.all("url"):
-                found = url.all(*names)
-                if found and not url.has("regex"):
-                    yield Hit(found[0], f"{found[0].name} of {check.kind} does nothing: its url has no regex")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .cluster_model import Member, deviants, foreign, named, pair, routers, shared
 from .model import Model
@@ -30,9 +31,13 @@ _MEASURED = "measured with keepalived 2.2.7: both nodes hold the address"
 def different_ids(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
         for one, other in deviants(router.members, lambda member: member.instance.vrid.value):
-            message = (
-                f"{one.instance.name} has virtual_router_id {one.instance.vrid.value}, on {other.node} it is"
-                f" {other.instance.vrid.value}: both hold {named(one.held & other.held) or 'their addresses'}"
+            message = Sentence(
+                "%(name)s has virtual_router_id %(value)s, on %(node)s it is %(theirs)s: both hold %(addresses)s",
+                name=one.instance.name,
+                value=one.instance.vrid.value,
+                node=other.node,
+                theirs=other.instance.vrid.value,
+                addresses=named(one.held & other.held) or Sentence("their addresses"),
             )
             yield Hit(one.instance.vrid.node, message, _word(one), related=(other.instance.vrid.node,))
 
@@ -56,10 +61,19 @@ def different_addresses(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
         for one, other in deviants(router.members, lambda member: member.advertised):
             more, less = one.advertised - other.advertised, other.advertised - one.advertised
-            said = [f"it has {named(more)} more"] if more else []
-            said += [f"it lacks {named(less)}"] if less else []
-            message = f"{one.instance.name} advertises other addresses than on {other.node}: {', '.join(said)}"
+            message = Sentence(
+                "%(name)s advertises other addresses than on %(node)s: %(said)s",
+                name=one.instance.name,
+                node=other.node,
+                said=_difference(named(more), named(less)),
+            )
             yield Hit(_place(one, more), message, related=(_place(other, less),))
+
+
+def _difference(more: str, less: str) -> Sentence:
+    if more and less:
+        return Sentence("it has %(more)s more, it lacks %(less)s", more=more, less=less)
+    return Sentence("it has %(more)s more", more=more) if more else Sentence("it lacks %(less)s", less=less)
 
 
 def _place(member: Member, these: frozenset[str]) -> Node:
@@ -101,9 +115,15 @@ def foreign_id(models: tuple[Model, ...]) -> Iterator[Hit]:
 
 
 def _foreign(one: Member, other: Member) -> Hit:
-    message = (
-        f"virtual_router_id {one.instance.vrid.value} is that of {other.instance.name} ({named(other.held)}) on"
-        f" {other.node}: on one network it cannot be that of {one.instance.name} ({named(one.held)}) too"
+    message = Sentence(
+        "virtual_router_id %(value)s is that of %(name)s (%(named)s) on %(node)s: on one network it cannot be that of "
+        "%(instance)s (%(others)s) too",
+        value=one.instance.vrid.value,
+        name=other.instance.name,
+        named=named(other.held),
+        node=other.node,
+        instance=one.instance.name,
+        others=named(one.held),
     )
     return Hit(one.instance.vrid.node, message, _word(one), related=(other.instance.vrid.node,))
 
@@ -125,8 +145,15 @@ def different_passwords(models: tuple[Model, ...]) -> Iterator[Hit]:
             continue
         for one, other in deviants(members, _secret):
             kinds = _secret(one)[0], _secret(other)[0]
-            what = f"{kinds[0]} here, {kinds[1]} there" if kinds[0] != kinds[1] else "the passwords differ"
-            message = f"{one.instance.name} authenticates otherwise than on {other.node}: {what}"
+            what = Sentence("the passwords differ")
+            if kinds[0] != kinds[1]:
+                what = Sentence("%(here)s here, %(there)s there", here=kinds[0], there=kinds[1])
+            message = Sentence(
+                "%(name)s authenticates otherwise than on %(node)s: %(what)s",
+                name=one.instance.name,
+                node=other.node,
+                what=what,
+            )
             word = "auth_type" if kinds[0] != kinds[1] and all(_secret(who)[1] for who in (one, other)) else "auth_pass"
             yield Hit(_authentication(one, word), message, related=(_authentication(other, word),))
 
@@ -136,7 +163,7 @@ def _secret(member: Member) -> tuple[str, bytes]:
     block = member.instance.authentication
     kind, password = (block.text("auth_type").value, block.text("auth_pass").value) if block else ("", "")
     if not kind or not password:
-        return "no authentication", b""
+        return Sentence("no authentication"), b""
     return kind, password.encode("utf-8", "surrogateescape")[:MOST_BYTES]
 
 
@@ -161,9 +188,12 @@ def different_versions(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
         for one, other in deviants(router.members, lambda member: member.instance.version.value):
             found = one.instance.version
-            message = (
-                f"{one.instance.name} speaks VRRP version {found.value}, on {other.node}"
-                f" {other.instance.version.value}: each drops the other's adverts"
+            message = Sentence(
+                "%(name)s speaks VRRP version %(value)s, on %(node)s %(theirs)s: each drops the other's adverts",
+                name=one.instance.name,
+                value=found.value,
+                node=other.node,
+                theirs=other.instance.version.value,
             )
             place = (found.node, 1) if found.given else (one.instance.node, 0)
             yield Hit(place[0], message, place[1], related=(other.instance.version.node,))
@@ -185,10 +215,15 @@ def different_intervals(models: tuple[Model, ...]) -> Iterator[Hit]:
         for one, other in deviants(router.members, _interval):
             two = one.instance.version.value == 2 and other.instance.version.value == 2
             found = one.instance.advert_int
-            message = (
-                f"{one.instance.name} sends adverts every {_interval(one):g} s, on {other.node} every"
-                f" {_interval(other):g} s" + (": each drops the other's" if two else "")
+            message = Sentence(
+                "%(name)s sends adverts every %(ours)s s, on %(node)s every %(theirs)s s",
+                name=one.instance.name,
+                ours=f"{_interval(one):g}",
+                node=other.node,
+                theirs=f"{_interval(other):g}",
             )
+            if two:
+                message = Sentence("%(sends)s: each drops the other's", sends=message)
             place = (found.node, 1) if found.given else (one.instance.node, 0)
             severity = None if two else WARNING
             yield Hit(place[0], message, place[1], severity=severity, related=(other.instance.advert_int.node,))
@@ -216,8 +251,14 @@ def _interval(member: Member) -> float:
 def half_unicast(models: tuple[Model, ...]) -> Iterator[Hit]:
     for router in shared(models):
         for one, other in deviants(router.members, lambda member: member.multicast):
-            ways = ("multicast", "unicast") if one.multicast else ("unicast", "multicast")
-            message = f"{one.instance.name} sends its adverts by {ways[0]}, on {other.node} by {ways[1]}"
+            ways = [Sentence("multicast") if each.multicast else Sentence("unicast") for each in (one, other)]
+            message = Sentence(
+                "%(name)s sends its adverts by %(ways)s, on %(node)s by %(theirs)s",
+                name=one.instance.name,
+                ways=ways[0],
+                node=other.node,
+                theirs=ways[1],
+            )
             yield Hit(_peers(one), message, related=(_peers(other),))
 
 
@@ -250,7 +291,12 @@ def missing_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
                 source = other.instance.source
                 if other is one or not listed or not source.value or other.multicast or source.value in listed:
                     continue
-                message = f"{one.instance.name} never sends to {other.node}: {source.value} is not among its peers"
+                message = Sentence(
+                    "%(name)s never sends to %(node)s: %(value)s is not among its peers",
+                    name=one.instance.name,
+                    node=other.node,
+                    value=source.value,
+                )
                 # Measured: the lesser node hears the better one, which does list it, and gives way.
                 heard = one.instance.source.value in {host_of(peer.name) for peer in other.instance.peers}
                 severity = WARNING if heard and _rank(one) < _rank(other) else None
@@ -287,7 +333,15 @@ def stray_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
         for one in router.members:
             for peer in one.instance.peers:
                 if host_of(peer.name) not in sources:
-                    yield Hit(peer, f"{peer.name}, a peer of {one.instance.name}, is none of {named(_nodes(models))}")
+                    yield Hit(
+                        peer,
+                        Sentence(
+                            "%(name)s, a peer of %(instance)s, is none of %(named)s",
+                            name=peer.name,
+                            instance=one.instance.name,
+                            named=named(_nodes(models)),
+                        ),
+                    )
 
 
 def _nodes(models: tuple[Model, ...]) -> list[str]:
@@ -310,7 +364,13 @@ def different_groups(models: tuple[Model, ...]) -> Iterator[Hit]:
         if len(members) < 2:
             continue
         for one, other in deviants(members, lambda member: _group(member)[0]):
-            message = f"{one.instance.name} sends to {_group(one)[0]}, on {other.node} to {_group(other)[0]}"
+            message = Sentence(
+                "%(name)s sends to %(group)s, on %(node)s to %(theirs)s",
+                name=one.instance.name,
+                group=_group(one)[0],
+                node=other.node,
+                theirs=_group(other)[0],
+            )
             yield Hit(_group(one)[1], message, 1, related=(_group(other)[1],))
 
 

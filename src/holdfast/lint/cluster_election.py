@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .cluster_model import Member, Router, deviants, label, named, pair, routers, shared
 from .model import Model
 from .model_vrrp import OWNER, Tracker
@@ -57,11 +59,21 @@ def _moves(member: Member, tracker: Tracker, ours: int, best: tuple[int, Member]
     if failed < theirs or standing.faults:
         return
     tie = failed == theirs
-    message = (
-        f"without {tracker.name} {member.instance.name} goes from {ours} to {failed} on {member.node}, and"
-        f" {other.node} in good health has {theirs}: "
+    outcome = Sentence("the addresses stay")
+    if tie:
+        outcome = Sentence("the higher address wins, not the healthy node")
+    message = Sentence(
+        "without %(name)s %(instance)s goes from %(ours)s to %(failed)s on %(node)s, and %(other)s in good health has "
+        "%(theirs)s: %(outcome)s",
+        name=tracker.name,
+        instance=member.instance.name,
+        ours=ours,
+        failed=failed,
+        node=member.node,
+        other=other.node,
+        theirs=theirs,
+        outcome=outcome,
     )
-    message += "the higher address wins, not the healthy node" if tie else "the addresses stay"
     weight = tracker.weight
     place, word = (weight.node, weight.word) if weight.given else (tracker.node, 0)
     related = (member.instance.priority.node, other.instance.priority.node)
@@ -95,15 +107,23 @@ def equal_priorities(models: tuple[Model, ...]) -> Iterator[Hit]:
             if first is member:
                 continue
             severity = ERROR if found.value == OWNER else INFO if kept else None
-            message = (
-                f"{member.instance.name} has priority {found.value} on {member.node} as on {first.node}: the higher"
-                " address wins"
+            message = Sentence(
+                "%(name)s has priority %(value)s on %(node)s as on %(other)s: the higher address wins",
+                name=member.instance.name,
+                value=found.value,
+                node=member.node,
+                other=first.node,
             )
             if found.value != first.instance.priority.value:
-                message = (
-                    f"{member.instance.name} ranks at {rank} on {member.node} as on {first.node} while all is well"
-                    f" (priorities {found.value} and {first.instance.priority.value}, weights, and the limit of 254):"
-                    " the higher address wins"
+                message = Sentence(
+                    "%(name)s ranks at %(rank)s on %(node)s as on %(other)s while all is well (priorities %(ours)s "
+                    "and %(theirs)s, weights, and the limit of 254): the higher address wins",
+                    name=member.instance.name,
+                    rank=rank,
+                    node=member.node,
+                    other=first.node,
+                    ours=found.value,
+                    theirs=first.instance.priority.value,
                 )
             place = (found.node, 1) if found.given else (member.instance.node, 0)
             yield Hit(place[0], message, place[1], severity=severity, related=(first.instance.priority.node,))
@@ -128,7 +148,12 @@ def several_masters(models: tuple[Model, ...]) -> Iterator[Hit]:
         best = max(masters, key=_rank)
         for member in masters:
             if member is not best:
-                message = f"{member.instance.name} starts as MASTER on {member.node} and on {best.node}"
+                message = Sentence(
+                    "%(name)s starts as MASTER on %(node)s and on %(other)s",
+                    name=member.instance.name,
+                    node=member.node,
+                    other=best.node,
+                )
                 yield Hit(member.instance.state.node, message, 1, related=(best.instance.state.node,))
 
 
@@ -150,9 +175,13 @@ def lesser_master(models: tuple[Model, ...]) -> Iterator[Hit]:
             continue
         for member in router.members:
             if member.instance.state.value == "MASTER" and _rank(member) < _rank(best):
-                message = (
-                    f"{member.instance.name} starts as MASTER on {member.node} with priority"
-                    f" {_rank(member)}, but {best.node} has {_rank(best)}"
+                message = Sentence(
+                    "%(name)s starts as MASTER on %(node)s with priority %(rank)s, but %(other)s has %(other_rank)s",
+                    name=member.instance.name,
+                    node=member.node,
+                    rank=_rank(member),
+                    other=best.node,
+                    other_rank=_rank(best),
                 )
                 yield Hit(member.instance.state.node, message, 1, related=(best.instance.priority.node,))
 
@@ -176,9 +205,12 @@ def idle_nopreempt(models: tuple[Model, ...]) -> Iterator[Hit]:
             continue
         for member in router.members:
             if member.instance.nopreempt is not None and _rank(member) < _rank(best):
-                message = (
-                    f"{best.instance.name} has the highest priority on {best.node}, but no nopreempt: it takes the"
-                    f" addresses back from {member.node}"
+                message = Sentence(
+                    "%(name)s has the highest priority on %(node)s, but no nopreempt: it takes the addresses back "
+                    "from %(other)s",
+                    name=best.instance.name,
+                    node=best.node,
+                    other=member.node,
                 )
                 yield Hit(best.instance.node, message, related=(member.instance.nopreempt,))
                 break
@@ -189,7 +221,12 @@ def _preempting(router: Router, best: Member) -> Iterator[Hit]:
     last = min(_rank(member) for member in router.members)
     for member in router.members:
         if member is not best and member.instance.nopreempt is None and _rank(member) > last:
-            message = f"{member.instance.name} has no nopreempt on {member.node}, as it has on {best.node}"
+            message = Sentence(
+                "%(name)s has no nopreempt on %(node)s, as it has on %(other)s",
+                name=member.instance.name,
+                node=member.node,
+                other=best.node,
+            )
             related = (best.instance.nopreempt,) if best.instance.nopreempt is not None else ()
             yield Hit(member.instance.node, message, severity=INFO, related=related)
 
@@ -211,7 +248,12 @@ def alone(models: tuple[Model, ...]) -> Iterator[Hit]:
         if len(router.members) == 1 and router.members[0].held:
             one = router.members[0]
             others = [label(model) for model in models if model is not one.model]
-            message = f"nobody takes {named(one.held)} over from {one.node}: {named(others)} has no such instance"
+            message = Sentence(
+                "nobody takes %(named)s over from %(node)s: %(others)s has no such instance",
+                named=named(one.held),
+                node=one.node,
+                others=named(others),
+            )
             yield Hit(one.instance.node, message, 1)
 
 
@@ -231,7 +273,12 @@ def strict_on_some(models: tuple[Model, ...]) -> Iterator[Hit]:
         for one, other in deviants(router.members, lambda member: member.instance.strict is not None):
             strict, loose = (one, other) if one.instance.strict is not None else (other, one)
             if strict.instance.strict is not None:
-                message = f"{strict.instance.name} is in strict mode on {strict.node}, but not on {loose.node}"
+                message = Sentence(
+                    "%(name)s is in strict mode on %(node)s, but not on %(other)s",
+                    name=strict.instance.name,
+                    node=strict.node,
+                    other=loose.node,
+                )
                 yield Hit(strict.instance.strict, message, related=(loose.instance.node,))
 
 
@@ -261,10 +308,16 @@ def lifted_by_weights(models: tuple[Model, ...]) -> Iterator[Hit]:
                 continue
             lifts = next((t for t in counted(member.model, member.instance) if t.weight.value > 0), None)
             place, word = (lifts.weight.node, lifts.weight.word) if lifts else (member.instance.priority.node, 1)
-            message = (
-                f"{member.instance.name} has priority {base} on {member.node}, but ranks at {_rank(member)} while all"
-                f" is well, above the {_rank(preferred)} of {preferred.node}, whose priority is"
-                f" {preferred.instance.priority.value}"
+            message = Sentence(
+                "%(name)s has priority %(base)s on %(node)s, but ranks at %(rank)s while all is well, above the "
+                "%(other_rank)s of %(other)s, whose priority is %(value)s",
+                name=member.instance.name,
+                base=base,
+                node=member.node,
+                rank=_rank(member),
+                other_rank=_rank(preferred),
+                other=preferred.node,
+                value=preferred.instance.priority.value,
             )
             yield Hit(place, message, word, related=(preferred.instance.priority.node,))
 
@@ -298,9 +351,15 @@ def preferred_apart(models: tuple[Model, ...]) -> Iterator[Hit]:
                 continue
             before = first.setdefault((member.node, group.name), best)
             if before.node != best.node:
-                message = (
-                    f"{best.instance.name} prefers {best.node} ({_rank(best)}), but {before.instance.name} of the same"
-                    f" sync group prefers {before.node} ({_rank(before)})"
+                message = Sentence(
+                    "%(name)s prefers %(node)s (%(rank)s), but %(instance)s of the same sync group prefers %(other)s "
+                    "(%(other_rank)s)",
+                    name=best.instance.name,
+                    node=best.node,
+                    rank=_rank(best),
+                    instance=before.instance.name,
+                    other=before.node,
+                    other_rank=_rank(before),
                 )
                 yield Hit(best.instance.priority.node, message, 1, related=(before.instance.priority.node,))
                 break

@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
-from .cluster_model import Member, deviants, global_place, named, pair, shared
+from .cluster_model import DEFAULT, Member, deviants, label, named, pair, shared
 from .model import Model
 from .model_vrrp import NOTIFIES, Address
 from .rule import INFO, WARNING, Hit, cluster_rule
 from .samples import SCRIPTS, instance, script
 
 _TRACKED = "track_script {\n    check_web\n}"
-_TIMERS = (
-    "preempt_delay",
-    "garp_master_delay",
-    "garp_master_repeat",
-    "garp_master_refresh",
-    "garp_master_refresh_repeat",
-    "garp_lower_prio_delay",
-    "garp_lower_prio_repeat",
-    "garp_interval",
-    "gna_interval",
-    "lower_prio_no_advert",
-    "higher_prio_send_advert",
-    "down_timer_adverts",
-    "kernel_rx_buf_size",
-)
-_GLOBAL_TIMERS = {f"vrrp_{name}" for name in _TIMERS}
 _INNER = instance(name="inner", vrid=52, address="10.1.0.100/24").replace("eth0", "eth1")
 _GROUP = "vrrp_sync_group both {\n    group {\n        web\n        inner\n    }\n}\n"
 
@@ -56,7 +41,11 @@ def different_excluded(models: tuple[Model, ...]) -> Iterator[Hit]:
                     continue
                 lines = [one for one in member.instance.excluded if one.host in lost]
                 if lines:
-                    message = f"{other.node} does not hold {named([one.host for one in lines])} when it takes over"
+                    message = Sentence(
+                        "%(node)s does not hold %(named)s when it takes over",
+                        node=other.node,
+                        named=named([one.host for one in lines]),
+                    )
                     yield Hit(lines[0].node, message, related=(other.instance.node,))
 
 
@@ -78,7 +67,13 @@ def set_otherwise(models: tuple[Model, ...]) -> Iterator[Hit]:
             for address in member.instance.all_addresses:
                 known, other = first.setdefault(address.host, (member, address))
                 if known is not member and address.family and _way(address) != _way(other):
-                    message = f"{address.host} is set as {_said(address)} here, but as {_said(other)} on {known.node}"
+                    message = Sentence(
+                        "%(host)s is set as %(said)s here, but as %(theirs)s on %(node)s",
+                        host=address.host,
+                        said=_said(address),
+                        theirs=_said(other),
+                        node=known.node,
+                    )
                     yield Hit(address.node, message, related=(other.node,))
 
 
@@ -114,17 +109,29 @@ def different_routes(models: tuple[Model, ...]) -> Iterator[Hit]:
             more = {key: node for key, node in _ways(one).items() if key not in _ways(other)}
             less = {key: node for key, node in _ways(other).items() if key not in _ways(one)}
             for key, node in list(more.items())[:1]:
-                yield Hit(node, f"{other.node} has no such {key[0]}: {' '.join(key[1])}")
+                yield Hit(
+                    node,
+                    Sentence(
+                        "%(node)s has no such %(kind)s: %(words)s", node=other.node, kind=key[0], words=" ".join(key[1])
+                    ),
+                )
             for key, node in list(less.items())[:1]:
                 yield Hit(
-                    one.instance.node, f"a {key[0]} of {other.node} is missing: {' '.join(key[1])}", related=(node,)
+                    one.instance.node,
+                    Sentence(
+                        "a %(kind)s of %(node)s is missing: %(words)s",
+                        kind=key[0],
+                        node=other.node,
+                        words=" ".join(key[1]),
+                    ),
+                    related=(node,),
                 )
 
 
 def _ways(member: Member) -> dict[tuple[str, tuple[str, ...]], Node]:
     """Routes and rules without the names of interfaces, which may differ."""
     found: dict[tuple[str, tuple[str, ...]], Node] = {}
-    for block, what in (("virtual_routes", "route"), ("virtual_rules", "rule")):
+    for block, what in (("virtual_routes", Sentence("route")), ("virtual_rules", Sentence("rule"))):
         for line in member.instance.node.listed(block):
             words = line.words
             kept = tuple(
@@ -155,7 +162,12 @@ def untracked_on_peer(models: tuple[Model, ...]) -> Iterator[Hit]:
                 # Names are each node's own business: where both track as much, they may mean the same.
                 alike = len(_tracked(member)) == len(_tracked(other))
                 for key, node in list(missing.items())[:1]:
-                    message = f"{other.node} does not track {key[1]}: {member.instance.name} there misses its failure"
+                    message = Sentence(
+                        "%(node)s does not track %(kind)s: %(name)s there misses its failure",
+                        node=other.node,
+                        kind=key[1],
+                        name=member.instance.name,
+                    )
                     yield Hit(node, message, severity=INFO if alike else None, related=(other.instance.node,))
 
 
@@ -163,7 +175,14 @@ def _interfaces_untracked(member: Member, other: Member) -> Iterator[Hit]:
     """Interfaces are told by their number alone: each node calls its own as it likes."""
     ours, theirs = _tracked_interfaces(member), _tracked_interfaces(other)
     if len(ours) > len(theirs):
-        message = f"{member.node} tracks {len(ours)} interfaces for {member.instance.name}, {other.node} {len(theirs)}"
+        message = Sentence(
+            "%(node)s tracks %(count)s interfaces for %(name)s, %(other)s %(theirs)s",
+            node=member.node,
+            count=len(ours),
+            name=member.instance.name,
+            other=other.node,
+            theirs=len(theirs),
+        )
         yield Hit(ours[-1], message, related=(other.instance.node,))
 
 
@@ -210,9 +229,13 @@ def scripts_otherwise(models: tuple[Model, ...]) -> Iterator[Hit]:
             for name in ("interval", "fall", "rise", "timeout", "weight"):
                 ours, theirs = one.node.value(name), other.value(name)
                 if ours != theirs:
-                    message = (
-                        f"{one.name} has {name} {ours or '(default)'} here, {theirs or '(default)'} on"
-                        f" {known.node or known.file}"
+                    message = Sentence(
+                        "%(script)s has %(name)s %(ours)s here, %(theirs)s on %(label)s",
+                        script=one.name,
+                        name=name,
+                        ours=ours or DEFAULT,
+                        theirs=theirs or DEFAULT,
+                        label=label(known),
                     )
                     yield Hit(one.node.get(name) or one.node, message, related=(other,))
             yield from _other_program(one.node, other, known)
@@ -225,8 +248,15 @@ def _other_program(ours: Node, theirs: Node, known: Model) -> Iterator[Hit]:
         return
     first, second = ("".join(one.command[:1]).split() for one in (here, there))
     if first[:1] != second[:1]:
-        message = f"{ours.arg()} runs {first[0] if first else 'nothing'} here, {second[0] if second else 'nothing'} on"
-        yield Hit(here, f"{message} {known.node or known.file}", 1, related=(there,))
+        runs = [words[0] if words else Sentence("nothing") for words in (first, second)]
+        message = Sentence(
+            "%(name)s runs %(ours)s here, %(theirs)s on %(label)s",
+            name=ours.arg(),
+            ours=runs[0],
+            theirs=runs[1],
+            label=label(known),
+        )
+        yield Hit(here, message, 1, related=(there,))
 
 
 @cluster_rule(
@@ -251,12 +281,22 @@ def different_sync_groups(models: tuple[Model, ...]) -> Iterator[Hit]:
             return frozenset(name for name in known if name)
 
         for one, other in deviants(router.members, companions):
-            ours, theirs = (named(companions(member)) or "alone" for member in (one, other))
-            message = f"{one.instance.name} moves with {ours} on {one.node}, but with {theirs} on {other.node}"
-            message = message.replace("with alone", "alone")
+            ours, theirs = (_moves(named(companions(member))) for member in (one, other))
+            message = Sentence(
+                "%(name)s moves %(ours)s on %(node)s, but %(theirs)s on %(other)s",
+                name=one.instance.name,
+                ours=ours,
+                node=one.node,
+                theirs=theirs,
+                other=other.node,
+            )
             groups = [member.model.group_of(member.instance) for member in (one, other)]
             place = groups[0].node if groups[0] is not None else one.instance.node
             yield Hit(place, message, related=(groups[1].node,) if groups[1] is not None else ())
+
+
+def _moves(names: str) -> Sentence:
+    return Sentence("with %(names)s", names=names) if names else Sentence("alone")
 
 
 @cluster_rule(
@@ -277,15 +317,33 @@ def different_notifies(models: tuple[Model, ...]) -> Iterator[Hit]:
         for one, other in deviants(router.members, lambda member: frozenset(_notifies(member))):
             more, less = (_notifies(a).keys() - _notifies(b).keys() for a, b in ((one, other), (other, one)))
             for name in sorted(more)[:1]:
-                yield Hit(_notifies(one)[name], f"{other.node} has no {name} for {other.instance.name}")
+                yield Hit(
+                    _notifies(one)[name],
+                    Sentence(
+                        "%(node)s has no %(name)s for %(instance)s",
+                        node=other.node,
+                        name=name,
+                        instance=other.instance.name,
+                    ),
+                )
             for name in sorted(less)[:1]:
-                message = f"{one.instance.name} has no {name}, as it has on {other.node}"
+                message = Sentence(
+                    "%(name)s has no %(keyword)s, as it has on %(node)s",
+                    name=one.instance.name,
+                    keyword=name,
+                    node=other.node,
+                )
                 yield Hit(one.instance.node, message, related=(_notifies(other)[name],))
         for one, other in deviants(router.members, lambda member: tuple(sorted(_commands(member).items()))):
             ours, theirs = _commands(one), _commands(other)
             for name in sorted(ours.keys() & theirs.keys()):
                 if ours[name] != theirs[name]:
-                    message = f"{name} of {one.instance.name} is another command than on {other.node}"
+                    message = Sentence(
+                        "%(name)s of %(instance)s is another command than on %(node)s",
+                        name=name,
+                        instance=one.instance.name,
+                        node=other.node,
+                    )
                     yield Hit(_notifies(one)[name], message, severity=INFO, related=(_notifies(other)[name],))
 
 
@@ -298,45 +356,6 @@ def _notifies(member: Member) -> dict[str, Node]:
 
 def _commands(member: Member) -> dict[str, tuple[str, ...]]:
     return {name: node.args for name, node in _notifies(member).items()}
-
-
-@cluster_rule(
-    "PEER128",
-    INFO,
-    "peers with different timers",
-    effect="How soon a node takes over, and how often it tells the network, depends on the node.",
-    hint="write the same timers on all nodes",
-    bad=pair(instance("garp_master_delay 1"), instance("garp_master_delay 10")),
-    good=pair(instance("garp_master_delay 1"), instance("garp_master_delay 1")),
-    references=("man keepalived.conf: garp_master_delay, preempt_delay",),
-)
-def different_timers(models: tuple[Model, ...]) -> Iterator[Hit]:
-    for router in shared(models):
-        for name in _TIMERS:
-            for one, other in deviants(router.members, lambda member, name=name: _timer(member, name)):  # type: ignore[misc]
-                node = one.instance.block.get(name)
-                if node is None and other.instance.block.get(name) is None:
-                    continue  # a global setting: told once, below
-                ours, theirs = _timer(one, name) or "(default)", _timer(other, name) or "(default)"
-                message = f"{name} of {one.instance.name} is {ours} here, {theirs} on {other.node}"
-                yield Hit(node or one.instance.node, message)
-    yield from _global_timers(models)
-
-
-def _timer(member: Member, name: str) -> str:
-    node = member.instance.block.get(name) or member.model.global_defs.get(f"vrrp_{name}")
-    return node.arg(0, "on") if node is not None else ""
-
-
-def _global_timers(models: tuple[Model, ...]) -> Iterator[Hit]:
-    first = models[0]
-    for model in models[1:]:
-        for name in sorted(_GLOBAL_TIMERS):
-            ours, theirs = model.global_defs.get(name), first.global_defs.get(name)
-            if (ours.args if ours else None) != (theirs.args if theirs else None):
-                said = [node.arg() if node else "(default)" for node in (ours, theirs)]
-                message = f"{name} is {said[0]} here, {said[1]} on {first.node or first.file}"
-                yield Hit(ours or global_place(model), message, related=(theirs,) if theirs else ())
 
 
 @cluster_rule(
@@ -355,5 +374,10 @@ def vmac_on_some(models: tuple[Model, ...]) -> Iterator[Hit]:
         for one, other in deviants(router.members, lambda member: member.instance.uses_vmac is not None):
             has, lacks = (one, other) if one.instance.uses_vmac is not None else (other, one)
             if has.instance.uses_vmac is not None:
-                message = f"{has.instance.name} has a virtual MAC on {has.node}, but not on {lacks.node}"
+                message = Sentence(
+                    "%(name)s has a virtual MAC on %(node)s, but not on %(other)s",
+                    name=has.instance.name,
+                    node=has.node,
+                    other=lacks.node,
+                )
                 yield Hit(has.instance.uses_vmac, message, related=(lacks.instance.node,))

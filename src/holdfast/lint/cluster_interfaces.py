@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .cluster_model import Member, label, pair, shared
 from .model import Model
@@ -52,8 +53,11 @@ def no_counterpart(models: tuple[Model, ...]) -> Iterator[Hit]:
             if id(one.node) in told:
                 continue
             told.add(id(one.node))
-            message = (
-                f"{one.ours} stands for {one.theirs} of {names[first_model]} here, and not so elsewhere in this file"
+            message = Sentence(
+                "%(ours)s stands for %(theirs)s of %(names)s here, and not so elsewhere in this file",
+                ours=one.ours,
+                theirs=one.theirs,
+                names=names[first_model],
             )
             yield Hit(one.node, message, one.word, related=(one.other,))
 

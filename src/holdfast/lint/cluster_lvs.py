@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
-from .cluster_model import global_place, label, named, pair, shared
+from .cluster_model import DEFAULT, global_place, label, named, pair, shared
 from .model import Model
 from .model_lvs import RealServer, VirtualServer, VirtualServerGroup
 from .model_values import host_of, whole
@@ -24,6 +25,7 @@ _SETTINGS = {
     "sorry_server": ("sorry_server",),
     "ops": ("ops",),
 }
+_NOT_SET = Sentence("(not set)")
 Key = tuple[str, str, str]
 
 
@@ -68,7 +70,11 @@ def missing_virtual_server(models: tuple[Model, ...]) -> Iterator[Hit]:
                 if key not in theirs and (taken_over or one.host not in moved):
                     # Marks and addresses that do not move between the two may be meant for one node.
                     severity = None if taken_over else WARNING
-                    message = f"{label(other)} has no virtual server {one.label} for when it takes over"
+                    message = Sentence(
+                        "%(label)s has no virtual server %(service)s for when it takes over",
+                        label=label(other),
+                        service=one.label,
+                    )
                     yield Hit(one.node, message, 1, severity=severity)
 
 
@@ -92,9 +98,23 @@ def different_real_servers(models: tuple[Model, ...]) -> Iterator[Hit]:
         more, less = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
         if more:
             place = next(node for endpoint, node in ours.items() if endpoint in more).node
-            yield Hit(place, f"{one.label} has {named(_endpoints(more))} here, but not on {label(known)}", 1)
+            yield Hit(
+                place,
+                Sentence(
+                    "%(label)s has %(named)s here, but not on %(other)s",
+                    label=one.label,
+                    named=named(_endpoints(more)),
+                    other=label(known),
+                ),
+                1,
+            )
         if less:
-            message = f"{one.label} lacks {named(_endpoints(less))} here, as it has on {label(known)}"
+            message = Sentence(
+                "%(label)s lacks %(named)s here, as it has on %(other)s",
+                label=one.label,
+                named=named(_endpoints(less)),
+                other=label(known),
+            )
             yield Hit(one.node, message, 1, related=(other.node,))
         del model
 
@@ -125,7 +145,14 @@ def otherwise(models: tuple[Model, ...]) -> Iterator[Hit]:
             said, as_said = _said(ours), _said(theirs)
             if said.upper() == as_said.upper():
                 continue
-            message = f"{name} of {one.label} is {said or '(not set)'} here, {as_said or '(not set)'} on {label(known)}"
+            message = Sentence(
+                "%(name)s of %(label)s is %(ours)s here, %(theirs)s on %(other)s",
+                name=name,
+                label=one.label,
+                ours=said or _NOT_SET,
+                theirs=as_said or _NOT_SET,
+                other=label(known),
+            )
             severity = ERROR if name == "method" and said and as_said else None
             yield Hit(ours or one.node, message, 1, severity=severity, related=(theirs or other.node,))
 
@@ -153,14 +180,26 @@ def weighed_otherwise(models: tuple[Model, ...]) -> Iterator[Hit]:
             twin = theirs.get(endpoint)
             if twin is None:
                 continue
-            where = f"{named(_endpoints({endpoint}))} of {one.label}"
+            where = Sentence("%(server)s of %(label)s", server=named(_endpoints({endpoint})), label=one.label)
             if real.weight.value != twin.weight.value:
-                message = f"{where} has weight {real.weight.value} here, {twin.weight.value} on {label(known)}"
+                message = Sentence(
+                    "%(where)s has weight %(value)s here, %(theirs)s on %(label)s",
+                    where=where,
+                    value=real.weight.value,
+                    theirs=twin.weight.value,
+                    label=label(known),
+                )
                 yield Hit(real.weight.node, message, 1, related=(twin.weight.node,))
             kinds = [sorted(check.kind for check in both.checks) for both in (real, twin)]
             if kinds[0] != kinds[1]:
-                said = [", ".join(found) or "nothing" for found in kinds]
-                message = f"{where} is checked by {said[0]} here, by {said[1]} on {label(known)}"
+                said = [", ".join(found) or Sentence("nothing") for found in kinds]
+                message = Sentence(
+                    "%(where)s is checked by %(said)s here, by %(theirs)s on %(label)s",
+                    where=where,
+                    said=said[0],
+                    theirs=said[1],
+                    label=label(known),
+                )
                 yield Hit(real.node, message, 1, related=(twin.node,))
 
 
@@ -189,14 +228,22 @@ def deaf_daemons(models: tuple[Model, ...]) -> Iterator[Hit]:
                 _option(reference, name, _default(first, name, default)),
             )
             if ours != theirs:
-                message = (
-                    f"the sync daemon has {name} {ours or '(default)'} here, {theirs or '(default)'} on {label(first)}"
+                message = Sentence(
+                    "the sync daemon has %(name)s %(ours)s here, %(theirs)s on %(label)s",
+                    name=name,
+                    ours=ours or DEFAULT,
+                    theirs=theirs or DEFAULT,
+                    label=label(first),
                 )
                 yield Hit(node, message, related=(reference,))
     with_daemon = {id(model) for model, _ in daemons}
     for model in models:
         if id(model) not in with_daemon and model.virtual_servers:
-            message = f"{label(first)} has an lvs_sync_daemon, {label(model)} has none: it knows no connection"
+            message = Sentence(
+                "%(label)s has an lvs_sync_daemon, %(other)s has none: it knows no connection",
+                label=label(first),
+                other=label(model),
+            )
             yield Hit(global_place(model), message, severity=WARNING, related=(reference,))
 
 
@@ -248,7 +295,12 @@ def director_as_real_server(models: tuple[Model, ...]) -> Iterator[Hit]:
         for virtual_server, real in model.real_servers():
             director = directors.get(real.host)
             if director is not None and virtual_server.method_of(real).value.upper() != "NAT":
-                message = f"{real.host}, a real server of {virtual_server.label}, is the director {label(director)}"
+                message = Sentence(
+                    "%(host)s, a real server of %(label)s, is the director %(other)s",
+                    host=real.host,
+                    label=virtual_server.label,
+                    other=label(director),
+                )
                 yield Hit(real.node, message, 1)
 
 
@@ -273,9 +325,22 @@ def different_server_groups(models: tuple[Model, ...]) -> Iterator[Hit]:
             known, other = first.setdefault(name, (model, one))
             ours, theirs = _entries(one), _entries(other)
             for words in list(ours.keys() - theirs.keys())[:1]:
-                yield Hit(ours[words], f"{' '.join(words)} is not in the group {name} of {label(known)}")
+                yield Hit(
+                    ours[words],
+                    Sentence(
+                        "%(words)s is not in the group %(name)s of %(label)s",
+                        words=" ".join(words),
+                        name=name,
+                        label=label(known),
+                    ),
+                )
             for words in list(theirs.keys() - ours.keys())[:1]:
-                message = f"the group {name} lacks {' '.join(words)}, as it has on {label(known)}"
+                message = Sentence(
+                    "the group %(name)s lacks %(words)s, as it has on %(label)s",
+                    name=name,
+                    words=" ".join(words),
+                    label=label(known),
+                )
                 yield Hit(one.node, message, 1, related=(theirs[words],))
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_vrrp import Address, Instance
@@ -17,6 +18,7 @@ from .rule import Example, example
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+DEFAULT = Sentence("(default)")  # what a setting is that a file does not say
 _ENOUGH = 4  # a shared address, or a shared virtual_router_id with anything else in common
 _MOST_ALIKE = 64  # routers with one number, or one address, that are looked at: more is a mistake of another kind
 
@@ -181,8 +183,10 @@ def deviants(members: list[Member], value: Callable[[Member], K]) -> Iterator[tu
 def named(items: list[str] | frozenset[str], most: int = 4) -> str:
     """A list as a sentence has it, cut where it grows long."""
     ordered = sorted(items)
-    rest = f" and {len(ordered) - most} more" if len(ordered) > most else ""
-    return ", ".join(ordered[:most]) + rest
+    names = ", ".join(ordered[:most])
+    if len(ordered) <= most:
+        return names
+    return Sentence("%(names)s and %(count)s more", names=names, count=len(ordered) - most)
 
 
 def pair(first: str, second: str) -> Example:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .cluster_model import label, pair
 from .model import Model
@@ -36,7 +37,12 @@ def one_name(models: tuple[Model, ...]) -> Iterator[Hit]:
             continue
         first, other = seen.setdefault(node.arg(), (model, node))
         if first is not model:
-            yield Hit(node, f"{label(first)} has the router_id {node.arg()} too", 1, related=(other,))
+            yield Hit(
+                node,
+                Sentence("%(label)s has the router_id %(router)s too", label=label(first), router=node.arg()),
+                1,
+                related=(other,),
+            )
 
 
 @cluster_rule(
@@ -63,7 +69,13 @@ def one_source(models: tuple[Model, ...]) -> Iterator[Hit]:
             source = one.source
             first = seen.setdefault(source.value, model)
             if source.value and first is not model:
-                yield Hit(source.node, f"{source.value} is the source address of {label(first)} too", 1)
+                yield Hit(
+                    source.node,
+                    Sentence(
+                        "%(value)s is the source address of %(label)s too", value=source.value, label=label(first)
+                    ),
+                    1,
+                )
 
 
 @cluster_rule(
@@ -83,9 +95,18 @@ def other_users(models: tuple[Model, ...]) -> Iterator[Hit]:
         first = with_scripts[0]
         for name in ("enable_script_security", "script_user"):
             ours, theirs = model.global_defs.get(name), first.global_defs.get(name)
-            said = [" ".join(node.words) if node is not None else f"no {name}" for node in (ours, theirs)]
+            said = [
+                " ".join(node.words) if node is not None else Sentence("no %(name)s", name=name)
+                for node in (ours, theirs)
+            ]
             if said[0] != said[1]:
-                message = f"{label(model)} has {said[0]}, {label(first)} has {said[1]}"
+                message = Sentence(
+                    "%(label)s has %(said)s, %(other)s has %(theirs)s",
+                    label=label(model),
+                    said=said[0],
+                    other=label(first),
+                    theirs=said[1],
+                )
                 yield Hit(ours or model.scripts[0].node, message, related=(theirs,) if theirs else ())
 
 
@@ -116,4 +137,12 @@ def global_settings(models: tuple[Model, ...]) -> Iterator[Hit]:
                 has, lacks = (model, first) if ours is not None else (first, model)
                 found = ours or theirs
                 if found is not None:
-                    yield Hit(found, f"{label(has)} has {name}, {label(lacks)} does not")
+                    yield Hit(
+                        found,
+                        Sentence(
+                            "%(label)s has %(name)s, %(other)s does not",
+                            label=label(has),
+                            name=name,
+                            other=label(lacks),
+                        ),
+                    )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from holdfast.findings import Location, Severity
 from holdfast.keepalived.tree import Node
 from holdfast.protocol import Bundle, HostFacts
+from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec
 from holdfast.spec.positions import Path
 
@@ -68,8 +69,10 @@ def _alike(told: Iterable[Remark], together: bool) -> Iterator[tuple[Remark, lis
 
 
 def _named(nodes: list[str], remark: Remark) -> Remark:
-    shown = ", ".join(nodes[:_NAMED]) + (f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else "")
-    message = f"{remark.finding.message} (in keepalived.conf of {shown})"
+    shown = ", ".join(nodes[:_NAMED])
+    if len(nodes) > _NAMED:
+        shown = Sentence("%(names)s and %(count)s more", names=shown, count=len(nodes) - _NAMED)
+    message = engine.behind(remark.finding.message, Sentence(" (in keepalived.conf of %(nodes)s)", nodes=shown))
     finding = remark.finding.model_copy(update={"message": message})
     return replace(remark, finding=finding, node=nodes[0] if len(nodes) == 1 else "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.protocol import HostFacts
+from holdfast.sentences import Sentence
 
 from .facts_samples import host, on
 from .model import Model
@@ -41,16 +42,34 @@ def dropped(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for one in model.scripts:
         user = missing(one.block.text("user").value)
         if user:
-            yield Hit(one.node, f"{facts.hostname} has no user {user}: keepalived drops {one.name}", at_end=True)
+            yield Hit(
+                one.node,
+                Sentence(
+                    "%(hostname)s has no user %(user)s: keepalived drops %(name)s",
+                    hostname=facts.hostname,
+                    user=user,
+                    name=one.name,
+                ),
+                at_end=True,
+            )
     for each in (*model.instances, *model.sync_groups):
         for tracker in each.trackers:
             known: Definition | None = tracker.definition
             if known is not None and known.kind == "track_script" and missing(known.block.text("user").value):
                 yield Hit(
-                    tracker.node, f"{tracker.name} is dropped, as its user is missing: {each.name} watches nothing"
+                    tracker.node,
+                    Sentence(
+                        "%(name)s is dropped, as its user is missing: %(instance)s watches nothing",
+                        name=tracker.name,
+                        instance=each.name,
+                    ),
                 )
     for _, real in model.real_servers():
         for check in real.checks:
             if check.kind == "MISC_CHECK" and missing(check.text("user").value):
-                message = f"MISC_CHECK of {real.host} is dropped, as its user is missing on {facts.hostname}"
+                message = Sentence(
+                    "MISC_CHECK of %(host)s is dropped, as its user is missing on %(hostname)s",
+                    host=real.host,
+                    hostname=facts.hostname,
+                )
                 yield Hit(check.node, message, at_end=True)

@@ -25,6 +25,7 @@ from holdfast.keepalived.parse import MISCOUNTING, load, miscounted, parse
 from holdfast.keepalived.source import Source
 from holdfast.keepalived.tree import Configuration
 from holdfast.protocol import HostFacts
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .registry import rules
@@ -37,7 +38,9 @@ MOST = 20_000  # remarks of one rule
 _NEGATED = re.compile(r"^[^#!\n]*@\^", re.M)
 _WORD = re.compile(r'"[^"]*"|[^\s{}]{1,200}')
 _MILDER = Severity.INFO
-HERE = " (seen on this machine)"  # ends what is told of the machine that lint runs on, which may not be the node
+HERE = Sentence(
+    " (seen on this machine)"
+)  # ends what is told of the machine that lint runs on, which may not be the node
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +195,16 @@ def _here(model: Model, chosen: tuple[Rule, ...], facts: HostFacts) -> Iterator[
 
 
 def _seen_here(remark: Remark) -> Remark:
-    message = f"{remark.finding.message}{HERE}"
+    message = behind(remark.finding.message, HERE)
     finding = remark.finding.model_copy(update={"severity": _MILDER, "message": message})
     return Remark(finding, remark.end, remark.related, (), remark.node)
 
 
 def _told_mildly(remark: Remark, subject: Subject) -> Remark:
     named = ", ".join(model.config_id for model in subject.models)
-    message = f"{remark.finding.message} (on any host but {named}: no condition names it)"
+    message = behind(
+        remark.finding.message, Sentence(" (on any host but %(named)s: no condition names it)", named=named)
+    )
     finding = remark.finding.model_copy(update={"severity": _MILDER, "message": message})
     return Remark(finding, remark.end, remark.related, (), remark.node)
 
@@ -276,6 +281,13 @@ def _remark(rule: Rule, hit: Hit, node: str) -> Remark:
     )
     related = tuple(dict.fromkeys(one.location() for one in hit.related))  # SARIF takes none twice
     return Remark(finding, end, related, hit.fix, node)
+
+
+def behind(message: str, frame: Sentence) -> str:
+    """A message with what belongs behind it; what the language's reader said in English stays English as a whole."""
+    if isinstance(message, Sentence):
+        return Sentence("%(message)s%(frame)s", message=message, frame=frame)
+    return f"{message}{frame}"
 
 
 def merged(remarks: Iterable[Remark]) -> list[Remark]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
 
 from holdfast.protocol import HostFacts, InterfaceFacts
+from holdfast.sentences import Sentence
 
 from .facts_samples import host, on
 from .model import Model
@@ -36,7 +37,12 @@ def foreign_source(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for one in model.instances:
         source = address_of(one.source.value)
         if own and source is not None and source not in own:
-            message = f"{facts.hostname} does not have {source}: {one.name} cannot send its adverts from it"
+            message = Sentence(
+                "%(hostname)s does not have %(source)s: %(name)s cannot send its adverts from it",
+                hostname=facts.hostname,
+                source=source,
+                name=one.name,
+            )
             yield Hit(one.source.node, message, 1)
 
 
@@ -68,9 +74,15 @@ def own_address(model: Model, facts: HostFacts) -> Iterator[Hit]:
         found = known.get((address.device, address.host))
         whose = _whose(address, *found, facts, routed=routed) if found is not None else _KEEPALIVEDS
         if whose != _KEEPALIVEDS and found is not None:
-            message = f"{found[0].ip} is {facts.hostname}'s own address on {found[1].name}"
+            message = Sentence(
+                "%(ip)s is %(hostname)s's own address on %(name)s",
+                ip=found[0].ip,
+                hostname=facts.hostname,
+                name=found[1].name,
+            )
             perhaps = whose == _PERHAPS
-            message += ", unless keepalived set it there just now" if perhaps else ""
+            if perhaps:
+                message = Sentence("%(own)s, unless keepalived set it there just now", own=message)
             yield Hit(address.node, message, severity=WARNING if perhaps else None)
 
 
@@ -132,9 +144,12 @@ def outside(model: Model, facts: HostFacts) -> Iterator[Hit]:
                 continue
             around = networks.get((address.device, found.version), [])
             if around and not any(found in network for network in around):
-                message = (
-                    f"{found} is in none of the networks of {address.device} on {facts.hostname}:"
-                    f" {', '.join(map(str, around[:4]))}"
+                message = Sentence(
+                    "%(found)s is in none of the networks of %(device)s on %(hostname)s: %(networks)s",
+                    found=found,
+                    device=address.device,
+                    hostname=facts.hostname,
+                    networks=", ".join(map(str, around[:4])),
                 )
                 yield Hit(address.node, message)
 
@@ -163,9 +178,12 @@ def bound(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for _, address in held(model):
         key = "net/ipv6/ip_nonlocal_bind" if address.family == 6 else "net/ipv4/ip_nonlocal_bind"
         if address.host in listened and facts.sysctls.get(key) == "0":
-            message = (
-                f"a service listens on {address.host}:{listened[address.host]} and {key.replace('/', '.')} is 0: it"
-                " cannot start where the address is not held"
+            message = Sentence(
+                "a service listens on %(host)s:%(listened)s and %(key)s is 0: it cannot start where the address is "
+                "not held",
+                host=address.host,
+                listened=listened[address.host],
+                key=key.replace("/", "."),
             )
             yield Hit(address.node, message)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from holdfast.keepalived.keywords import OLDEST
 from holdfast.keepalived.tree import Node
 from holdfast.protocol import HostFacts, KeepalivedProcess, RouteFacts
+from holdfast.sentences import Sentence
 
 from .commands import commands
 from .facts_samples import host, keepalived, on
@@ -38,14 +39,28 @@ def missing_module(model: Model, facts: HostFacts) -> Iterator[Hit]:
             wanted.append((f"ip_vs_{one.scheduler.value.lower()}", one.scheduler.node, 1))
         for name, node, word in wanted:
             if facts.loadable.get(name) is False and name not in (facts.modules or ()):
-                message = f"{facts.hostname} (Linux {facts.kernel}) has no module {name}, which {one.label} needs"
+                message = Sentence(
+                    "%(hostname)s (Linux %(kernel)s) has no module %(name)s, which %(label)s needs",
+                    hostname=facts.hostname,
+                    kernel=facts.kernel,
+                    name=name,
+                    label=one.label,
+                )
                 yield Hit(node, message, word)
                 break
     for each in model.instances:
         kind = each.uses_vmac
         module = {"use_vmac": "macvlan", "use_ipvlan": "ipvlan"}.get(kind.name) if kind is not None else None
         if kind is not None and module and facts.loadable.get(module) is False:
-            yield Hit(kind, f"{facts.hostname} has no module {module}, which {kind.name} needs")
+            yield Hit(
+                kind,
+                Sentence(
+                    "%(hostname)s has no module %(module)s, which %(name)s needs",
+                    hostname=facts.hostname,
+                    module=module,
+                    name=kind.name,
+                ),
+            )
 
 
 @host_rule(
@@ -67,7 +82,12 @@ def no_forwarding(model: Model, facts: HostFacts) -> Iterator[Hit]:
                 continue
             key = "net/ipv4/ip_forward" if found.version == 4 else "net/ipv6/conf/all/forwarding"
             if facts.sysctls.get(key) == "0":
-                message = f"{key.replace('/', '.')} is 0 on {facts.hostname}: answers of {one.label} are dropped"
+                message = Sentence(
+                    "%(key)s is 0 on %(hostname)s: answers of %(label)s are dropped",
+                    key=key.replace("/", "."),
+                    hostname=facts.hostname,
+                    label=one.label,
+                )
                 yield Hit(method.node, message, 1 if method.given else 0)
                 break
 
@@ -92,7 +112,12 @@ def behind_router(model: Model, facts: HostFacts) -> Iterator[Hit]:
             known[real.host] = route_to(facts.routes or (), real.host)
         route = known[real.host]
         if route is not None and route.gateway:
-            message = f"{facts.hostname} reaches {real.host} by way of {route.gateway}: DR cannot"
+            message = Sentence(
+                "%(hostname)s reaches %(host)s by way of %(gateway)s: DR cannot",
+                hostname=facts.hostname,
+                host=real.host,
+                gateway=route.gateway,
+            )
             yield Hit(real.node, message, 1)
 
 
@@ -134,8 +159,18 @@ def too_early(model: Model, facts: HostFacts) -> Iterator[Hit]:
     if known is None or not known.unit or facts.service_manager != "systemd" or _NEEDED in known.after:
         return
     for one in model.instances[:1]:
-        after = ", ".join(known.after[:4]) or "nothing"
-        yield Hit(one.node, f"{known.unit} on {facts.hostname} waits for {after}, not for {_NEEDED}", 1)
+        after = ", ".join(known.after[:4]) or Sentence("nothing")
+        yield Hit(
+            one.node,
+            Sentence(
+                "%(unit)s on %(hostname)s waits for %(after)s, not for %(needed)s",
+                unit=known.unit,
+                hostname=facts.hostname,
+                after=after,
+                needed=_NEEDED,
+            ),
+            1,
+        )
 
 
 @host_rule(
@@ -162,8 +197,19 @@ def confined(model: Model, facts: HostFacts) -> Iterator[Hit]:
         if "apparmor" not in facts.confinement and path.startswith("/usr/libexec/keepalived/"):
             continue
         if one.checks:
-            message = f"{' and '.join(facts.confinement)} of {facts.hostname} may keep keepalived from running {path}"
+            message = Sentence(
+                "%(confinement)s of %(hostname)s may keep keepalived from running %(path)s",
+                confinement=_both(facts.confinement),
+                hostname=facts.hostname,
+                path=path,
+            )
             yield Hit(one.node, message, one.word)
+
+
+def _both(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return Sentence("%(first)s and %(second)s", first=names[0], second=" and ".join(names[1:]))
 
 
 _BUILT = {  # keyword → the option of keepalived's build that it needs
@@ -198,7 +244,15 @@ def not_built(model: Model, facts: HostFacts) -> Iterator[Hit]:
         option = _BUILT.get(node.name)
         if option and option not in options and node.keyword is not None and node.name not in said:
             said.add(node.name)
-            yield Hit(node, f"keepalived on {facts.hostname} was built without {option}: it does not know {node.name}")
+            yield Hit(
+                node,
+                Sentence(
+                    "keepalived on %(hostname)s was built without %(option)s: it does not know %(name)s",
+                    hostname=facts.hostname,
+                    option=option,
+                    name=node.name,
+                ),
+            )
 
 
 @host_rule(
@@ -220,7 +274,13 @@ def too_old(model: Model, facts: HostFacts) -> Iterator[Hit]:
         since = node.keyword.since if node.keyword is not None else OLDEST
         if since > OLDEST and since > installed:
             version = ".".join(map(str, since))
-            message = f"{node.name} is of keepalived {version}, {facts.hostname} has {'.'.join(map(str, installed))}"
+            message = Sentence(
+                "%(name)s is of keepalived %(version)s, %(hostname)s has %(installed)s",
+                name=node.name,
+                version=version,
+                hostname=facts.hostname,
+                installed=".".join(map(str, installed)),
+            )
             yield Hit(node, message)
 
 
@@ -249,8 +309,20 @@ _TWO = (
 def another(model: Model, facts: HostFacts) -> Iterator[Hit]:
     running = facts.keepalived.processes if facts.keepalived is not None else ()
     if len(running) > 1 and model.root.children:
-        said = ", ".join(f"process {one.pid} with {one.config or 'an unknown file'}" for one in running[:4])
-        yield Hit(_first(model), f"{len(running)} keepalived run on {facts.hostname}: {said}")
+        told = [
+            Sentence("process %(pid)s with %(config)s", pid=one.pid, config=one.config or Sentence("an unknown file"))
+            for one in running[:4]
+        ]
+        said = reduce(lambda rest, last: Sentence("%(rest)s, %(last)s", rest=rest, last=last), told)
+        yield Hit(
+            _first(model),
+            Sentence(
+                "%(count)s keepalived run on %(hostname)s: %(said)s",
+                count=len(running),
+                hostname=facts.hostname,
+                said=said,
+            ),
+        )
 
 
 def _first(model: Model) -> Node:
@@ -285,5 +357,8 @@ def lasting_templates(model: Model, facts: HostFacts) -> Iterator[Hit]:
             (found for real in one.real_servers if (found := real.get("inhibit_on_failure")) is not None), None
         )
         if timeout is not None and quiet is not None:
-            message = f"clients of {one.label} stay bound to a server that failed: expire_quiescent_template is 0"
+            message = Sentence(
+                "clients of %(label)s stay bound to a server that failed: expire_quiescent_template is 0",
+                label=one.label,
+            )
             yield Hit(timeout, message, related=(quiet,))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
 from holdfast.protocol import FirewallFacts, HostFacts
+from holdfast.sentences import Sentence
 
 from .facts_addresses import held
 from .facts_samples import card, host, on
@@ -85,16 +86,25 @@ def missing_interface(model: Model, facts: HostFacts) -> Iterator[Hit]:
         return
     known = {one.name for one in facts.interfaces}
     dynamic = model.global_defs.get("dynamic_interfaces") is not None
-    there = ", ".join(sorted(known - {"lo"})[:8]) or "none but lo"
+    there = ", ".join(sorted(known - {"lo"})[:8]) or Sentence("none but lo")
     for node, word, name in _named_interfaces(model):
         if name not in known:
-            message = f"{facts.hostname} has no interface {name}; it has {there}"
+            message = Sentence(
+                "%(hostname)s has no interface %(name)s; it has %(there)s",
+                hostname=facts.hostname,
+                name=name,
+                there=there,
+            )
             yield Hit(node, message, word, severity=WARNING if dynamic else None)
     for delayed in model.root.all("garp_group"):
         for listing in delayed.all("interfaces"):  # keepalived complains where the list ends
             absent = [word for line in listing.children for word in line.words if word not in known]
             if absent:
-                message = f"{facts.hostname} has no interface {', '.join(absent[:8])}: no adverts are delayed there"
+                message = Sentence(
+                    "%(hostname)s has no interface %(absent)s: no adverts are delayed there",
+                    hostname=facts.hostname,
+                    absent=", ".join(absent[:8]),
+                )
                 yield Hit(listing, message, at_end=True, severity=WARNING)
 
 
@@ -113,9 +123,23 @@ def down(model: Model, facts: HostFacts) -> Iterator[Hit]:
         found = facts.interface(one.interface.value)
         if found is not None and one.block.get("dont_track_primary") is None:
             if found.up is False:
-                yield Hit(one.interface.node, f"{found.name} is down on {facts.hostname}: {one.name} stays in FAULT", 1)
+                yield Hit(
+                    one.interface.node,
+                    Sentence(
+                        "%(name)s is down on %(hostname)s: %(instance)s stays in FAULT",
+                        name=found.name,
+                        hostname=facts.hostname,
+                        instance=one.name,
+                    ),
+                    1,
+                )
             elif found.carrier is False:
-                message = f"{found.name} has no carrier on {facts.hostname}: {one.name} stays in FAULT"
+                message = Sentence(
+                    "%(name)s has no carrier on %(hostname)s: %(instance)s stays in FAULT",
+                    name=found.name,
+                    hostname=facts.hostname,
+                    instance=one.name,
+                )
                 yield Hit(one.interface.node, message, 1)
 
 
@@ -140,8 +164,16 @@ def dropped(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for one in model.instances:
         accepts = facts.firewall.accepts_ipv6 if one.family == 6 else facts.firewall.accepts_ipv4
         if accepts is False:
-            where = f" ({facts.firewall.decided_by})" if facts.firewall.decided_by else ""
-            message = f"{facts.hostname} drops IP protocol 112{where}: {one.name} hears no peer"
+            message = Sentence(
+                "%(hostname)s drops IP protocol 112: %(name)s hears no peer", hostname=facts.hostname, name=one.name
+            )
+            if facts.firewall.decided_by:
+                message = Sentence(
+                    "%(hostname)s drops IP protocol 112 (%(decided_by)s): %(name)s hears no peer",
+                    hostname=facts.hostname,
+                    decided_by=facts.firewall.decided_by,
+                    name=one.name,
+                )
             yield Hit(one.node, message, 1)
 
 
@@ -160,8 +192,11 @@ def cloud(model: Model, facts: HostFacts) -> Iterator[Hit]:
     if facts.platform.lower().startswith(CLOUDS):
         for one in model.instances:
             if not one.peers:
-                message = (
-                    f"{facts.hostname} is a machine of {facts.platform}: adverts of {one.name} by multicast get lost"
+                message = Sentence(
+                    "%(hostname)s is a machine of %(platform)s: adverts of %(name)s by multicast get lost",
+                    hostname=facts.hostname,
+                    platform=facts.platform,
+                    name=one.name,
                 )
                 yield Hit(one.node, message, 1)
 
@@ -180,7 +215,12 @@ def no_multicast(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for one in model.instances:
         found = facts.interface(one.interface.value)
         if found is not None and found.multicast is False and not one.peers:
-            message = f"{found.name} carries no multicast on {facts.hostname}: {one.name} reaches nobody"
+            message = Sentence(
+                "%(name)s carries no multicast on %(hostname)s: %(instance)s reaches nobody",
+                name=found.name,
+                hostname=facts.hostname,
+                instance=one.name,
+            )
             yield Hit(one.interface.node, message, 1)
 
 
@@ -202,8 +242,12 @@ def no_ipv6(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for one, address in held(model):
         off = facts.sysctls.get(f"net/ipv6/conf/{address.device}/disable_ipv6") == "1"
         if address.family == 6 and off:
-            message = (
-                f"IPv6 is switched off on {address.device} of {facts.hostname}: {one.name} cannot hold {address.host}"
+            message = Sentence(
+                "IPv6 is switched off on %(device)s of %(hostname)s: %(name)s cannot hold %(host)s",
+                device=address.device,
+                hostname=facts.hostname,
+                name=one.name,
+                host=address.host,
             )
             yield Hit(address.node, message)
 
@@ -225,7 +269,15 @@ def reverse_path(model: Model, facts: HostFacts) -> Iterator[Hit]:
             continue
         for name in ("all", one.interface.value):
             if facts.sysctls.get(f"net/ipv4/conf/{name}/rp_filter") == "1":
-                yield Hit(one.uses_vmac, f"net.ipv4.conf.{name}.rp_filter is 1 on {facts.hostname}: {one.name} is deaf")
+                yield Hit(
+                    one.uses_vmac,
+                    Sentence(
+                        "net.ipv4.conf.%(name)s.rp_filter is 1 on %(hostname)s: %(instance)s is deaf",
+                        name=name,
+                        hostname=facts.hostname,
+                        instance=one.name,
+                    ),
+                )
                 break
 
 
@@ -243,7 +295,11 @@ def filtered_mac(model: Model, facts: HostFacts) -> Iterator[Hit]:
     if facts.platform.lower().startswith(MACHINES):
         for one in model.instances:
             if one.uses_vmac is not None:
-                message = f"{facts.hostname} is a machine of {facts.platform}: frames of a virtual MAC may be dropped"
+                message = Sentence(
+                    "%(hostname)s is a machine of %(platform)s: frames of a virtual MAC may be dropped",
+                    hostname=facts.hostname,
+                    platform=facts.platform,
+                )
                 yield Hit(one.uses_vmac, message)
 
 
@@ -281,14 +337,29 @@ def heard_of_others(model: Model, facts: HostFacts) -> Iterator[Hit]:
             if not same or advert.source in peers:
                 continue
             if peers:
-                message = f"{advert.source}, which is no peer of {one.name}, uses virtual_router_id {advert.vrid} too"
+                message = Sentence(
+                    "%(source)s, which is no peer of %(name)s, uses virtual_router_id %(vrid)s too",
+                    source=advert.source,
+                    name=one.name,
+                    vrid=advert.vrid,
+                )
                 yield Hit(one.vrid.node, message, 1)
             elif advert.version != one.version.value:
-                message = (
-                    f"{advert.source} uses virtual_router_id {advert.vrid} with VRRP version {advert.version},"
-                    f" {one.name} speaks {one.version.value}"
+                message = Sentence(
+                    "%(source)s uses virtual_router_id %(vrid)s with VRRP version %(version)s, %(name)s speaks "
+                    "%(value)s",
+                    source=advert.source,
+                    vrid=advert.vrid,
+                    version=advert.version,
+                    name=one.name,
+                    value=one.version.value,
                 )
                 yield Hit(one.vrid.node, message, 1)
             else:
-                message = f"{advert.source} uses virtual_router_id {advert.vrid}: is it a peer of {one.name}?"
+                message = Sentence(
+                    "%(source)s uses virtual_router_id %(vrid)s: is it a peer of %(name)s?",
+                    source=advert.source,
+                    vrid=advert.vrid,
+                    name=one.name,
+                )
                 yield Hit(one.vrid.node, message, 1, severity=INFO)

@@ -7,6 +7,7 @@ from typing import Any
 
 from holdfast.keepalived.tree import Node
 from holdfast.protocol import FileFacts, HostFacts
+from holdfast.sentences import Sentence
 
 from .commands import Command, commands
 from .facts_samples import file, host, on
@@ -43,13 +44,26 @@ def missing(model: Model, facts: HostFacts) -> Iterator[Hit]:
         severity = None if one.checks else WARNING
         if found is not None and not found.exists:
             yield Hit(
-                one.node, f"{facts.hostname} has no {path}: keepalived cannot run it", one.word, severity=severity
+                one.node,
+                Sentence("%(hostname)s has no %(path)s: keepalived cannot run it", hostname=facts.hostname, path=path),
+                one.word,
+                severity=severity,
             )
         elif found is not None and found.kind == "folder":
-            yield Hit(one.node, f"{path} is a folder on {facts.hostname}", one.word, severity=severity)
+            yield Hit(
+                one.node,
+                Sentence("%(path)s is a folder on %(hostname)s", path=path, hostname=facts.hostname),
+                one.word,
+                severity=severity,
+            )
         elif found is not None and found.mode is not None and not found.mode & 0o111:
-            message = f"{path} is not executable on {facts.hostname} (mode {found.mode:04o})"
-            yield Hit(one.node, message, one.word, severity=severity, hint=f"chmod 0755 {path}")
+            message = Sentence(
+                "%(path)s is not executable on %(hostname)s (mode %(mode)s)",
+                path=path,
+                hostname=facts.hostname,
+                mode=f"{found.mode:04o}",
+            )
+            yield Hit(one.node, message, one.word, severity=severity, hint=Sentence("chmod 0755 %(path)s", path=path))
 
 
 @host_rule(
@@ -84,13 +98,26 @@ def weak(model: Model, facts: HostFacts) -> Iterator[Hit]:
             if found is None or not found.weak:
                 continue
             what = ", ".join(found.weak[:3])
-            message = f"others than root may change {what} on {facts.hostname}"
+            message = Sentence(
+                "others than root may change %(paths)s on %(hostname)s", paths=what, hostname=facts.hostname
+            )
             if _runs_as(one, facts) != "root":
-                yield Hit(one.node, f"{message}, which {one.owner} runs", one.word, severity=INFO)
+                yield Hit(
+                    one.node,
+                    Sentence("%(message)s, which %(owner)s runs", message=message, owner=one.owner),
+                    one.word,
+                    severity=INFO,
+                )
             elif secure:
-                yield Hit(one.node, f"{message}: keepalived does not run {path} as root", one.word)
+                yield Hit(
+                    one.node,
+                    Sentence("%(message)s: keepalived does not run %(path)s as root", message=message, path=path),
+                    one.word,
+                )
             else:
-                yield Hit(one.node, f"{message}, and root runs it", one.word, severity=WARNING)
+                yield Hit(
+                    one.node, Sentence("%(message)s, and root runs it", message=message), one.word, severity=WARNING
+                )
             break
 
 
@@ -119,7 +146,12 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
         words = {one.words[0]} if one.words and not one.by_shell else set(" ".join(one.words).split())
         for name in sorted(absent & words)[:1]:
             severity = None if one.checks else WARNING
-            yield Hit(one.node, f"{name} is not installed on {facts.hostname}", one.word, severity=severity)
+            yield Hit(
+                one.node,
+                Sentence("%(name)s is not installed on %(hostname)s", name=name, hostname=facts.hostname),
+                one.word,
+                severity=severity,
+            )
 
 
 @host_rule(
@@ -147,15 +179,32 @@ def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
             continue
         said |= {(name, id(node)), (name, 0)}
         if one.user or secure:
-            yield Hit(node, f"{facts.hostname} has no user {name}: keepalived does not run {one.owner}", word)
+            yield Hit(
+                node,
+                Sentence(
+                    "%(hostname)s has no user %(name)s: keepalived does not run %(owner)s",
+                    hostname=facts.hostname,
+                    name=name,
+                    owner=one.owner,
+                ),
+                word,
+            )
         else:
-            message = f"{facts.hostname} has no user {name}, and no script_user is given: scripts run as root"
+            message = Sentence(
+                "%(hostname)s has no user %(name)s, and no script_user is given: scripts run as root",
+                hostname=facts.hostname,
+                name=name,
+            )
             yield Hit(node, message, word, severity=WARNING)
     for everybody in model.global_defs.node.all("script_user"):
         if (everybody.arg(), id(everybody)) in said:
             continue
         if everybody.arg() in facts.users and facts.users[everybody.arg()] is None:
-            message = f"{facts.hostname} has no user {everybody.arg()}: no script could run as it"
+            message = Sentence(
+                "%(hostname)s has no user %(everybody)s: no script could run as it",
+                hostname=facts.hostname,
+                everybody=everybody.arg(),
+            )
             yield Hit(everybody, message, 1, severity=WARNING)
 
 
@@ -184,7 +233,11 @@ def no_group(model: Model, facts: HostFacts) -> Iterator[Hit]:
     for node in model.root.walk() if absent else ():
         if absent.intersection(node.account[1:]):
             group = node.account[1]
-            message = f"{facts.hostname} has no group {group}: keepalived runs nothing as it"
+            message = Sentence(
+                "%(hostname)s has no group %(group)s: keepalived runs nothing as it",
+                hostname=facts.hostname,
+                group=group,
+            )
             behind = node.words.index(node.account[0], 1) + 1  # more words may follow
             yield Hit(node, message, node.words.index(group, behind))
 

@@ -1,15 +1,15 @@
-"""What several nodes' facts say together: real servers, gateways, peers on different networks or releases."""
+"""What several nodes' facts say together: real servers, their answers, gateways, addresses that somebody has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_interface
 
 from holdfast.protocol import HostFacts
+from holdfast.sentences import Sentence
 
-from .cluster_model import Member, hosts, shared
-from .facts_addresses import addresses, same_network
-from .facts_samples import among, card, host, keepalived, real_server
+from .cluster_model import hosts
+from .facts_addresses import addresses
+from .facts_samples import among, host, real_server
 from .model import Model
 from .model_lvs import RealServer, VirtualServer
 from .model_values import address_of
@@ -19,7 +19,6 @@ from .samples import instance, virtual
 _LVS = instance() + virtual(server="10.0.0.21 80")
 _TUN = instance() + virtual("lb_kind TUN", server="10.0.0.21 80")
 _NAT = instance("virtual_ipaddress_excluded {\n    10.0.0.253/24\n}") + virtual("lb_kind NAT", server="10.0.0.21 80")
-_TWO = {"lb1": instance("priority 110"), "lb2": instance("priority 100")}
 
 Facts = Mapping[str, HostFacts]
 
@@ -68,7 +67,16 @@ def address_missing(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
         if method == "NAT" or wanted is None:
             continue
         if not any(own.ip == wanted for own, _ in addresses(server)):
-            yield Hit(real.node, f"{server.hostname} does not have {wanted}: it drops what {one.label} sends it", 1)
+            yield Hit(
+                real.node,
+                Sentence(
+                    "%(hostname)s does not have %(wanted)s: it drops what %(label)s sends it",
+                    hostname=server.hostname,
+                    wanted=wanted,
+                    label=one.label,
+                ),
+                1,
+            )
 
 
 @site_rule(
@@ -109,8 +117,17 @@ def answers_arp(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
             values = [server.sysctls.get(f"net/ipv4/conf/{name}/{key}") for name in ("all", *cards)]
             known = [int(value) for value in values if value is not None and value.isdigit()]
             if known and max(known) < least:
-                message = f"{key} is {max(known)} on {server.hostname}, for {', '.join(('all', *cards))}: it has to be"
-                yield Hit(real.node, f"{message} {least}, so that nobody takes it for the holder of {one.host}", 1)
+                message = Sentence(
+                    "%(key)s is %(value)s on %(hostname)s, for %(cards)s: it has to be %(least)s, so that nobody "
+                    "takes it for the holder of %(host)s",
+                    key=key,
+                    value=max(known),
+                    hostname=server.hostname,
+                    cards=", ".join(("all", *cards)),
+                    least=least,
+                    host=one.host,
+                )
+                yield Hit(real.node, message, 1)
 
 
 @site_rule(
@@ -155,12 +172,25 @@ def past_the_director(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
         }
         if gateways & held:
             continue
-        said = ", ".join(sorted(gateways)) or "no default gateway"
+        said = ", ".join(sorted(gateways)) or Sentence("no default gateway")
         if gateways & own:
-            message = f"{server.hostname} answers by way of {said}, which does not move with {one.label}"
+            message = Sentence(
+                "%(hostname)s answers by way of %(said)s, which does not move with %(label)s",
+                hostname=server.hostname,
+                said=said,
+                label=one.label,
+            )
             yield Hit(real.node, message, 1, severity=WARNING)
         else:
-            yield Hit(real.node, f"{server.hostname} answers by way of {said}, which is no address of a director", 1)
+            yield Hit(
+                real.node,
+                Sentence(
+                    "%(hostname)s answers by way of %(said)s, which is no address of a director",
+                    hostname=server.hostname,
+                    said=said,
+                ),
+                1,
+            )
 
 
 @site_rule(
@@ -186,7 +216,12 @@ def tunnel_filter(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
         values = [(name, server.sysctls.get(f"net/ipv4/conf/{name}/rp_filter")) for name in ("all", *devices)]
         strict = next((name for name, value in values if value == "1"), "")
         if strict:
-            message = f"net.ipv4.conf.{strict}.rp_filter is 1 on {server.hostname}: it drops what {one.label} sends it"
+            message = Sentence(
+                "net.ipv4.conf.%(strict)s.rp_filter is 1 on %(hostname)s: it drops what %(label)s sends it",
+                strict=strict,
+                hostname=server.hostname,
+                label=one.label,
+            )
             yield Hit(real.node, message, 1)
 
 
@@ -212,7 +247,16 @@ def tunnel_filter(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
 def own_real_server(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
     for one, real, server, method in _servers(models, facts, directors=True):
         if method != "NAT":
-            yield Hit(real.node, f"{real.host}, a real server of {one.label}, is the director {server.hostname}", 1)
+            yield Hit(
+                real.node,
+                Sentence(
+                    "%(host)s, a real server of %(label)s, is the director %(hostname)s",
+                    host=real.host,
+                    label=one.label,
+                    hostname=server.hostname,
+                ),
+                1,
+            )
 
 
 @site_rule(
@@ -239,138 +283,12 @@ def taken(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
             for address in one.all_addresses:
                 holder = others.get(address.host)
                 if holder is not None:
-                    yield Hit(address.node, f"{holder[0].hostname} has {address.host} on {holder[1]}")
-
-
-def _interfaces(member: Member, facts: Facts) -> tuple[HostFacts, list[str], int | None] | None:
-    """A member's node, its own addresses on the instance's interface (with masks), and the MTU."""
-    found = facts_of(member.model, facts)
-    each = found.interface(member.instance.interface.value) if found is not None else None
-    if found is None or each is None:
-        return None
-    family = member.instance.family
-    own = [
-        text
-        for text in each.addresses
-        if (known := address_of(text)) is not None
-        and same_network(text, text)  # its mask is one
-        and known.version == family
-        and not known.is_link_local
-        and str(known) not in member.held
-    ]
-    return found, own, each.mtu
-
-
-@site_rule(
-    "HOST207",
-    ERROR,
-    "peers whose interfaces are on different networks",
-    effect="Multicast does not cross a router, and the address can only be used on one of the two networks: both "
-    "nodes are master.",
-    hint="name the interfaces that share a network; interfaces may be called differently on each node",
-    bad=among(
-        {**_TWO, "lb2": instance("interface eth1\npriority 100")}, {"lb1": host(1), "lb2": host(2)}, "interfaces"
-    ),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "interfaces"),
-    references=("RFC 5798, 5.1.1.2",),
-)
-def different_networks(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
-    for router in shared(models):
-        known = [(member, found) for member in router.members if (found := _interfaces(member, facts)) is not None]
-        for (one, (ours, mine, _)), (other, (theirs, yours, _)) in zip(known[1:], known, strict=False):
-            if mine and yours and not any(same_network(a, b) for a in yours for b in mine):
-                networks = [str(ip_interface(text[0]).network) for text in (mine, yours)]
-                message = (
-                    f"{one.instance.interface.value} of {ours.hostname} is in {networks[0]},"
-                    f" {other.instance.interface.value} of {theirs.hostname} in {networks[1]}"
-                )
-                severity = WARNING if one.instance.peers else None
-                place = one.instance.interface
-                related = (other.instance.interface.node,)
-                yield Hit(place.node, message, place.word, severity=severity, related=related)
-
-
-@site_rule(
-    "HOST208",
-    WARNING,
-    "peers whose interfaces have different MTUs",
-    effect="Large packets, long adverts among them, get through one way only: connections hang after a failover.",
-    hint="set the same MTU on all machines of a network",
-    bad=among(
-        _TWO,
-        {
-            "lb1": host(1),
-            "lb2": host(2, interfaces=(card("eth0", "10.0.0.2/24", mtu=9000, mac="02:00:00:00:00:02"),)),
-        },
-        "interfaces",
-    ),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "interfaces"),
-    references=("man ip-link: mtu",),
-)
-def different_mtus(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
-    for router in shared(models):
-        known = [(member, found) for member in router.members if (found := _interfaces(member, facts)) is not None]
-        for (one, (ours, _, mine)), (other, (theirs, _, yours)) in zip(known[1:], known, strict=False):
-            if mine and yours and mine != yours:
-                place = one.instance.interface
-                message = (
-                    f"{place.value} has an MTU of {mine} on {ours.hostname}, {other.instance.interface.value} one of"
-                    f" {yours} on {theirs.hostname}"
-                )
-                yield Hit(place.node, message, place.word, related=(other.instance.interface.node,))
-
-
-@site_rule(
-    "HOST209",
-    WARNING,
-    "peers with different releases of keepalived",
-    effect="Releases differ in defaults, keywords and what they check in adverts: a file that works on one node may "
-    "make two masters with the other.",
-    hint="install the same release on all nodes; upgrade one after the other, soon",
-    bad=among(_TWO, {"lb1": host(1), "lb2": host(2, keepalived=keepalived(version="1.3.5"))}, "keepalived"),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "keepalived"),
-    references=("keepalived issues 642, 1175, 1490",),
-)
-def different_releases(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
-    known = [
-        (model, found)
-        for model in models
-        if model.instances and (found := facts_of(model, facts)) is not None and found.keepalived is not None
-    ]
-    for model, found in known[1:]:
-        first = known[0][1]
-        versions = [one.keepalived.version for one in (found, first) if one.keepalived is not None]
-        # The last of three numbers mends mistakes; the first two change what is understood.
-        if versions[0].split(".")[:2] != versions[1].split(".")[:2]:
-            message = f"{found.hostname} has keepalived {versions[0]}, {first.hostname} has {versions[1]}"
-            yield Hit(model.instances[0].node, message, 1)
-
-
-@site_rule(
-    "HOST210",
-    ERROR,
-    "two nodes with one MAC",
-    effect="Switches send what is for one node to the other: adverts get lost, connections hang. Copied virtual "
-    "machines have this.",
-    hint="give each machine a MAC of its own",
-    bad=among(
-        _TWO,
-        {"lb1": host(1), "lb2": host(2, interfaces=(card("eth0", "10.0.0.2/24", mac="02:00:00:00:00:01"),))},
-        "interfaces",
-    ),
-    good=among(_TWO, {"lb1": host(1), "lb2": host(2)}, "interfaces"),
-    references=("IEEE 802: addresses of a network are unique",),
-)
-def one_mac(models: tuple[Model, ...], facts: Facts) -> Iterator[Hit]:
-    for router in shared(models):
-        seen: dict[str, HostFacts] = {}
-        for member in router.members:
-            found = facts_of(member.model, facts)
-            each = found.interface(member.instance.interface.value) if found is not None else None
-            if found is None or each is None or not each.mac:
-                continue
-            first = seen.setdefault(each.mac, found)
-            if first is not found:
-                place = member.instance.interface
-                message = f"{each.name} of {found.hostname} has the MAC of {first.hostname}, {each.mac}"
-                yield Hit(place.node, message, place.word)
+                    yield Hit(
+                        address.node,
+                        Sentence(
+                            "%(hostname)s has %(host)s on %(holder)s",
+                            hostname=holder[0].hostname,
+                            host=address.host,
+                            holder=holder[1],
+                        ),
+                    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_values import address_of
@@ -34,9 +35,9 @@ def nobody_gets(model: Model) -> Iterator[Hit]:
     block = model.global_defs
     addresses = [line for node in block.node.all("notification_email") for line in node.children]
     if not addresses:
-        yield Hit(alert, "smtp_alert is on, but notification_email names nobody: no mail is sent")
+        yield Hit(alert, Sentence("smtp_alert is on, but notification_email names nobody: no mail is sent"))
     elif block.get("smtp_server") is None:
-        yield Hit(alert, "smtp_alert is on, but there is no smtp_server: no mail is sent")
+        yield Hit(alert, Sentence("smtp_alert is on, but there is no smtp_server: no mail is sent"))
 
 
 def _alerts(model: Model) -> Iterator[Node]:
@@ -70,7 +71,7 @@ def nothing_sends(model: Model) -> Iterator[Hit]:
     blocks = model.global_defs.node.all("notification_email")
     filled = next((block for block in blocks if block.children), None)
     if filled is not None and next(_alerts(model), None) is None and not model.virtual_servers:
-        yield Hit(filled, "notification_email names receivers, but smtp_alert is on nowhere")
+        yield Hit(filled, Sentence("notification_email names receivers, but smtp_alert is on nowhere"))
 
 
 @rule(
@@ -92,7 +93,9 @@ def sync_daemon(model: Model) -> Iterator[Hit]:
     name = node.words[word] if word < len(node.words) else ""
     options = {"id", "maxlen", "port", "ttl", "group"}
     if name and name not in options and name not in {one.name for one in model.instances}:
-        yield Hit(node, f"there is no vrrp_instance {name}: keepalived drops the sync daemon", word)
+        yield Hit(
+            node, Sentence("there is no vrrp_instance %(name)s: keepalived drops the sync daemon", name=name), word
+        )
 
 
 @rule(
@@ -108,7 +111,7 @@ def sync_daemon(model: Model) -> Iterator[Hit]:
 def idle_daemon(model: Model) -> Iterator[Hit]:
     node = model.global_defs.get("lvs_sync_daemon")
     if node is not None and not model.virtual_servers and model.configuration.complete:
-        yield Hit(node, "lvs_sync_daemon has nothing to synchronise: there is no virtual_server")
+        yield Hit(node, Sentence("lvs_sync_daemon has nothing to synchronise: there is no virtual_server"))
 
 
 @rule(
@@ -126,7 +129,7 @@ def idle_daemon(model: Model) -> Iterator[Hit]:
 def unchecked(model: Model) -> Iterator[Hit]:
     node = model.global_defs.get("vrrp_skip_check_adv_addr")
     if node is not None:
-        yield Hit(node, "a peer that advertises other addresses goes unnoticed")
+        yield Hit(node, Sentence("a peer that advertises other addresses goes unnoticed"))
 
 
 @rule(
@@ -147,7 +150,12 @@ def one_pipe(model: Model) -> Iterator[Hit]:
             continue
         first = seen.setdefault(node.arg(), node)
         if first is not node:
-            yield Hit(node, f"{first.name} writes to {node.arg()} already", 1, related=(first,))
+            yield Hit(
+                node,
+                Sentence("%(name)s writes to %(file)s already", name=first.name, file=node.arg()),
+                1,
+                related=(first,),
+            )
 
 
 @rule(
@@ -165,7 +173,9 @@ def nothing(model: Model) -> Iterator[Hit]:
     broken = any(finding.severity is ERROR for finding in model.configuration.findings)  # says enough
     if not broken and model.configuration.complete and not any(child.name in useful for child in model.root.children):
         first = model.root.children[0] if model.root.children else model.root
-        yield Hit(first, "this configuration makes keepalived do nothing: it has no instance and no virtual server")
+        yield Hit(
+            first, Sentence("this configuration makes keepalived do nothing: it has no instance and no virtual server")
+        )
 
 
 @rule(
@@ -186,11 +196,16 @@ def nothing(model: Model) -> Iterator[Hit]:
 def iptables(model: Model) -> Iterator[Hit]:
     for name in ("vrrp_iptables", "vrrp_ipsets"):
         for node in model.global_defs.node.all(name):
-            yield Hit(node, f"{name} may mean nftables here: it depends on how keepalived was built")
+            yield Hit(
+                node, Sentence("%(name)s may mean nftables here: it depends on how keepalived was built", name=name)
+            )
     tables = [node for node in model.global_defs.node.children if node.name in ("vrrp_iptables", "nftables")]
     for node in tables[1:]:
         if node.name == "nftables" and tables[0].name == "vrrp_iptables":
-            yield Hit(node, f"{tables[0].name} says where the rules go already: keepalived may ignore this")
+            yield Hit(
+                node,
+                Sentence("%(name)s says where the rules go already: keepalived may ignore this", name=tables[0].name),
+            )
 
 
 @rule(
@@ -210,12 +225,24 @@ def mail_server(model: Model) -> Iterator[Hit]:
         name = node.arg()
         host, _, port = name.partition(":")
         if address_of(host) is not None and port.isdigit():
-            message = f"{name} is no address: a port stands apart, as in `smtp_server {host} {port}`; no mail is sent"
+            message = Sentence(
+                "%(name)s is no address: a port stands apart, as in `smtp_server %(host)s %(port)s`; no mail is sent",
+                name=name,
+                host=host,
+                port=port,
+            )
             yield Hit(node, message, 1, severity=WARNING)
         elif "/" in name:
-            yield Hit(node, f"{name} is no address, nor the name of a host: no mail is sent", 1, severity=WARNING)
+            yield Hit(
+                node,
+                Sentence("%(name)s is no address, nor the name of a host: no mail is sent", name=name),
+                1,
+                severity=WARNING,
+            )
         elif name and address_of(name) is None and name != "localhost":
-            yield Hit(node, f"{name} must be known to DNS or /etc/hosts when keepalived starts", 1)
+            yield Hit(
+                node, Sentence("%(name)s must be known to DNS or /etc/hosts when keepalived starts", name=name), 1
+            )
 
 
 @rule(
@@ -233,7 +260,7 @@ def no_timeout(model: Model) -> Iterator[Hit]:
     words = node.words if node is not None else ()
     for at, word in enumerate(words[1:-1], 1):
         if node is not None and word in ("tcp", "tcpfin", "udp") and words[at + 1].strip("0") == "":
-            yield Hit(node, f"{word} 0 changes nothing: the kernel keeps its timeout", at + 1)
+            yield Hit(node, Sentence("%(word)s 0 changes nothing: the kernel keeps its timeout", word=word), at + 1)
 
 
 @rule(
@@ -251,7 +278,7 @@ def no_delay(model: Model) -> Iterator[Hit]:
     for group in model.root.all("garp_group"):
         given = [node for name in ("garp_interval", "gna_interval") if (node := group.get(name)) is not None]
         if given and all(node.arg() and not node.arg().strip("0.") for node in given):
-            yield Hit(given[0], "an interval of 0 delays nothing: all gratuitous ARP are sent at once", 1)
+            yield Hit(given[0], Sentence("an interval of 0 delays nothing: all gratuitous ARP are sent at once"), 1)
 
 
 @rule(
@@ -271,7 +298,11 @@ def two_groups(model: Model) -> Iterator[Hit]:
             words = node.args[:1] if node.name == "interface" else [one for line in node.children for one in line.words]
             twice = [word for word in words if seen.setdefault(word, node) is not node]
             if twice:
-                message = f"{', '.join(twice[:8])} is in a garp_group already, at line {seen[twice[0]].line}"
+                message = Sentence(
+                    "%(twice)s is in a garp_group already, at line %(line)s",
+                    twice=", ".join(twice[:8]),
+                    line=seen[twice[0]].line,
+                )
                 yield Hit(node, message, at_end=node.name == "interfaces", related=(seen[twice[0]],))
 
 
@@ -293,16 +324,36 @@ def two_groups(model: Model) -> Iterator[Hit]:
 def no_user(model: Model) -> Iterator[Hit]:
     if model.global_defs.get("script_user") is not None or model.global_defs.get("enable_script_security") is None:
         return
-    said = "is run as keepalived_script: where that user is missing, it is dropped"
     for one in model.scripts:
         if one.block.get("user") is None:
-            yield Hit(one.node, f"{one.name} {said}", at_end=True)
+            yield Hit(
+                one.node,
+                Sentence(
+                    "%(name)s is run as keepalived_script: where that user is missing, it is dropped", name=one.name
+                ),
+                at_end=True,
+            )
     for each in (*model.instances, *model.sync_groups):
         for tracker in each.trackers:
             known = tracker.definition
             if known is not None and known.kind == "track_script" and known.block.get("user") is None:
-                yield Hit(tracker.node, f"{tracker.name} {said}, and {each.name} does not track it")
+                yield Hit(
+                    tracker.node,
+                    Sentence(
+                        "%(name)s is run as keepalived_script: where that user is missing, it is dropped, and "
+                        "%(instance)s does not track it",
+                        name=tracker.name,
+                        instance=each.name,
+                    ),
+                )
     for _, real in model.real_servers():
         for check in real.checks:
             if check.kind == "MISC_CHECK" and check.get("user") is None:
-                yield Hit(check.node, f"MISC_CHECK of {real.host} {said}", at_end=True)
+                yield Hit(
+                    check.node,
+                    Sentence(
+                        "MISC_CHECK of %(host)s is run as keepalived_script: where that user is missing, it is dropped",
+                        host=real.host,
+                    ),
+                    at_end=True,
+                )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_values import address_of, overruled
 from .rule import ERROR, INFO, WARNING, Hit, rule
@@ -29,7 +31,13 @@ _PLACEHOLDER = re.compile(r"__\w+__|(?:eth|ens|enp|bond)[XN]")
 def opposites(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         for lost, last in overruled(one.node, _PAIRS):
-            message = f"{last.name} at line {last.line} overrules it: {lost.name} has no effect in {one.name}"
+            message = Sentence(
+                "%(name)s at line %(line)s overrules it: %(lost)s has no effect in %(instance)s",
+                name=last.name,
+                line=last.line,
+                lost=lost.name,
+                instance=one.name,
+            )
             yield Hit(lost, message, related=(last,))
 
 
@@ -53,10 +61,26 @@ def odd_interface(model: Model) -> Iterator[Hit]:
         for node, word in places:
             name = node.words[word]
             if node.words[0] == "interface" and name == "lo":
-                message = f"lo is no interface for VRRP: keepalived ignores it, and {one.name} has none"
-                yield Hit(node, message, word, severity=ERROR, hint="write the interface that the peers are reached by")
+                message = Sentence(
+                    "lo is no interface for VRRP: keepalived ignores it, and %(name)s has none", name=one.name
+                )
+                yield Hit(
+                    node,
+                    message,
+                    word,
+                    severity=ERROR,
+                    hint=Sentence("write the interface that the peers are reached by"),
+                )
             elif set(name) & _FOREIGN or _PLACEHOLDER.fullmatch(name) or address_of(name) is not None:
-                yield Hit(node, f"there is hardly an interface called {name}: {one.name} waits for it for ever", word)
+                yield Hit(
+                    node,
+                    Sentence(
+                        "there is hardly an interface called %(name)s: %(instance)s waits for it for ever",
+                        name=name,
+                        instance=one.name,
+                    ),
+                    word,
+                )
 
 
 @rule(
@@ -76,7 +100,11 @@ def name_of_a_real_one(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         node = one.uses_vmac
         if node is not None and node.arg() in real:
-            message = f"{node.arg()} is an interface that {one.name} or another instance stands on: it is no new one"
+            message = Sentence(
+                "%(interface)s is an interface that %(name)s or another instance stands on: it is no new one",
+                interface=node.arg(),
+                name=one.name,
+            )
             yield Hit(node, message, 1, related=(real[node.arg()],))
 
 
@@ -94,8 +122,17 @@ def seldom(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         every = one.advert_int
         if every.value > _SELDOM:
-            late = f"a backup sees the death of its master after more than {3 * every.value:g} s"
-            yield Hit(every.node, f"{one.name} advertises every {every.value:g} s: {late}", every.word)
+            yield Hit(
+                every.node,
+                Sentence(
+                    "%(name)s advertises every %(value)s s: a backup sees the death of its master after more than "
+                    "%(late)s s",
+                    name=one.name,
+                    value=f"{every.value:g}",
+                    late=f"{3 * every.value:g}",
+                ),
+                every.word,
+            )
 
 
 @rule(
@@ -115,4 +152,7 @@ def sourceless_ipvlan(model: Model) -> Iterator[Hit]:
         if node is None or one.family != 4 or one.source.given:
             continue
         if not any(address_of(word.partition("/")[0]) for word in node.args):
-            yield Hit(node, f"{one.name} names no source address, which an ipvlan needs: it stays in FAULT")
+            yield Hit(
+                node,
+                Sentence("%(name)s names no source address, which an ipvlan needs: it stays in FAULT", name=one.name),
+            )

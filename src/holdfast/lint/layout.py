@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.source import Source
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .rule import INFO, WARNING, Edit, Hit, rule
@@ -43,7 +44,7 @@ def _glued(source: Source, line: int, column: int) -> Hit:
     start = len(text[: column - 1]) - len(text[: column - 1].lstrip())
     words = text[start : column - 1].split()
     node = Node((*words, "{"), source, line, start)
-    message = f"{words[-1]!r} and its brace are one word to old releases"
+    message = Sentence("%(words)s and its brace are one word to old releases", words=f"{words[-1]!r}")
     edit = Edit(source.name, line, column, column - 1, " ")
     return Hit(node, message, len(words) - 1, fix=(edit,))
 
@@ -64,4 +65,6 @@ def windows_lines(model: Model) -> Iterator[Hit]:
         at = source.text.find("\r\n")
         if at >= 0:
             line = source.text.count("\n", 0, at) + 1
-            yield Hit(Node((source.line(line).strip() or "line",), source, line), "lines of this file end in CR LF")
+            yield Hit(
+                Node((source.line(line).strip() or "line",), source, line), Sentence("lines of this file end in CR LF")
+            )

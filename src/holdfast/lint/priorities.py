@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_vrrp import DEFAULT_PRIORITY, OWNER
 from .rule import ERROR, INFO, WARNING, Hit, rule
@@ -50,11 +52,15 @@ def small_weight(model: Model) -> Iterator[Hit]:
                 continue
             if failed >= healthy(model, one):
                 continue  # reversed: PRIO106
-            by_default = "" if weight.given else " by default"
-            message = (
-                f"losing {tracker.name} takes {one.name} from {healthy(model, one)} to {failed} (weight "
-                f"{weight.value}{by_default}):"
-                " it keeps its addresses unless a healthy peer ranks above that"
+            told = weight.value if weight.given else Sentence("%(weight)s by default", weight=weight.value)
+            message = Sentence(
+                "losing %(name)s takes %(instance)s from %(healthy)s to %(failed)s (weight %(weight)s): it keeps its "
+                "addresses unless a healthy peer ranks above that",
+                name=tracker.name,
+                instance=one.name,
+                healthy=healthy(model, one),
+                failed=failed,
+                weight=told,
             )
             place = weight.node if weight.given else tracker.node
             yield Hit(place, message, weight.word if weight.given else 0, related=(one.priority.node, tracker.node))
@@ -82,17 +88,23 @@ def weight_without_preemption(model: Model) -> Iterator[Hit]:
         for tracker in counted(model, one):
             if tracker.kind == "track_interface" and tracker.weight.value > 0:
                 continue
-            message = (
-                f"{one.name} does not preempt, so losing {tracker.name} (weight {tracker.weight.value}) moves nothing:"
-                " it never fails over"
+            message = Sentence(
+                "%(name)s does not preempt, so losing %(tracker)s (weight %(value)s) moves nothing: it never fails "
+                "over",
+                name=one.name,
+                tracker=tracker.name,
+                value=tracker.weight.value,
             )
             yield Hit(one.nopreempt, message, severity=mild, related=(tracker.weight.node, tracker.node))
         for tracker in one.trackers:
             weight = tracker.weight.value
             if tracker.kind == "track_file" and tracker.definition is not None and LEAST < weight < -1:
-                message = (
-                    f"{one.name} does not preempt, so a number in {tracker.name} (weight {weight} times it) moves"
-                    " nothing, but for one that makes it -254 or less: that is FAULT"
+                message = Sentence(
+                    "%(name)s does not preempt, so a number in %(tracker)s (weight %(weight)s times it) moves "
+                    "nothing, but for one that makes it -254 or less: that is FAULT",
+                    name=one.name,
+                    tracker=tracker.name,
+                    weight=weight,
                 )
                 yield Hit(one.nopreempt, message, severity=WARNING, related=(tracker.weight.node, tracker.node))
 
@@ -117,11 +129,18 @@ def out_of_range(model: Model) -> Iterator[Hit]:
         highest = one.priority.value + sum(weight for weight in weights if weight > 0)
         lowest = one.priority.value + min((weight for weight in weights if weight < 0), default=0)
         if highest > HIGHEST:
-            message = f"{one.name} in good health would rank at {highest}: keepalived stops at {HIGHEST}"
+            message = Sentence(
+                "%(name)s in good health would rank at %(highest)s: keepalived stops at %(limit)s",
+                name=one.name,
+                highest=highest,
+                limit=HIGHEST,
+            )
             yield Hit(one.priority.node, message, 1 if one.priority.given else 0)
         elif lowest < 1:
-            message = (
-                f"one loss would take {one.name} to {lowest}: keepalived stops at 1, where all such nodes are equal"
+            message = Sentence(
+                "one loss would take %(name)s to %(lowest)s: keepalived stops at 1, where all such nodes are equal",
+                name=one.name,
+                lowest=lowest,
             )
             yield Hit(one.priority.node, message, 1 if one.priority.given else 0, severity=INFO)
 
@@ -143,7 +162,11 @@ def weights_of_an_owner(model: Model) -> Iterator[Hit]:
                 known = tracker.definition is not None or tracker.kind == "track_interface"
                 if not known or tracker.kind == "track_file" or not tracker.weight.value:
                     continue
-                message = f"{one.name} has priority 255: keepalived drops the tracker {tracker.name} with its weight"
+                message = Sentence(
+                    "%(name)s has priority 255: keepalived drops the tracker %(tracker)s with its weight",
+                    name=one.name,
+                    tracker=tracker.name,
+                )
                 yield Hit(tracker.node, message, related=(one.priority.node,))
 
 
@@ -164,7 +187,11 @@ def slow_detection(model: Model) -> Iterator[Hit]:
         seconds = one.detection or 0.0
         if seconds > SLOW_S:
             fall = one.block.get("fall")
-            message = f"{one.name} takes {seconds:g} s to notice a failure: interval × fall"
+            message = Sentence(
+                "%(name)s takes %(seconds)s s to notice a failure: interval × fall",
+                name=one.name,
+                seconds=f"{seconds:g}",
+            )
             yield Hit(fall or one.block.get("interval") or one.node, message)
 
 
@@ -186,5 +213,9 @@ def reversed_weight(model: Model) -> Iterator[Hit]:
             own = tracker.definition.block.get("weight") if tracker.definition is not None else None
             for node in (tracker.node, *((own,) if own is not None else ())):
                 if "reverse" in node.words[1:]:
-                    message = f"{tracker.name} is reversed: {one.name} is preferred while it fails"
+                    message = Sentence(
+                        "%(name)s is reversed: %(instance)s is preferred while it fails",
+                        name=tracker.name,
+                        instance=one.name,
+                    )
                     yield Hit(node, message, node.words.index("reverse", 1), related=(tracker.node,))

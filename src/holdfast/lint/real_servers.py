@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_lvs import RealServer, VirtualServer
 from .model_values import address_of, host_of, whole
@@ -44,9 +46,14 @@ def other_port(model: Model) -> Iterator[Hit]:
             others = [port for port in ports if port != real.port]
             if not real.port or not others or method.value == "NAT":
                 continue
-            message = (
-                f"{method.value} cannot change ports: clients of {virtual_server.label} come to port"
-                f" {others[0]} of {real.host}, not to {real.port}"
+            message = Sentence(
+                "%(value)s cannot change ports: clients of %(label)s come to port %(others)s of %(host)s, not to "
+                "%(port)s",
+                value=method.value,
+                label=virtual_server.label,
+                others=others[0],
+                host=real.host,
+                port=real.port,
             )
             if real.port not in ports:
                 yield Hit(real.node, message, 2, related=(virtual_server.node, method.node))
@@ -75,7 +82,12 @@ def twice(model: Model) -> Iterator[Hit]:
         for real in virtual_server.real_servers:
             first = seen.setdefault((real.host, real.port), real)
             if first is not real:
-                message = f"{real.host}:{real.port} is a real server of {virtual_server.label} already"
+                message = Sentence(
+                    "%(host)s:%(port)s is a real server of %(label)s already",
+                    host=real.host,
+                    port=real.port,
+                    label=virtual_server.label,
+                )
                 yield Hit(real.node, message, 1, related=(first.node,))
 
 
@@ -92,10 +104,12 @@ def twice(model: Model) -> Iterator[Hit]:
 def virtual_address(model: Model) -> Iterator[Hit]:
     for virtual_server, real in model.real_servers():
         if real.host == virtual_server.host:
-            yield Hit(real.node, f"{real.host} is the virtual server's own address", 1)
+            yield Hit(real.node, Sentence("%(host)s is the virtual server's own address", host=real.host), 1)
         elif real.host in model.held:
             held = model.held[real.host]
-            message = f"{real.host} is a virtual address: its holder sends the connections to itself"
+            message = Sentence(
+                "%(host)s is a virtual address: its holder sends the connections to itself", host=real.host
+            )
             yield Hit(real.node, message, 1, severity=WARNING, related=(held.node,))
 
 
@@ -118,7 +132,11 @@ def own_director(model: Model) -> Iterator[Hit]:
         return
     for virtual_server, real in model.real_servers():
         if real.host in directors and virtual_server.method_of(real).value != "NAT":
-            message = f"{real.host} is a director itself: connections to {virtual_server.label} may go round"
+            message = Sentence(
+                "%(host)s is a director itself: connections to %(label)s may go round",
+                host=real.host,
+                label=virtual_server.label,
+            )
             yield Hit(real.node, message, 1, related=(directors[real.host],))
 
 
@@ -135,7 +153,12 @@ def own_director(model: Model) -> Iterator[Hit]:
 def unchecked(model: Model) -> Iterator[Hit]:
     for virtual_server, real in model.real_servers():
         if not real.checks:
-            message = f"{real.host}:{real.port} of {virtual_server.label} has no check: it stays when it dies"
+            message = Sentence(
+                "%(host)s:%(port)s of %(label)s has no check: it stays when it dies",
+                host=real.host,
+                port=real.port,
+                label=virtual_server.label,
+            )
             yield Hit(real.node, message)
 
 
@@ -159,9 +182,14 @@ def thresholds(model: Model) -> Iterator[Hit]:
         low, high = real.number("lthreshold", 0), real.number("uthreshold", 0)
         if low.value and low.value >= high.value:
             if high.value:
-                message = f"lthreshold {low.value} of {real.host} is not below its uthreshold {high.value}"
+                message = Sentence(
+                    "lthreshold %(value)s of %(host)s is not below its uthreshold %(high)s",
+                    value=low.value,
+                    host=real.host,
+                    high=high.value,
+                )
             else:
-                message = f"lthreshold of {real.host} does nothing: it has no uthreshold"
+                message = Sentence("lthreshold of %(host)s does nothing: it has no uthreshold", host=real.host)
             yield Hit(lower, message, 1)
 
 
@@ -179,7 +207,13 @@ def thresholds(model: Model) -> Iterator[Hit]:
 def loopback(model: Model) -> Iterator[Hit]:
     for virtual_server, real in model.real_servers():
         if real.host.startswith("127.") or real.host == "::1":
-            yield Hit(real.node, f"{real.host} of {virtual_server.label} is every node's own loopback", 1)
+            yield Hit(
+                real.node,
+                Sentence(
+                    "%(host)s of %(label)s is every node's own loopback", host=real.host, label=virtual_server.label
+                ),
+                1,
+            )
 
 
 @rule(
@@ -198,7 +232,11 @@ def drained(model: Model) -> Iterator[Hit]:
             continue  # LVS112: it goes on getting some
         for real in virtual_server.drained:
             weight = virtual_server.weight_of(real)
-            yield Hit(weight.node, f"{real.host}:{real.port} has weight 0: it gets no new connections", weight.word)
+            yield Hit(
+                weight.node,
+                Sentence("%(host)s:%(port)s has weight 0: it gets no new connections", host=real.host, port=real.port),
+                weight.word,
+            )
 
 
 @rule(
@@ -216,11 +254,19 @@ def impossible(model: Model) -> Iterator[Hit]:
         if real.host.startswith(("0.", "22", "23", "255.", "ff", "::")):
             found = address_of(real.host)
             if found is not None and (found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255"):
-                yield Hit(real.node, f"{found} is no host's address: nothing answers there", 1)
+                yield Hit(real.node, Sentence("%(found)s is no host's address: nothing answers there", found=found), 1)
     ends = {str(one.broadcast_address): one for one in networks_of(model) if one.version == 4}
     for _, real in model.real_servers():
         if real.host in ends:
-            yield Hit(real.node, f"{real.host} is the broadcast address of {ends[real.host]}: no server has it", 1)
+            yield Hit(
+                real.node,
+                Sentence(
+                    "%(host)s is the broadcast address of %(ends)s: no server has it",
+                    host=real.host,
+                    ends=ends[real.host],
+                ),
+                1,
+            )
 
 
 @rule(
@@ -243,7 +289,12 @@ def other_family(model: Model) -> Iterator[Hit]:
         for real in virtual_server.real_servers:
             found = address_of(real.node.arg())
             if found is not None and found.version != family and virtual_server.method_of(real).value != "TUN":
-                message = f"{found} is not of the family of {virtual_server.label} (IPv{family}): it is left out"
+                message = Sentence(
+                    "%(found)s is not of the family of %(label)s (IPv%(family)s): it is left out",
+                    found=found,
+                    label=virtual_server.label,
+                    family=family,
+                )
                 yield Hit(real.node, message, at_end=True, related=(virtual_server.node,))
 
 
@@ -278,7 +329,9 @@ def heavy(model: Model) -> Iterator[Hit]:
     for _, real in model.real_servers():
         weight = real.weight
         if weight.given and weight.value > MOST_WEIGHT:
-            yield Hit(weight.node, f"the weight of {real.host} is beyond {MOST_WEIGHT}", 1)
+            yield Hit(
+                weight.node, Sentence("the weight of %(host)s is beyond %(most)s", host=real.host, most=MOST_WEIGHT), 1
+            )
 
 
 @rule(
@@ -304,7 +357,10 @@ def far_away(model: Model) -> Iterator[Hit]:
             if found is None or found.version != own.version or found.is_loopback or found.is_unspecified:
                 continue
             if virtual_server.method_of(real).value == "DR" and not any(found in one for one in near):
-                message = f"{found} is on none of the networks that this file's addresses are of: DR does not reach it"
+                message = Sentence(
+                    "%(found)s is on none of the networks that this file's addresses are of: DR does not reach it",
+                    found=found,
+                )
                 yield Hit(real.node, message, 1)
 
 

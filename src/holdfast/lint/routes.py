@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface, ip_interface
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_values import address_of, host_of
@@ -69,8 +70,12 @@ def two_families(model: Model) -> Iterator[Hit]:
         found = _families(line)
         if len(found) == 2:
             second = max(found.values())
-            message = f"{line.words[second]} is of another family than {line.words[min(found.values())]}: "
-            yield Hit(line, f"{message}keepalived leaves the line out", second)
+            message = Sentence(
+                "%(second)s is of another family than %(first)s: keepalived leaves the line out",
+                second=line.words[second],
+                first=line.words[min(found.values())],
+            )
+            yield Hit(line, message, second)
 
 
 @rule(
@@ -90,8 +95,9 @@ def own_gateway(model: Model) -> Iterator[Hit]:
         for line in one.node.listed("virtual_routes"):
             for at, word in enumerate(line.words[1:], 1):
                 if line.words[at - 1] in ("via", "gw", "or", "inet", "inet6") and host_of(word) in own:
-                    message = (
-                        f"{word} is an address of this very node when it is master: no packet leaves by this route"
+                    message = Sentence(
+                        "%(word)s is an address of this very node when it is master: no packet leaves by this route",
+                        word=word,
                     )
                     yield Hit(line, message, at, related=(own[host_of(word)],))
 
@@ -116,8 +122,12 @@ def host_bits(model: Model) -> Iterator[Hit]:
             except ValueError:
                 continue
             if isinstance(target, IPv4Interface) and target.ip != target.network.network_address:
-                hint = f"write {target.network}, or {target.ip}/32 for the host alone"
-                yield Hit(line, f"{word} is no network: the kernel refuses the route", at, hint=hint)
+                hint = Sentence(
+                    "write %(network)s, or %(ip)s/32 for the host alone", network=target.network, ip=target.ip
+                )
+                yield Hit(
+                    line, Sentence("%(word)s is no network: the kernel refuses the route", word=word), at, hint=hint
+                )
 
 
 _TYPES = ("unicast", "local", "broadcast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
@@ -140,7 +150,9 @@ def no_length(model: Model) -> Iterator[Hit]:
             if at and line.words[at - 1] not in ("to", *_TYPES):
                 continue
             if word.endswith(".0") and word != "0.0.0.0" and address_of(word) is not None:
-                yield Hit(line, f"{word} is taken for a host, not for a network: it has no length", at)
+                yield Hit(
+                    line, Sentence("%(word)s is taken for a host, not for a network: it has no length", word=word), at
+                )
 
 
 @rule(
@@ -162,8 +174,9 @@ def foreign_source(model: Model) -> Iterator[Hit]:
         for line in one.node.listed("virtual_routes"):
             at = line.words.index("src") + 1 if "src" in line.words[:-1] else 0
             if at and address_of(line.words[at]) is not None and host_of(line.words[at]) not in known:
-                message = (
-                    f"{line.words[at]} is none of the addresses that this file sets: is it an address of the node?"
+                message = Sentence(
+                    "%(words)s is none of the addresses that this file sets: is it an address of the node?",
+                    words=line.words[at],
                 )
                 yield Hit(line, message, at)
 
@@ -184,7 +197,13 @@ def two_destinations(model: Model) -> Iterator[Hit]:
         bare = [at for at, word in enumerate(line.words) if address_of(word.partition("/")[0]) and _bare(line, at)]
         if len(bare) > 1:
             first, last = line.words[bare[0]], line.words[bare[-1]]
-            yield Hit(line, f"keepalived takes {last} for the destination, and forgets {first}", bare[-1])
+            yield Hit(
+                line,
+                Sentence(
+                    "keepalived takes %(last)s for the destination, and forgets %(first)s", last=last, first=first
+                ),
+                bare[-1],
+            )
 
 
 def _bare(line: Node, at: int) -> bool:

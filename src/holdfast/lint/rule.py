@@ -9,11 +9,12 @@ There are five kinds, by what they need to see:
   which (real servers, say) have no file.
 - `language_rule(…)`: no function; the language's reader finds it (codes KA…).
 
-A function yields a `Hit` for each thing that it finds: the node and the word meant, and a sentence that says what will
-happen here, with the names and numbers of this very file. Everything else about the finding is the rule's own: `title`
-says what is wrong in a few words, `effect` what will happen, `hint` what to write instead; `bad` and `good` are whole
-files, shown in the documentation and run by the tests (`bad` must yield the rule, `good` must not yield any error).
-A rule over peers has examples with a file for each node, one over facts has the facts too: see `Example`.
+A function yields a `Hit` for each thing that it finds: the node and the word meant, and a `Sentence` that says what
+will happen here, with the names and numbers of this very file; words among them are sentences themselves. Everything
+else about the finding is the rule's own: `title` says what is wrong in a few words, `effect` what will happen, `hint`
+what to write instead; `bad` and `good` are whole files, shown in the documentation and run by the tests (`bad` must
+yield the rule, `good` must not yield any error). A rule over peers has examples with a file for each node, one over
+facts has the facts too: see `Example`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TypeAlias
 from holdfast.findings import Severity
 from holdfast.keepalived.tree import Node
 from holdfast.protocol import HostFacts
+from holdfast.sentences import Sentence
 
 from .model import Model
 
@@ -67,10 +69,10 @@ class Hit:
     """
 
     node: Node
-    message: str
+    message: Sentence
     word: int = 0
     at_end: bool = False
-    hint: str = ""
+    hint: Sentence | None = None
     severity: Severity | None = None
     related: tuple[Node, ...] = ()
     fix: tuple[Edit, ...] = ()

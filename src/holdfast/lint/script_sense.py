@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.keywords import Keyword
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .commands import Command, commands
 from .model import Model
@@ -62,8 +63,11 @@ def user_below(model: Model) -> Iterator[Hit]:
     for node in model.root.walk():
         if node.name == "script_user" and node.keyword is not None:
             if first is not None:
-                message = (
-                    f"{first.name} at line {first.line} stands above it: it does not run as {node.arg()}, or not always"
+                message = Sentence(
+                    "%(name)s at line %(line)s stands above it: it does not run as %(user)s, or not always",
+                    name=first.name,
+                    line=first.line,
+                    user=node.arg(),
                 )
                 yield Hit(node, message, related=(first,))
             return
@@ -91,8 +95,10 @@ def asks_the_virtual_address(model: Model) -> Iterator[Hit]:
             found = _host(word)
             held = model.held.get(found) if found else None
             if held is not None:
-                message = (
-                    f"{one.owner} asks {found}, where the master answers: on the backup it tells nothing of the node"
+                message = Sentence(
+                    "%(owner)s asks %(found)s, where the master answers: on the backup it tells nothing of the node",
+                    owner=one.owner,
+                    found=found,
                 )
                 yield Hit(one.node, message, one.word, related=(held.node,))
                 break
@@ -135,8 +141,11 @@ def stopped_on_the_backup(model: Model) -> Iterator[Hit]:
                 ):
                     continue
                 if stopped == sought:
-                    message = (
-                        f"{hook.node.name} stops {stopped}, which {tracker.name} asks for: the node stays out of it"
+                    message = Sentence(
+                        "%(name)s stops %(stopped)s, which %(tracker)s asks for: the node stays out of it",
+                        name=hook.node.name,
+                        stopped=stopped,
+                        tracker=tracker.name,
                     )
                     yield Hit(hook.node, message, hook.word, related=(check.node, tracker.node))
 
@@ -154,7 +163,11 @@ def stopped_on_the_backup(model: Model) -> Iterator[Hit]:
 def checks_itself(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.checks and (_sought(one) in ("keepalived", "keepalived.service") or _OF_ITSELF.search(one.line)):
-            yield Hit(one.node, f"{one.owner} asks whether keepalived runs: as long as it can ask, it does", one.word)
+            yield Hit(
+                one.node,
+                Sentence("%(owner)s asks whether keepalived runs: as long as it can ask, it does", owner=one.owner),
+                one.word,
+            )
 
 
 @rule(
@@ -173,7 +186,11 @@ def always_succeeds(model: Model) -> Iterator[Hit]:
             one.program == "ping" and _ITSELF.search(one.line)
         )
         if one.checks and ((one.by_shell and _SUCCEEDS.search(one.line.rstrip("'\""))) or alone):
-            yield Hit(one.node, f"{one.owner} succeeds whatever its command finds: nothing is watched", one.word)
+            yield Hit(
+                one.node,
+                Sentence("%(owner)s succeeds whatever its command finds: nothing is watched", owner=one.owner),
+                one.word,
+            )
 
 
 def _sought(one: Command) -> str:
@@ -201,7 +218,11 @@ def any_answer(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.checks and one.program == "curl" and not _FAILS.search(one.line) and "://" in one.line:
             yield Hit(
-                one.node, f"{one.owner} succeeds with any answer, an error of the server too: curl has no -f", one.word
+                one.node,
+                Sentence(
+                    "%(owner)s succeeds with any answer, an error of the server too: curl has no -f", owner=one.owner
+                ),
+                one.word,
             )
 
 
@@ -225,7 +246,14 @@ def sleeps(model: Model) -> Iterator[Hit]:
         most = known.block.seconds("timeout") or known.block.seconds("interval") or 1.0
         if float(found[1]) >= most:
             yield Hit(
-                one.node, f"{one.owner} sleeps {found[1]} s, and is ended after {most:g} s: it never succeeds", one.word
+                one.node,
+                Sentence(
+                    "%(owner)s sleeps %(found)s s, and is ended after %(most)s s: it never succeeds",
+                    owner=one.owner,
+                    found=found[1],
+                    most=f"{most:g}",
+                ),
+                one.word,
             )
 
 
@@ -243,4 +271,8 @@ def sleeps(model: Model) -> Iterator[Hit]:
 def ends_it(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.checks and one.program in ("killall", "pkill") and not _NO_SIGNAL.search(one.line):
-            yield Hit(one.node, f"{one.owner} does not look for its processes, but ends them: -0 is missing", one.word)
+            yield Hit(
+                one.node,
+                Sentence("%(owner)s does not look for its processes, but ends them: -0 is missing", owner=one.owner),
+                one.word,
+            )

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .commands import commands
 from .model import Model
 from .rule import ERROR, WARNING, Hit, rule
 from .samples import SCRIPTS, instance, script
+from .scripts import tracked
 
 _TRACKED = "track_script {\n    check_web\n}"
 _UNQUOTED = "vrrp_script check_web {\n    script /usr/bin/test -f /run/web.pid\n    interval 2\n}\n"
 _STARTS = re.compile(r"\b(?:systemctl|service|rc-service)\b.*\b(?:start|restart|enable --now)\b|\bstart\b *$")
 _STOPS = re.compile(r"\b(?:systemctl|service|rc-service)\b.*\b(?:stop|disable --now)\b|\bstop\b *$")
+_OPEN_FOLDERS = ("/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/run/user/")
 _COMMAND = re.compile(r"-[a-z]*c")  # of a shell: what to run
 _SAVES_NOT = re.compile(r"\s(?:-[A-Za-z]*O|--output-document|--spider|--delete-after)")
 _GOOD_NOTIFY = 'notify_master "/usr/bin/systemctl start web"\nnotify_backup "/usr/bin/systemctl stop web"'
@@ -35,7 +39,11 @@ def dropped_arguments(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         first, *rest = one.node.command or ("",)
         if one.checks and rest:
-            message = f"keepalived runs {first} alone, and drops what stands behind it: {' '.join(rest)}"
+            message = Sentence(
+                "keepalived runs %(first)s alone, and drops what stands behind it: %(rest)s",
+                first=first,
+                rest=" ".join(rest),
+            )
             yield Hit(one.node, message, min(2, len(one.node.words) - 1))
 
 
@@ -56,7 +64,7 @@ def the_wrong_way_round(model: Model) -> Iterator[Hit]:
         if name != "notify_master" or other is None:
             continue
         if _STOPS.search(one.line) and _STARTS.search(other.line):
-            message = f"{owner} stops on the master what it starts on the backup"
+            message = Sentence("%(owner)s stops on the master what it starts on the backup", owner=owner)
             yield Hit(one.node, message, one.word, related=(other.node,))
 
 
@@ -77,7 +85,11 @@ def one_word_alone(model: Model) -> Iterator[Hit]:
             continue
         given = one.words[at + 1]
         if not re.search(r"[\s$;|&<>]", given):
-            message = f"the shell runs {given} alone: {' '.join(one.words[at + 2 :])} does not reach it"
+            message = Sentence(
+                "the shell runs %(given)s alone: %(words)s does not reach it",
+                given=given,
+                words=" ".join(one.words[at + 2 :]),
+            )
             yield Hit(one.node, message, one.word)
 
 
@@ -94,4 +106,50 @@ def one_word_alone(model: Model) -> Iterator[Hit]:
 def saves(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.checks and one.program == "wget" and not _SAVES_NOT.search(one.line):
-            yield Hit(one.node, f"{one.owner} leaves a file at every run: wget has neither -O nor --spider", one.word)
+            yield Hit(
+                one.node,
+                Sentence("%(owner)s leaves a file at every run: wget has neither -O nor --spider", owner=one.owner),
+                one.word,
+            )
+
+
+@rule(
+    "SCRIPT111",
+    WARNING,
+    "a script where others may write",
+    effect="With script security keepalived does not run it as root; without, whoever may write there becomes root.",
+    hint="keep scripts in /etc/keepalived or /usr/local/libexec, owned by root and writable by root alone",
+    bad=tracked(command="/home/ops/check_web.sh"),
+    good=tracked(command="/etc/keepalived/check_web.sh"),
+    references=("man keepalived.conf: enable_script_security", "keepalived issues 842, 1372"),
+)
+def open_folder(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        place = next((word for word in one.words[:3] if word.startswith(_OPEN_FOLDERS)), "")
+        if place:
+            yield Hit(one.node, Sentence("%(place)s lies where others than root may write", place=place), one.word)
+
+
+@rule(
+    "SCRIPT112",
+    WARNING,
+    "arguments of a notify script outside of its quotes",
+    effect="keepalived takes the words behind the script for the user and the group to run it as: the script never "
+    "gets "
+    "them, and cannot tell which state was entered.",
+    hint='put the script and its arguments into one pair of quotes: `notify_master "/etc/keepalived/notify.sh master"`',
+    bad=SCRIPTS + instance("notify_master /etc/keepalived/notify.sh master"),
+    good=SCRIPTS + instance('notify_master "/etc/keepalived/notify.sh master"'),
+    references=("man keepalived.conf: notify_master",),
+)
+def arguments_as_user(model: Model) -> Iterator[Hit]:
+    for one in commands(model):
+        node = one.node
+        if one.checks or len(node.words) < 3 or " " in node.words[1]:
+            continue
+        user = node.words[2]
+        told = user.upper() in ("MASTER", "BACKUP", "FAULT", "STOP", "UP", "DOWN", "INSTANCE", "GROUP")
+        if told or not re.fullmatch(r"[a-z_][a-z0-9_-]*\$?", user) or len(node.words) > 4:
+            yield Hit(
+                node, Sentence("%(user)s is taken for the user that runs %(words)s", user=user, words=node.words[1]), 2
+            )

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from posixpath import basename
 
+from holdfast.sentences import Sentence
+
 from .commands import commands
 from .model import Model
 from .model_values import fraction, whole
@@ -37,7 +39,6 @@ _BUILTINS = frozenset(
         "ulimit",
     ]
 )
-_OPEN_FOLDERS = ("/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/run/user/")
 _PRIVILEGED = frozenset(
     [
         "systemctl",
@@ -75,7 +76,7 @@ _STOPS_KEEPALIVED = re.compile(
     r"|\bservice\s+keepalived\s+(?:stop|restart)|init\.d/keepalived\s+(?:stop|restart)"
     r"|\b(?:killall|pkill)\s+(?!(?:-0|-s 0)\b)(?:-\S+\s+)*keepalived\b"
 )
-_BRACED = (
+_BRACED = Sentence(
     "write `${NAME}` for a variable of this file: keepalived replaces `$NAME` before a blank alone; one of a "
     "shell needs `/bin/sh -c '…'`"
 )
@@ -104,7 +105,7 @@ def no_security(model: Model) -> Iterator[Hit]:
         return
     first = next(iter(commands(model)), None)
     if first is not None:
-        message = "enable_script_security is missing: keepalived runs this, and all other scripts, unchecked"
+        message = Sentence("enable_script_security is missing: keepalived runs this, and all other scripts, unchecked")
         yield Hit(first.node, message)
 
 
@@ -123,9 +124,21 @@ def needs_shell(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         word = one.shell_word
         if word:
-            yield Hit(one.node, f"no shell reads this command: {word!r} is an argument of {one.program}", one.word)
+            yield Hit(
+                one.node,
+                Sentence(
+                    "no shell reads this command: %(word)s is an argument of %(program)s",
+                    word=f"{word!r}",
+                    program=one.program,
+                ),
+                one.word,
+            )
         elif one.unreplaced:
-            message = f"nobody replaces the name in {one.unreplaced!r}: {one.program} gets it as it stands"
+            message = Sentence(
+                "nobody replaces the name in %(unreplaced)s: %(program)s gets it as it stands",
+                unreplaced=f"{one.unreplaced!r}",
+                program=one.program,
+            )
             yield Hit(one.node, message, one.word, hint=_BRACED, severity=WARNING)
 
 
@@ -143,20 +156,37 @@ def no_program(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         first = one.words[0] if one.words else ""
         if first in _BUILTINS:
-            yield Hit(one.node, f"{first!r} is a word of the shell, not a program: keepalived cannot run it", one.word)
+            yield Hit(
+                one.node,
+                Sentence(
+                    "%(first)s is a word of the shell, not a program: keepalived cannot run it", first=f"{first!r}"
+                ),
+                one.word,
+            )
         elif _SETS.match(first):
-            message = f"{first.partition('=')[0]}=… is for a shell: keepalived looks for a program of that name"
-            yield Hit(one.node, message, one.word, hint=f"write `/usr/bin/env {first} PROGRAM …`")
+            message = Sentence(
+                "%(first)s=… is for a shell: keepalived looks for a program of that name", first=first.partition("=")[0]
+            )
+            yield Hit(
+                one.node, message, one.word, hint=Sentence("write `/usr/bin/env %(first)s PROGRAM …`", first=first)
+            )
         elif first.startswith(("~", "$")):
             yield Hit(
                 one.node,
-                f"no shell replaces {first.split('/')[0]!r}: keepalived looks for a file of that name",
+                Sentence(
+                    "no shell replaces %(first)s: keepalived looks for a file of that name",
+                    first=f"{first.split('/')[0]!r}",
+                ),
                 one.word,
             )
         elif first.endswith("/"):
-            yield Hit(one.node, f"{first} is a folder, not a program: keepalived cannot run it", one.word)
+            yield Hit(
+                one.node,
+                Sentence("%(first)s is a folder, not a program: keepalived cannot run it", first=first),
+                one.word,
+            )
         elif not first:
-            yield Hit(one.node, "this command is empty: keepalived cannot run it", one.word)
+            yield Hit(one.node, Sentence("this command is empty: keepalived cannot run it"), one.word)
 
 
 @rule(
@@ -175,10 +205,16 @@ def relative(model: Model) -> Iterator[Hit]:
         if first.startswith(("/", "~", "$", "<", ">", '"')) or first in _BUILTINS or not first or _SETS.match(first):
             continue
         if "/" in first or first.endswith((".sh", ".py", ".pl", ".rb")):
-            yield Hit(one.node, f"{first} has no whole path: keepalived looks for it in / and its PATH", one.word)
+            yield Hit(
+                one.node,
+                Sentence("%(first)s has no whole path: keepalived looks for it in / and its PATH", first=first),
+                one.word,
+            )
         elif first in ("[", "[["):
-            message = f"{first} is the shell's: keepalived runs the program of that name, if there is one"
-            yield Hit(one.node, message, one.word, hint="write `/usr/bin/test …`, or a script")
+            message = Sentence(
+                "%(first)s is the shell's: keepalived runs the program of that name, if there is one", first=first
+            )
+            yield Hit(one.node, message, one.word, hint=Sentence("write `/usr/bin/test …`, or a script"))
 
 
 @rule(
@@ -195,7 +231,12 @@ def long_timeout(model: Model) -> Iterator[Hit]:
     for one in model.scripts:
         timeout, interval = one.block.decimal("timeout", 0), one.block.decimal("interval", 1)
         if timeout.given and timeout.value > interval.value:
-            message = f"a run of {one.name} may take {timeout.value:g} s, but is due every {interval.value:g} s"
+            message = Sentence(
+                "a run of %(name)s may take %(value)s s, but is due every %(interval)s s",
+                name=one.name,
+                value=f"{timeout.value:g}",
+                interval=f"{interval.value:g}",
+            )
             yield Hit(timeout.node, message, 1, related=(interval.node,))
 
 
@@ -218,9 +259,18 @@ def slow_ping(model: Model) -> Iterator[Hit]:
                 continue
             seconds = _ping_seconds(command.words)
             if seconds is None:
-                yield Hit(command.node, f"this ping of {one.name} never ends by itself: it has no -c", command.word)
+                yield Hit(
+                    command.node,
+                    Sentence("this ping of %(name)s never ends by itself: it has no -c", name=one.name),
+                    command.word,
+                )
             elif seconds > limit:
-                message = f"without an answer this ping takes {seconds:g} s, but {one.name} may run {limit:g} s"
+                message = Sentence(
+                    "without an answer this ping takes %(seconds)s s, but %(name)s may run %(limit)s s",
+                    seconds=f"{seconds:g}",
+                    name=one.name,
+                    limit=f"{limit:g}",
+                )
                 yield Hit(command.node, message, command.word)
 
 
@@ -257,7 +307,11 @@ def restarts(model: Model) -> Iterator[Hit]:
         begun = _RESTARTS.search(one.line) or _BEGINS.search(one.line)
         if one.checks and begun and not _STOPS_KEEPALIVED.search(one.line):
             yield Hit(
-                one.node, f"this check of {one.owner} starts a service: it hides the failure it should report", one.word
+                one.node,
+                Sentence(
+                    "this check of %(owner)s starts a service: it hides the failure it should report", owner=one.owner
+                ),
+                one.word,
             )
 
 
@@ -275,7 +329,11 @@ def restarts(model: Model) -> Iterator[Hit]:
 def stops_keepalived(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if _STOPS_KEEPALIVED.search(one.line):
-            yield Hit(one.node, f"this command of {one.owner} stops the very keepalived that runs it", one.word)
+            yield Hit(
+                one.node,
+                Sentence("this command of %(owner)s stops the very keepalived that runs it", owner=one.owner),
+                one.word,
+            )
 
 
 @rule(
@@ -292,13 +350,29 @@ def stops_keepalived(model: Model) -> Iterator[Hit]:
 def unprivileged(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.user and one.user != "root" and one.words and basename(one.words[0]) == "sudo":
-            message = f"{one.owner} runs sudo as {one.user}: nobody is there to give it a password"
-            yield Hit(one.node, message, one.word, hint="write NOPASSWD for this command into sudoers, or `user root`")
+            message = Sentence(
+                "%(owner)s runs sudo as %(user)s: nobody is there to give it a password", owner=one.owner, user=one.user
+            )
+            yield Hit(
+                one.node,
+                message,
+                one.word,
+                hint=Sentence("write NOPASSWD for this command into sudoers, or `user root`"),
+            )
             continue
         if one.user and one.user != "root" and one.program in _PRIVILEGED and not _HARMLESS.search(one.line):
             if one.program == "ip" and not re.search(r"\b(?:add|del|delete|replace|change|set|flush)\b", one.line):
                 continue
-            yield Hit(one.node, f"{one.program} needs root, but {one.owner} runs it as {one.user}", one.word)
+            yield Hit(
+                one.node,
+                Sentence(
+                    "%(program)s needs root, but %(owner)s runs it as %(user)s",
+                    program=one.program,
+                    owner=one.owner,
+                    user=one.user,
+                ),
+                one.word,
+            )
 
 
 @rule(
@@ -316,48 +390,12 @@ def process_by_script(model: Model) -> Iterator[Hit]:
     for one in commands(model):
         if one.checks and one.node.name == "script" and _PROBES.search(one.line):
             yield Hit(
-                one.node, f"{one.owner} asks every few seconds for a process that track_process sees at once", one.word
+                one.node,
+                Sentence(
+                    "%(owner)s asks every few seconds for a process that track_process sees at once", owner=one.owner
+                ),
+                one.word,
             )
-
-
-@rule(
-    "SCRIPT111",
-    WARNING,
-    "a script where others may write",
-    effect="With script security keepalived does not run it as root; without, whoever may write there becomes root.",
-    hint="keep scripts in /etc/keepalived or /usr/local/libexec, owned by root and writable by root alone",
-    bad=tracked(command="/home/ops/check_web.sh"),
-    good=tracked(command="/etc/keepalived/check_web.sh"),
-    references=("man keepalived.conf: enable_script_security", "keepalived issues 842, 1372"),
-)
-def open_folder(model: Model) -> Iterator[Hit]:
-    for one in commands(model):
-        place = next((word for word in one.words[:3] if word.startswith(_OPEN_FOLDERS)), "")
-        if place:
-            yield Hit(one.node, f"{place} lies where others than root may write", one.word)
-
-
-@rule(
-    "SCRIPT112",
-    WARNING,
-    "arguments of a notify script outside of its quotes",
-    effect="keepalived takes the words behind the script for the user and the group to run it as: the script never "
-    "gets "
-    "them, and cannot tell which state was entered.",
-    hint='put the script and its arguments into one pair of quotes: `notify_master "/etc/keepalived/notify.sh master"`',
-    bad=SCRIPTS + instance("notify_master /etc/keepalived/notify.sh master"),
-    good=SCRIPTS + instance('notify_master "/etc/keepalived/notify.sh master"'),
-    references=("man keepalived.conf: notify_master",),
-)
-def arguments_as_user(model: Model) -> Iterator[Hit]:
-    for one in commands(model):
-        node = one.node
-        if one.checks or len(node.words) < 3 or " " in node.words[1]:
-            continue
-        user = node.words[2]
-        told = user.upper() in ("MASTER", "BACKUP", "FAULT", "STOP", "UP", "DOWN", "INSTANCE", "GROUP")
-        if told or not re.fullmatch(r"[a-z_][a-z0-9_-]*\$?", user) or len(node.words) > 4:
-            yield Hit(node, f"{user} is taken for the user that runs {node.words[1]}", 2)
 
 
 @rule(
@@ -374,5 +412,9 @@ def rare(model: Model) -> Iterator[Hit]:
     for one in model.scripts:
         interval = one.block.decimal("interval", 1)
         if interval.given and interval.value >= 60 and (whole(one.block.text("fall").value) or 1) == 1:
-            message = f"{one.name} runs every {interval.value:g} s: clients meet a dead service that long"
+            message = Sentence(
+                "%(name)s runs every %(value)s s: clients meet a dead service that long",
+                name=one.name,
+                value=f"{interval.value:g}",
+            )
             yield Hit(interval.node, message, 1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from holdfast.findings import Finding
 from holdfast.keepalived.source import Source
+from holdfast.sentences import Sentence
 
 from .engine import Remark
 from .registry import chosen, rules
@@ -94,19 +95,23 @@ def apply(remarks: Iterable[Remark], sources: Mapping[str, Source]) -> list[Rema
 def _judged(found: Iterable[Suppression]) -> Iterable[Remark]:
     for one in found:
         if not one.ids:
-            yield _remark(LINT003.id, one, "this suppression names no rule: it silences nothing")
+            yield _remark(LINT003.id, one, Sentence("this suppression names no rule: it silences nothing"))
             continue
         if not one.reason:
-            message = f"this suppression of {', '.join(one.ids)} says no reason, so it silences nothing"
+            message = Sentence(
+                "this suppression of %(ids)s says no reason, so it silences nothing", ids=", ".join(one.ids)
+            )
             yield _remark(LINT001.id, one, message)
         for id in one.ids:
             if not any(chosen(known, (id,)) for known in (*rules(), *SPEC_FINDINGS)):
-                yield _remark(LINT003.id, one, f"there is no rule {id}")
+                yield _remark(LINT003.id, one, Sentence("there is no rule %(id)s", id=id))
             elif one.reason and not any(chosen(code, (id,)) for code in one.used):
-                yield _remark(LINT002.id, one, f"{id} is not found here: this suppression silences nothing")
+                yield _remark(
+                    LINT002.id, one, Sentence("%(id)s is not found here: this suppression silences nothing", id=id)
+                )
 
 
-def _remark(code: str, one: Suppression, message: str) -> Remark:
+def _remark(code: str, one: Suppression, message: Sentence) -> Remark:
     rule = rules()[code]
     where = one.source.location(one.line, one.column)
     finding = Finding(code=code, severity=rule.severity, message=message, hint=rule.hint, location=where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .rule import ERROR, INFO, WARNING, Hit, rule
@@ -34,7 +35,11 @@ def unknown_member(model: Model) -> Iterator[Hit]:
     for group in model.sync_groups:
         for member in group.members:
             if member.value not in names:
-                message = f"there is no vrrp_instance {member.value}: keepalived leaves it out of {group.name}"
+                message = Sentence(
+                    "there is no vrrp_instance %(value)s: keepalived leaves it out of %(name)s",
+                    value=member.value,
+                    name=group.name,
+                )
                 yield Hit(member.node, message, member.word)
 
 
@@ -53,8 +58,14 @@ def lonely(model: Model) -> Iterator[Hit]:
     for group in model.sync_groups:
         known = {member.value for member in group.members} & names
         if group.members and len(known) < 2:
-            count = "one instance" if known else "no instance"
-            yield Hit(group.node, f"the sync group {group.name} has {count} in it: it keeps nothing together", 1)
+            message = Sentence(
+                "the sync group %(name)s has no instance in it: it keeps nothing together", name=group.name
+            )
+            if known:
+                message = Sentence(
+                    "the sync group %(name)s has one instance in it: it keeps nothing together", name=group.name
+                )
+            yield Hit(group.node, message, 1)
 
 
 @rule(
@@ -80,18 +91,30 @@ def weights_of_members(model: Model) -> Iterator[Hit]:
             if tracker.kind == "track_process":
                 continue  # the one kind whose weight counts here: measured
             if tracker.kind == "track_file" and weight == 1:
-                message = f"{one.name} is in the sync group {group.name}: {tracker.name} counts as weight 0, not 1"
+                message = Sentence(
+                    "%(name)s is in the sync group %(group)s: %(tracker)s counts as weight 0, not 1",
+                    name=one.name,
+                    group=group.name,
+                    tracker=tracker.name,
+                )
                 yield Hit(tracker.node, message, severity=WARNING, related=(group.node,))
                 continue
             if tracker.kind == "track_interface":
-                message = (
-                    f"{one.name} is in the sync group {group.name}: keepalived says that it ignores the weight of"
-                    f" {tracker.name}, but counts it (2.2.7)"
+                message = Sentence(
+                    "%(name)s is in the sync group %(group)s: keepalived says that it ignores the weight of "
+                    "%(tracker)s, but counts it (2.2.7)",
+                    name=one.name,
+                    group=group.name,
+                    tracker=tracker.name,
                 )
                 yield Hit(tracker.node, message, severity=WARNING, related=(group.node,))
             else:
-                message = (
-                    f"{one.name} is in the sync group {group.name}: keepalived drops {tracker.name} (weight {weight})"
+                message = Sentence(
+                    "%(name)s is in the sync group %(group)s: keepalived drops %(tracker)s (weight %(weight)s)",
+                    name=one.name,
+                    group=group.name,
+                    tracker=tracker.name,
+                    weight=weight,
                 )
                 yield Hit(tracker.node, message, related=(group.node, tracker.weight.node))
 
@@ -115,7 +138,12 @@ def never_up(model: Model) -> Iterator[Hit]:
         theirs = {tracker.name: tracker.node for tracker in group.trackers if tracker.kind == "track_script"}
         for tracker in one.trackers:
             if tracker.kind == "track_script" and tracker.name in theirs:
-                message = f"{group.name} tracks {tracker.name} too: {one.name}, and all of the group, stay in FAULT"
+                message = Sentence(
+                    "%(name)s tracks %(tracker)s too: %(instance)s, and all of the group, stay in FAULT",
+                    name=group.name,
+                    tracker=tracker.name,
+                    instance=one.name,
+                )
                 yield Hit(tracker.node, message, related=(theirs[tracker.name],))
 
 
@@ -136,7 +164,10 @@ def in_two_groups(model: Model) -> Iterator[Hit]:
             name, node = seen.setdefault(member.value, (group.name, member.node))
             if name != group.name:
                 yield Hit(
-                    member.node, f"{member.value} is in the sync group {name} already", member.word, related=(node,)
+                    member.node,
+                    Sentence("%(value)s is in the sync group %(name)s already", value=member.value, name=name),
+                    member.word,
+                    related=(node,),
                 )
 
 
@@ -156,7 +187,11 @@ def different_states(model: Model) -> Iterator[Hit]:
         members = [by_name[member.value] for member in group.members if member.value in by_name]
         masters = [one for one in members if one.state.value == "MASTER"]
         if masters and len(masters) < len(members):
-            message = f"{masters[0].name} says MASTER, others of {group.name} do not: all of them start as BACKUP"
+            message = Sentence(
+                "%(name)s says MASTER, others of %(group)s do not: all of them start as BACKUP",
+                name=masters[0].name,
+                group=group.name,
+            )
             yield Hit(masters[0].state.node, message, 1, related=(group.node,))
 
 
@@ -178,7 +213,11 @@ def different_preemption(model: Model) -> Iterator[Hit]:
         if still and len(still) < len(members):
             place = still[0].nopreempt
             if place is not None:
-                message = f"{still[0].name} does not preempt, but others of the sync group {group.name} do"
+                message = Sentence(
+                    "%(name)s does not preempt, but others of the sync group %(group)s do",
+                    name=still[0].name,
+                    group=group.name,
+                )
                 yield Hit(place, message, related=(group.node,))
 
 
@@ -197,7 +236,11 @@ def named_twice(model: Model) -> Iterator[Hit]:
         seen: set[str] = set()
         for member in group.members:
             if member.value in seen:
-                yield Hit(member.node, f"{member.value} is named in {group.name} already", member.word)
+                yield Hit(
+                    member.node,
+                    Sentence("%(value)s is named in %(name)s already", value=member.value, name=group.name),
+                    member.word,
+                )
             seen.add(member.value)
 
 
@@ -218,7 +261,14 @@ def different_priorities(model: Model) -> Iterator[Hit]:
         members = [by_name[member.value] for member in group.members if member.value in by_name]
         for other in members[1:]:
             if other.priority.value != members[0].priority.value:
-                message = f"{other.name} has priority {other.priority.value}, {members[0].name} of the same sync group "
-                message += f"{group.name} {members[0].priority.value}: do all peers prefer one node for both?"
+                message = Sentence(
+                    "%(name)s has priority %(value)s, %(first)s of the same sync group %(group)s %(priority)s: do all "
+                    "peers prefer one node for both?",
+                    name=other.name,
+                    value=other.priority.value,
+                    first=members[0].name,
+                    group=group.name,
+                    priority=members[0].priority.value,
+                )
                 yield Hit(other.priority.node, message, other.priority.word, related=(members[0].priority.node,))
                 break

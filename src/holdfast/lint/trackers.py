@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
 from holdfast.keepalived.values import LONGEST_INTERFACE
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_values import Block, host_of
@@ -53,27 +54,36 @@ def undefined(model: Model) -> Iterator[Hit]:
     for one in (*model.instances, *model.sync_groups):
         for tracker in one.trackers:
             if tracker.definition is None and tracker.kind in WORDS:
-                message = (
-                    f"there is no {WORDS[tracker.kind]} {tracker.name}: keepalived ignores it, {one.name} watches"
-                    " nothing"
+                message = Sentence(
+                    "there is no %(words)s %(name)s: keepalived ignores it, %(instance)s watches nothing",
+                    words=WORDS[tracker.kind],
+                    name=tracker.name,
+                    instance=one.name,
                 )
                 yield Hit(tracker.node, message, hint=_meant(model, tracker.kind, tracker.name))
             elif tracker.definition is not None and tracker.definition.missing:
                 missing = tracker.definition.missing
-                message = f"{tracker.name} has no {missing}, so keepalived leaves it out: {one.name} watches nothing"
-                hint = f"add {missing} to {tracker.name}"
+                message = Sentence(
+                    "%(name)s has no %(missing)s, so keepalived leaves it out: %(instance)s watches nothing",
+                    name=tracker.name,
+                    missing=missing,
+                    instance=one.name,
+                )
+                hint = Sentence("add %(missing)s to %(name)s", missing=missing, name=tracker.name)
                 yield Hit(tracker.node, message, hint=hint, related=(tracker.definition.node,))
 
 
-def _meant(model: Model, kind: str, name: str) -> str:
-    """A hint that names what may have been meant, or nothing."""
+def _meant(model: Model, kind: str, name: str) -> Sentence | None:
+    """A hint that names what may have been meant, or None."""
     known = [other for of_kind, other in model.definitions if of_kind == kind]
     same = next((other for other in known if other.lower().replace("-", "_") == name.lower().replace("-", "_")), "")
     only = known[0] if len(known) == 1 else ""
     elsewhere = next((of_kind for of_kind, other in model.definitions if other == name), "")
     if elsewhere:
-        return f"{name} is a {WORDS[elsewhere]}: name it in {elsewhere}"
-    return f"did you mean {same or only}?" if same or only else ""
+        return Sentence(
+            "%(name)s is a %(kind)s: name it in %(elsewhere)s", name=name, kind=WORDS[elsewhere], elsewhere=elsewhere
+        )
+    return Sentence("did you mean %(name)s?", name=same or only) if same or only else None
 
 
 @rule(
@@ -92,7 +102,11 @@ def defined_too_late(model: Model) -> Iterator[Hit]:
         for tracker in one.trackers:
             known = tracker.definition
             if known is not None and order[id(known.node)] > order[id(one.node)]:
-                message = f"{tracker.name} is defined below, at line {known.node.line}: keepalived ignores it here"
+                message = Sentence(
+                    "%(name)s is defined below, at line %(line)s: keepalived ignores it here",
+                    name=tracker.name,
+                    line=known.node.line,
+                )
                 yield Hit(tracker.node, message, related=(known.node,))
 
 
@@ -114,8 +128,10 @@ def unused(model: Model) -> Iterator[Hit]:
     used |= {("track_bfd", check.text("name").value) for kind, check in checks if kind == "BFD_CHECK"}
     for (kind, name), definition in model.definitions.items():
         if (kind, name) not in used:
-            what = "is never run" if kind == "track_script" else "changes nothing"
-            yield Hit(definition.node, f"nothing tracks {WORDS[kind]} {name}: it {what}", 1)
+            message = Sentence("nothing tracks %(kind)s %(name)s: it changes nothing", kind=WORDS[kind], name=name)
+            if kind == "track_script":
+                message = Sentence("nothing tracks %(kind)s %(name)s: it is never run", kind=WORDS[kind], name=name)
+            yield Hit(definition.node, message, 1)
 
 
 @rule(
@@ -133,8 +149,10 @@ def own_interface(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         for tracker in one.trackers:
             if tracker.kind == "track_interface" and tracker.name == one.interface.value:
-                message = (
-                    f"{tracker.name} is {one.name}'s own interface: keepalived watches it anyway, ignoring this line"
+                message = Sentence(
+                    "%(name)s is %(instance)s's own interface: keepalived watches it anyway, ignoring this line",
+                    name=tracker.name,
+                    instance=one.name,
                 )
                 yield Hit(tracker.node, message)
 
@@ -155,7 +173,12 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
         for tracker in one.trackers:
             first = seen.setdefault((tracker.kind, tracker.name), tracker.node)
             if first is not tracker.node:
-                message = f"{one.name} tracks {tracker.name} already, at line {first.line}"
+                message = Sentence(
+                    "%(name)s tracks %(tracker)s already, at line %(line)s",
+                    name=one.name,
+                    tracker=tracker.name,
+                    line=first.line,
+                )
                 yield Hit(tracker.node, message, related=(first,))
     for one in model.instances:
         group = model.group_of(one)
@@ -164,7 +187,11 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
             if tracker.kind == "track_script" and blocked(model, one):
                 continue  # SYNC108 tells of it
             if (tracker.kind, tracker.name) in of_group and group is not None:
-                message = f"the sync group {group.name} tracks {tracker.name} already: its line counts, not this one"
+                message = Sentence(
+                    "the sync group %(name)s tracks %(tracker)s already: its line counts, not this one",
+                    name=group.name,
+                    tracker=tracker.name,
+                )
                 yield Hit(tracker.node, message, related=(of_group[tracker.kind, tracker.name],))
 
 
@@ -187,8 +214,10 @@ def no_weight(model: Model) -> Iterator[Hit]:
             if known is None or known.kind != "track_process" or tracker.weight.given or id(known.node) in said:
                 continue
             said.add(id(known.node))
-            message = (
-                f"{known.name} has no weight: losing the process puts {one.name} into FAULT, though the manual says 1"
+            message = Sentence(
+                "%(name)s has no weight: losing the process puts %(instance)s into FAULT, though the manual says 1",
+                name=known.name,
+                instance=one.name,
             )
             yield Hit(known.node, message, 1, related=(tracker.node,))
 
@@ -207,7 +236,14 @@ def long_interface(model: Model) -> Iterator[Hit]:
     for one in (*model.instances, *model.sync_groups):
         for tracker in one.trackers:
             if tracker.kind == "track_interface" and len(tracker.name) > LONGEST_INTERFACE:
-                yield Hit(tracker.node, f"{tracker.name} has {len(tracker.name)} characters: no interface is called so")
+                yield Hit(
+                    tracker.node,
+                    Sentence(
+                        "%(name)s has %(count)s characters: no interface is called so",
+                        name=tracker.name,
+                        count=len(tracker.name),
+                    ),
+                )
 
 
 @rule(
@@ -226,8 +262,13 @@ def quorum_turned_round(model: Model) -> Iterator[Hit]:
         if not most.given or least.value <= most.value or (not most.value and not least.given):
             continue
         second = max((value.node for value in (least, most) if value.given), key=lambda node: node.line)
-        message = f"{one.name}: a quorum_max of {most.value} is below the quorum of {least.value}"
-        yield Hit(second, f"{message}, so keepalived ignores this line", 1)
+        message = Sentence(
+            "%(name)s: a quorum_max of %(most)s is below the quorum of %(least)s, so keepalived ignores this line",
+            name=one.name,
+            most=most.value,
+            least=least.value,
+        )
+        yield Hit(second, message, 1)
 
 
 @rule(
@@ -249,7 +290,11 @@ def arguments_in_a_name(model: Model) -> Iterator[Hit]:
             continue
         # A blank in the name of a program is rare, but no mistake in itself.
         mild = None if rest.lstrip().startswith("-") or " /" in name.value else WARNING
-        message = f"no program is called {name.value!r}: the arguments stand in the quotes of {first}"
+        message = Sentence(
+            "no program is called %(value)s: the arguments stand in the quotes of %(first)s",
+            value=f"{name.value!r}",
+            first=first,
+        )
         yield Hit(name.node, message, 1, severity=mild)
 
 
@@ -269,7 +314,11 @@ def bfd_with_itself(model: Model) -> Iterator[Hit]:
         named = [block.text(name) for name in ("neighbor_ip", "neighbour_ip")]
         for neighbor in named:
             if source.given and neighbor.given and host_of(neighbor.value) == host_of(source.value):
-                message = f"{block.node.arg()} is its own neighbour: {neighbor.value} is its source_ip too"
+                message = Sentence(
+                    "%(node)s is its own neighbour: %(value)s is its source_ip too",
+                    node=block.node.arg(),
+                    value=neighbor.value,
+                )
                 yield Hit(neighbor.node, message, 1, related=(source.node,))
 
 
@@ -289,7 +338,12 @@ def one_neighbour_twice(model: Model) -> Iterator[Hit]:
         neighbor = host_of(node.value("neighbor_ip") or node.value("neighbour_ip"))
         first = seen.setdefault(neighbor, node)
         if neighbor and first is not node:
-            message = f"{first.arg()} has the neighbour {neighbor} already: keepalived ignores {node.arg()}"
+            message = Sentence(
+                "%(first)s has the neighbour %(neighbor)s already: keepalived ignores %(second)s",
+                first=first.arg(),
+                neighbor=neighbor,
+                second=node.arg(),
+            )
             yield Hit(node, message, at_end=True, related=(first,))
 
 
@@ -316,7 +370,13 @@ def late_track_group(model: Model) -> Iterator[Hit]:
         for line in block.children if block.name in ("static_ipaddress", "static_routes", "static_rules") else ():
             at = line.words.index("track_group") + 1 if "track_group" in line.words[:-1] else 0
             if at and line.words[at] not in known:
-                yield Hit(line, f"no track_group {line.words[at]} stands above it: nothing tracks this line", at)
+                yield Hit(
+                    line,
+                    Sentence(
+                        "no track_group %(words)s stands above it: nothing tracks this line", words=line.words[at]
+                    ),
+                    at,
+                )
 
 
 @rule(
@@ -344,9 +404,15 @@ def never_found(model: Model) -> Iterator[Hit]:
         if whole or " " in name:
             continue  # of arguments in the name, TRACK109 tells
         if "/" in name:
-            message = f"no process has the name {name}: without full_command it is compared without its folder"
+            message = Sentence(
+                "no process has the name %(name)s: without full_command it is compared without its folder", name=name
+            )
         elif len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
-            message = f"no process has the name {name}: the kernel keeps {LONGEST_NAME} letters of it"
+            message = Sentence(
+                "no process has the name %(name)s: the kernel keeps %(most)s letters of it",
+                name=name,
+                most=LONGEST_NAME,
+            )
         else:
             continue
         yield Hit(node, message, 1)

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 from holdfast.keepalived.tree import Node
 from holdfast.keepalived.values import is_ip
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_values import address_of, host_of
@@ -39,7 +40,7 @@ def no_peers(model: Model) -> Iterator[Hit]:
         found = next((child for name in _SILENT_BEFORE if (child := one.block.get(name))), None)
         if found is not None or (empty and one.block.get("unicast_fault_no_peer") is None):
             place = found if found is not None else empty[0]
-            yield Hit(place, f"{one.name} has no unicast peers: its adverts go out as multicast")
+            yield Hit(place, Sentence("%(name)s has no unicast peers: its adverts go out as multicast", name=one.name))
 
 
 @rule(
@@ -56,7 +57,11 @@ def ttl_without_peers(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         found = one.block.get("unicast_ttl")
         if found is not None and not one.peers:
-            message = f"unicast_ttl of {one.name} (line {found.line}) does nothing: it has no unicast peers"
+            message = Sentence(
+                "unicast_ttl of %(name)s (line %(line)s) does nothing: it has no unicast peers",
+                name=one.name,
+                line=found.line,
+            )
             yield Hit(one.node, message, at_end=True, related=(found,))
 
 
@@ -75,7 +80,11 @@ def own_peer(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         for peer in one.peers:
             if one.source.value and host_of(peer.name) == one.source.value:
-                message = f"{peer.name} is {one.name}'s own address: it would send its adverts to itself"
+                message = Sentence(
+                    "%(name)s is %(instance)s's own address: it would send its adverts to itself",
+                    name=peer.name,
+                    instance=one.name,
+                )
                 yield Hit(peer, message, related=(one.source.node,))
 
 
@@ -96,7 +105,9 @@ def virtual_peer(model: Model) -> Iterator[Hit]:
             held = model.held.get(host_of(peer.name))
             if held is not None:
                 yield Hit(
-                    peer, f"{peer.name} is a virtual address: the master of it would hear itself", related=(held.node,)
+                    peer,
+                    Sentence("%(name)s is a virtual address: the master of it would hear itself", name=peer.name),
+                    related=(held.node,),
                 )
 
 
@@ -123,8 +134,15 @@ def peer_of_other_family(model: Model) -> Iterator[Hit]:
             family, place, of = first
             if found.version == family or (of == block == "virtual_ipaddress"):
                 continue  # what is wrong with the virtual addresses among themselves is told by ADDR101
-            whose = f"{one.name}'s addresses" if of == "virtual_ipaddress" else f"the {of} above"
-            message = f"{found} is not of the family of {whose} (IPv{family}): keepalived skips it"
+            whose = Sentence("the %(block)s above", block=of)
+            if of == "virtual_ipaddress":
+                whose = Sentence("%(name)s's addresses", name=one.name)
+            message = Sentence(
+                "%(found)s is not of the family of %(whose)s (IPv%(family)s): keepalived skips it",
+                found=found,
+                whose=whose,
+                family=family,
+            )
             yield Hit(node, message, word, related=(place,))
 
 
@@ -167,7 +185,16 @@ def peer_twice(model: Model) -> Iterator[Hit]:
         for peer in one.peers:
             first = seen.setdefault(host_of(peer.name), peer)
             if first is not peer:
-                yield Hit(peer, f"{peer.name} is a peer of {one.name} already, at line {first.line}", related=(first,))
+                yield Hit(
+                    peer,
+                    Sentence(
+                        "%(name)s is a peer of %(instance)s already, at line %(line)s",
+                        name=peer.name,
+                        instance=one.name,
+                        line=first.line,
+                    ),
+                    related=(first,),
+                )
 
 
 @rule(
@@ -184,7 +211,9 @@ def peer_twice(model: Model) -> Iterator[Hit]:
 def no_source(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.peers and not one.source.value and not one.node.has("unicast_src_ip"):
-            message = f"{one.name} has peers but no unicast_src_ip: the kernel chooses which address they see"
+            message = Sentence(
+                "%(name)s has peers but no unicast_src_ip: the kernel chooses which address they see", name=one.name
+            )
             yield Hit(one.node.all("unicast_peer")[0], message)
 
 
@@ -204,7 +233,13 @@ def group_of_the_link(model: Model) -> Iterator[Hit]:
     for node in places:
         found = address_of(node.arg()) if node is not None else None
         if node is not None and found is not None and found.version == 4 and found not in _LOCAL and found.is_multicast:
-            yield Hit(node, f"{found} is outside 224.0.0.0/24: switches and routers do not treat it as VRRP's", 1)
+            yield Hit(
+                node,
+                Sentence(
+                    "%(found)s is outside 224.0.0.0/24: switches and routers do not treat it as VRRP's", found=found
+                ),
+                1,
+            )
 
 
 @rule(
@@ -221,7 +256,11 @@ def multicast_with_peers(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         found = one.block.get("mcast_dst_ip")
         if found is not None and one.peers:
-            yield Hit(found, f"{one.name} has unicast peers: mcast_dst_ip is not used", related=(one.peers[0],))
+            yield Hit(
+                found,
+                Sentence("%(name)s has unicast peers: mcast_dst_ip is not used", name=one.name),
+                related=(one.peers[0],),
+            )
 
 
 @rule(
@@ -238,7 +277,7 @@ def tracked_source(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         found = one.block.get("track_src_ip")
         if found is not None and not one.source.value:
-            yield Hit(found, f"{one.name} names no source address: track_src_ip does nothing")
+            yield Hit(found, Sentence("%(name)s names no source address: track_src_ip does nothing", name=one.name))
 
 
 @rule(
@@ -258,7 +297,11 @@ def vmac_with_peers(model: Model) -> Iterator[Hit]:
         if one.uses_vmac is None or not any(one.node.has(name) for name in unicast):
             continue
         if one.block.get("vmac_xmit_base") is None:
-            message = f"{one.name} uses a virtual MAC with unicast: its adverts leave by {one.interface.value} itself"
+            message = Sentence(
+                "%(name)s uses a virtual MAC with unicast: its adverts leave by %(value)s itself",
+                name=one.name,
+                value=one.interface.value,
+            )
             yield Hit(one.node, message, at_end=True, related=(one.uses_vmac,))
 
 
@@ -276,7 +319,15 @@ def impossible_source(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         found = address_of(one.source.value)
         if found is not None and (found.is_multicast or found.is_unspecified or found.is_loopback):
-            yield Hit(one.source.node, f"{found} is no node's address on a network: {one.name} cannot send from it", 1)
+            yield Hit(
+                one.source.node,
+                Sentence(
+                    "%(found)s is no node's address on a network: %(name)s cannot send from it",
+                    found=found,
+                    name=one.name,
+                ),
+                1,
+            )
 
 
 @rule(
@@ -300,6 +351,18 @@ def impossible_peer(model: Model) -> Iterator[Hit]:
             if found is None:
                 continue
             if found.is_multicast or found.is_unspecified or found.is_loopback or str(found) == "255.255.255.255":
-                yield Hit(line, f"{found} is the address of no single host: {one.name} reaches no peer by it")
+                yield Hit(
+                    line,
+                    Sentence(
+                        "%(found)s is the address of no single host: %(name)s reaches no peer by it",
+                        found=found,
+                        name=one.name,
+                    ),
+                )
             elif found in ends:
-                yield Hit(line, f"{found} is a broadcast address: {one.name} reaches no peer by it")
+                yield Hit(
+                    line,
+                    Sentence(
+                        "%(found)s is a broadcast address: %(name)s reaches no peer by it", found=found, name=one.name
+                    ),
+                )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_vrrp import OWNER, Instance
 from .rule import ERROR, WARNING, Edit, Hit, rule
@@ -33,7 +35,10 @@ def auth(kind: str = "PASS", password: str = "s3cret") -> str:
 def ignored_by_version_3(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.authentication is not None and one.version.value == 3:
-            message = f"{one.name} speaks VRRP version 3, which has no authentication: keepalived ignores this block"
+            message = Sentence(
+                "%(name)s speaks VRRP version 3, which has no authentication: keepalived ignores this block",
+                name=one.name,
+            )
             yield Hit(one.authentication.node, message, related=(one.version.node,))
 
 
@@ -54,12 +59,18 @@ def no_password(model: Model) -> Iterator[Hit]:
         if block is None:
             continue
         if not block.node.children:
-            yield Hit(block.node, f"{one.name} has neither auth_type nor auth_pass: keepalived sends plain adverts")
+            yield Hit(
+                block.node,
+                Sentence("%(name)s has neither auth_type nor auth_pass: keepalived sends plain adverts", name=one.name),
+            )
         elif block.get("auth_type") is not None and block.get("auth_pass") is None:
-            yield Hit(block.node, f"{one.name} has auth_type but no auth_pass: keepalived sends plain adverts")
+            yield Hit(
+                block.node,
+                Sentence("%(name)s has auth_type but no auth_pass: keepalived sends plain adverts", name=one.name),
+            )
         elif block.get("auth_pass") is not None and block.get("auth_type") is None:
-            message = f"{one.name} has auth_pass but no auth_type: keepalived sends plain adverts"
-            yield Hit(block.node, message, hint="add `auth_type PASS`")
+            message = Sentence("%(name)s has auth_pass but no auth_type: keepalived sends plain adverts", name=one.name)
+            yield Hit(block.node, message, hint=Sentence("add `auth_type PASS`"))
 
 
 @rule(
@@ -78,9 +89,15 @@ def authentication_header(model: Model) -> Iterator[Hit]:
         if kind is None or kind.value != "AH":
             continue
         if one.family == 6:
-            yield Hit(kind.node, f"{one.name} holds IPv6 addresses: keepalived ignores AH authentication", 1)
+            yield Hit(
+                kind.node,
+                Sentence("%(name)s holds IPv6 addresses: keepalived ignores AH authentication", name=one.name),
+                1,
+            )
         elif one.state.value == "MASTER" and one.priority.value != OWNER:
-            message = f"{one.name} starts as BACKUP, not as MASTER: with AH it has to hear a peer's counter first"
+            message = Sentence(
+                "%(name)s starts as BACKUP, not as MASTER: with AH it has to hear a peer's counter first", name=one.name
+            )
             yield Hit(kind.node, message, 1, related=(one.state.node,))
 
 
@@ -102,7 +119,12 @@ def long_password(model: Model) -> Iterator[Hit]:
             continue
         data = given.value.encode("utf-8", "surrogateescape")
         if len(data) > MOST_BYTES:
-            message = f"the password of {one.name} has {len(data)} bytes: the last {len(data) - MOST_BYTES} are ignored"
+            message = Sentence(
+                "the password of %(name)s has %(count)s bytes: the last %(rest)s are ignored",
+                name=one.name,
+                count=len(data),
+                rest=len(data) - MOST_BYTES,
+            )
             yield Hit(given.node, message, 1, fix=_shorter(one, given.value))
 
 
@@ -134,7 +156,11 @@ def second_word(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         node = one.authentication.get("auth_pass") if one.authentication is not None else None
         if node is not None and len(node.words) > 2:
-            message = f"the password of {one.name} ends at the blank, after {len(node.arg())} characters"
+            message = Sentence(
+                "the password of %(name)s ends at the blank, after %(count)s characters",
+                name=one.name,
+                count=len(node.arg()),
+            )
             yield Hit(node, message, 2)
 
 
@@ -159,7 +185,11 @@ def cut_password(model: Model) -> Iterator[Hit]:
         rest = node.source.line(node.line)[begin - 1 :]
         value = node.arg()
         if not rest.startswith('"') and rest.startswith(value) and rest[len(value) : len(value) + 1] in ("#", "!"):
-            message = f"a comment begins inside the password of {one.name}: only {len(value)} characters are left of it"
+            message = Sentence(
+                "a comment begins inside the password of %(name)s: only %(count)s characters are left of it",
+                name=one.name,
+                count=len(value),
+            )
             yield Hit(node, message, 1)
 
 
@@ -179,9 +209,15 @@ def strict_drops(model: Model) -> Iterator[Hit]:
         if one.strict is None or one.priority.value == OWNER or not one.all_addresses:
             continue
         if one.accepts is None:
-            message = f"{one.name} is in strict mode without accept: its addresses cannot be reached on the master"
+            message = Sentence(
+                "%(name)s is in strict mode without accept: its addresses cannot be reached on the master",
+                name=one.name,
+            )
         elif one.version.value == 2:
-            message = f"{one.name} is in strict mode with version 2: keepalived ignores accept, nobody is answered"
+            message = Sentence(
+                "%(name)s is in strict mode with version 2: keepalived ignores accept, nobody is answered",
+                name=one.name,
+            )
         else:
             continue
         yield Hit(one.strict, message, severity=ERROR if serves else None, related=(one.node,))
@@ -200,7 +236,9 @@ def strict_drops(model: Model) -> Iterator[Hit]:
 def strict_unicast(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.strict is not None and one.peers:
-            message = f"{one.name} has unicast peers, which strict mode forbids: keepalived refuses to run it"
+            message = Sentence(
+                "%(name)s has unicast peers, which strict mode forbids: keepalived refuses to run it", name=one.name
+            )
             yield Hit(one.node.all("unicast_peer")[0], message, related=(one.strict,))
 
 
@@ -219,20 +257,28 @@ def strict_resets(model: Model) -> Iterator[Hit]:
         if one.strict is None:
             continue
         if one.authentication is not None and one.version.value == 2:
-            message = f"strict mode has no authentication: keepalived sends the adverts of {one.name} without it"
+            message = Sentence(
+                "strict mode has no authentication: keepalived sends the adverts of %(name)s without it", name=one.name
+            )
             yield Hit(one.authentication.node, message, related=(one.strict,))
         owns = one.priority.value == OWNER
         if one.state.given and (one.state.value == "MASTER") != owns:
             word = "MASTER" if owns else "BACKUP"
-            message = f"in strict mode only priority 255 is MASTER: {one.name} starts as {word}"
+            message = Sentence(
+                "in strict mode only priority 255 is MASTER: %(name)s starts as %(word)s", name=one.name, word=word
+            )
             yield Hit(one.state.node, message, 1, related=(one.strict,))
         if one.family == 6 and one.version.value == 2:
-            message = f"{one.name} holds IPv6 addresses: strict mode makes it speak version 3"
+            message = Sentence("%(name)s holds IPv6 addresses: strict mode makes it speak version 3", name=one.name)
             yield Hit(one.version.node, message, related=(one.strict,))
         for name in ("garp_lower_prio_repeat", "garp_lower_prio_delay", "higher_prio_send_advert", "vmac_xmit_base"):
             found = one.block.get(name)
             if found is not None and found.arg() not in ("0", "off", "false", "no"):
-                yield Hit(found, f"strict mode does not allow {name}: keepalived resets it", related=(one.strict,))
+                yield Hit(
+                    found,
+                    Sentence("strict mode does not allow %(name)s: keepalived resets it", name=name),
+                    related=(one.strict,),
+                )
 
 
 @rule(
@@ -250,5 +296,5 @@ def two_for_six(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         version = one.version
         if version.value == 2 and version.given and one.family == 6 and one.strict is None:
-            message = f"{one.name} holds IPv6 addresses, and VRRP version 2 is for IPv4 alone"
+            message = Sentence("%(name)s holds IPv6 addresses, and VRRP version 2 is for IPv4 alone", name=one.name)
             yield Hit(version.node, message, version.word)

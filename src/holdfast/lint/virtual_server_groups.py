@@ -7,6 +7,7 @@ from itertools import islice
 
 from holdfast.keepalived.tree import Node
 from holdfast.keepalived.values import address_range
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_values import address_of, whole
@@ -48,11 +49,15 @@ def port_zero(model: Model) -> Iterator[Hit]:
         if one.get("persistence_timeout") is not None:
             continue
         if one.kind == "address" and not one.port:
-            yield Hit(one.node, f"{one.label} names no port: keepalived makes it persistent", 1)
+            yield Hit(one.node, Sentence("%(label)s names no port: keepalived makes it persistent", label=one.label), 1)
         group = model.virtual_server_groups.get(one.node.arg(1)) if one.kind == "group" else None
         for line in group.lines if group is not None else ():
             if line.name != "fwmark" and not (whole(line.arg()) or 0):
-                message = f"{line.name} names no port: keepalived makes {one.label} persistent, all of it"
+                message = Sentence(
+                    "%(name)s names no port: keepalived makes %(label)s persistent, all of it",
+                    name=line.name,
+                    label=one.label,
+                )
                 yield Hit(line, message, related=(one.node,))
 
 
@@ -71,16 +76,37 @@ def marks(model: Model) -> Iterator[Hit]:
         if one.kind != "fwmark":
             continue
         if one.protocol.given:
-            yield Hit(one.protocol.node, f"{one.label} is a firewall mark: keepalived ignores its protocol")
+            yield Hit(
+                one.protocol.node,
+                Sentence("%(label)s is a firewall mark: keepalived ignores its protocol", label=one.label),
+            )
         sorry = one.sorry_server
         if sorry is not None and (whole(sorry.arg(1)) or 0) and one.method.value != "NAT":
-            yield Hit(sorry, f"{one.label} is a firewall mark: keepalived clears the sorry server's port", 2)
+            yield Hit(
+                sorry,
+                Sentence("%(label)s is a firewall mark: keepalived clears the sorry server's port", label=one.label),
+                2,
+            )
         for real in one.real_servers:
             if real.port and one.method_of(real).value != "NAT":
-                yield Hit(real.node, f"{one.label} is a firewall mark: keepalived clears the port {real.port}", 2)
+                yield Hit(
+                    real.node,
+                    Sentence(
+                        "%(label)s is a firewall mark: keepalived clears the port %(port)s",
+                        label=one.label,
+                        port=real.port,
+                    ),
+                    2,
+                )
         suspend = one.get("ha_suspend")
         if suspend is not None:
-            yield Hit(suspend, f"{one.label} is a firewall mark: keepalived clears ha_suspend, which needs an address")
+            yield Hit(
+                suspend,
+                Sentence(
+                    "%(label)s is a firewall mark: keepalived clears ha_suspend, which needs an address",
+                    label=one.label,
+                ),
+            )
 
 
 @rule(
@@ -96,7 +122,7 @@ def marks(model: Model) -> Iterator[Hit]:
 def no_mark(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         if one.kind == "fwmark" and whole(one.node.arg(1)) == 0:
-            yield Hit(one.node, "a firewall mark of 0 marks nothing: the kernel refuses the service", 2)
+            yield Hit(one.node, Sentence("a firewall mark of 0 marks nothing: the kernel refuses the service"), 2)
 
 
 @rule(
@@ -113,7 +139,11 @@ def no_mark(model: Model) -> Iterator[Hit]:
 def unknown_group(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         if one.kind == "group" and one.node.arg(1) not in model.virtual_server_groups:
-            yield Hit(one.node, f"there is no virtual_server_group {one.node.arg(1)}: nothing is balanced", 2)
+            yield Hit(
+                one.node,
+                Sentence("there is no virtual_server_group %(name)s: nothing is balanced", name=one.node.arg(1)),
+                2,
+            )
 
 
 def _counts(line: Node) -> bool:
@@ -145,7 +175,11 @@ def two_families(model: Model) -> Iterator[Hit]:
             continue
         for line in group.lines:
             if first is not None and line.name != "fwmark" and (":" in line.name) != (":" in first.name):
-                message = f"{line.name} is of another family than {first.name}: its clients reach no real server"
+                message = Sentence(
+                    "%(name)s is of another family than %(first)s: its clients reach no real server",
+                    name=line.name,
+                    first=first.name,
+                )
                 yield Hit(line, message, related=(first,))
                 break
 
@@ -164,10 +198,14 @@ def unused_group(model: Model) -> Iterator[Hit]:
     used = {one.node.arg(1) for one in model.virtual_servers if one.kind == "group"}
     for group in model.virtual_server_groups.values():
         if not any(_counts(line) for line in group.lines):
-            what = "no entries that keepalived can use" if group.lines else "no entries"
-            yield Hit(group.node, f"the group {group.name} has {what}: keepalived removes it", at_end=True)
+            message = Sentence("the group %(name)s has no entries: keepalived removes it", name=group.name)
+            if group.lines:
+                message = Sentence(
+                    "the group %(name)s has no entries that keepalived can use: keepalived removes it", name=group.name
+                )
+            yield Hit(group.node, message, at_end=True)
         elif group.name not in used:
-            yield Hit(group.node, f"no virtual_server uses the group {group.name}", 1)
+            yield Hit(group.node, Sentence("no virtual_server uses the group %(name)s", name=group.name), 1)
 
 
 @rule(
@@ -192,7 +230,16 @@ def contradicted_family(model: Model) -> Iterator[Hit]:
         hosts = [one.host, *(real.host for real in one.real_servers if one.method_of(real).value != "TUN")]
         own = next((found for host in hosts if (found := address_of(host)) is not None), None)
         if own is not None and own.version != wanted:
-            yield Hit(said, f"{own} is IPv{own.version}: keepalived ignores this ip_family of {one.label}", 1)
+            yield Hit(
+                said,
+                Sentence(
+                    "%(own)s is IPv%(version)s: keepalived ignores this ip_family of %(label)s",
+                    own=own,
+                    version=own.version,
+                    label=one.label,
+                ),
+                1,
+            )
 
 
 @rule(
@@ -219,7 +266,12 @@ def in_two(model: Model) -> Iterator[Hit]:
                 left -= 1
                 first = seen.setdefault((host, str(whole(line.arg()) or 0), one.protocol.value), line)
                 if first is not line:
-                    message = f"{host} port {whole(line.arg()) or 0} stands at line {first.line} already"
+                    message = Sentence(
+                        "%(host)s port %(port)s stands at line %(line)s already",
+                        host=host,
+                        port=whole(line.arg()) or 0,
+                        line=first.line,
+                    )
                     yield Hit(line, message, related=(first,))
                     break
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_values import overruled
-from .rule import WARNING, Hit, rule
+from .rule import ERROR, INFO, WARNING, Hit, rule
 from .samples import instance, virtual
 
+_MAN = "man keepalived.conf: virtual_server"
 _BLIND = frozenset({"rr", "lc", "dh"})
 _SERVER = "real_server 10.0.0.{} 80 {{\n    weight {}\n    TCP_CHECK {{\n    }}\n}}"
 _UNEVEN = _SERVER.format(11, 1) + "\n" + _SERVER.format(12, 5)
@@ -29,8 +32,16 @@ _PAIRS = (("lvs_sched", "lb_algo"), ("lvs_method", "lb_kind"))
 def twice(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         for lost, last in overruled(one.node, _PAIRS):
-            does = "is not balanced" if lost.name in _PAIRS[0] else "does not forward"
-            message = f"{last.name} {last.arg()} at line {last.line} overrules it: {one.label} {does} by {lost.arg()}"
+            does = Sentence("%(label)s does not forward by %(lost)s", label=one.label, lost=lost.arg())
+            if lost.name in _PAIRS[0]:
+                does = Sentence("%(label)s is not balanced by %(lost)s", label=one.label, lost=lost.arg())
+            message = Sentence(
+                "%(name)s %(last)s at line %(line)s overrules it: %(does)s",
+                name=last.name,
+                last=last.arg(),
+                line=last.line,
+                does=does,
+            )
             yield Hit(lost, message, related=(last,))
 
 
@@ -49,7 +60,9 @@ def bits_for_a_mask(model: Model) -> Iterator[Hit]:
         found = one.text("persistence_granularity")
         families = {":" in real.host for real in one.real_servers} | ({":" in one.host} if one.host else set())
         if found.given and found.value.isascii() and found.value.isdigit() and families == {False}:
-            message = f"keepalived takes {found.value} for the mask 0.0.0.{found.value}, not for a number of bits"
+            message = Sentence(
+                "keepalived takes %(value)s for the mask 0.0.0.%(value)s, not for a number of bits", value=found.value
+            )
             yield Hit(found.node, message, found.word)
 
 
@@ -69,9 +82,13 @@ def unread(model: Model) -> Iterator[Hit]:
             continue
         weights = {one.weight_of(real).value for real in one.real_servers} - {0}
         if len(weights) > 1:
-            message = (
-                f"{one.label} is balanced by {one.scheduler.value}, which reads no weights: those of its real servers, "
-                f"{min(weights)} to {max(weights)}, change nothing"
+            message = Sentence(
+                "%(label)s is balanced by %(value)s, which reads no weights: those of its real servers, %(least)s to "
+                "%(most)s, change nothing",
+                label=one.label,
+                value=one.scheduler.value,
+                least=min(weights),
+                most=max(weights),
             )
             yield Hit(one.scheduler.node, message, 1)
 
@@ -93,5 +110,66 @@ def not_gained_again(model: Model) -> Iterator[Hit]:
         wanted, spare = one.number("quorum", 1), one.number("hysteresis", 0)
         if spare.given and spare.value < wanted.value <= total < wanted.value + spare.value:
             needed = wanted.value + spare.value
-            message = f"{one.label} needs {needed} to gain its quorum again, but all weights together are {total}"
+            message = Sentence(
+                "%(label)s needs %(needed)s to gain its quorum again, but all weights together are %(total)s",
+                label=one.label,
+                needed=needed,
+                total=total,
+            )
             yield Hit(spare.node, message, 1, related=(wanted.node,))
+
+
+@rule(
+    "LVS121",
+    ERROR,
+    "persistence by SIP calls for what is no UDP",
+    effect="IPVS reads calls out of UDP packets alone: of any other protocol it drops every new connection.",
+    hint="remove persistence_engine, or balance the UDP port of SIP with it",
+    bad=virtual("persistence_timeout 60\npersistence_engine sip", address="10.0.0.100 5060", server="10.0.0.11 5060")
+    + instance(),
+    good=virtual(
+        "protocol UDP\npersistence_timeout 60\npersistence_engine sip",
+        address="10.0.0.100 5060",
+        server="10.0.0.11 5060",
+    )
+    + instance(),
+    references=(
+        "Linux: net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param (-EINVAL for what is no UDP); ip_vs_core.c,"
+        " ip_vs_sched_persist (NF_DROP then): as the source says, not measured",
+    ),
+)
+def sip_without_udp(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        engine = one.get("persistence_engine")
+        if engine is None or engine.arg() != "sip" or one.protocol.value == "UDP" or one.kind == "fwmark":
+            continue
+        if one.get("persistence_timeout") is None:
+            continue  # the kernel asks the engine of persistent services alone
+        message = Sentence(
+            "%(label)s is %(value)s, and sip counts calls in UDP alone: IPVS drops its connections",
+            label=one.label,
+            value=one.protocol.value,
+        )
+        yield Hit(engine, message, 1, related=(one.protocol.node,))
+
+
+@rule(
+    "LVS117",
+    INFO,
+    "checks once a minute",
+    effect="Without delay_loop keepalived checks every 60 seconds: a dead server gets connections that long.",
+    hint="add `delay_loop 6`, or what you can bear",
+    bad=virtual().replace("    delay_loop 6\n", "") + instance(),
+    good=virtual() + instance(),
+    references=(f"{_MAN}, delay_loop (default: 60)",),
+)
+def rare_checks(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        if one.get("delay_loop") is not None or not one.real_servers:
+            continue
+        first = one.real_servers[0]
+        timed = [check for check in first.checks if check.kind not in ("BFD_CHECK", "FILE_CHECK")]
+        if first.get("delay_loop") is None and any(check.get("delay_loop") is None for check in timed):
+            yield Hit(
+                one.node, Sentence("%(label)s has no delay_loop: its servers are checked every 60 s", label=one.label)
+            )

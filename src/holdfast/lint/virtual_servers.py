@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.keepalived.tree import Node
+from holdfast.sentences import Sentence
 
 from .model import Model
 from .model_lvs import VirtualServer
 from .model_values import address_of, host_of, whole
-from .rule import ERROR, INFO, WARNING, Hit, rule
+from .rule import ERROR, WARNING, Hit, rule
 from .samples import instance, virtual
 from .virtual_server_groups import hosts_of
 
@@ -35,7 +36,7 @@ def no_protocol(model: Model) -> Iterator[Hit]:
             continue
         checks = {check.kind for real in one.real_servers for check in real.checks}
         mild = WARNING if checks and checks <= _UDP_CHECKS else None
-        yield Hit(one.node, f"{one.label} has no protocol: keepalived takes UDP", severity=mild)
+        yield Hit(one.node, Sentence("%(label)s has no protocol: keepalived takes UDP", label=one.label), severity=mild)
 
 
 def _by_address(model: Model, one: VirtualServer) -> bool:
@@ -59,7 +60,7 @@ def _by_address(model: Model, one: VirtualServer) -> bool:
 def no_scheduler(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         if not one.scheduler.given:
-            yield Hit(one.node, f"{one.label} has no lb_algo: keepalived takes wlc")
+            yield Hit(one.node, Sentence("%(label)s has no lb_algo: keepalived takes wlc", label=one.label))
 
 
 @rule(
@@ -77,7 +78,7 @@ def no_method(model: Model) -> Iterator[Hit]:
         if one.method.given or not one.real_servers:
             continue
         if any(real.get("lvs_method") is None for real in one.real_servers):
-            yield Hit(one.node, f"{one.label} has no lb_kind: keepalived takes NAT")
+            yield Hit(one.node, Sentence("%(label)s has no lb_kind: keepalived takes NAT", label=one.label))
 
 
 @rule(
@@ -95,7 +96,7 @@ def no_method(model: Model) -> Iterator[Hit]:
 def no_real_servers(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         if not one.real_servers:
-            yield Hit(one.node, f"{one.label} has no real servers: keepalived leaves it out")
+            yield Hit(one.node, Sentence("%(label)s has no real servers: keepalived leaves it out", label=one.label))
 
 
 @rule(
@@ -116,13 +117,20 @@ def quorum(model: Model) -> Iterator[Hit]:
         total = sum(one.weight_of(real).value for real in one.real_servers)
         wanted, spare = one.number("quorum", 1), one.number("hysteresis", 0)
         if wanted.given and wanted.value > total > 0:
-            message = f"{one.label} wants a quorum of {wanted.value}, but all weights together are {total}"
+            message = Sentence(
+                "%(label)s wants a quorum of %(value)s, but all weights together are %(total)s",
+                label=one.label,
+                value=wanted.value,
+                total=total,
+            )
             yield Hit(wanted.node, message, 1)
         if spare.given and spare.value >= min(wanted.value, max(total, 1)):
-            message = (
-                f"hysteresis {spare.value} is not below the quorum of {min(wanted.value, total)}: keepalived lowers it"
+            message = Sentence(
+                "hysteresis %(value)s is not below the quorum of %(quorum)s: keepalived lowers it",
+                value=spare.value,
+                quorum=min(wanted.value, total),
             )
-            yield Hit(spare.node, message, 1, hint="write a hysteresis below the quorum")
+            yield Hit(spare.node, message, 1, hint=Sentence("write a hysteresis below the quorum"))
 
 
 @rule(
@@ -143,7 +151,7 @@ def all_weights_zero(model: Model) -> Iterator[Hit]:
             ):
                 continue
             weight = one.weight_of(one.real_servers[0])
-            message = f"all real servers of {one.label} have weight 0: it accepts no connection"
+            message = Sentence("all real servers of %(label)s have weight 0: it accepts no connection", label=one.label)
             yield Hit(weight.node, message, weight.word, related=(one.node,))
 
 
@@ -166,14 +174,30 @@ def nobody_holds(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         if one.kind == "address" and address_of(one.host) is not None and one.host not in known:
             yield Hit(
-                one.node, f"no vrrp_instance holds {one.host}: it is on no node, unless something else sets it", 1
+                one.node,
+                Sentence(
+                    "no vrrp_instance holds %(host)s: it is on no node, unless something else sets it", host=one.host
+                ),
+                1,
             )
     for group in model.virtual_server_groups.values():
         for line in group.lines:
             lacking = [host for host in hosts_of(line) if host not in known] if "/" not in line.name else []
             if lacking:
-                what = f"{lacking[0]} and {len(lacking) - 1} more of {line.name}" if lacking[1:] else lacking[0]
-                yield Hit(line, f"no vrrp_instance holds {what}: it is on no node, unless something else sets it")
+                what = lacking[0]
+                if lacking[1:]:
+                    what = Sentence(
+                        "%(first)s and %(count)s more of %(name)s",
+                        first=lacking[0],
+                        count=len(lacking) - 1,
+                        name=line.name,
+                    )
+                yield Hit(
+                    line,
+                    Sentence(
+                        "no vrrp_instance holds %(host)s: it is on no node, unless something else sets it", host=what
+                    ),
+                )
 
 
 @rule(
@@ -192,7 +216,12 @@ def twice(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         first = seen.setdefault(one.key, one.node)
         if first is not one.node:
-            message = f"{one.label} {one.protocol.value} stands at line {first.line} already"
+            message = Sentence(
+                "%(label)s %(value)s stands at line %(line)s already",
+                label=one.label,
+                value=one.protocol.value,
+                line=first.line,
+            )
             yield Hit(one.node, message, 1, related=(first,))
 
 
@@ -210,7 +239,14 @@ def ops(model: Model) -> Iterator[Hit]:
     for one in model.virtual_servers:
         found = one.get("ops")
         if found is not None and one.protocol.given and one.protocol.value != "UDP" and _by_address(model, one):
-            yield Hit(found, f"{one.label} is {one.protocol.value}: keepalived drops ops, which is for UDP alone")
+            yield Hit(
+                found,
+                Sentence(
+                    "%(label)s is %(value)s: keepalived drops ops, which is for UDP alone",
+                    label=one.label,
+                    value=one.protocol.value,
+                ),
+            )
 
 
 @rule(
@@ -234,11 +270,17 @@ def quiesced(model: Model) -> Iterator[Hit]:
             (flag for real in one.real_servers if (flag := real.flag("inhibit_on_failure"))), None
         )
         if found is not None:
-            message = f"clients of {one.label} stay with a failed server until their persistence ends"
+            message = Sentence(
+                "clients of %(label)s stay with a failed server until their persistence ends", label=one.label
+            )
             yield Hit(found, message, related=(persistence,))
         for real in one.drained:
             weight = one.weight_of(real)
-            message = f"clients of {one.label} that {real.host} knows go on coming to it, whatever its weight"
+            message = Sentence(
+                "clients of %(label)s that %(host)s knows go on coming to it, whatever its weight",
+                label=one.label,
+                host=real.host,
+            )
             yield Hit(weight.node, message, weight.word, related=(persistence,))
 
 
@@ -258,12 +300,24 @@ def without_effect(model: Model) -> Iterator[Hit]:
         for keyword in ("persistence_granularity", "persistence_engine"):
             setting = one.get(keyword)
             if setting is not None and one.get("persistence_timeout") is None:
-                yield Hit(setting, f"{one.label} is not persistent: its {keyword} does nothing")
+                yield Hit(
+                    setting,
+                    Sentence(
+                        "%(label)s is not persistent: its %(keyword)s does nothing", label=one.label, keyword=keyword
+                    ),
+                )
         for name, scheduler in flags.items():
             found = one.get(name)
             if found is not None and one.scheduler.value != scheduler:
                 yield Hit(
-                    found, f"{name} is for the scheduler {scheduler}: {one.label} uses {one.scheduler.value or 'wlc'}"
+                    found,
+                    Sentence(
+                        "%(name)s is for the scheduler %(scheduler)s: %(label)s uses %(used)s",
+                        name=name,
+                        scheduler=scheduler,
+                        label=one.label,
+                        used=one.scheduler.value or "wlc",
+                    ),
                 )
 
 
@@ -283,17 +337,28 @@ def sorry(model: Model) -> Iterator[Hit]:
         if node is None:
             inhibit = one.get("sorry_server_inhibit")
             if inhibit is not None:
-                yield Hit(inhibit, f"{one.label} has no sorry_server before this: keepalived ignores it")
+                yield Hit(
+                    inhibit,
+                    Sentence("%(label)s has no sorry_server before this: keepalived ignores it", label=one.label),
+                )
             continue
         host, port = host_of(node.arg()), whole(node.arg(1)) or 0
         same = next((real for real in one.real_servers if real.host == host and real.port in (port, 0)), None)
         if same is not None:
-            message = f"the sorry server of {one.label} is its real server {host}: when that fails, so does this"
+            message = Sentence(
+                "the sorry server of %(label)s is its real server %(host)s: when that fails, so does this",
+                label=one.label,
+                host=host,
+            )
             yield Hit(node, message, 1, related=(same.node,))
         elif host == one.host:
-            yield Hit(node, f"the sorry server of {one.label} is the virtual address itself", 1)
+            yield Hit(node, Sentence("the sorry server of %(label)s is the virtual address itself", label=one.label), 1)
         elif one.kind == "address" and port and one.port and port != one.port and _method_of_sorry(one) != "NAT":
-            message = f"{_method_of_sorry(one)} cannot change ports: keepalived sends sorry clients to port {one.port}"
+            message = Sentence(
+                "%(method)s cannot change ports: keepalived sends sorry clients to port %(port)s",
+                method=_method_of_sorry(one),
+                port=one.port,
+            )
             yield Hit(node, message, 2)
 
 
@@ -315,7 +380,12 @@ def sorry_family(model: Model) -> Iterator[Hit]:
             continue
         family = family_of(model, one)
         if family and found.version != family:
-            message = f"{found} is not of the family of {one.label} (IPv{family}): keepalived leaves it out"
+            message = Sentence(
+                "%(found)s is not of the family of %(label)s (IPv%(family)s): keepalived leaves it out",
+                found=found,
+                label=one.label,
+                family=family,
+            )
             yield Hit(one.node, message, at_end=True, related=(node,))
 
 
@@ -331,55 +401,5 @@ def family_of(model: Model, one: VirtualServer) -> int:
     return next((found.version for host in hosts if (found := address_of(host)) is not None), 0)
 
 
-@rule(
-    "LVS121",
-    ERROR,
-    "persistence by SIP calls for what is no UDP",
-    effect="IPVS reads calls out of UDP packets alone: of any other protocol it drops every new connection.",
-    hint="remove persistence_engine, or balance the UDP port of SIP with it",
-    bad=virtual("persistence_timeout 60\npersistence_engine sip", address="10.0.0.100 5060", server="10.0.0.11 5060")
-    + instance(),
-    good=virtual(
-        "protocol UDP\npersistence_timeout 60\npersistence_engine sip",
-        address="10.0.0.100 5060",
-        server="10.0.0.11 5060",
-    )
-    + instance(),
-    references=(
-        "Linux: net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param (-EINVAL for what is no UDP); ip_vs_core.c,"
-        " ip_vs_sched_persist (NF_DROP then): as the source says, not measured",
-    ),
-)
-def sip_without_udp(model: Model) -> Iterator[Hit]:
-    for one in model.virtual_servers:
-        engine = one.get("persistence_engine")
-        if engine is None or engine.arg() != "sip" or one.protocol.value == "UDP" or one.kind == "fwmark":
-            continue
-        if one.get("persistence_timeout") is None:
-            continue  # the kernel asks the engine of persistent services alone
-        message = f"{one.label} is {one.protocol.value}, and sip counts calls in UDP alone: IPVS drops its connections"
-        yield Hit(engine, message, 1, related=(one.protocol.node,))
-
-
 def _method_of_sorry(one: VirtualServer) -> str:
     return one.text("sorry_server_lvs_method", one.method.value).value
-
-
-@rule(
-    "LVS117",
-    INFO,
-    "checks once a minute",
-    effect="Without delay_loop keepalived checks every 60 seconds: a dead server gets connections that long.",
-    hint="add `delay_loop 6`, or what you can bear",
-    bad=virtual().replace("    delay_loop 6\n", "") + instance(),
-    good=virtual() + instance(),
-    references=(f"{_MAN}, delay_loop (default: 60)",),
-)
-def rare_checks(model: Model) -> Iterator[Hit]:
-    for one in model.virtual_servers:
-        if one.get("delay_loop") is not None or not one.real_servers:
-            continue
-        first = one.real_servers[0]
-        timed = [check for check in first.checks if check.kind not in ("BFD_CHECK", "FILE_CHECK")]
-        if first.get("delay_loop") is None and any(check.get("delay_loop") is None for check in timed):
-            yield Hit(one.node, f"{one.label} has no delay_loop: its servers are checked every 60 s")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.sentences import Sentence
+
 from .model import Model
 from .model_values import address_of
 from .model_vrrp import OWNER, Instance
@@ -27,7 +29,10 @@ _RFC = "RFC 5798, 6.1: parameters of a virtual router"
 def nopreempt_of_a_master(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.nopreempt is not None and one.state.value == "MASTER":
-            message = f"{one.name} says state MASTER, so keepalived drops nopreempt: it will preempt when it returns"
+            message = Sentence(
+                "%(name)s says state MASTER, so keepalived drops nopreempt: it will preempt when it returns",
+                name=one.name,
+            )
             yield Hit(one.nopreempt, message, related=(one.state.node,))
 
 
@@ -44,7 +49,10 @@ def nopreempt_of_a_master(model: Model) -> Iterator[Hit]:
 def no_vrid(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.block.get("virtual_router_id") is None:
-            yield Hit(one.node, f"{one.name} has no virtual_router_id: keepalived cannot run it, nor the others")
+            yield Hit(
+                one.node,
+                Sentence("%(name)s has no virtual_router_id: keepalived cannot run it, nor the others", name=one.name),
+            )
 
 
 @rule(
@@ -60,7 +68,10 @@ def no_vrid(model: Model) -> Iterator[Hit]:
 def no_interface(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if not one.interface.value:
-            message = f"{one.name} has no interface: keepalived cannot run it (default_interface is not for instances)"
+            message = Sentence(
+                "%(name)s has no interface: keepalived cannot run it (default_interface is not for instances)",
+                name=one.name,
+            )
             yield Hit(one.node, message)
 
 
@@ -82,10 +93,15 @@ def nothing_to_hold(model: Model) -> Iterator[Hit]:
             continue
         needed = one.version.value == 3 or one.strict is not None
         if needed:
-            message = f"{one.name} has no address in virtual_ipaddress: keepalived refuses to run it"
+            message = Sentence(
+                "%(name)s has no address in virtual_ipaddress: keepalived refuses to run it", name=one.name
+            )
             yield Hit(one.node, message)
         elif not one.node.has("no_virtual_ipaddress"):
-            yield Hit(one.node, f"{one.name} has no address in virtual_ipaddress: its adverts claim nothing")
+            yield Hit(
+                one.node,
+                Sentence("%(name)s has no address in virtual_ipaddress: its adverts claim nothing", name=one.name),
+            )
 
 
 @rule(
@@ -102,7 +118,11 @@ def nothing_to_hold(model: Model) -> Iterator[Hit]:
 def master_without_priority(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.state.value == "MASTER" and one.block.get("priority") is None:
-            message = f"{one.name} is MASTER without a priority: keepalived gives it {OWNER}, that of an address owner"
+            message = Sentence(
+                "%(name)s is MASTER without a priority: keepalived gives it %(owner)s, that of an address owner",
+                name=one.name,
+                owner=OWNER,
+            )
             yield Hit(one.state.node, message)
 
 
@@ -122,10 +142,15 @@ def owner(model: Model) -> Iterator[Hit]:
         if not one.priority.given or one.priority.value != OWNER:
             continue
         if one.nopreempt is not None:
-            message = f"{one.name} has priority 255, the address owner's: keepalived drops nopreempt"
+            message = Sentence(
+                "%(name)s has priority 255, the address owner's: keepalived drops nopreempt", name=one.name
+            )
             yield Hit(one.nopreempt, message, related=(one.priority.node,))
         elif one.state.given and one.state.value == "BACKUP":
-            message = f"{one.name} has priority 255, the address owner's: it will be master at once, whatever its state"
+            message = Sentence(
+                "%(name)s has priority 255, the address owner's: it will be master at once, whatever its state",
+                name=one.name,
+            )
             yield Hit(one.priority.node, message, 1, related=(one.state.node,))
 
 
@@ -149,10 +174,15 @@ def delay_without_preemption(model: Model) -> Iterator[Hit]:
         elif one.nopreempt is not None:
             why = "nopreempt"
         elif one.strict is not None:
-            why = "strict mode"
+            why = Sentence("strict mode")
         else:
             continue
-        yield Hit(delay, f"keepalived resets preempt_delay of {one.name}: it does not go with {why}")
+        yield Hit(
+            delay,
+            Sentence(
+                "keepalived resets preempt_delay of %(name)s: it does not go with %(why)s", name=one.name, why=why
+            ),
+        )
 
 
 @rule(
@@ -172,9 +202,14 @@ def vrid_twice(model: Model) -> Iterator[Hit]:
             continue
         first = seen.setdefault((one.interface.value, one.vrid.value, one.family), one)
         if first is not one:
-            message = (
-                f"{one.name} and {first.name} both use virtual_router_id {one.vrid.value} for IPv{one.family}"
-                f" on {one.interface.value}: keepalived refuses to run"
+            message = Sentence(
+                "%(name)s and %(first)s both use virtual_router_id %(value)s for IPv%(family)s on %(interface)s: "
+                "keepalived refuses to run",
+                name=one.name,
+                first=first.name,
+                value=one.vrid.value,
+                family=one.family,
+                interface=one.interface.value,
             )
             yield Hit(one.vrid.node, message, 1, related=(first.vrid.node,))
 
@@ -197,14 +232,23 @@ def interval(model: Model) -> Iterator[Hit]:
             continue
         if one.version.value == 2 and seconds.value % 1:
             rounded = max(1, int(seconds.value + 0.5))
-            message = f"VRRP version 2 counts whole seconds: {one.name} will send adverts every {rounded} s"
+            message = Sentence(
+                "VRRP version 2 counts whole seconds: %(name)s will send adverts every %(rounded)s s",
+                name=one.name,
+                rounded=rounded,
+            )
             yield Hit(seconds.node, message, 1)
         elif one.version.value == 3 and seconds.value > 40.95:
-            message = f"VRRP version 3 counts to 40.95 s: {one.name} will send adverts every 40.95 s"
+            message = Sentence(
+                "VRRP version 3 counts to 40.95 s: %(name)s will send adverts every 40.95 s", name=one.name
+            )
             yield Hit(seconds.node, message, 1)
         elif one.version.value == 3 and abs(seconds.value * 100 - round(seconds.value * 100)) > 1e-6:
-            message = f"VRRP version 3 counts hundredths of a second: keepalived rounds {seconds.value:g} s"
-            yield Hit(seconds.node, message, 1, hint="write a multiple of 0.01")
+            message = Sentence(
+                "VRRP version 3 counts hundredths of a second: keepalived rounds %(value)s s",
+                value=f"{seconds.value:g}",
+            )
+            yield Hit(seconds.node, message, 1, hint=Sentence("write a multiple of 0.01"))
 
 
 @rule(
@@ -224,7 +268,10 @@ def not_accepting(model: Model) -> Iterator[Hit]:
         said = next((child for child in reversed(one.node.children) if child.name in ("accept", "no_accept")), None)
         if said is None or said.name != "no_accept" or one.strict is not None or one.priority.value == OWNER:
             continue
-        yield Hit(said, f"{one.name} drops packets to its own addresses: nobody reaches a service on them")
+        yield Hit(
+            said,
+            Sentence("%(name)s drops packets to its own addresses: nobody reaches a service on them", name=one.name),
+        )
 
 
 @rule(
@@ -242,7 +289,11 @@ def untracked(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         found = one.block.get("dont_track_primary")
         if found is not None:
-            message = f"{one.name} stays master when {one.interface.value or 'its interface'} loses its link"
+            message = Sentence(
+                "%(name)s stays master when %(interface)s loses its link",
+                name=one.name,
+                interface=one.interface.value or Sentence("its interface"),
+            )
             yield Hit(found, message)
 
 
@@ -261,11 +312,17 @@ def half_a_vmac(model: Model) -> Iterator[Hit]:
         for name in ("vmac_xmit_base", "use_vmac_addr"):
             found = one.block.get(name)
             if found is not None and one.block.get("use_vmac") is None:
-                yield Hit(found, f"{name} of {one.name} does nothing: it has no use_vmac")
+                yield Hit(
+                    found,
+                    Sentence("%(name)s of %(instance)s does nothing: it has no use_vmac", name=name, instance=one.name),
+                )
         secondaries = one.block.get("promote_secondaries")
         if secondaries is not None and one.uses_vmac is not None:
-            message = f"promote_secondaries of {one.name} does nothing: interfaces with a virtual MAC have it anyway"
-            yield Hit(secondaries, message, hint="remove promote_secondaries")
+            message = Sentence(
+                "promote_secondaries of %(name)s does nothing: interfaces with a virtual MAC have it anyway",
+                name=one.name,
+            )
+            yield Hit(secondaries, message, hint=Sentence("remove promote_secondaries"))
 
 
 @rule(
@@ -295,12 +352,22 @@ def vmac_name_twice(model: Model) -> Iterator[Hit]:
             if found.name == "use_vmac" or address_of(word) is None
         ]
         for index, name in names[1:2]:
-            message = f"{one.name} has the virtual interface {names[0][1]} already: keepalived ignores {name}"
+            message = Sentence(
+                "%(name)s has the virtual interface %(names)s already: keepalived ignores %(keyword)s",
+                name=one.name,
+                names=names[0][1],
+                keyword=name,
+            )
             yield Hit(found, message, index + 1)
         for index, name in names[:1]:
             first = seen.setdefault(name, one)
             if first is not one:
-                message = f"{first.name} uses the interface {name} already: keepalived ignores the name in {one.name}"
+                message = Sentence(
+                    "%(name)s uses the interface %(keyword)s already: keepalived ignores the name in %(instance)s",
+                    name=first.name,
+                    keyword=name,
+                    instance=one.name,
+                )
                 yield Hit(found, message, index + 1, related=(first.node,))
 
 
@@ -319,9 +386,11 @@ def vmac_name_twice(model: Model) -> Iterator[Hit]:
 def master_of_low_priority(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         if one.state.value == "MASTER" and one.priority.given and one.priority.value < 100:
-            message = (
-                f"{one.name} starts as MASTER with priority {one.priority.value}, below the usual 100:"
-                " it may take the addresses from a better peer at each start"
+            message = Sentence(
+                "%(name)s starts as MASTER with priority %(value)s, below the usual 100: it may take the addresses "
+                "from a better peer at each start",
+                name=one.name,
+                value=one.priority.value,
             )
             yield Hit(one.state.node, message, 1, related=(one.priority.node,))
 
@@ -340,4 +409,11 @@ def vrf_and_interface(model: Model) -> Iterator[Hit]:
     for one in model.instances:
         for found in one.node.all("vrf"):
             if one.interface.given:
-                yield Hit(found, f"{one.name} has an interface: keepalived ignores its vrf {found.arg()}")
+                yield Hit(
+                    found,
+                    Sentence(
+                        "%(name)s has an interface: keepalived ignores its vrf %(found)s",
+                        name=one.name,
+                        found=found.arg(),
+                    ),
+                )

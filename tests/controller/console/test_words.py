@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from holdfast.controller.console import words
 from holdfast.controller.console.core_texts import core_texts
 from holdfast.controller.console.pictures.errors import EXPLAINED
 from holdfast.controller.console.words import FOLDER, LANGUAGES, SOURCE, catalogue, chosen, words_of
+from holdfast.lint.engine import HERE, behind
+from holdfast.lint.pages import remarks
+from holdfast.lint.registry import rules
+from holdfast.lint.rule import LanguageRule, Rule
 from holdfast.protocol.api.problems import code_of
 from holdfast.sentences import Sentence
 
@@ -34,6 +39,12 @@ def extracted() -> Iterator[tuple[str, str | tuple[str, ...]]]:
     options = {"templates/**.html": {"silent": "false"}}
     for path, line, message, _, _ in extract_from_dir(CONSOLE, methods, options, keywords=KEYWORDS):
         yield f"{path}:{line}", message
+
+
+@cache
+def lint_words() -> frozenset[str]:
+    """What lint says, its words among them."""
+    return frozenset(text for where, text in core() if where.startswith("lint/"))
 
 
 def core() -> Iterator[tuple[str, str]]:
@@ -100,6 +111,40 @@ def test_what_the_core_says_is_said_whole() -> None:
     assert words_of("zh").knows(said)
     assert not words_of("zh").knows("what a program says")
     assert words_of("en").knows("what a program says")
+
+
+def plain_values(said: Sentence) -> Iterator[str]:
+    for one in said.values.values():
+        if isinstance(one, Sentence):
+            yield from plain_values(one)
+        elif isinstance(one, str):
+            yield one
+
+
+@pytest.mark.parametrize(
+    "rule", [one for one in rules().values() if not isinstance(one, LanguageRule)], ids=lambda rule: rule.id
+)
+def test_what_a_rule_finds_is_said_in_chinese(rule: Rule) -> None:
+    """Also the words among the names and numbers: `nothing` is translated only if it is a sentence itself."""
+    chinese = words_of("zh")
+    found = [one.finding for one in remarks(rule.bad) if one.finding.code == rule.id]
+    assert found
+    for finding in found:
+        assert isinstance(finding.message, Sentence)
+        assert str(finding.message) != chinese.tell(finding.message)
+        assert not lint_words() & set(plain_values(finding.message))
+        assert chinese.knows(finding.hint), finding.hint
+
+
+def test_what_stands_behind_a_sentence_is_said_in_its_language() -> None:
+    said = behind(
+        Sentence("%(name)s has no virtual_router_id: keepalived cannot run it, nor the others", name="www"), HERE
+    )
+    assert said == "www has no virtual_router_id: keepalived cannot run it, nor the others (seen on this machine)"
+    assert words_of("zh").tell(said).startswith("www 没有 virtual_router_id")
+    assert words_of("zh").tell(said).endswith("（在本机上看到）")
+    assert behind("what a program says", HERE) == "what a program says (seen on this machine)"
+    assert not words_of("zh").knows(behind("what a program says", HERE))
 
 
 def test_what_is_found_is_not_nothing() -> None:
