@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -213,10 +214,13 @@ async def do(engine: Engine, steps: Sequence[Step]) -> int:
     return await engine.commit([s.check for s in steps if s.check], [s.write for s in steps if s.write])
 
 
+_CLEARABLE = re.compile(r"cluster/[^/]+/(?:override|registration|node|report|other/assignment|other/rollout)/")
+
+
 def _not_understood(key: str, error: ValidationError) -> StoreDamaged:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the record"
-    cleared = "clear it (holdfast damaged list), " if key.startswith("cluster/") else ""
+    cleared = "clear it (holdfast damaged list), " if _CLEARABLE.match(key) else ""
     return StoreDamaged(
         f"{key} in the store is not understood: {where}: {first['msg']}",
         f"it was written by a newer version, or by hand: update this program, {cleared}or restore a dump",

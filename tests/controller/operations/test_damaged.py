@@ -17,6 +17,7 @@ from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged
 from holdfast.protocol import Progress
 from holdfast.protocol.api.damaged import ClearRequest
 from holdfast.protocol.api.overrides import OverrideRequest, OverrideWord
+from holdfast.rollout.bundles import Bundles, revision_name
 from holdfast.rollout.decide import NodePhase
 from holdfast.rollout.propose import find_rollout, list_rollouts
 from holdfast.rollout.records import RolloutStore, rollout_name
@@ -185,6 +186,36 @@ def test_where_nobody_knows_what_a_node_runs_its_damaged_assignment_goes() -> No
     run(story())
 
 
+@pytest.mark.parametrize("too", ["report", "bundles of its revision"])
+def test_a_damaged_assignment_is_listed_and_goes_where_what_would_tell_is_damaged_too(too: str) -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        known = desk.store.cluster("shop")
+        await overwritten(desk, kept.assignments, "lb01")
+        if too == "report":
+            await overwritten(desk, known.reports, "lb01")
+        else:
+            await overwritten(desk, Bundles(desk.store, "shop").revisions, revision_name(1))
+        listed = (await damaged.damaged(desk, "shop")).records
+        assert {one.kind for one in listed} == {"assignment", *(["report"] if too == "report" else [])}
+        done = await damaged.clear(desk, "shop", ClearRequest(kind="assignment", name="lb01"))
+        assert "nobody knows what lb01 runs" in done.then
+
+    run(story())
+
+
+def test_only_what_can_be_cleared_is_said_to_be() -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        await overwritten(desk, kept.heads, kept.HEAD)
+        with pytest.raises(StoreDamaged) as refused:
+            await kept.head()
+        assert "restore a dump" in refused.value.hint
+        assert "damaged list" not in refused.value.hint
+
+    run(story())
+
+
 def test_a_damaged_rollout_that_has_not_ended_is_let_go_and_another_may_begin() -> None:
     async def story() -> None:
         desk, kept = await running()
@@ -206,6 +237,20 @@ def test_of_a_damaged_rollout_that_has_ended_only_the_history_is_lost() -> None:
         await overwritten(desk, kept.rollouts, rollout_name(1))
         assert await cleared(desk, "rollout", rollout_name(1)) == "what is known of that rollout; it has ended"
         assert await list_rollouts(desk.store, "shop") == []
+
+    run(story())
+
+
+def test_status_reads_no_older_rollout_than_the_last_one() -> None:
+    """There may be two hundred, and each tells of every node."""
+
+    async def story() -> None:
+        desk, kept = await running()
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1)))
+        await well(desk)
+        await overwritten(desk, kept.rollouts, rollout_name(1))
+        assert (await status.status(desk.store, "shop")).trouble == ()
+        assert [one.kind for one in (await damaged.damaged(desk, "shop")).records] == ["rollout"]
 
     run(story())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.protocol import NodeStatus
+from holdfast.errors import StoreDamaged
 from holdfast.rollout.bundles import KEPT_REVISIONS, Bundles
 from holdfast.rollout.records import Assignment, RolloutStore, rollout_name
 from holdfast.store.collection import Collection, Damaged, Step
@@ -52,8 +52,10 @@ async def _rollout(kept: RolloutStore, one: Damaged, gone: Step) -> Mend:
 async def _assignment(desk: Desk, cluster: str, one: Damaged) -> Mend:
     """What the node says it runs. Without that it would go back to nothing at all, should its next rollout fail."""
     kept = RolloutStore(desk.store, cluster)
-    heard = (await latest_of(desk.store.cluster(cluster), [one.name])).get(one.name)
-    ran = await _ran(desk, cluster, one.name, heard.report.status if heard else None)
+    try:
+        ran = await _ran(desk, cluster, one.name)
+    except StoreDamaged:  # what would tell of it is not understood either
+        ran = None
     if ran is None:
         then = (
             f"nobody knows what {one.name} runs: the next rollout tells it anew, and could only take it back to nothing"
@@ -68,8 +70,10 @@ async def _assignment(desk: Desk, cluster: str, one: Damaged) -> Mend:
     return Mend((kept.assignments.replacing(one.name, told, one.version), counted), then)
 
 
-async def _ran(desk: Desk, cluster: str, node: str, status: NodeStatus | None) -> tuple[int, str] | None:
+async def _ran(desk: Desk, cluster: str, node: str) -> tuple[int, str] | None:
     """The newest revision that gives a node what it says it runs, and the digest of that; None: not known."""
+    heard = (await latest_of(desk.store.cluster(cluster), [node])).get(node)
+    status = heard.report.status if heard else None
     if status is None or status.digest is None:
         return None
     bundles = Bundles(desk.store, cluster)

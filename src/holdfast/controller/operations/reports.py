@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from holdfast.protocol import REPORT_EVERY_S, AgentReport, Drift
+from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeReport
 from holdfast.store.store import ClusterStore
 
@@ -35,12 +36,14 @@ class Heard:
 
 async def latest(known: ClusterStore) -> dict[str, Heard]:
     """The last report of each node that has ever sent one this version understands."""
-    found: dict[str, Heard] = {}
-    for one in (await known.reports.sound())[0]:
-        heard = understood(one.record)
-        if heard is not None:
-            found[one.record.node] = heard
-    return found
+    return (await latest_and_damaged(known))[0]
+
+
+async def latest_and_damaged(known: ClusterStore) -> tuple[dict[str, Heard], tuple[Damaged, ...]]:
+    """The same, and the records of reports that nobody understands."""
+    sound, damaged = await known.reports.sound()
+    told = {one.record.node: understood(one.record) for one in sound}
+    return {node: heard for node, heard in told.items() if heard is not None}, damaged
 
 
 async def latest_of(known: ClusterStore, nodes: Iterable[str]) -> dict[str, Heard]:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.errors import NotFound
+from holdfast.errors import NotFound, StoreDamaged
 from holdfast.protocol import DriftKind, NodeStatus, PooledServer, Progress
 from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
 from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.judge import nothing
 from holdfast.rollout.propose import list_rollouts
-from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
+from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore, rollout_name
 from holdfast.sentences import Sentence
 from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeRecord, Override, OverrideKind
@@ -22,7 +22,7 @@ from holdfast.store.store import ClusterStore, Store, override_name
 
 from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
-from .reports import BELIEVED_FOR, SAID_WITHIN, STUCK_AFTER, Heard, latest, standing
+from .reports import BELIEVED_FOR, SAID_WITHIN, STUCK_AFTER, Heard, latest_and_damaged, standing
 from .told import file_views, override_view, revision_view, rollout_view
 
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK, RolloutPhase.REFUSED)
@@ -157,8 +157,9 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
     assignments, unread_assignments = await kept.assignments.sound()
     unread = [("node", one.name) for one in unread_records]
     unread += [("assignment", one.name) for one in unread_assignments]
-    unread += [("report", one.name) for one in (await known.reports.sound())[1]]
-    unread += [("rollout", one.name) for one in (await kept.rollouts.sound())[1]]
+    heard, unread_reports = await latest_and_damaged(known)
+    unread += [("report", one.name) for one in unread_reports]
+    unread += [("rollout", name) for name in await _unread_rollouts(kept)]
     return _Seen(
         cluster=known.name,
         epoch=store.identity.epoch,
@@ -166,12 +167,24 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
         newest=await known.revisions.newest_number(),
         records={one.name: one.record for one in records},
         assignments={one.name: one.record for one in assignments},
-        heard=await latest(known),
+        heard=heard,
         present=frozenset(one.name for one in await known.presences.all()),
         overrides=tuple(one.record for one in sound),
         lost=lost,
         unread=tuple(unread),
     )
+
+
+async def _unread_rollouts(kept: RolloutStore) -> list[str]:
+    """Of the last one and of the one that goes on: older ones hold nothing up, and there may be hundreds."""
+    head, _ = await kept.head()
+    unread = []
+    for number in {head.last_rollout, head.running or head.last_rollout}:
+        try:
+            await kept.rollout(number)
+        except StoreDamaged:
+            unread.append(rollout_name(number))
+    return unread
 
 
 async def _trouble_of_store(store: Store, seen: _Seen) -> AsyncIterator[str]:
