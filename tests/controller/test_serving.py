@@ -171,6 +171,17 @@ def test_a_given_certificate_whose_time_it_is_not_is_taken_and_called_so(
         assert str(certificate) in told
 
 
+def test_a_given_certificate_of_an_odd_form_is_taken_as_tls_takes_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `openssl x509 -trustout` writes it: who serves with it today must not be kept from starting."""
+    certificate, key, _ = leaf(tmp_path, "localhost")
+    certificate.write_text(certificate.read_text().replace(" CERTIFICATE-", " TRUSTED CERTIFICATE-"))
+    given_certificate(certificate, key, datetime.now(UTC))
+    (told,) = caplog.messages
+    assert f"until when {certificate} is good cannot be read" in told
+
+
 def test_what_cannot_be_listened_with_is_said(tmp_path: Path) -> None:
     certificate, key, _ = leaf(tmp_path, "localhost")
     with pytest.raises(UsageError, match="cannot be used"):

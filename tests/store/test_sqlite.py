@@ -187,13 +187,18 @@ def test_a_file_that_somebody_keeps_locked(tmp_path: Path, monkeypatch: pytest.M
     run(scenario())
 
 
-def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
+@pytest.mark.parametrize("linked", [False, True], ids=["itself", "by a link that leads nowhere yet"])
+def test_nobody_else_may_read_the_file(tmp_path: Path, linked: bool) -> None:
+    folder, path = tmp_path / "there", tmp_path / ("link.db" if linked else "there/store.db")
+    folder.mkdir()
+    if linked:
+        path.symlink_to(folder / "store.db")
 
     async def scenario() -> None:
         engine = await opened(path)
         await engine.commit([], [Put("a", b"1")])
-        for file in tmp_path.iterdir():
+        assert (folder / "store.db").exists()
+        for file in folder.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         await engine.close()
 

@@ -73,14 +73,22 @@ def given_certificate(certificate: Path, key: Path, now: datetime) -> ssl.SSLCon
             f"{certificate} and {key} cannot be used: {reason}",
             "give a certificate with its chain, and its key without a passphrase, both PEM",
         ) from None
-    shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    _tell_of_its_time(certificate, now)
+    return context
+
+
+def _tell_of_its_time(certificate: Path, now: datetime) -> None:
+    try:
+        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except ValueError as error:  # OpenSSL takes some that are not as the standard says
+        _log.warning("until when %s is good cannot be read: %s", certificate, error)
+        return
     if now > shown.not_valid_after_utc:
         _log.warning(
             "%s has expired on %s: browsers refuse it; renew it", certificate, shown.not_valid_after_utc.date()
         )
     elif now < shown.not_valid_before_utc:
         _log.warning("%s is good from %s on: is the clock right?", certificate, shown.not_valid_before_utc.date())
-    return context
 
 
 def _no_password() -> bytes:

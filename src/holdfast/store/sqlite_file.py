@@ -53,8 +53,9 @@ def _make_private(path: Path) -> None:
     of other connections, too. Another process would take itself for the last one then, and clear the log away that we
     write to (https://sqlite.org/howtocorrupt.html, 2.2).
     """
+    there = os.path.realpath(path)  # a link would count as a file that is there, and SQLite would make what it names
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(there, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         if path.is_dir():
             raise StoreUnavailable(f"{path} is a folder", "name a file in it") from None

@@ -138,6 +138,19 @@ def test_servers_of_pools_that_go_down_and_come_back_are_events() -> None:
     ]  # fmt: skip
 
 
+def test_names_of_any_length_make_an_event_that_the_store_takes() -> None:
+    """An agent names its pools and servers, and its report must not end in an error for that."""
+
+    def seen(up: bool) -> AgentReport:
+        pool = _pool(*[up] * 100)
+        servers = tuple(one.model_copy(update={"name": one.name + "s" * 300}) for one in pool.servers)
+        return _pools(pool.model_copy(update={"pool": "w" * 5_000, "servers": servers}))
+
+    ((kind, message),) = _events(seen(True), seen(False))
+    assert kind == "server.down"
+    assert message.startswith("lb01 sees servers of pool www")
+
+
 def test_real_servers_that_leave_the_table_and_come_back_are_events_unless_somebody_took_them_out() -> None:
     def seen(weight: int | None, kind: OverrideKind | None = None) -> AgentReport:
         row = WeighedServer(

@@ -15,7 +15,8 @@ from ..identity import NodeAgent
 
 _MOST_NAMED = 8  # servers that one sentence names
 _LONGEST = 1000
-_MOST_IN_DATA = 200
+_MOST_IN_DATA = 100
+_LONGEST_NAME = 80  # of what agents may name as they like: an event has a largest size
 
 Service = tuple[str, str]  # pool or virtual_server, its name
 Health = dict[Service, dict[str, bool]]  # by the names of servers that somebody has asked: whether they are up
@@ -83,11 +84,12 @@ def _said(report: Mapping[str, Any]) -> Health:
 
 
 def _event(agent: NodeAgent, service: Service, names: list[str], up: bool, now: datetime) -> Event:
-    kind, name = service
-    named = ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
+    kind, name = service[0], service[1][:_LONGEST_NAME]
+    shown = [one[:_LONGEST_NAME] for one in names[:_MOST_IN_DATA]]
+    named = ", ".join(shown[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
     values: dict[str, str | int] = {"node": agent.node, kind: name, "servers": named}
     message = cut(_sentence(kind, up, values), _LONGEST)
-    data = json.dumps({kind: name, "servers": names[:_MOST_IN_DATA], "count": len(names)})
+    data = json.dumps({kind: name, "servers": shown, "count": len(names)})
     word = "server.up" if up else "server.down"
     return Event(time=now, kind=word, cluster=agent.cluster, node=agent.node, message=message, data=data)
 
