@@ -64,8 +64,7 @@ class Model:
         if len(blocks) == 1:
             return Block(blocks[0])
         merged = Node(("global_defs",), self.root.source, 1)
-        for block in blocks:
-            merged.children = (*merged.children, *block.children)
+        merged.children = [child for block in blocks for child in block.children]
         return Block(merged)
 
     @cached_property

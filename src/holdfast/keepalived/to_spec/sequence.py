@@ -74,10 +74,11 @@ def _not_taken(tree: Node) -> Iterator[tuple[Node, str]]:
         if child.keyword is not None and _is_scalar(child.keyword) and child.name not in set_back:
             several.setdefault(child.name, []).append(child)
     for name, found in several.items():
-        taken = [child for child in found if _is_taken(child)] if len(found) > 1 else found
-        if taken and len(taken) < len(found):
-            reason = f"keepalived does not take it: {name} stays as line {taken[-1].line} says"
-            yield from ((child, reason) for child in found if child not in taken)
+        refused = [child for child in found if not _is_taken(child)] if len(found) > 1 else []
+        if refused and len(refused) < len(found):
+            last = next(child for child in reversed(found) if _is_taken(child))
+            reason = f"keepalived does not take it: {name} stays as line {last.line} says"
+            yield from ((child, reason) for child in refused)
 
 
 def _is_scalar(keyword: Keyword) -> bool:
