@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,20 @@ def test_what_is_asked_for_is_explained(holdfast: Command, spec: Path) -> None:
     assert "lb02 lost nginx: fault" in done.stdout
     assert "lb01 down, lb02 245" in done.stdout
     assert "in the end: nobody serves" in done.stdout
+
+
+def keys(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return set(value) | {key for inner in value.values() for key in keys(inner)}
+    return {key for inner in value for key in keys(inner)} if isinstance(value, list) else set()
+
+
+def test_every_field_is_documented(holdfast: Command) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/what-if.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"`(\w+)`", page.partition("## For programs")[2].partition("\n## ")[0]))
+    sketch = Path(__file__).parents[2] / "examples/sketch/cluster.yaml"  # has promises, and servers that leave pools
+    told = keys(json.loads(holdfast("whatif", str(sketch), "--json").stdout))
+    assert told == said
 
 
 def test_json_has_all_of_it(holdfast: Command, spec: Path) -> None:

@@ -165,6 +165,25 @@ def test_what_is_asked_for_is_told_step_by_step() -> None:
     assert gone.asked.within_s == pytest.approx(0.1 * 156 / 256, abs=0.001), "it says goodbye"
 
 
+def test_each_step_tells_what_is_left_after_those_before_it() -> None:
+    servers = Backends("pool app", {"app1": 1.0, "app2": 2.0, "app3": 1.0})
+    made = replace(pair(), backends=(servers, Backends("pool other", {"app1": 1.0, "db": 1.0})))
+    report = what_if(made, [failure_named(made, text) for text in ("app1", "app2", "app3")])
+    assert [[(left.name, left.share) for left in step.backends] for step in report.steps] == [
+        [("pool app", 0.75), ("pool other", 0.5)],
+        [("pool app", 0.25)],
+        [("pool app", 0.0)],
+    ]
+
+
+def test_a_wait_before_preempting_is_told_with_what_began_it() -> None:
+    delayed = "    preempt_delay 20\n"
+    report = what_if(pair(-60, delayed), [failure_named(pair(-60, delayed), "chk@lb1")])
+    why = report.steps[0].ways[0].held[0].why
+    assert why[0] == "8.00 s: lb1 has priority 60 instead of 120 (script chk)"
+    assert "its delay before preempting is over" in why[1]
+
+
 def test_names_that_mean_nothing_are_answered_with_those_that_do() -> None:
     made = pair()
     with pytest.raises(UsageError) as error:
@@ -261,6 +280,22 @@ def test_a_network_that_is_whole_again_has_one_holder() -> None:
     (cut,) = what_if(pair()).partitions
     assert cut.mended is not None
     assert [held.holders for held in cut.mended.held] == [("lb1",)]
+
+
+@pytest.mark.parametrize("weight", [-60, 5])
+def test_a_check_of_an_owner_of_the_addresses_moves_nothing_and_that_is_told(weight: int) -> None:
+    """Priority 255: keepalived leaves weighted scripts out, so a dead service stays where it is."""
+    defined = SCRIPT.format(weight=weight)
+    report = what_if(
+        cluster(
+            lb1=defined + instance(priority=255, more=TRACK),
+            lb2=defined + instance(priority=200, more=TRACK),
+        )
+    )
+    assert [one.title for one in report.outages] == ["chk@lb1"]
+    held = single(report, "chk@lb1").ways[0].held[0]
+    assert (held.verdict, held.parts[0].priority) == (Verdict.STUCK, 255)
+    assert held.parts[0].lost == ("script chk, which keepalived ignores",)
 
 
 def test_a_check_that_keepalived_ignores_is_told_as_one_that_moves_nothing() -> None:

@@ -36,6 +36,11 @@ def trackers(more: str, *, before: str = "", dev: str = "") -> dict[str, int]:
     return {tracker.name: tracker.weight for tracker in made.trackers if not tracker.ignored}
 
 
+def tracked(lists: str) -> dict[str, int]:
+    made = read(lists, before=DEFINED).nodes["lb1"].by_name["www"]
+    return {tracker.name: tracker.weight for tracker in made.trackers}
+
+
 def test_defaults_are_keepalived_s() -> None:
     made = read().nodes["lb1"].by_name["www"]
     assert (made.priority, made.version, made.advert_s, made.preempt, made.down_adverts) == (100, 2, 1.0, True, 3)
@@ -56,6 +61,22 @@ def test_defaults_are_keepalived_s() -> None:
         ("    authentication {\n        auth_type PASS\n        auth_pass 123456789\n    }", "secret", "PASS 12345678"),
         ("    version 3\n    authentication {\n        auth_type PASS\n        auth_pass x\n    }", "secret", ""),
         ("    down_timer_adverts 5", "down_adverts", 5),
+        # What keepalived does not take leaves its default, or what stood above it; of priorities always 100.
+        ("    priority 300", "priority", 100),
+        ("    priority 0", "priority", 100),
+        ("    state MASTER\n    priority 12x", "priority", 100),
+        ("    priority 120\n    priority 300", "priority", 100),
+        ("    advert_int 0", "advert_s", 1.0),
+        ("    advert_int 3\n    advert_int 0", "advert_s", 3.0),
+        ("    advert_int 3\n    advert_int 300", "advert_s", 3.0),
+        ("    down_timer_adverts 0", "down_adverts", 3),
+        ("    preempt_delay 4\n    preempt_delay 4000", "preempt_delay_s", 0.0),
+        # Version 2 advertises in whole seconds, version 3 in hundredths, and no more than 40.95.
+        ("    advert_int 0.2", "advert_s", 1.0),
+        ("    advert_int 1.4", "advert_s", 1.0),
+        ("    advert_int 1.5", "advert_s", 2.0),
+        ("    version 3\n    advert_int 0.126", "advert_s", 0.13),
+        ("    version 3\n    advert_int 100", "advert_s", 40.95),
     ],
 )
 def test_what_an_instance_says(more: str, field: str, value: object) -> None:
@@ -65,6 +86,29 @@ def test_what_an_instance_says(more: str, field: str, value: object) -> None:
 def test_trackers_have_the_weights_that_count() -> None:
     """A file without a weight counts 1, a process none: it is a FAULT, whatever the man page says of 2.2.7."""
     assert trackers("") == {"chk": -20, "tf": 1, "web": 0, "eth1": -50, "eth0": 0}
+
+
+@pytest.mark.parametrize("given", ["", "    virtual_router_id 0\n", "    virtual_router_id 300\n"])
+def test_an_instance_without_a_number_holds_nothing(given: str) -> None:
+    text = BASE.format(more="", dev="").replace("    virtual_router_id 51\n", given)
+    assert "virtual_router_id" in cluster_of({"lb1": parse(text)}).nodes["lb1"].by_name["www"].blocked
+
+
+def test_what_keepalived_does_not_read_of_trackers_counts_for_nothing() -> None:
+    """Definitions below the instance, lines with another word than `weight`, weights that are none or too large."""
+    below = cluster_of({"lb1": parse(BASE.format(more=TRACK, dev="") + DEFINED)})
+    assert [t.name for t in below.nodes["lb1"].by_name["www"].trackers] == ["eth1", "eth0"]
+    odd = TRACK.replace("chk\n", "chk wieght -20\n").replace("tf\n", "tf weight\n").replace("web\n", "web weight x\n")
+    assert tracked(odd) == {"web": 0, "eth1": -50, "eth0": 0}
+    assert tracked(TRACK.replace("chk\n", "chk weight -300\n").replace("-50", "-300"))["chk"] == -20
+    assert tracked(TRACK.replace("-50", "-300"))["eth1"] == 0
+    unheard = (
+        DEFINED.replace("weight -20", "weight -300").replace("interval 2", "interval 0").replace("fall 3", "fall 0")
+    )
+    made = read(TRACK, before=unheard).nodes["lb1"]
+    watch = made.watched[(Watched.SCRIPT, "chk")]
+    assert (watch.interval_s, watch.timeout_s, watch.fall) == (1, 1, 1)
+    assert next(t.weight for t in made.by_name["www"].trackers if t.name == "chk") == -300, "taken, and complained of"
 
 
 def test_an_interface_that_carries_an_address_is_a_fault_whatever_its_weight() -> None:

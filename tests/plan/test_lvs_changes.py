@@ -9,6 +9,7 @@ from tests.golden.cases import GOLDEN, Case
 
 from holdfast.bundle import Bundle
 from holdfast.compile.compiler import compile_cluster
+from holdfast.keepalived.parse import parse
 from holdfast.plan import Hazard, Plan, Turn, make_plan
 
 DR, NAT, TUN = (Case(GOLDEN / name) for name in ("lvs-dr", "lvs-nat", "lvs-tun"))
@@ -31,6 +32,8 @@ def dropped(found: Plan, node: str) -> list[str]:
     return [change.sentence for change in changes if change.hazard is Hazard.DROPS_CONNECTIONS]
 
 
+PATH = "/etc/holdfast/keepalived/keepalived.conf"
+SECOND = ("vip: 192.0.2.3,", "vip: 192.0.2.3, second: 192.0.2.4,")
 WEB02 = "      - {address: 'web02:80', weight: 2, max_connections: 1000, resume_below: 800}\n"
 
 
@@ -99,6 +102,30 @@ def test_what_keepalived_edits_in_place_is_a_reload(old: str, new: str) -> None:
     found = plan(DR, old, new)
     assert found.hazards <= {Hazard.RELOAD, Hazard.LIVE}
     assert Hazard.RELOAD in found.hazards
+
+
+def sockets(bundle: Bundle) -> set[str]:
+    """What keepalived asks the kernel for: each virtual server with its real servers."""
+    file = bundle.file(PATH)
+    assert file is not None
+    return {
+        f"{vs.args} {vs.value('protocol')} {rs.args}"
+        for vs in parse(file.content).root.all("virtual_server")
+        for rs in vs.all("real_server")
+    }
+
+
+def test_a_second_address_of_a_group_ends_no_connection_to_the_first() -> None:
+    """Its virtual servers get longer names with the second; the kernel knows them by what they listen on."""
+    more = changed(NAT, *SECOND)
+    assert sockets(NAT.bundles()["lb01"]) < sockets(more["lb01"])
+    for old, new in ((NAT.bundles(), more), (more, NAT.bundles())):
+        found = make_plan(old, new)
+        changes = [change for node in found.nodes for change in node.changes]
+        assert "virtual-server-renamed" in {change.row for change in changes}
+        ends = {change.sentence for change in changes if change.hazard is Hazard.DROPS_CONNECTIONS}
+        assert not any("192.0.2.3" in sentence for sentence in ends), ends
+        assert bool(ends) is (old is more)
 
 
 def test_the_way_back_that_changes_ends_what_came_by_the_old_one() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.failover.failures import FailureKind
-from holdfast.failover.result import HARM, Held, Part, Report, Scenario, Verdict, Way
+from holdfast.failover.result import HARM, Held, Left, Part, Report, Scenario, Verdict, Way
 
 STYLE = {
     Verdict.STAYS: "green",
@@ -40,6 +40,8 @@ def print_report(report: Report, console: Console) -> None:
     _print_table("a network in two", report.partitions, wide)
     harmful = [scenario for scenario in report.combined if scenario.harmful]
     _print_table(f"several failures: the {len(harmful)} that do harm, of {len(report.combined)}", harmful, wide)
+    if report.combined and not harmful:
+        console.print(Text(f"no several failures at once do harm, of {len(report.combined)} played", style="green"))
     _print_summary(report, console)
     _print_unplayed(report, console)
 
@@ -60,6 +62,8 @@ def _print_asked(scenario: Scenario, console: Console) -> None:
         console.print(Text(title, style="bold"))
         for held in way.held:
             _print_held(held, console)
+    for left in scenario.backends:
+        console.print(Text(f"  {_served(left)}", style="" if left.served else "bold red"))
 
 
 def _print_end(scenario: Scenario, console: Console) -> None:
@@ -85,10 +89,13 @@ def _part(part: Part) -> str:
     return f"{part.node} {part.state if part.priority is None else part.priority}{lost}"
 
 
+def _served(left: Left) -> str:
+    return f"{left.name}: {left.words}{' left' if left.served else ' serves'}"
+
+
 def _print_left(scenario: Scenario, console: Console) -> None:
     for left in scenario.backends:
-        text = f"  {left.name}: {left.words}{' left' if left.served else ' serves'}"
-        console.print(Text(text, style="" if left.served else "bold red"))
+        console.print(Text(f"  {_served(left)}", style="" if left.served else "bold red"))
     for missed in scenario.missed:
         console.print(Text(f"  {_missed(scenario)} ({missed.objective})", style="bold red"))
 
@@ -219,7 +226,8 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
     return {
         "title": scenario.title,
         "failures": [
-            {"kind": f.kind.value, "title": f.title, "node": f.node, "what": f.what} for f in scenario.failures
+            {"kind": f.kind.value, "title": f.title, "node": f.node, "what": f.what, "side": list(f.side)}
+            for f in scenario.failures
         ],
         "in_order": scenario.in_order,
         "verdict": scenario.verdict.value,

@@ -11,7 +11,7 @@ from collections import deque
 from .clock import Clock
 from .hearing import believes, hears, outranks
 from .model import Cluster, Place, World
-from .router import BY_MASTER, NEVER, Cause, Change, Group, Router, State
+from .router import BY_MASTER, NEVER, Cause, Change, Group, Ranked, Router, State
 
 MOST_STEPS_EACH = 4_000  # per instance: beyond it nothing will ever come to rest
 
@@ -25,6 +25,7 @@ class Elections:
         self.cluster, self.world = cluster, world
         self.now = 0.0
         self.changes: list[Change] = []
+        self.ranked: list[Ranked] = []
         self._last = 0.0
         self._queue: deque[_Packet] = deque()
         self._routers = {place: Router(place, cluster.instance(place)) for place in cluster.places}
@@ -99,7 +100,7 @@ class Elections:
             self._delay(router, priority)
             router.wants = State.STANDBY
         else:
-            router.master, router.waits = sender, Cause.OUTRANKS
+            router.master, router.waits = sender, Cause.WAITED if config.preempt_delay_s else Cause.OUTRANKS
             router.down_s = max(0.0, router.expires - self.now)
 
     def _delayed(self, router: Router) -> bool:

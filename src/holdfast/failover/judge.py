@@ -10,7 +10,7 @@ from .machine import Machine
 from .model import Cluster, Place
 from .play import Outcome
 from .result import Held, Part, Verdict, Way
-from .router import Cause, Change, State
+from .router import Cause, Change, Ranked, State
 
 
 def holders(machine: Machine, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -118,7 +118,9 @@ def _why(
 ) -> tuple[str, ...]:
     """What happened to a group, in the order of time."""
     mine = [change for change in outcome.changes if change.place in places and change.before is not change.after]
-    said = [in_words(change) for change in mine]
+    told = [(change.at, in_words(change)) for change in mine]
+    told += [(ranked.at, rank_in_words(ranked)) for ranked in outcome.ranked if ranked.place in places]
+    said = [text for _, text in sorted(told, key=lambda pair: pair[0])]
     for node in now:
         dead = _dead_services(outcome.machine, node, addresses)
         if dead:
@@ -127,6 +129,19 @@ def _why(
     if not now:
         said.append(Sentence("no node may hold it"))
     return tuple(said)
+
+
+def rank_in_words(ranked: Ranked) -> str:
+    """`4.00 s: lb1 has priority 244 instead of 250 (script uplink)`."""
+    about = f" ({', '.join(ranked.losses)})" if ranked.losses else ""
+    return Sentence(
+        "%(at)s s: %(node)s has priority %(after)s instead of %(before)s%(about)s",
+        at=f"{ranked.at:.2f}",
+        node=ranked.place[0],
+        after=ranked.after,
+        before=ranked.before,
+        about=about,
+    )
 
 
 def in_words(change: Change) -> str:

@@ -14,7 +14,7 @@ from .clock import Clock
 from .elections import MOST_STEPS_EACH, Elections
 from .hearing import hears
 from .model import Cluster, Place, World
-from .router import NEVER, Cause, Router, State
+from .router import NEVER, Cause, Ranked, Router, State
 from .standing import Standing, standing
 
 _MOST_CHANGES_EACH = 60
@@ -37,7 +37,7 @@ class Machine(Elections):
         """Another machine in the same state; its clock and its record of changes start anew."""
         nowhere = replace(self.world, dead=frozenset(self.cluster.nodes))
         other = Machine(self.cluster, nowhere, self.late if late is None else late)
-        other.world, other.changes = self.world, []
+        other.world, other.changes, other.ranked = self.world, [], []
         other._routers = {place: replace(router) for place, router in self._routers.items()}
         other._clock = Clock(other._routers, other.late)
         for router in other._routers.values():
@@ -164,6 +164,7 @@ class Machine(Elections):
         if not router.owner and router.config.owner:
             now = replace(now, priority=router.priority)
         if router.priority != now.priority:
+            self.ranked.append(Ranked(self.now, place, router.priority, now.priority, now.losses))
             before, router.priority = router.down_s, now.priority
             router.down_s = router.full_s
             self._clock.changed()

@@ -8,7 +8,7 @@ from itertools import chain
 
 from .machine import Machine
 from .model import LINK_WATCH_S, Cluster, Place, Tracker, Watched, World
-from .router import NEVER, Change, State
+from .router import NEVER, Change, Ranked, State
 
 _LATE_S = 0.02  # what sets nodes apart that would act together; more than a busy machine's jitter, less than most skews
 _HEAD_STARTS_S = (0.05, 0.1, 0.2, 0.4, NEVER)  # of the node that starts first
@@ -26,6 +26,11 @@ class Outcome:
     machine: Machine
     changes: tuple[Change, ...]
     settled: bool
+
+    @property
+    def ranked(self) -> tuple[Ranked, ...]:
+        """Each change of a priority."""
+        return tuple(self.machine.ranked)
 
     @property
     def states(self) -> dict[Place, State]:

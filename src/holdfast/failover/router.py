@@ -29,13 +29,14 @@ class Cause(StrEnum):
     SILENCE = "its master fell silent"
     GIVEN_UP = "its master gave up"
     OUTRANKS = "it outranks the master"
+    WAITED = "it outranks the master, and its delay before preempting is over"
     OUTRANKED = "a better one advertises"
     LOST = "lost what it must have"
     REGAINED = "has again what it must have"
     SYNC = "its sync group moved"
 
 
-BY_MASTER = (Cause.OUTRANKED, Cause.OUTRANKS, Cause.SILENCE, Cause.GIVEN_UP)
+BY_MASTER = (Cause.OUTRANKED, Cause.OUTRANKS, Cause.WAITED, Cause.SILENCE, Cause.GIVEN_UP)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,17 @@ class Change:
     after: State
     cause: Cause
     about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An instance has another priority, `at` seconds after the beginning; `losses` are what weighs on it then."""
+
+    at: float
+    place: Place
+    before: int
+    after: int
+    losses: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

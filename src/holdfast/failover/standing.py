@@ -28,10 +28,10 @@ def standing(node: Node, instance: Instance, world: World) -> Standing:
         added, well = _effect(node, tracker, world)
         if added is None:
             faults.append(describe(node, tracker))
-        elif not instance.owner:
-            total += added
-            if not well:
-                losses.append(describe(node, tracker))
+            continue
+        total += added
+        if not well:  # also of an owner, which nothing outranks: what it lost moves nothing, and that should be told
+            losses.append(describe(node, tracker))
     # `_MOST` and clamping are keepalived's: an owner's priority never changes, all others stay within 1 to 254.
     priority = instance.priority if instance.owner else max(LOWEST, min(HIGHEST, total))
     return Standing(priority, tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(losses)))

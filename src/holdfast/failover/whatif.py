@@ -130,7 +130,7 @@ class _Playing:
             mine = _of(part.cluster, failures)
             was = holders(part.play(mine[:-1])[0].machine, part.cluster.holders_of)
             ways.append(tuple(way(outcome, was) for outcome in part.play(mine)))
-        return Scenario(failures[-1:], _together(ways), backends=_backends(self._cluster, failures[-1:]))
+        return Scenario(failures[-1:], _together(ways), backends=_backends(self._cluster, failures, failures[-1:]))
 
     def related(self, atoms: Iterable[Failure], size: int) -> Iterable[tuple[Failure, ...]]:
         """Combinations that some part, or some pool of servers, feels all of."""
@@ -203,11 +203,13 @@ def _healed(broken: Machine) -> tuple[Outcome, ...]:
     return after(broken, World())
 
 
-def _backends(cluster: Cluster, failures: tuple[Failure, ...]) -> tuple[Left, ...]:
-    """What is left of each pool and virtual server that lost something."""
-    dead = {f.node for f in failures if f.kind in (FailureKind.SERVER, FailureKind.NODE)}
+def _backends(
+    cluster: Cluster, failures: tuple[Failure, ...], last: tuple[Failure, ...] | None = None
+) -> tuple[Left, ...]:
+    """What is left of each pool and virtual server that lost something; with `last`, to these of the failures."""
+    dead = _machines(failures)
     found = []
-    for backends in cluster.behind(dead):
+    for backends in cluster.behind(dead if last is None else _machines(last)):
         alive = {name: weight for name, weight in backends.members.items() if name not in dead}
         total, left = sum(backends.members.values()), sum(alive.values())
         sorry = backends.sorry if backends.sorry not in dead else ""
@@ -215,6 +217,10 @@ def _backends(cluster: Cluster, failures: tuple[Failure, ...]) -> tuple[Left, ..
         served = left > 0 and (left >= backends.least or not sorry)
         found.append(Left(backends.name, left / total if served else 0.0, served, "" if served else sorry))
     return tuple(found)
+
+
+def _machines(failures: Iterable[Failure]) -> set[str]:
+    return {f.node for f in failures if f.kind in (FailureKind.SERVER, FailureKind.NODE)}
 
 
 _PROMISED = {

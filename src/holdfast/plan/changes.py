@@ -13,7 +13,7 @@ from .difference import FileChange
 from .facts import Difference, Fact, How, differences
 from .facts_kernel import network_facts, nftables_facts, node_facts, prober_facts, sysctl_facts
 from .note import Hazard
-from .renames import renames, under_new_names
+from .renames import new_names_of_servers, renames, under_new_names
 from .table import UNKNOWN, Row, table
 
 _QUIET = frozenset({Service.SYSCTL, Service.NETWORK, Service.NFTABLES, Service.PROBER})  # no connection runs through it
@@ -86,11 +86,13 @@ def node_changes(
     files: Sequence[FileChange],
 ) -> tuple[Change, ...]:
     """Every change of a node, in the order of what it says; None is a node without anything of Holdfast."""
-    renamed = renames(*trees)
+    renamed, servers = renames(*trees), new_names_of_servers(old, new)
     both = any(b.file(facts_nginx.PATH) and b.file(facts_haproxy.PATH) for b in (old, new) if b is not None)
-    before = tuple(under_new_names(facts_of(old, trees[0], both), renamed)) if old else ()
+    before = tuple(under_new_names(facts_of(old, trees[0], both), renamed, servers)) if old else ()
     after = tuple(facts_of(new, trees[1], both)) if new else ()
     found = [made("group.name", f"group {name}", f"is called {other} now") for name, other in renamed.items()]
+    called = (("virtual_server.name", f"virtual server {name}", other) for name, other in servers.items())
+    found += [made(kind, where, f"is called {other} now") for kind, where, other in called]
     found += [each for difference in differences(before, after) for each in _classed(difference, trees)]
     found += _of_files(files, found)
     if not found and old is not None and new is not None:

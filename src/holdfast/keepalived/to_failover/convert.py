@@ -16,10 +16,10 @@ from holdfast.keepalived.tree import Configuration
 from holdfast.keepalived.tree import Node as Tree
 from holdfast.keepalived.values import is_ip4
 
-from .trackers import Definitions, blocked_by, definitions, number, own_trackers, sync_trackers
+from .taken import advert_of, fraction, is_master, is_taken, priority_of, text_of, whole
+from .trackers import Definitions, blocked_by, definitions, own_trackers, sync_trackers
 
 _ON = frozenset({"", "on", "true", "yes"})
-_DEFAULT_PRIORITY = 100
 _LONGEST_SECRET = 8  # what follows is ignored (measured)
 
 
@@ -55,7 +55,7 @@ def _node(name: str, read: Configuration, host: Host) -> Node:
         block = trees[group.name] if group is not None else None
         weighs = block is not None and (block.has("sync_group_tracking_weight") or block.has("global_tracking"))
         own = own_trackers(tree, defined, made, weighted=(block is None or weighs) and not made.owner)
-        blocked = blocked_by(own, block, defined)
+        blocked = _left_out(made) or blocked_by(own, block, defined)
         instances.append(replace(made, trackers=sync_trackers(own, block, defined), blocked=blocked))
     instances = _without_owners_weights(instances, groups)
     named = {made.name for made in instances}
@@ -71,11 +71,17 @@ def _node(name: str, read: Configuration, host: Host) -> Node:
     )
 
 
+def _left_out(made: Instance) -> str:
+    """Why keepalived does not run an instance at all, whatever else its file says."""
+    return "" if made.vrid else "no virtual_router_id from 1 to 255: keepalived leaves it out"
+
+
 class _Settings:
     """global_defs: several blocks count as one, the last word wins."""
 
     def __init__(self, root: Tree) -> None:
-        self._lines = {line.name: line for block in root.all("global_defs") for line in block.children}
+        lines = (line for block in root.all("global_defs") for line in block.children)
+        self._lines = {line.name: line for line in lines if is_taken(line)}
 
     def text(self, name: str) -> str:
         """The first word behind a keyword, or nothing."""
@@ -84,7 +90,7 @@ class _Settings:
 
     def decimal(self, name: str, default: float) -> float:
         """A number of seconds."""
-        return _decimal(self.text(name), default)
+        return fraction(self.text(name), default)
 
     def on(self, name: str) -> bool:
         """Whether a switch is on."""
@@ -98,25 +104,25 @@ def _instance(tree: Tree, settings: _Settings, host: Host) -> Instance:
     family = _family([*own, *sorted(peers)])
     advertised = frozenset(address for address in own if _family([address]) == family)
     strict = _switch(tree, "strict_mode", settings.on("vrrp_strict"))
-    master = tree.value("state") == "MASTER"
-    priority = number(tree.value("priority"), OWNER if master else _DEFAULT_PRIORITY)
+    master = is_master(tree)
+    priority = priority_of(tree, master=master)
     master = (priority == OWNER) if strict or not tree.has("state") else master
     preempt = master or priority == OWNER or not _last_is(tree, "nopreempt", "preempt")
     interface = tree.value("interface") or settings.text("default_interface")
     source = next((_bare(text) for name in ("unicast_src_ip", "mcast_src_ip") if (text := tree.value(name))), "")
-    version = number(tree.value("version"), 0) or (3 if family == 6 else number(settings.text("vrrp_version"), 2))
+    version = whole(text_of(tree, "version"), 0) or (3 if family == 6 else whole(settings.text("vrrp_version"), 2))
     return Instance(
         name=tree.arg(),
-        vrid=number(tree.value("virtual_router_id"), 0),
+        vrid=whole(text_of(tree, "virtual_router_id"), 0),
         interface=interface,
         priority=priority,
         addresses=tuple(dict.fromkeys([*own, *excluded])),
         advertised=advertised,
-        advert_s=_decimal(tree.value("advert_int"), 1.0),
+        advert_s=advert_of(tree, version),
         version=version,
         family=family,
         preempt=preempt,
-        preempt_delay_s=0.0 if master or strict or not preempt else _decimal(tree.value("preempt_delay"), 0.0),
+        preempt_delay_s=0.0 if master or strict or not preempt else fraction(text_of(tree, "preempt_delay"), 0.0),
         source=source or next((a for a in host.addresses.get(interface, ()) if _family([a]) == family), ""),
         peers=peers,
         secret=_secret(tree) if version == 2 and not strict else "",
@@ -129,8 +135,8 @@ def _instance(tree: Tree, settings: _Settings, host: Host) -> Instance:
 
 
 def _down_adverts(tree: Tree, settings: _Settings, strict: bool) -> int:
-    given = tree.value("down_timer_adverts") or settings.text("vrrp_down_timer_adverts")
-    return 3 if strict else number(given, 3)
+    given = text_of(tree, "down_timer_adverts") or settings.text("vrrp_down_timer_adverts")
+    return 3 if strict else whole(given, 3)
 
 
 def _switch(tree: Tree, name: str, default: bool) -> bool:
@@ -172,15 +178,6 @@ def _address(text: str) -> str:
 def _family(addresses: Iterable[str]) -> int:
     first = next(iter(addresses), "")
     return 6 if ":" in first else 4
-
-
-def _decimal(text: str, default: float) -> float:
-    if not text or len(text) > 20 or not set(text) <= set("0123456789."):
-        return default
-    try:
-        return float(text)
-    except ValueError:
-        return default
 
 
 def _sync_groups(root: Tree) -> tuple[SyncGroup, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from holdfast.failover.model import Backends
 from holdfast.keepalived.tree import Configuration, Node
 
-from .trackers import number
+from .taken import whole
 
 
 def backends_of(files: Mapping[str, Configuration]) -> tuple[Backends, ...]:
@@ -26,8 +26,8 @@ def _backends(tree: Node) -> Backends:
     protocol = tree.value("protocol", "TCP").upper()
     weights: dict[str, float] = {}
     for server in tree.all("real_server"):
-        weight = number(server.value("weight"), number(tree.value("weight"), 1))
+        weight = whole(server.value("weight"), whole(tree.value("weight"), 1))
         weights[server.arg()] = weights.get(server.arg(), 0.0) + weight  # one machine may serve on two ports
-    least = number(tree.value("quorum"), 1) - number(tree.value("hysteresis"), 0)
+    least = whole(tree.value("quorum"), 1) - whole(tree.value("hysteresis"), 0)
     name = f"virtual server {words}" + ("" if protocol == "TCP" else f" {protocol}")
     return Backends(name, weights, least=float(max(least, 0)), sorry=tree.value("sorry_server"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.failover.model import Instance, Tracker, Watch, Watched
 from holdfast.keepalived.tree import Node as Tree
+
+from .taken import text_of, whole
 
 _BLOCKS = {
     "vrrp_script": Watched.SCRIPT,
@@ -14,38 +17,51 @@ _BLOCKS = {
     "vrrp_track_file": Watched.FILE,
     "vrrp_track_process": Watched.PROCESS,
 }
+_TRACKING = ("vrrp_instance", "vrrp_sync_group")
 _LISTS = {"track_script": Watched.SCRIPT, "track_file": Watched.FILE, "track_process": Watched.PROCESS}
+_LEADING = re.compile(r"[+-]?[0-9]{1,10}")
+_HEAVIEST = 254
 _FILE_WEIGHT = 1  # of a file that says none; a process without one is a FAULT (2.2.7, whatever its man page says)
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """What a file defines to be tracked: its watches, and the weight and direction that trackers of it inherit."""
+    """What a file defines to be tracked: its watches, and the weight and direction that trackers of it inherit.
+
+    `lines` and `blocks` say in which order definitions and the blocks that track something stand.
+    """
 
     watches: Mapping[tuple[Watched, str], Watch]
     weights: Mapping[tuple[Watched, str], tuple[int, bool]]
+    lines: Mapping[tuple[Watched, str], int]
+    blocks: Mapping[Tree, int]
 
-
-def number(text: str, default: int) -> int:
-    """A whole number of no more digits than any range has, or the default."""
-    digits = text[1:] if text[:1] in "+-" else text
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else default
+    def knows(self, tree: Tree, key: tuple[Watched, str]) -> bool:
+        """Whether what a block tracks is defined above it; keepalived looks nowhere else."""
+        return key in self.lines and self.lines[key] < self.blocks[tree]
 
 
 def definitions(root: Tree) -> Definitions:
     """Everything that may be tracked; of a name that is defined twice, the first counts."""
     watches: dict[tuple[Watched, str], Watch] = {}
     weights: dict[tuple[Watched, str], tuple[int, bool]] = {}
-    for tree in root.all(*_BLOCKS):
+    lines: dict[tuple[Watched, str], int] = {}
+    blocks: dict[Tree, int] = {}
+    for at, tree in enumerate(root.all(*_BLOCKS, *_TRACKING)):
+        if tree.name in _TRACKING:
+            blocks[tree] = at
+            continue
         kind, name = _BLOCKS[tree.name], tree.arg()
         if (kind, name) in watches:
             continue
+        lines[(kind, name)] = at
         watches[(kind, name)] = _watch(kind, name, tree)
         weight = tree.get("weight")
         default = _FILE_WEIGHT if kind is Watched.FILE else 0
         reverse = weight is not None and weight.arg(1) == "reverse"
-        weights[(kind, name)] = (number(weight.arg() if weight is not None else "", default), reverse)
-    return Definitions(watches, weights)
+        # One that is out of range is told, and counts all the same (measured).
+        weights[(kind, name)] = (whole(tree.value("weight"), default), reverse)
+    return Definitions(watches, weights, lines, blocks)
 
 
 def _watch(kind: Watched, name: str, tree: Tree) -> Watch:
@@ -54,38 +70,45 @@ def _watch(kind: Watched, name: str, tree: Tree) -> Watch:
     if kind is Watched.PROCESS:
         process = tree.value("process").rpartition("/")[2]
         return Watch(kind, name, title=process, service=process)
-    interval = max(1, number(tree.value("interval"), 1))
+    interval = whole(text_of(tree, "interval"), 1)
     return Watch(
         kind,
         name,
         interval_s=interval,
-        timeout_s=max(1, number(tree.value("timeout"), interval)),
-        rise=max(1, number(tree.value("rise"), 1)),
-        fall=max(1, number(tree.value("fall"), 1)),
+        timeout_s=whole(text_of(tree, "timeout"), interval),
+        rise=whole(text_of(tree, "rise"), 1),
+        fall=whole(text_of(tree, "fall"), 1),
     )
 
 
 def _listed(tree: Tree, defined: Definitions) -> list[Tracker]:
-    """The lines of track_script and its like; a line for what is not defined is ignored, as keepalived does."""
+    """The lines of track_script and its like; keepalived ignores those for what is not defined above, and odd ones."""
     found: list[Tracker] = []
     for block, kind in _LISTS.items():
         for line in tree.listed(block):
-            if (kind, line.name) in defined.watches:
+            if defined.knows(tree, (kind, line.name)) and _is_read(line):
                 weight, reverse = _weight(line, *defined.weights[(kind, line.name)])
                 found.append(Tracker(kind, line.name, weight, reverse))
     return _once(found)
 
 
+def _is_read(line: Tree) -> bool:
+    """Whether keepalived takes the line: behind the name stands nothing, or `weight` and a number."""
+    return not line.args or (line.arg() == "weight" and len(line.args) > 1)
+
+
 def _weight(line: Tree, weight: int, reverse: bool) -> tuple[int, bool]:
+    """The weight of a line, else what it inherits: the digits at its beginning count, and nothing that is too large."""
     words = line.words
-    if "weight" not in words[1:-1]:
+    if len(words) < 3:
         return weight, reverse
-    at = words.index("weight", 1) + 1
-    if "reverse" in words[at:]:
+    if "reverse" in words[3:]:
         reverse = True
-    elif "noreverse" in words[at:]:
+    elif "noreverse" in words[3:]:
         reverse = False
-    return number(words[at], weight), reverse
+    digits = _LEADING.match(words[2])
+    given = int(digits[0]) if digits else 0
+    return (given if abs(given) <= _HEAVIEST else weight), reverse
 
 
 def _once(trackers: Iterable[Tracker]) -> list[Tracker]:
@@ -102,7 +125,7 @@ def own_trackers(tree: Tree, defined: Definitions, made: Instance, *, weighted: 
     Weights of interfaces count all the same: 2.2.7 says that it ignores them, after it has taken them (measured).
     """
     listed = _listed(tree, defined)
-    interfaces = [_interface(line) for line in tree.listed("track_interface") if line.name != made.interface]
+    interfaces = [_interface(line) for line in _interfaces(tree) if line.name != made.interface]
     if not weighted:
         listed = [_unweighted(tracker) for tracker in listed]
     return [*listed, *_carriers(tree, made, _once(interfaces))]
@@ -118,6 +141,10 @@ def _unweighted(tracker: Tracker) -> Tracker:
     if tracker.kind is Watched.FILE and tracker.weight == _FILE_WEIGHT:
         return Tracker(tracker.kind, tracker.name, 0, tracker.reverse)
     return replace(tracker, ignored=True)
+
+
+def _interfaces(tree: Tree) -> list[Tree]:
+    return [line for line in tree.listed("track_interface") if _is_read(line)]
 
 
 def _interface(line: Tree) -> Tracker:
@@ -150,7 +177,7 @@ def sync_trackers(own: list[Tracker], block: Tree | None, defined: Definitions) 
     """
     found = {(tracker.kind, tracker.name): tracker for tracker in own}
     if block is not None:
-        for tracker in [*_listed(block, defined), *_once(_interface(line) for line in block.listed("track_interface"))]:
+        for tracker in [*_listed(block, defined), *_once(_interface(line) for line in _interfaces(block))]:
             mine = found.get((tracker.kind, tracker.name))
             if mine is None or mine.weight:
                 found[(tracker.kind, tracker.name)] = tracker
