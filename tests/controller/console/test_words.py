@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from babel.messages.extract import extract, extract_from_dir
 from babel.messages.pofile import read_po
+from tests.lint.test_compiled_places import IMPORTED
 
 import holdfast
 from holdfast import errors
+from holdfast.cli.lint_spec import remarks as lint_of_spec
 from holdfast.controller.console import words
 from holdfast.controller.console.core_texts import core_texts
 from holdfast.controller.console.pictures.errors import EXPLAINED
@@ -145,6 +147,13 @@ def test_what_stands_behind_a_sentence_is_said_in_its_language() -> None:
     assert words_of("zh").tell(said).endswith("（在本机上看到）")
     assert behind("what a program says", HERE) == "what a program says (seen on this machine)"
     assert not words_of("zh").knows(behind("what a program says", HERE))
+
+
+def test_what_lint_says_of_a_spec_names_its_nodes_in_chinese(tmp_path: Path) -> None:
+    path = tmp_path / "imported.yaml"
+    path.write_text(IMPORTED)
+    told = {words_of("zh").tell(one.finding.message) for one in lint_of_spec(str(path))}
+    assert "10.0.0.100:80 没有 lb_algo：keepalived 使用 wlc（在 lb1, lb2 的 keepalived.conf 中）" in told
 
 
 def test_what_is_found_is_not_nothing() -> None:
