@@ -148,7 +148,9 @@ def _statements(draw: st.DrawFn, block: str) -> str:
 # Left out for where they stand, or for what stands beside them: tested apart.
 _PLACED = frozenset({
     "sh-port", "sh-fallback", "mh-port", "mh-fallback", "sorry_server_inhibit", "sorry_server_lvs_method",
-    "lb_algo", "lb_kind", "preempt", "no_accept", "unicast_src_ip", "script_user", "native_ipv6",
+    "lb_algo", "lb_kind", "preempt", "no_accept", "unicast_src_ip", "script_user", "native_ipv6", "ip_family", "vrf",
+    "nb_get_retry", "process_names", "lvs_process_name", "vrrp_rlimit_rtime", "checker_rlimit_rtime",
+    "bfd_rlimit_rtime", "nftables", "nftables_ipvs", "vrrp_iptables", "vrrp_min_garp",
 })  # fmt: skip
 
 

@@ -9,6 +9,7 @@ INSTANCE = (
     "vrrp_instance a {{\n{}\n  interface eth0\n  virtual_router_id 5\n  virtual_ipaddress {{\n  10.0.0.1\n  }}\n}}\n"
 )
 PROCESS = "vrrp_track_process a {{\n  process x\n{}\n}}\n"
+GLOBAL = "global_defs {{\n{}\n  router_id a\n}}\n"
 SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\n}}\n"
 
 
@@ -24,6 +25,19 @@ SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\
         (INSTANCE, "state MASTER\nstate bogus\nstate BACKUP", {"state BACKUP"}),
         (INSTANCE, "mcast_src_ip 10.0.0.9\nnative_ipv6", {"mcast_src_ip 10.0.0.9"}),
         (PROCESS, "terminate_delay 1\ndelay 3\nfork_delay 2", {"delay 3", "fork_delay 2"}),
+        (PROCESS, "quorum_max 5\nquorum 7", {"quorum_max 5"}),
+        (PROCESS, "quorum 7\nquorum_max 5", {"quorum 7"}),
+        (PROCESS, "quorum_max 0\nquorum 2", {"quorum_max 0"}),
+        (PROCESS, "quorum 3\nquorum_max 3\nquorum_max 2\nquorum 0", {"quorum 3", "quorum_max 3"}),
+        (PROCESS, "quorum_max 70000\nquorum 7", {"quorum 7"}),
+        (GLOBAL, "vrrp_process_name v\nprocess_names\nbfd_process_name b", {"process_names", "bfd_process_name b"}),
+        (GLOBAL, "lvs_process_name v\nchecker_process_name b", {"checker_process_name b"}),
+        (GLOBAL, "checker_process_name v\nlvs_process_name b", {"lvs_process_name b"}),
+        (GLOBAL, "bfd_rlimit_rttime 5\nbfd_rlimit_rtime 6", {"bfd_rlimit_rtime 6"}),
+        (GLOBAL, "bfd_rlimit_rtime 0\nbfd_rlimit_rttime 6", {"bfd_rlimit_rttime 6"}),
+        (GLOBAL, "nftables_priority 5\nnftables\nnftables_priority 6\nnftables", {"nftables", "nftables_priority 6"}),
+        (GLOBAL, "nftables_ipvs_priority 5\nnftables_ipvs t", {"nftables_ipvs t"}),
+        (GLOBAL, "vrrp_garp_master_repeat 5\nvrrp_min_garp true", {"vrrp_garp_master_repeat 5", "vrrp_min_garp true"}),
         (SERVER, "lb_algo wrr\nlvs_sched sh", {"lvs_sched sh"}),
         (SERVER, "lb_algo wrr\nlvs_sched bogus", {"lb_algo wrr"}),
         (SERVER, "lvs_method DR\nlb_kind TUN", {"lb_kind TUN"}),
@@ -61,7 +75,18 @@ def test_what_counts_is_what_is_compiled(block: str, lines: str, kept: set[str])
         ("global_defs {\n  notify_fifo /run/a\n  script_user root\n  notify_fifo_script /bin/a\n}\n", 3),
         ("global_defs {\n  notify_fifo_script /bin/a\n  script_user root\n  script_user bin\n}\n", 3),
         (INSTANCE.format("  mcast_src_ip fd00::1"), 1),
+        (INSTANCE.format("  mcast_dst_ip ff02::12"), 1),
+        (INSTANCE.format("  use_vmac\n  use_vmac a"), 3),
+        (INSTANCE.format("  vrf a"), 2),
         (SERVER.format("  lb_kind NAT\n  sorry_server 10.0.0.9 80\n  lvs_method DR"), 4),
+        (SERVER.format("  lb_kind NAT\n  real_server 10.0.0.9 80 {\n  }\n  lb_kind DR"), 5),
+        (SERVER.format("  lb_algo sh\n  sh-port\n  lb_algo rr"), 3),
+        (GLOBAL.format("checker_rlimit_rttime 0"), 2),
+        (GLOBAL.format("vrrp_rlimit_rttime 4\nvrrp_rlimit_rtime 4294967296"), 3),
+        (GLOBAL.format("lvs_timeouts tcp 5 udp 3\nlvs_timeouts tcp 6"), 2),
+        (GLOBAL.format("vrrp_garp_extra_if all 5\nvrrp_vmac_garp_intvl 6"), 2),
+        (GLOBAL.format("vrrp_min_garp\nvrrp_garp_master_repeat 5"), 3),
+        (GLOBAL.format("vrrp_min_garp\nvrrp_min_garp false"), 2),
     ],
 )
 def test_an_order_that_no_spec_can_say_is_lost_by_its_line(text: str, line: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,11 +63,12 @@ class Reading:
     vault: Vault
     later: set[tuple[str, str]] = field(default_factory=set)  # (kind, name) of blocks that stand below this one
     untracked: frozenset[Node] = frozenset()  # lines whose track_group is not defined above them
+    unfit: Mapping[Node, str] = field(default_factory=dict)  # lines of servers that keepalived leaves out, and why
 
     def block(self, tree: Node, model: type[Block]) -> Values:
         """The fields of `tree` as `model` takes them; what it refuses is lost."""
         values: Values = {}
-        tree = as_counted(tree, self.losses)
+        tree = as_counted(tree, self.losses, self.unfit)
         for name, info in model.model_fields.items():
             form = next((one for one in info.metadata if isinstance(one, Form)), None)
             keyword = info.alias or name
@@ -278,7 +280,9 @@ def _number(text: str) -> int | float:
         return int(text)
     if _DECIMAL.fullmatch(text):
         whole, _, rest = text.partition(".")
-        number = float(f"{whole or 0}.{rest[:6] or 0}")  # keepalived counts in microseconds
+        if rest[6:].strip("0"):
+            raise _UnclearError("keepalived counts in microseconds, and rounds some: write six decimals")
+        number = float(f"{whole or 0}.{rest[:6] or 0}")
         return int(number) if number.is_integer() else number
     raise _UnclearError("keepalived takes a number, and may take a part of this for one")
 

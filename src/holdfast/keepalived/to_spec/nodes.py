@@ -14,6 +14,7 @@ from holdfast.spec.origin.servers import ServerGroup, VirtualServer
 from holdfast.spec.origin.trackers import Bfd, GarpGroup, Script, TrackFile, TrackGroup, TrackProcess
 
 from .blocks import FOLDER_MARK, Reading, Values, head
+from .families import unfit
 from .losses import Losses, Vault
 from .sequence import tell_order, untracked, user_stands_last
 
@@ -56,7 +57,7 @@ def read_node(node: str, read: Configuration, vault: Vault, losses: Losses) -> N
             losses.differs(tree, "${_PWD} is /etc/holdfast/keepalived once compiled: write the folder that is meant")
     _name_of_host(read, losses)
     tell_order(read, losses)
-    reading = Reading(losses, vault, untracked=untracked(read.root))
+    reading = Reading(losses, vault, untracked=untracked(read.root), unfit=unfit(read.root))
     found = NodeBlocks(node)
     found.single["outside"] = reading.block(read.root, TopLevel)
     for kind, model in (("global_defs", GlobalDefs), ("SSL", Ssl)):

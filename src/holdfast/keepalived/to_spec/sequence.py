@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
-from holdfast.keepalived.keywords import Keyword
+from holdfast.keepalived.keywords import Argument, Keyword
 from holdfast.keepalived.tree import Configuration, Node
 from holdfast.spec.values import as_address
 
+from .families import METHODS, tell_families
 from .losses import Losses
 
 # Two keywords for one setting: what stands last counts.
 _LAST = {
     "vrrp_instance": (("nopreempt", "preempt"), ("accept", "no_accept"), ("mcast_src_ip", "unicast_src_ip")),
-    "virtual_server": (("lvs_sched", "lb_algo"), ("lvs_method", "lb_kind")),
+    "virtual_server": (("lvs_sched", "lb_algo"), METHODS),
+    "HTTP_GET": (("retry", "nb_get_retry"),),
+    "SSL_GET": (("retry", "nb_get_retry"),),
+    "global_defs": (
+        ("checker_process_name", "lvs_process_name"),
+        *((f"{process}_rlimit_rttime", f"{process}_rlimit_rtime") for process in ("vrrp", "checker", "bfd")),
+    ),
+    "bfd_instance": (("neighbor_ip", "neighbour_ip"), ("ttl", "hoplimit")),
 }
+# What stands below sets these again, whatever they say: the first of several where keepalived takes the first.
+_SET_AGAIN = {
+    "vrrp_track_process": ((("delay",), ("fork_delay", "terminate_delay")),),
+    "global_defs": (
+        (
+            ("process_names",),
+            ("vrrp_process_name", "checker_process_name", "lvs_process_name", "bfd_process_name"),
+        ),
+        (("nftables", "vrrp_iptables"), ("nftables_priority",)),
+        (("nftables_ipvs",), ("nftables_ipvs_priority", "nftables_ipvs_start_fwmark")),
+    ),
+}
+# How long a process may run at a stretch: a value that keepalived does not take is none at all, not the default.
+_LIMITS = tuple(f"{process}_rlimit_{time}" for process in ("vrrp", "checker", "bfd") for time in ("rttime", "rtime"))
 # A value that it does not take sets these back, whatever stands above it (measured).
 _SET_BACK = frozenset(
     {
         "priority", "state", "preempt_delay", "garp_master_refresh", "vrrp_garp_master_refresh", "hysteresis",
-        "vrrp_priority", "checker_priority", "bfd_priority", "vrrp_rlimit_rttime", "checker_rlimit_rttime",
-        "bfd_rlimit_rttime",
+        "vrrp_priority", "checker_priority", "bfd_priority", *_LIMITS, "persistence_granularity",
     }
 )  # fmt: skip
+_LEADING = re.compile(r"[+-]?[0-9]")
+_NUMBERS = {
+    "int": re.compile(r"[+-]?[0-9]+"),
+    "uint": re.compile(r"[+-]?[0-9]+"),
+    "num": re.compile(r"[+-]?[0-9]*\.?[0-9]*"),
+}
+_NO_MOST = 2**32 - 1
+_GARPS = {"vrrp_garp_master_delay": (5,), "vrrp_garp_master_repeat": (5,), "vrrp_garp_master_refresh_repeat": (0, 1)}
 _SCHEDULERS = ("lvs_sched", "lb_algo")
-_METHODS = frozenset({"lvs_method", "lb_kind", "sorry_server_lvs_method"})
+_METHODS = frozenset({*METHODS, "sorry_server_lvs_method"})
 _OF_SCHEDULER = {"sh-port": "sh", "sh-fallback": "sh", "mh-port": "mh", "mh-fallback": "mh"}
-_OF_SORRY = frozenset({"sorry_server_inhibit", "sorry_server_lvs_method"})
 _TUNNELS = frozenset({"ipip", "gue", "gre"})
 _SUMS = frozenset({"nocsum", "csum", "remcsum"})
 _STATIC = frozenset({"static_ipaddress", "static_routes", "static_rules"})
@@ -35,9 +64,9 @@ _PIPES = frozenset({"notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"})
 _RUN = frozenset({f"{name}_script" for name in ("startup", "shutdown", *_PIPES)})
 
 
-def as_counted(tree: Node, losses: Losses) -> Node:
+def as_counted(tree: Node, losses: Losses, unfit: Mapping[Node, str]) -> Node:
     """The block without the statements that keepalived leaves out for where they stand; each is noted."""
-    left_out = dict(_left_out(tree))
+    left_out = {**dict(_left_out(tree)), **{child: unfit[child] for child in tree.children if child in unfit}}
     if not left_out:
         return tree
     for child in tree.children:
@@ -57,11 +86,12 @@ def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
         both = [child for child in tree.all(*pair) if _is_taken(child)]
         last = both[-1].name if both else ""
         yield from ((child, f"{last} stands below it, and counts") for child in both if child.name != last)
+    yield from _set_again(tree)
     if tree.name == "vrrp_instance":
         yield from _states(tree)
         yield from _late_family(tree)
     elif tree.name == "vrrp_track_process":
-        yield from _set_again(tree)
+        yield from _quorums(tree)
     elif tree.name == "virtual_server":
         yield from _early(tree)
 
@@ -90,9 +120,15 @@ def _is_taken(child: Node) -> bool:
     if child.name == "snmp_name" and len(child.args) > 1:
         return False
     argument = child.keyword.arguments[0] if child.keyword and child.keyword.arguments else None
-    if argument is None or (argument.optional and not child.args):
+    if argument is None or (argument.optional and not child.args) or _is_odd(argument, child.arg()):
         return True
     return not argument.check(child.arg())
+
+
+def _is_odd(argument: Argument, text: str) -> bool:
+    """A number with something behind it: keepalived takes the number for some keywords, so it is never passed over."""
+    number = _NUMBERS.get(argument.kind)
+    return number is not None and _LEADING.match(text) is not None and not number.fullmatch(text)
 
 
 def _states(tree: Node) -> Iterator[tuple[Node, str]]:
@@ -118,25 +154,44 @@ def _late_family(tree: Node) -> Iterator[tuple[Node, str]]:
 
 
 def _set_again(tree: Node) -> Iterator[tuple[Node, str]]:
-    """`delay` sets both delays of a process, also those that a line above it sets."""
-    both = [child for child in tree.all("delay") if _is_taken(child)]
-    if both:
-        for child in itertools.takewhile(lambda node: node is not both[-1], tree.children):
-            if child.name in ("fork_delay", "terminate_delay"):
-                yield child, "delay stands below it, and sets it again"
+    """`delay` sets both delays of a process, also those that a line above it sets; others alike."""
+    for setters, names in _SET_AGAIN.get(tree.name, ()):
+        found = [child for child in tree.all(*setters) if _is_taken(child)]
+        counted = found[:1] + [one for one in found[1:] if one.keyword and one.keyword.repeat != "first"]
+        last = counted[-1] if counted else tree
+        for child in tree.children if counted else ():
+            if child is last:
+                break
+            if child.name in names:
+                yield child, f"{last.name} stands below it, and sets it again"
+
+
+def _quorums(tree: Node) -> Iterator[tuple[Node, str]]:
+    """A quorum above quorum_max, or a quorum_max below quorum, is not taken: each is held against the other so far."""
+    quorum, most = 1, _NO_MOST
+    for child in tree.all("quorum", "quorum_max"):
+        if not _is_taken(child):
+            yield child, "keepalived does not take it"
+            continue
+        number = int(child.arg()) if child.arg().isdigit() else quorum
+        if child.name == "quorum" and number > most:
+            yield child, f"keepalived does not take it: quorum_max is {most} where it stands"
+        elif child.name == "quorum":
+            quorum = number
+        elif number < quorum and (number or quorum > 1):
+            yield child, f"keepalived does not take it: quorum is {quorum} where it stands"
+        else:
+            quorum, most = (quorum or 1) if number else 0, number
 
 
 def _early(tree: Node) -> Iterator[tuple[Node, str]]:
-    """Flags that belong to a scheduler or a sorry server of which keepalived has not read yet."""
-    scheduler, sorry = "", False
+    """Flags that belong to a scheduler of which keepalived has not read yet."""
+    scheduler = ""
     for child in tree.children:
         if child.name in _SCHEDULERS and _is_taken(child):
             scheduler = child.arg()
-        sorry = sorry or child.name == "sorry_server"
         if child.name in _OF_SCHEDULER and _OF_SCHEDULER[child.name] != scheduler:
             yield child, f"the scheduler is not {_OF_SCHEDULER[child.name]} where it stands"
-        elif child.name in _OF_SORRY and not sorry:
-            yield child, "no sorry_server stands above it"
 
 
 def untracked(root: Node) -> frozenset[Node]:
@@ -184,19 +239,61 @@ def tunnel_mistake(found: Node) -> str:
 def tell_order(read: Configuration, losses: Losses) -> None:
     """What depends on an order that an origin does not keep, and that its words cannot say."""
     _users(read.root, losses)
+    _settings(read.root, losses)
+    tell_families(read.root, losses)
     for tree in read.root.all("vrrp_instance"):
         families = dict(_families(tree))
         if len(set(families.values())) > 1:
             losses.lost(tree, "addresses of two families decide by their order which one its adverts are of")
+        _interfaces(tree, losses)
     for tree in read.root.all("virtual_server"):
-        above = [child for child in itertools.takewhile(_is_no_sorry_server, tree.children) if child.name in _METHODS]
-        below = [child for child in tree.all("lvs_method", "lb_kind") if child not in above]
-        if above and below and tree.has("sorry_server") and not tree.has("sorry_server_lvs_method"):
-            losses.lost(below[0], "the sorry server above it has the method that was named before: name it once")
+        schedulers = [child.arg() for child in tree.all(*_SCHEDULERS) if _is_taken(child)]
+        early = {child for child, _ in _early(tree)}
+        for child in tree.all(*_OF_SCHEDULER):
+            if child not in early and schedulers[-1:] != [_OF_SCHEDULER[child.name]]:
+                losses.lost(child, "another scheduler stands below it: name one alone")
 
 
-def _is_no_sorry_server(child: Node) -> bool:
-    return child.name != "sorry_server"
+def _interfaces(tree: Node, losses: Losses) -> None:
+    """Of several use_vmac each adds to the others; a vrf counts only above the interface, where no spec has it."""
+    several = tree.all("use_vmac")
+    if any(child.args != several[-1].args for child in several):
+        losses.lost(several[-1], "what use_vmac says above holds too: say it once")
+    both = tree.all("vrf", "interface")
+    if both and both[0].name == "vrf" and both[-1].name == "interface":
+        losses.lost(both[0], "it counts above the interface, and not below it, where a spec has it: name one of them")
+
+
+def _settings(root: Node, losses: Losses) -> None:
+    """Settings of global_defs that stand several times, and of which not only the last counts."""
+    children = [child for block in root.all("global_defs") for child in block.children]
+    for process in ("vrrp", "checker", "bfd"):
+        limits = [child for child in children if child.name in _LIMITS and child.name.startswith(process)]
+        if limits and not _is_taken(limits[-1]):
+            losses.lost(limits[-1], "keepalived takes it for 0, which no spec can say: write how many microseconds")
+    for names in (("lvs_timeouts",), ("vrrp_garp_extra_if", "vrrp_vmac_garp_intvl")):
+        several = [child for child in children if child.name in names]
+        for child in several[:-1]:
+            more = {word for word in child.args if not word.isdigit()} - set(several[-1].args)
+            if more:
+                losses.lost(child, f"{', '.join(sorted(more))} of it stays in force: write all on one line")
+    _garps(children, losses)
+
+
+def _garps(children: Sequence[Node], losses: Losses) -> None:
+    """vrrp_min_garp changes what has its default value where it stands, and stays once it is said."""
+    least = [child for child in children if child.name == "vrrp_min_garp" and _is_on(child)]
+    if not least:
+        return
+    if not _is_on([child for child in children if child.name == "vrrp_min_garp"][-1]):
+        losses.lost(least[-1], "it stays in force although a line below says otherwise: remove that line")
+    for child in itertools.dropwhile(lambda node: node is not least[-1], children):
+        if child.arg().isdigit() and int(child.arg()) in _GARPS.get(child.name, ()):
+            losses.lost(child, "vrrp_min_garp stands above it, and would change it where it stood below: write it last")
+
+
+def _is_on(child: Node) -> bool:
+    return child.arg() in ("", "on", "true", "yes")
 
 
 def user_stands_last(root: Node) -> bool:
@@ -249,9 +346,11 @@ def _is_script(keyword: Keyword | None) -> bool:
 
 def _families(tree: Node) -> Iterator[tuple[str, int]]:
     """What sets the family of an instance, and which one it would be."""
-    for name in ("mcast_src_ip", "unicast_src_ip"):
-        if (address := as_address(tree.value(name).partition("/")[0])) is not None:
-            yield name, address.version
+    for name in ("mcast_src_ip", "unicast_src_ip", "mcast_dst_ip", "use_ipvlan"):
+        words = [word for child in tree.all(name) for word in child.args]
+        for address in (as_address(word.partition("/")[0]) for word in words):
+            if address is not None:
+                yield f"{name} {address}", address.version
     for name in ("unicast_peer", "virtual_ipaddress"):
         lines = (as_address(line.name.partition("/")[0]) for line in tree.listed(name))
         if (first := next((address for address in lines if address is not None), None)) is not None:
