@@ -170,6 +170,15 @@ def test_the_graph_is_whole_and_no_box_lies_on_another(holdfast: Command, spec: 
             assert x >= left + wide or left >= x + width or y >= top + high or top >= y + height
 
 
+def test_several_that_were_asked_for_are_drawn_one_after_the_other(holdfast: Command, spec: Path) -> None:
+    holdfast("whatif", spec, "--fail", "lb01", "--fail", "eth0@lb02", "--svg", "asked.svg")
+    root = ElementTree.parse(spec.parent / "asked.svg").getroot()
+    places = {text.text or "": float(text.attrib["x"]) for text in root.iter(f"{_SVG}text")}
+    assert places["all is well"] < places["www: lb02"] < places["www: nobody"]
+    assert places["several failures"] <= places["www: nobody"]
+    assert len(list(root.iter(f"{_SVG}path"))) == 2
+
+
 def test_names_in_the_graph_are_text_not_markup(holdfast: Command, tmp_path: Path) -> None:
     odd = [f"{name}={tmp_path / name}.conf" for name in ("lb1", "lb2")]
     for name, priority in (("lb1", 150), ("lb2", 100)):

@@ -88,10 +88,21 @@ def test_trackers_have_the_weights_that_count() -> None:
     assert trackers("") == {"chk": -20, "tf": 1, "web": 0, "eth1": -50, "eth0": 0}
 
 
-@pytest.mark.parametrize("given", ["", "    virtual_router_id 0\n", "    virtual_router_id 300\n"])
-def test_an_instance_without_a_number_holds_nothing(given: str) -> None:
-    text = BASE.format(more="", dev="").replace("    virtual_router_id 51\n", given)
-    assert "virtual_router_id" in cluster_of({"lb1": parse(text)}).nodes["lb1"].by_name["www"].blocked
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (BASE.replace("    virtual_router_id 51\n", ""), "virtual_router_id from 1 to 255"),
+        (BASE.replace("51", "300"), "virtual_router_id from 1 to 255"),
+        (BASE.replace("    interface eth0\n", ""), "no interface"),
+        (BASE.replace("51", "52"), "mail and www have virtual_router_id 52 on eth0"),
+    ],
+)
+def test_a_keepalived_that_ends_at_its_start_holds_nothing(odd: str, said: str) -> None:
+    """Measured: "exited with permanent error CONFIG. Terminating", and with it what is right of the file."""
+    sound = BASE.replace("51", "52").replace("www", "mail")
+    made = cluster_of({"lb1": parse((sound + odd).format(more="", dev=""))}).nodes["lb1"]
+    assert all(said in instance.blocked and "ends at its start" in instance.blocked for instance in made.instances)
+    assert len(made.instances) == 2
 
 
 def test_what_keepalived_does_not_read_of_trackers_counts_for_nothing() -> None:

@@ -78,7 +78,8 @@ def _boxes(report: Report) -> list[_Box]:
     first = _Box(0, report.normal.verdict, _held(report.normal, changed=False), ["all is well"])
     boxes, found = [first], {}
     asked = (report.asked,) if report.asked is not None else ()
-    for column, scenarios in ((1, (*report.singles, *report.partitions, *asked)), (2, report.combined)):
+    alone = (*report.singles, *report.partitions, *(asked if len(report.steps) < 2 else report.steps[:1]))
+    for column, scenarios in ((1, alone), (2, report.combined or (asked if len(report.steps) > 1 else ()))):
         for scenario in scenarios:
             held = _held(scenario, changed=True)
             key = (column, scenario.verdict, held)

@@ -55,9 +55,11 @@ def _node(name: str, read: Configuration, host: Host) -> Node:
         block = trees[group.name] if group is not None else None
         weighs = block is not None and (block.has("sync_group_tracking_weight") or block.has("global_tracking"))
         own = own_trackers(tree, defined, made, weighted=(block is None or weighs) and not made.owner)
-        blocked = _left_out(made) or blocked_by(own, block, defined)
+        blocked = blocked_by(own, block, defined)
         instances.append(replace(made, trackers=sync_trackers(own, block, defined), blocked=blocked))
     instances = _without_owners_weights(instances, groups)
+    if ends := _ends_at_once(instances):
+        instances = [replace(made, blocked=ends) for made in instances]
     named = {made.name for made in instances}
     watches = _used(defined, instances)
     return Node(
@@ -71,9 +73,22 @@ def _node(name: str, read: Configuration, host: Host) -> Node:
     )
 
 
-def _left_out(made: Instance) -> str:
-    """Why keepalived does not run an instance at all, whatever else its file says."""
-    return "" if made.vrid else "no virtual_router_id from 1 to 255: keepalived leaves it out"
+def _ends_at_once(instances: Iterable[Instance]) -> str:
+    """Why keepalived ends as soon as it has started, and so runs none of the node's instances (measured)."""
+    taken: dict[tuple[int, int, str], str] = {}
+    for made in instances:
+        why = ""
+        if not made.vrid:
+            why = f"{made.name} has no virtual_router_id from 1 to 255"
+        elif not made.interface:
+            why = f"{made.name} has no interface"
+        elif (made.vrid, made.family, made.interface) in taken:
+            other = taken[(made.vrid, made.family, made.interface)]
+            why = f"{other} and {made.name} have virtual_router_id {made.vrid} on {made.interface}"
+        if why:
+            return f"{why}: keepalived ends at its start"
+        taken[(made.vrid, made.family, made.interface)] = made.name
+    return ""
 
 
 class _Settings:
@@ -108,7 +123,7 @@ def _instance(tree: Tree, settings: _Settings, host: Host) -> Instance:
     priority = priority_of(tree, master=master)
     master = (priority == OWNER) if strict or not tree.has("state") else master
     preempt = master or priority == OWNER or not _last_is(tree, "nopreempt", "preempt")
-    interface = tree.value("interface") or settings.text("default_interface")
+    interface = tree.value("interface")  # default_interface is for addresses alone (measured)
     source = next((_bare(text) for name in ("unicast_src_ip", "mcast_src_ip") if (text := tree.value(name))), "")
     version = whole(text_of(tree, "version"), 0) or (3 if family == 6 else whole(settings.text("vrrp_version"), 2))
     return Instance(
