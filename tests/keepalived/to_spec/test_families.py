@@ -39,6 +39,9 @@ def _left_out(text: str) -> list[int]:
         ("fwmark 1", "ip_family inet6\npersistence_granularity 255.255.255.0\nreal_server fd00::2 80 {\n}", [3]),
         ("fwmark 1", "ip_family inet6\npersistence_granularity 129\nreal_server fd00::2 80 {\n}", [3]),
         ("fwmark 1", "persistence_granularity 64\nip_family inet6\nreal_server fd00::2 80 {\n}", []),
+        ("10.0.0.1 80", f"real_server fd00::2 80 {{\n}}\nlb_kind TUN\n{REAL}", [2]),
+        ("10.0.0.1 80", f"lb_kind TUN\nreal_server fd00::2 80 {{\n}}\n{REAL}", []),
+        ("10.0.0.1 80", f"real_server fd00::2 80 {{\nlvs_method TUN\n}}\n{REAL}", []),
         ("fwmark 1", f"{REAL}\nip_family inet6\nreal_server 10.0.0.3 80 {{\n}}", [4]),
         ("fwmark 1", "ip_family inet\nip_family inet6\nreal_server 10.0.0.3 80 {\n}", [3]),
         ("fd00::1 80", "persistence_granularity 255.255.255.0\nreal_server fd00::2 80 {\n}", [2]),
@@ -61,6 +64,7 @@ def test_what_does_not_fit_is_left_out(address: str, lines: str, left: list[int]
     [
         ("10.0.0.1 80", CHECK.format("TCP_CHECK", "bindto 10.0.0.9\nconnect_ip fd00::8"), 5),
         ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "host {\n}\nbind_port 99"), 6),
+        ("fd00::1 80", CHECK.format("TCP_CHECK", "") + f"\nlb_kind TUN\n{REAL}", 2),
         ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "bindto 10.0.0.9\nhost {\nbindto fd00::9\n}"), 6),
         ("fwmark 1", "sorry_server fd00::9 80\nlb_kind TUN\nreal_server 10.0.0.2 80 {\n}", 2),
     ],

@@ -104,8 +104,16 @@ class _Server:
     def _real(self, child: Node) -> None:
         own = [one.args for one in child.all("lvs_method") if one.arg() in _KINDS]
         self.given += [] if own else [self.method]
-        if (own[-1] if own else self.method)[0] != "TUN":
-            self.family = self.family or family_of(child.arg())
+        family = family_of(child.arg())
+        if (own[-1] if own else self.method)[0] == "TUN" or not family:
+            return
+        self.family = self.family or family
+        if family == self.family:
+            return
+        if any(one.keyword is not None and one.keyword.block for one in child.children):  # they read freed memory
+            self.lost[child] = f"keepalived skips it, which is not of IPv{self.family}, but not its checks: remove it"
+        else:
+            self.left_out[child] = f"keepalived skips it: it is not of IPv{self.family}, and no TUN stands above it"
 
     def _sorry(self, child: Node) -> None:
         self.left_out |= dict.fromkeys(self.of_sorry, "another sorry_server stands below it")
