@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from holdfast.errors import StoreDamaged
 from holdfast.plan import Hazard
 from holdfast.protocol import Answer, Fence, Order, Outcome, Progress, SafeName, Service
 from holdfast.store.collection import Versioned
@@ -210,6 +211,17 @@ class RolloutStore:
         """The rollout that has not ended, or None."""
         head = head or (await self.head())[0]
         return await self.rollout(head.running) if head.running else None
+
+    async def damaged(self) -> tuple[str, ...]:
+        """The last rollout and the one that goes on, where they are not understood: older ones hold nothing up."""
+        head, _ = await self.head()
+        found = []
+        for number in sorted({head.last_rollout, head.running or head.last_rollout}):
+            try:
+                await self.rollout(number)
+            except StoreDamaged:
+                found.append(rollout_name(number))
+        return tuple(found)
 
 
 def rollout_name(number: int) -> str:

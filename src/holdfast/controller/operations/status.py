@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.errors import NotFound, StoreDamaged
+from holdfast.errors import NotFound
 from holdfast.protocol import DriftKind, NodeStatus, PooledServer, Progress
 from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
 from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.judge import nothing
 from holdfast.rollout.propose import list_rollouts
-from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore, rollout_name
+from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
 from holdfast.sentences import Sentence
 from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeRecord, Override, OverrideKind
@@ -159,7 +159,7 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
     unread += [("assignment", one.name) for one in unread_assignments]
     heard, unread_reports = await latest_and_damaged(known)
     unread += [("report", one.name) for one in unread_reports]
-    unread += [("rollout", name) for name in await _unread_rollouts(kept)]
+    unread += [("rollout", name) for name in await kept.damaged()]
     return _Seen(
         cluster=known.name,
         epoch=store.identity.epoch,
@@ -173,18 +173,6 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
         lost=lost,
         unread=tuple(unread),
     )
-
-
-async def _unread_rollouts(kept: RolloutStore) -> list[str]:
-    """Of the last one and of the one that goes on: older ones hold nothing up, and there may be hundreds."""
-    head, _ = await kept.head()
-    unread = []
-    for number in {head.last_rollout, head.running or head.last_rollout}:
-        try:
-            await kept.rollout(number)
-        except StoreDamaged:
-            unread.append(rollout_name(number))
-    return unread
 
 
 async def _trouble_of_store(store: Store, seen: _Seen) -> AsyncIterator[str]:
