@@ -51,7 +51,7 @@ def _left_out(text: str) -> list[int]:
         ("10.0.0.1 80", CHECK.format("TCP_CHECK", "bindto 10.0.0.8\nbindto fd00::9"), [4, 5]),
         ("10.0.0.1 80", CHECK.format("HTTP_GET", "bindto no\nbindto 10.0.0.9"), [4, 5]),
         ("10.0.0.1 80", CHECK.format("HTTP_GET", "retry 4\nnb_get_retry 3"), [4]),
-        ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "host {\nbindto fd00::9\n}"), [5]),
+        ("10.0.0.1 80", "connect_timeout 3\n" + CHECK.format("SMTP_CHECK", "bindto 10.0.0.9"), []),
     ],
 )
 def test_what_does_not_fit_is_left_out(address: str, lines: str, left: list[int]) -> None:
@@ -64,6 +64,8 @@ def test_what_does_not_fit_is_left_out(address: str, lines: str, left: list[int]
     [
         ("10.0.0.1 80", CHECK.format("TCP_CHECK", "bindto 10.0.0.9\nconnect_ip fd00::8"), 5),
         ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "host {\n}\nbind_port 99"), 6),
+        ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "bindto fd00::9"), 4),
+        ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "retry 1") + "\nconnect_timeout 3", 7),
         ("fd00::1 80", CHECK.format("TCP_CHECK", "") + f"\nlb_kind TUN\n{REAL}", 2),
         ("10.0.0.1 80", CHECK.format("SMTP_CHECK", "bindto 10.0.0.9\nhost {\nbindto fd00::9\n}"), 6),
         ("fwmark 1", "sorry_server fd00::9 80\nlb_kind TUN\nreal_server 10.0.0.2 80 {\n}", 2),

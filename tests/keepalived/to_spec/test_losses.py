@@ -119,3 +119,11 @@ def test_bytes_that_are_no_utf8_are_lost_and_the_spec_can_be_written() -> None:
     found = import_nodes({"lb1": parse(b"vrrp_instance a {\n  interface eth\xf7\n}\n", "lb1.conf")}, "shop")
     assert not found.complete
     found.text.encode()
+
+
+def test_a_neighbour_may_be_any_number_of_hops_away() -> None:
+    """-1 is what keepalived takes for as many as the packet may go."""
+    found = imported(lb1="bfd_instance b {\n  neighbor_ip 10.0.0.9\n  max_hops -1\n}\n")
+    assert found.complete
+    assert not found.declared_differences
+    assert found.data["origin"]["bfd_instance"]["b"]["max_hops"] == -1

@@ -39,7 +39,8 @@ def unfit(root: Node) -> Reasons:
 def tell_families(root: Node, losses: Losses) -> None:
     """What the order of lines means for families and methods, where an origin has no words for it."""
     for tree in root.all("virtual_server"):
-        for found in (_Server(tree).read().lost, *(connection.lost for connection in _connections(tree))):
+        connections = (connection.lost for connection in _connections(tree))
+        for found in (_Server(tree).read().lost, *connections, dict(_of_smtp(tree))):
             for at, reason in found.items():
                 losses.lost(at, reason)
 
@@ -149,6 +150,25 @@ def _connections(tree: Node) -> Iterator[_Connection]:
         for check in real.children:
             if check.has("bindto") or check.has("host"):
                 yield _Connection(family_of(real.arg())).read(check)
+
+
+def _of_smtp(tree: Node) -> Iterator[tuple[Node, str]]:
+    """SMTP_CHECK knows its server, and how long it may wait, only as far as it stands above."""
+    waiting = tree.all("connect_timeout")[-1:]
+    for real in tree.children:
+        waiting = [] if real in waiting else waiting
+        later = real.all("connect_timeout")[-1:]
+        for check in real.children:
+            later = [] if check in later else later
+            if check.name != "SMTP_CHECK" or real.name != "real_server":
+                continue
+            asked = {family_of(real.arg())}
+            asked |= {family_of(node.arg()) for node in check.walk() if node.name in ("connect_ip", "bindto")}
+            if check.has("bindto") and len(asked) > 1:
+                yield check.all("bindto")[0], "SMTP_CHECK takes it in spite of another family: write one of its own"
+            if not check.has("connect_timeout"):
+                reason = "an SMTP_CHECK stands above it, and does not go by it: write it above"
+                yield from ((late, reason) for late in (*waiting, *later))
 
 
 @dataclass

@@ -73,7 +73,7 @@ class Bfd(Block):
     passive: Flag = False
     ttl: Annotated[Number, Field(ge=1, le=255)] = None
     hoplimit: Annotated[Number, Field(ge=1, le=255)] = None
-    max_hops: Annotated[Number, Field(ge=0, le=255)] = None
+    max_hops: Annotated[Number, Field(ge=-1, le=255)] = None
     weight: Words = None
     vrrp: Flag = False
     checker: Flag = False
