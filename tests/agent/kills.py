@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -45,9 +46,7 @@ def kill_during(node: Machine, bundle: Bundle, moment: Moment, every_s: float = 
             if moment.lines is not None and journal.read_bytes().count(b"\n") >= moment.lines:
                 break
         time.sleep(every_s)
-    for pid in node.pids_of_agent():
-        with suppress(ProcessLookupError):  # it may have ended since it was listed
-            os.kill(pid, signal.SIGKILL)
+    signal_agent(node.pids_of_agent(), signal.SIGKILL)
     attempt.join(_ENDS_S)
     assert not attempt.is_alive()
     return not said[0]
@@ -55,3 +54,10 @@ def kill_during(node: Machine, bundle: Bundle, moment: Moment, every_s: float = 
 
 def _apply(node: Machine, bundle: Bundle) -> str:
     return node.run_agent(("apply", "--json"), bundle.to_json()).stdout
+
+
+def signal_agent(pids: Iterable[int], number: int) -> None:
+    """To an agent and the programs that it runs."""
+    for pid in pids:
+        with suppress(ProcessLookupError):  # it may have ended since it was listed
+            os.kill(pid, number)

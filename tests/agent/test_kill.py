@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 from pathlib import Path
 
 import pytest
 from tests.agent import bundles
-from tests.agent.kills import Moment, kill_during
+from tests.agent.kills import Moment, kill_during, signal_agent
 from tests.agent.machine import Machine, machine
 from tests.waiting import wait_until
 
@@ -99,8 +98,7 @@ def test_an_interrupt_puts_everything_back_at_once(tmp_path: Path) -> None:
         child = node.spawn_agent("apply", text=variant(1).to_json())
         journal = node.root / "var/lib/holdfast/journal.jsonl"
         wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 6)
-        for pid in node.pids_of_agent():
-            os.kill(pid, signal.SIGTERM)
+        signal_agent(node.pids_of_agent(), signal.SIGTERM)
         assert child.wait(timeout=60) == 1
         assert child.stdout is not None
         report = json.loads(child.stdout.read())

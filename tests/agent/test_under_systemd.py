@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.agent import bundles
+from tests.agent.kills import signal_agent
 from tests.agent.machine import PYTHON
 from tests.agent.systemd_machine import SystemdMachine, systemd_machine
 from tests.waiting import wait_until
@@ -322,8 +323,7 @@ def test_the_power_fails_in_the_middle_of_an_attempt(node: SystemdMachine) -> No
     child = node.spawn_agent("apply", text=bundle("haproxy").to_json())
     journal = node.root / "var/lib/holdfast/journal.jsonl"
     wait_until(lambda: journal.exists() and b'"service":"haproxy"' in journal.read_bytes())
-    for pid in node.pids_of_agent():
-        os.kill(pid, signal.SIGKILL)
+    signal_agent(node.pids_of_agent(), signal.SIGKILL)
     child.wait(timeout=60)
     assert ours(node) == {*NGINX, *HAPROXY}
     node.reboot()
@@ -418,8 +418,7 @@ def check_kills(node: SystemdMachine, lines: Any) -> None:
         child = node.spawn_agent("apply", text=states[wanted][0].to_json())
         while child.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= count):
             time.sleep(0.002)
-        for pid in node.pids_of_agent():
-            os.kill(pid, signal.SIGKILL)
+        signal_agent(node.pids_of_agent(), signal.SIGKILL)
         child.wait(timeout=60)
         node.systemctl("restart", unit("recover"))  # as at boot, in its sandbox; it says 1 where it fails
         found = node.agent("status")
