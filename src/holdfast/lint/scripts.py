@@ -8,7 +8,7 @@ from posixpath import basename
 
 from holdfast.sentences import Sentence
 
-from .commands import commands
+from .commands import Command, commands
 from .model import Model
 from .model_values import fraction, whole
 from .rule import ERROR, INFO, WARNING, Hit, rule
@@ -251,12 +251,13 @@ def long_timeout(model: Model) -> Iterator[Hit]:
     references=("man ping: -c, -W, -w", "keepalived issue 946"),
 )
 def slow_ping(model: Model) -> Iterator[Hit]:
+    pings: dict[int, list[Command]] = {}
+    for command in commands(model):
+        if command.program in ("ping", "ping6"):
+            pings.setdefault(id(command.node), []).append(command)
     for one in model.scripts:
-        node = one.block.get("script")
         limit = one.block.decimal("timeout", one.block.decimal("interval", 1).value).value
-        for command in commands(model):
-            if command.node is not node or command.program not in ("ping", "ping6"):
-                continue
+        for command in pings.get(id(one.block.get("script")), ()):
             seconds = _ping_seconds(command.words)
             if seconds is None:
                 yield Hit(

@@ -51,6 +51,7 @@ def bfd(inner: str) -> str:
     whole=True,
 )
 def undefined(model: Model) -> Iterator[Hit]:
+    names = _Names(model)
     for one in (*model.instances, *model.sync_groups):
         for tracker in one.trackers:
             if tracker.definition is None and tracker.kind in WORDS:
@@ -60,7 +61,7 @@ def undefined(model: Model) -> Iterator[Hit]:
                     name=tracker.name,
                     instance=one.name,
                 )
-                yield Hit(tracker.node, message, hint=_meant(model, tracker.kind, tracker.name))
+                yield Hit(tracker.node, message, hint=_meant(names, tracker.kind, tracker.name))
             elif tracker.definition is not None and tracker.definition.missing:
                 missing = tracker.definition.missing
                 message = Sentence(
@@ -73,12 +74,29 @@ def undefined(model: Model) -> Iterator[Hit]:
                 yield Hit(tracker.node, message, hint=hint, related=(tracker.definition.node,))
 
 
-def _meant(model: Model, kind: str, name: str) -> Sentence | None:
+class _Names:
+    """What is defined, once for all lines that name something else: there may be a hundred thousand of each."""
+
+    def __init__(self, model: Model) -> None:
+        self.of_kind: dict[str, list[str]] = {}
+        self.alike: dict[tuple[str, str], str] = {}
+        self.elsewhere: dict[str, str] = {}
+        for kind, name in model.definitions:
+            self.of_kind.setdefault(kind, []).append(name)
+            self.alike.setdefault((kind, _folded(name)), name)
+            self.elsewhere.setdefault(name, kind)
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _meant(names: _Names, kind: str, name: str) -> Sentence | None:
     """A hint that names what may have been meant, or None."""
-    known = [other for of_kind, other in model.definitions if of_kind == kind]
-    same = next((other for other in known if other.lower().replace("-", "_") == name.lower().replace("-", "_")), "")
+    known = names.of_kind.get(kind, [])
+    same = names.alike.get((kind, _folded(name)), "")
     only = known[0] if len(known) == 1 else ""
-    elsewhere = next((of_kind for of_kind, other in model.definitions if other == name), "")
+    elsewhere = names.elsewhere.get(name, "")
     if elsewhere:
         return Sentence(
             "%(name)s is a %(kind)s: name it in %(elsewhere)s", name=name, kind=WORDS[elsewhere], elsewhere=elsewhere
@@ -182,11 +200,12 @@ def tracked_twice(model: Model) -> Iterator[Hit]:
                 yield Hit(tracker.node, message, related=(first,))
     for one in model.instances:
         group = model.group_of(one)
-        of_group = {(tracker.kind, tracker.name): tracker.node for tracker in group.trackers} if group else {}
+        if group is None:
+            continue
+        of_group = {(tracker.kind, tracker.name): tracker.node for tracker in group.trackers}
+        told = bool(blocked(model, one))  # SYNC108 tells of the scripts
         for tracker in one.trackers:
-            if tracker.kind == "track_script" and blocked(model, one):
-                continue  # SYNC108 tells of it
-            if (tracker.kind, tracker.name) in of_group and group is not None:
+            if (tracker.kind, tracker.name) in of_group and not (told and tracker.kind == "track_script"):
                 message = Sentence(
                     "the sync group %(name)s tracks %(tracker)s already: its line counts, not this one",
                     name=group.name,
