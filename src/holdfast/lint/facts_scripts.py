@@ -169,7 +169,7 @@ def not_installed(model: Model, facts: HostFacts) -> Iterator[Hit]:
 def no_user(model: Model, facts: HostFacts) -> Iterator[Hit]:
     said: set[tuple[str, int]] = set()
     secure = model.global_defs.get("enable_script_security") is not None
-    users = _users_of_checks(model)
+    users = _users_named(model)
     for one in commands(model):
         name = one.user or _DEFAULT_USER
         if name not in facts.users or facts.users[name] is not None:
@@ -242,10 +242,11 @@ def no_group(model: Model, facts: HostFacts) -> Iterator[Hit]:
             yield Hit(node, message, node.words.index(group, behind))
 
 
-def _users_of_checks(model: Model) -> dict[int, Node]:
-    """The user of each MISC_CHECK that names one, by its misc_path."""
+def _users_named(model: Model) -> dict[int, Node]:
+    """The user of each script and MISC_CHECK that names one, by the node of its command."""
     checks = (check for _, real in model.real_servers() for check in real.checks if check.kind == "MISC_CHECK")
-    named = ((check.get("misc_path"), check.get("user")) for check in checks)
+    named = [(check.get("misc_path"), check.get("user")) for check in checks]
+    named += [(one.block.get("script"), one.block.get("user")) for one in model.scripts]
     return {id(path): user for path, user in named if path is not None and user is not None}
 
 
@@ -253,10 +254,6 @@ def _names(model: Model, command: Command, name: str, users: Mapping[int, Node])
     """Where the user is named; the command where nobody names it."""
     if name in command.node.words[2:]:
         return command.node, command.node.words.index(name, 2)
-    for definition in model.scripts:
-        own = definition.block.get("user")
-        if own is not None and definition.block.get("script") is command.node and own.arg() == name:
-            return own, 1
     own = users.get(id(command.node))
     if own is not None and own.arg() == name:
         return own, 1

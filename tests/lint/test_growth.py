@@ -1,0 +1,79 @@
+"""Four times as many of anything take four times as long, not sixteen: files may have a hundred thousand of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from holdfast.lint import engine
+from holdfast.lint.facts_samples import host
+
+pytestmark = pytest.mark.measures
+
+FEW, TIMES = 1500, 4
+MOST = 9.0  # times as long: linear is 4, squares are 16; processor time, so that others do not count
+FACTS = host(users={"nobody": None, "keepalived_script": None}, groups={"nobody": None})
+
+
+def each(count: int, line: Callable[[int], str]) -> str:
+    return "".join(f"{line(number)}\n" for number in range(count))
+
+
+def address(number: int) -> str:
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def script(number: int) -> str:
+    return f'vrrp_script s{number} {{\nscript "/usr/bin/ping -c 3 {address(number)}"\nuser nobody nobody\n}}'
+
+
+def instance(more: str, number: int = 0) -> str:
+    return f"vrrp_instance a{number} {{\ninterface eth0\nvirtual_router_id {number % 255 + 1}\n{more}}}\n"
+
+
+def server(number: int) -> str:
+    check = f'MISC_CHECK {{\nmisc_path "/usr/bin/true {number}"\nuser nobody\n}}'
+    return f"real_server {address(number)} 80 {{\nweight 1\n{check}\n}}"
+
+
+def virtual(more: str, number: int = 0) -> str:
+    return f"virtual_server {address(number)} 80 {{\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n{more}}}\n"
+
+
+KINDS: dict[str, Callable[[int], str]] = {
+    "scripts, and trackers of which half are defined": lambda n: (
+        each(n // 2, script) + instance(f"track_script {{\n{each(n, lambda one: f's{one}')}}}\n")
+    ),
+    "addresses": lambda n: instance(f"virtual_ipaddress {{\n{each(n, lambda one: address(one) + '/24')}}}\n"),
+    "routes": lambda n: instance(f"virtual_routes {{\n{each(n, lambda one: address(one) + '/32 dev eth0')}}}\n"),
+    "unicast peers": lambda n: instance(f"unicast_peer {{\n{each(n, address)}}}\n"),
+    "instances": lambda n: each(n, lambda one: instance(f"virtual_ipaddress {{\n{address(one)}\n}}\n", one)),
+    "members of a sync group": lambda n: (
+        f"vrrp_sync_group g {{\ngroup {{\n{each(n, lambda one: f'a{one}')}}}\n}}\n"
+        + each(n, lambda one: instance("", one))
+    ),
+    "real servers": lambda n: virtual(each(n, server)),
+    "virtual servers": lambda n: each(n, lambda one: virtual(server(one), one)),
+    "entries of a group": lambda n: (
+        f"virtual_server_group g {{\n{each(n, lambda one: address(one) + ' 80')}}}\n"
+        "virtual_server group g {\nprotocol TCP\nreal_server 10.9.9.9 80 {\n}\n}\n"
+    ),
+    "includes": lambda n: each(n, lambda one: f"include none-{one}.conf"),
+    "variables": lambda n: each(n, lambda one: f"$V{one}={address(one)}") + instance(each(n, lambda one: f"$V{one}")),
+    "unknown words": lambda n: each(n, lambda one: f"word{one} x"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_four_times_as_many_take_four_times_as_long(kind: str) -> None:
+    few, many = (min(_seconds(KINDS[kind](count)) for _ in range(2)) for count in (FEW, TIMES * FEW))
+    assert many / few < MOST, f"{few:.2f} s for {FEW}, {many:.2f} s for {TIMES * FEW}"
+
+
+def _seconds(text: str) -> float:
+    began = time.process_time()
+    subject = engine.read_text(text, "keepalived.conf", "lb1")
+    engine.examine([subject], {"lb1": FACTS})
+    return time.process_time() - began
