@@ -11,7 +11,7 @@ from tests.keepalived.corpus import SAMPLES, corpus, needs_corpus, samples
 from tests.keepalived.test_parse import PIECES
 from tests.keepalived.trees import shape, statements_of
 
-from holdfast.keepalived.files import OnDisk
+from holdfast.keepalived.files import InMemory, OnDisk
 from holdfast.keepalived.layout import lay_out
 from holdfast.keepalived.parse import parse
 from holdfast.keepalived.source import decode
@@ -81,6 +81,37 @@ def test_the_blank_line_behind_a_variable_stays_even_before_a_brace() -> None:
     assert lay_out(text) == "a {\n    $V= \\\n        b \\\n        # why\n\n}\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "include b.conf\nx y } z {\n}\n$W\n",
+        "include b.conf\nx y\n{\nz\n}\n$W\n",
+        "a {\ninclude b.conf\n\n}\n$W\n",
+        "include b.conf\n# why\nx y { z }\n$W\n",
+        "include b.conf\nx y { z } \\\nx { y }\nx { z }\n$W\n",
+        "@^a include b.conf\nx y { z }\n$W\n",
+        "a { include b.conf\nx y { z }\n}\n$W\n",
+        "$I=include b.conf\n$I\nx y { z }\n$W\n",
+        "$I= \\\ninclude b.conf\n\n$I\nx y { z }\n$W\n",
+        "x $N \\\ninclude b.conf\nx y { z }\n$W\n",
+        "include b.conf\ninclude c.conf\nx y { z }\n$W\n",
+    ],
+)
+@pytest.mark.parametrize("included", ["$W= \\\nb \\\n", "$W= \\\nb \\", "$W= \\\nb \\\n\n", "$W=b\n"])
+def test_the_line_behind_an_include_may_be_one_of_a_variable_that_it_begins(text: str, included: str) -> None:
+    files = InMemory({"b.conf": included.encode(), "c.conf": b"c {\n}\n"})
+    once = lay_out(text)
+    assert lay_out(once) == once
+    for host in ("a", "b"):
+        assert statements_of(once, files, host) == statements_of(text, files, host)
+
+
+def test_behind_a_line_that_an_include_cannot_reach_all_is_laid_out() -> None:
+    assert lay_out("include b.conf\n\na{b\n}\ninclude b.conf\nc\nd{e\n}\n") == (
+        "include b.conf\n\na {\n    b\n}\ninclude b.conf\nc\nd {\n    e\n}\n"
+    )
+
+
 @pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
 def test_samples(path: Path) -> None:
     text = decode(path.read_bytes())
@@ -95,6 +126,15 @@ def test_any_heap_of_pieces(text: str) -> None:
     once = lay_out(text)
     assert lay_out(once) == once
     assert same(text)
+
+
+@settings(deadline=None)
+@given(st.lists(PIECES, max_size=60).map("".join), st.lists(PIECES, max_size=8).map("".join))
+def test_any_heap_of_pieces_that_includes_another(text: str, included: str) -> None:
+    files = InMemory({"b.conf": included.encode("utf-8", "surrogatepass")})
+    for host in ("x", "y"):
+        before = statements_of(text, files, host)
+        assert before is None or before == statements_of(lay_out(text), files, host)
 
 
 @settings(deadline=None)

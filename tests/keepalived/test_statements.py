@@ -189,6 +189,23 @@ def test_a_line_without_words_ends_a_variable(line: str) -> None:
     assert statements_of(f"$V= \\\na \\\n{line}\nb\n$V\n") == [("b",), ("a",)]
 
 
+@pytest.mark.parametrize("included", ["$W= \\\nb \\\n", "$W= \\\nb \\"])
+def test_a_variable_goes_on_behind_the_file_that_began_it(included: str) -> None:
+    """As keepalived 2.2.7: the line behind the include is one more of the variable, its own braces included."""
+    files = in_memory(b_conf=included)
+    text = "include b.conf\nx { y }\nz\n\n$W\n"
+    assert statements_of(text, files) == [("z",), ("b",), ("x",), ("{",), ("y",), ("}",)]
+    assert "KA057:2" in codes(text, files)
+    assert statements_of(text, in_memory(b_conf=included + "\n\n"))[:2] == [("x",), ("{",)]
+
+
+def test_an_include_ends_the_variable_that_it_stands_in() -> None:
+    """As keepalived 2.2.7: the included lines come where the variable is used, those behind it at once."""
+    text = "$W= \\\na \\\ninclude b.conf \\\nz\n\n$W\n"
+    assert statements_of(text, in_memory(b_conf="b\n")) == [("z",), ("a",), ("b",)]
+    assert "KA057:3" in codes(text, in_memory(b_conf="b\n"))
+
+
 def test_a_nul_byte_ends_its_line() -> None:
     assert read("vrrp_instance a {\nstate BACKUP\0 x\n}") == ["vrrp_instance a", "  state BACKUP"]
     assert codes(instance("state BACKUP\0x")) == ["KA034:2"]

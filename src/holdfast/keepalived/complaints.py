@@ -62,6 +62,7 @@ EXPLOSION = Code("KA052", _ERROR, "variables or sequences that grow too large")
 RANDOM = Code("KA053", _INFO, "a value that differs at each start")
 UNENDED = Code("KA055", _INFO, "a last line without its end, of which keepalived tells as of the line before")
 MISCOUNTED = Code("KA056", _INFO, "a line of which keepalived tells as of another")
+SPILLED = Code("KA057", _WARNING, "a variable of several lines that an include carries on or cuts short")
 CONDITION = Code("KA054", _WARNING, "a condition without its host, or with nothing behind it")
 MORE = Code("KA060", _WARNING, "more complaints than are shown")
 

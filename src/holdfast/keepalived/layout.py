@@ -3,7 +3,8 @@
 A line is left as it is where moving it could change what keepalived reads: too long, with a quote that stays open, with
 control signs, or with blanks behind a backslash. What is more than words, quotes, braces and a comment is moved, but
 never taken apart, since a condition, say, holds for all that stands on its line. The lines behind one that may begin a
-variable of several are neither joined nor parted, and the blank line that ends them stays.
+variable of several are neither joined nor parted, and the blank line that ends them stays. So does the line behind an
+include: the file may end within such a variable, which then goes on here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ DEEPEST = 16  # levels that are still moved to the right; keepalived has six
 _MOST = LONGEST_LINE - DEEPEST * INDENT - len(" {\n")  # what can be moved, and get a brace, and is one line still
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _KEEPS_TOGETHER = re.compile(r"[$\\']")
-_STARTS = ("@", "~", "include")  # what counts to the end of its line
+_INCLUDE = "include"
+_STARTS = ("@", "~", _INCLUDE)  # what counts to the end of its line
 
 
 def lay_out(text: str) -> str:
@@ -38,6 +40,8 @@ class _Layout:
         self._out: list[str] = []
         self._depth = 0
         self._body = 0  # 1 + the depth within the variable of several lines that may be being written
+        self._behind = False  # whether the next line may be one of a variable that an included file begins
+        self._hides = False  # whether a variable may stand for an include
         self._blank = False  # whether a blank line is due before the next one
         self._head: tuple[str, str] | None = None  # the last line, if a brace may still join it: words, comment
 
@@ -48,12 +52,15 @@ class _Layout:
         text = raw.strip(" \t")
         if self._body:
             self._continue(raw, text)
+        elif not text and self._behind:
+            self._out.append(raw)
+            self._behind = bool(raw)
         elif not text:
             self._blank = bool(self._out)
-        elif _is_plain(raw, text, tokens := lex(text)):
+        elif not self._behind and _is_plain(raw, text, tokens := lex(text)):
             self._apart(tokens)
         else:
-            self._whole(raw, text, tokens)
+            self._whole(raw, text, lex(text))
 
     def _put(self, line: str) -> None:
         if self._blank and self._out and self._out[-1]:
@@ -70,16 +77,25 @@ class _Layout:
         if not text:
             self._out.append(raw)
             self._body = self._body if raw else 0
+            self._behind = self._behind and bool(raw)
             return
+        self._includes(raw, text, within=True)
         tokens = lex(text)
         depth = max(1, self._body - (tokens[0].kind is Kind.CLOSE))
         self._out.append(self._indented(text, self._depth + depth) if _moves(raw, text) else raw)
         self._body = max(1, _after(self._body, tokens)) if goes_on(raw, within=True) else 0
 
+    def _includes(self, raw: str, text: str, *, within: bool) -> None:
+        """Notes what a line may include, or may give a variable to include: `within` such a one's value."""
+        named = _INCLUDE in text
+        self._hides = self._hides or (named and within)
+        self._behind = named or (self._hides and "$" in text) or (self._behind and goes_on(raw, within=True))
+
     def _whole(self, raw: str, text: str, tokens: tuple[Token, ...]) -> None:
         """A line that stays one line."""
         depth = max(0, self._depth - (tokens[0].kind is Kind.CLOSE))
         self._put(self._indented(text, depth) if _moves(raw, text) else raw)
+        self._includes(raw, text, within="=" in text)
         if goes_on(raw, within=False):
             self._body = 1
         else:

@@ -66,7 +66,7 @@ class Source:
         text, begin = self.text, 0
         while begin < len(text):
             end = text.find("\n", begin + _CHUNK)
-            yield from text[begin : end if end >= 0 else len(text)].split("\n")
+            yield from text[begin : end if end >= 0 else len(text) - text.endswith("\n")].split("\n")
             begin = end + 1 if end >= 0 else len(text)
 
     @cached_property

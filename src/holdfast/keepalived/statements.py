@@ -137,7 +137,7 @@ class Statements:
             if not text:
                 self._defining = None  # a comment, too: it is an empty line of the copy that most of it is read from
             elif self._defining is not None:
-                self._define(text, number)
+                self._define(text, number, source)
             else:
                 yield from self._process(text, number, begin, source, None)
 
@@ -171,14 +171,23 @@ class Statements:
             )
         return text.rstrip(" \t") + ("\\" if continued else ""), begin
 
-    def _define(self, text: str, number: int) -> None:
-        """One more line of a variable of several lines."""
+    def _define(self, text: str, number: int, source: Source) -> None:
+        """One more line of a variable of several lines, which may be one of another file; an include is the last."""
         variable = self._defining
         if variable is None:
             return
-        if text.endswith("\\"):
+        included = _INCLUDE.match(text) is not None  # left out of the copy that most of it is read from
+        if source is not variable.source:
+            begun = f"{shown(variable.source.name)}, line {variable.line}"
+            message = f"this line is one more of ${variable.name}, which another file began: {begun}"
+            self._note(complaints.SPILLED, source, number, message, "end that file with an empty line")
+        elif included and text.endswith("\\"):
+            message = f"${variable.name} ends at this include: the lines behind it are none of the variable's"
+            self._note(complaints.SPILLED, source, number, message, "write what stands behind it into another variable")
+        if text.endswith("\\") and not included:
             text = text[:-1].rstrip(" \t")
         else:
+            text = text.removesuffix("\\").rstrip(" \t") if included else text
             self._defining = None
         if text:
             variable.body.append((text, number))

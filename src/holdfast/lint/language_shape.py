@@ -239,6 +239,15 @@ KA056 = of(
     good=instance(),
     references=_MEASURED,
 )
+KA057 = of(
+    complaints.SPILLED,
+    effect="The line is not read where it stands: it comes wherever the variable is used, and nowhere if it is not. "
+    "Behind an include within a variable it is the other way round.",
+    hint="end a file with an empty line where its last variable has several, and include nothing within a variable",
+    bad=beside("include part.conf\n" + instance(), part_conf="$BASE= \\\n    $NET=10.0.0 \\\n"),
+    good=beside("include part.conf\n\n" + instance(), part_conf="$BASE= \\\n    $NET=10.0.0\n\n"),
+    references=_MEASURED,
+)
 KA060 = of(
     complaints.MORE,
     effect="There are more than 20,000 complaints; the rest was not kept.",

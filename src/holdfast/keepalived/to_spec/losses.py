@@ -121,6 +121,7 @@ _SILENT = frozenset(
         complaints.ODD_BLANK,
         complaints.CONTINUED,
         complaints.CONDITION,
+        complaints.SPILLED,
     )
 )
 # Text that was not read, or of which keepalived makes something else on each machine or at each start.
