@@ -15,6 +15,7 @@ from holdfast.errors import UsageError
 from holdfast.keepalived.files import OnDisk, Refusal
 from holdfast.keepalived.layout import lay_out
 from holdfast.keepalived.source import decode, encode
+from holdfast.sentences import Sentence
 
 from .output import stdout
 from .replacing import replace
@@ -63,7 +64,7 @@ def _read(path: Path) -> bytes:
     if path == STANDARD_INPUT:
         content: bytes | Refusal = sys.stdin.buffer.read(MOST_BYTES + 1)
         if isinstance(content, bytes) and len(content) > MOST_BYTES:
-            content = Refusal(f"has more than {MOST_BYTES:,} bytes")
+            content = Refusal(Sentence("has more than %(most)s bytes", most=f"{MOST_BYTES:,}"))
     else:
         content = OnDisk().read(os.fspath(path), MOST_BYTES)
     if isinstance(content, Refusal):

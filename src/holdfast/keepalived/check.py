@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from functools import cache
+
+from holdfast.sentences import Sentence
 
 from . import complaints
 from .complaints import Code, Complaints, shown
@@ -14,7 +17,10 @@ from .values import is_ip
 _MOST_SOUND = 4_096  # statements remembered of one keyword
 _MOST_HINTS = 200
 _LONGEST_KEYWORD = 45
-PASSED_OVER = "skips the whole block"
+PASSED_OVER = Sentence("skips the whole block")
+_ENDS = Sentence("ends here")
+_OUTSIDE = Sentence("outside all blocks")
+_REMOVE_ONE = Sentence("remove one of the two")
 # Blocks that keepalived passes over where they have no name; at others it stops reading.
 _SKIPPED_NAMELESS = frozenset({"vrrp_instance", "vrrp_sync_group", "track_group"})
 
@@ -25,15 +31,17 @@ class Checker:
     def __init__(self, notes: Complaints, version: tuple[int, ...]) -> None:
         self._notes = notes
         self._version = version
-        self._hints: dict[tuple[str, str], str] = {}
+        self._hints: dict[tuple[str, str], Sentence | None] = {}
 
-    def note(self, code: Code, node: Node, message: str, hint: str = "", word: int = 0) -> None:
+    def note(self, code: Code, node: Node, message: Sentence, hint: Sentence | None = None, word: int = 0) -> None:
         """A complaint about the word `word` of a statement."""
         if self._notes.full:
             return
         if node.origin is not None:
-            origin = node.origin
-            message += f" (the text of ${origin.name}, {origin.source.name}:{origin.line})"
+            where = f"{node.origin.source.name}:{node.origin.line}"
+            message = Sentence(
+                "%(message)s (the text of $%(name)s, %(where)s)", message=message, name=node.origin.name, where=where
+            )
         self._notes.add(code, node.source, node.line, node.span(word)[0], message, hint)
 
     def unknown(self, node: Node, table: Table, block: str) -> None:
@@ -41,51 +49,65 @@ class Checker:
         if self._notes.full:
             return
         name = node.words[0]
-        where = f"in {block}" if block != "root" else "outside all blocks"
+        where = _where(block)
         places = homes().get(name, ())
         if places:
-            hint = "is a } missing before it?" if "root" in places else self._instead(name, table, places)
-            self.note(complaints.WRONG_PLACE, node, f"{shown(name)} cannot stand {where}", hint)
+            missing = Sentence("is a } missing before it?")
+            hint = missing if "root" in places else self._newer(name, table, places) or _belongs(places)
+            message = Sentence("%(word)s cannot stand %(where)s", word=shown(name), where=where)
+            self.note(complaints.WRONG_PLACE, node, message, hint)
             return
-        hint = self._nearest(name, table, block)
-        self.note(complaints.UNKNOWN, node, f"keepalived knows no keyword {shown(name)} {where}", hint)
+        message = Sentence("keepalived knows no keyword %(word)s %(where)s", word=shown(name), where=where)
+        self.note(complaints.UNKNOWN, node, message, self._nearest(name, table, block))
 
     @staticmethod
-    def _instead(name: str, table: Table, places: tuple[str, ...]) -> str:
-        """The newer name that this block knows, where the old one is for others; else where the keyword belongs."""
+    def _newer(name: str, table: Table, places: tuple[str, ...]) -> Sentence | None:
+        """The newer name that this block knows, where the old one is for others."""
         newer = {tables()[place][name].deprecated for place in places if name in tables().get(place, {})}
         here = next((one for one in sorted(newer - {None, ""}, key=str) if one in table), "")
-        return f"write {here} instead" if here else f"it belongs {' or '.join(f'in {place}' for place in places)}"
+        return Sentence("write %(what)s instead", what=here) if here else None
 
-    def _nearest(self, name: str, known: Collection[str], block: str) -> str:
+    def _nearest(self, name: str, known: Collection[str], block: str) -> Sentence | None:
         """What was meant, perhaps; found for the first few names alone, because it takes long."""
         key = (name, block)
         if key not in self._hints:
             if len(self._hints) >= _MOST_HINTS or len(name) > _LONGEST_KEYWORD:
-                return ""
+                return None
             near = difflib.get_close_matches(name, known, 1, 0.75)
             far = difflib.get_close_matches(name, homes(), 1, 0.85) if not near else []
             # `tables()` has what keywords hold in braces; what lists hold is no keyword of a block.
-            elsewhere = self._instead(far[0], tables().get(block, {}), homes()[far[0]]) if far else ""
-            if elsewhere.startswith("it belongs"):
-                elsewhere = f"did you mean {far[0]}? {elsewhere}"
-            self._hints[key] = f"did you mean {near[0]}?" if near else elsewhere
+            elsewhere = self._newer(far[0], tables().get(block, {}), homes()[far[0]]) if far else None
+            if far and elsewhere is None:
+                belongs = _belongs(homes()[far[0]])
+                elsewhere = Sentence("did you mean %(word)s? %(belongs)s", word=far[0], belongs=belongs)
+            self._hints[key] = Sentence("did you mean %(word)s?", word=near[0]) if near else elsewhere
         return self._hints[key]
 
     def statement(self, node: Node, keyword: Keyword, table: Table) -> None:
-        """The words of a keyword; those that are sound need not be asked again."""
+        """The words of a keyword; those that are sound need not be asked again, nor any when nothing more is noted."""
+        if self._notes.full:
+            return
         words = node.words
         if keyword.deprecated is not None:
-            hint = f"write {keyword.deprecated} instead" if keyword.deprecated else "remove it"
-            self.note(complaints.DEPRECATED, node, f"{keyword.name} is deprecated", hint)
+            what = keyword.deprecated
+            hint = Sentence("write %(what)s instead", what=_worded(what)) if what else Sentence("remove it")
+            self.note(complaints.DEPRECATED, node, Sentence("%(name)s is deprecated", name=keyword.name), hint)
         if keyword.built:
-            message = f"{keyword.name} works only where keepalived is built with {keyword.built}, as Debian's is not"
+            message = Sentence(
+                "%(name)s works only where keepalived is built with %(library)s, as Debian's is not",
+                name=keyword.name,
+                library=keyword.built,
+            )
             self.note(complaints.NOT_BUILT, node, message)
         if keyword.since > self._version:
             since, version = (".".join(map(str, release)) for release in (keyword.since, self._version))
-            self.note(
-                complaints.TOO_NEW, node, f"{keyword.name} came with keepalived {since}; {version} does not know it"
+            message = Sentence(
+                "%(name)s came with keepalived %(since)s; %(version)s does not know it",
+                name=keyword.name,
+                since=since,
+                version=version,
             )
+            self.note(complaints.TOO_NEW, node, message)
         elif self._arguments(node, keyword, table) and self._may_keep(keyword):
             keyword.sound.add(words)
 
@@ -98,8 +120,8 @@ class Checker:
         if not self.enough(node, keyword):
             return False
         if keyword.listed is not None and not keyword.arguments and given:
-            message = f"words stand between {keyword.name} and its brace: keepalived ignores them"
-            self.note(complaints.HEADER, node, message, "write them inside the braces", 1)
+            message = Sentence("words stand between %(name)s and its brace: keepalived ignores them", name=keyword.name)
+            self.note(complaints.HEADER, node, message, Sentence("write them inside the braces"), 1)
             return False
         if keyword.options is not None:
             self.listed(node, keyword.options, keyword.name)
@@ -130,25 +152,30 @@ class Checker:
         return len(node.words) > keyword.least
 
     def _missing(self, node: Node, keyword: Keyword) -> None:
-        needed = [argument.note or argument.kind for argument in keyword.arguments if not argument.optional]
-        then = PASSED_OVER if keyword.name in _SKIPPED_NAMELESS else "ends here"
-        message = f"{keyword.name} needs {len(needed)} word{'s' * (len(needed) > 1)} behind it: keepalived {then}"
-        self.note(complaints.MISSING, node, message, f"{keyword.name} {' '.join(f'<{one}>' for one in needed)}")
+        if self._notes.full:
+            return
+        needed = tuple(argument.note or argument.kind for argument in keyword.arguments if not argument.optional)
+        self.note(complaints.MISSING, node, *_missing(keyword.name, needed))
 
     def _too_many(self, node: Node, keyword: Keyword, table: Table, used: int) -> None:
         rest = node.words[used:]
         if keyword.arguments and keyword.arguments[-1].kind == "password":
-            message = "the password ends at the first blank: keepalived ignores the words behind it"
-            self.note(complaints.TOO_MANY, node, message, "put the whole password in quotes", used)
+            message = Sentence("the password ends at the first blank: keepalived ignores the words behind it")
+            self.note(complaints.TOO_MANY, node, message, Sentence("put the whole password in quotes"), used)
             return
         inner = tables().get(keyword.block, {})
         swallowed = next((word for word in rest if word in table or word in inner), "")
         if swallowed:
-            message = f"{shown(swallowed)} stands on the line of {keyword.name}: keepalived ignores it"
-            self.note(complaints.SWALLOWED, node, message, "write each keyword on a line of its own", used)
+            message = Sentence(
+                "%(word)s stands on the line of %(name)s: keepalived ignores it",
+                word=shown(swallowed),
+                name=keyword.name,
+            )
+            self.note(complaints.SWALLOWED, node, message, Sentence("write each keyword on a line of its own"), used)
         else:
-            message = f"keepalived ignores what stands behind {shown(node.words[used - 1])}"
-            self.note(complaints.TOO_MANY, node, message, f"remove {shown(' '.join(rest))}", used)
+            message = Sentence("keepalived ignores what stands behind %(word)s", word=shown(node.words[used - 1]))
+            hint = Sentence("remove %(words)s", words=shown(" ".join(rest)))
+            self.note(complaints.TOO_MANY, node, message, hint, used)
 
     def match(self, node: Node, arguments: tuple[Argument, ...], at: int, name: str) -> tuple[bool, int]:
         """Whether the words from `at` on fit, and how many words of the statement were used up."""
@@ -171,12 +198,15 @@ class Checker:
         wrong = argument.check(node.words[at])
         if wrong:
             code = complaints.RANGE if wrong.startswith(("is out of range", "is negative")) else complaints.INVALID
-            word = "the password" if argument.kind == "password" else shown(node.words[at])
-            self.note(code, node, f"{name}: {word} {wrong}", _meant(argument, node.words[at]), at)
+            word = Sentence("the password") if argument.kind == "password" else shown(node.words[at])
+            message = Sentence("%(name)s: %(word)s %(wrong)s", name=name, word=word, wrong=wrong)
+            self.note(code, node, message, _meant(argument, node.words[at]), at)
         return not wrong
 
     def listed(self, node: Node, kind: Listed, block: str) -> None:
         """A line of a listing block: what comes first, then options in any order."""
+        if self._notes.full:
+            return
         words = node.words
         if words[0] in kind.instead:
             _, at = self.match(node, kind.instead[words[0]], 1, words[0])
@@ -199,17 +229,19 @@ class Checker:
             return
         kind = words[words.index("type") + 1 :][:1] if "type" in words else ()
         if ("gue" in kind) != ("port" in words):
-            message = "a gue tunnel needs a port, and no other takes one: keepalived leaves the method out"
-            self.note(complaints.INVALID, node, message, "write `type gue port PORT`, or remove the port", 2)
+            message = Sentence("a gue tunnel needs a port, and no other takes one: keepalived leaves the method out")
+            hint = Sentence("write `type gue port PORT`, or remove the port")
+            self.note(complaints.INVALID, node, message, hint, 2)
 
     def _option(self, node: Node, kind: Listed, option: tuple[Argument, ...], at: int) -> int:
         """One option and what stands behind it; returns where the next one begins."""
         words, name = node.words, node.words[at]
         if name in kind.deprecated:
-            self.note(complaints.DEPRECATED, node, f"{name} is deprecated", f"write {kind.deprecated[name]}", at)
+            hint = Sentence("write %(what)s", what=_worded(kind.deprecated[name]))
+            self.note(complaints.DEPRECATED, node, Sentence("%(name)s is deprecated", name=name), hint, at)
         least = sum(not argument.optional for argument in option)
         if len(words) - at - 1 < least:
-            message = f"{name} needs {least} word{'s' * (least > 1)} behind it: keepalived cannot use the line"
+            message = Sentence("%(needs)s: keepalived cannot use the line", needs=_needs(name, least))
             self.note(complaints.MISSING, node, message, word=at)
             return len(words)
         end = at + 1
@@ -225,8 +257,9 @@ class Checker:
 
     def _unknown_option(self, node: Node, kind: Listed, block: str, at: int) -> None:
         word = node.words[at]
-        hint = self._nearest(word, kind.options, block) or "write one entry a line"
-        self.note(complaints.TOO_MANY, node, f"{block}: keepalived does not understand {shown(word)} here", hint, at)
+        hint = self._nearest(word, kind.options, block) or Sentence("write one entry a line")
+        message = Sentence("%(block)s: keepalived does not understand %(word)s here", block=block, word=shown(word))
+        self.note(complaints.TOO_MANY, node, message, hint, at)
 
     @staticmethod
     def judges(block: Node, around: Node) -> bool:
@@ -245,12 +278,16 @@ class Checker:
             return
         if keyword.listed is not None:
             if keyword.listed.filled and not block.children:
-                self.note(complaints.NOTHING, end, f"{keyword.name} lists nothing", "fill it, or remove it")
+                message = Sentence("%(name)s lists nothing", name=keyword.name)
+                self.note(complaints.NOTHING, end, message, Sentence("fill it, or remove it"))
             return
         for group in needs().get(keyword.block, ()):
             if not any(_is_given(block, name) for name in group):
-                message = f"{shown(' '.join(block.words))} has no {' and no '.join(group)}: keepalived leaves it out"
-                self.note(complaints.NEEDED, end, message, f"add {group[0]}")
+                names = {"block": shown(" ".join(block.words)), "names": ", ".join(group)}
+                message = Sentence("%(block)s has no %(names)s: keepalived leaves it out", **names)
+                if len(group) > 1:
+                    message = Sentence("%(block)s has none of %(names)s: keepalived leaves it out", **names)
+                self.note(complaints.NEEDED, end, message, Sentence("add %(name)s", name=group[0]))
         if keyword.block == "real_server":
             self._family(block, end, around)
         elif keyword.block == "bfd_instance":
@@ -259,8 +296,32 @@ class Checker:
     def early(self, block: Node, end: Node, stray: Node) -> None:
         """The keyword behind a closing brace belongs into the block that it closed."""
         what = shown(" ".join(block.words[:2]))
-        message = f"this }} closes {what}, but {shown(stray.words[0])}, on line {stray.line}, belongs in it"
-        self.note(complaints.STRAY_CLOSE, end, message, "remove it, if it is one too many")
+        message = Sentence(
+            "this } closes %(block)s, but %(word)s, on line %(line)s, belongs in it",
+            block=what,
+            word=shown(stray.words[0]),
+            line=stray.line,
+        )
+        self.note(complaints.STRAY_CLOSE, end, message, Sentence("remove it, if it is one too many"))
+
+    def twice(self, node: Node, keyword: Keyword, before: Node) -> None:
+        """What counts once stands a second time."""
+        if self._notes.full:
+            return
+        where: str = Sentence("line %(line)s", line=before.line)
+        if before.source is not node.source:
+            where = f"{before.source.name}:{before.line}"
+        names = {"name": keyword.name, "where": where}
+        if keyword.named:
+            message = Sentence("%(name)s %(word)s is defined already, at %(where)s", word=shown(node.arg()), **names)
+            hint = Sentence("give it another name, or remove one of the two")
+            self.note(complaints.TWICE, node, message, hint, 1)
+        elif keyword.repeat == "first":
+            message = Sentence("%(name)s is given already, at %(where)s: keepalived ignores this one", **names)
+            self.note(complaints.REPEATED, node, message, _REMOVE_ONE)
+        else:
+            message = Sentence("%(name)s is given already, at %(where)s: this one replaces it", **names)
+            self.note(complaints.REPEATED, node, message, _REMOVE_ONE)
 
     def _family(self, real: Node, end: Node, virtual: Node) -> None:
         """IPVS translates no addresses: but through a tunnel, both sides are of one family."""
@@ -269,16 +330,22 @@ class Checker:
             return
         methods = [server.value(name) for server in (real, virtual) for name in ("lvs_method", "lb_kind")]
         if next((method for method in methods if method), "NAT") != "TUN":
-            message = (
-                f"{real.arg()} and {virtual.arg()} are not of one address family: keepalived leaves the server out"
+            message = Sentence(
+                "%(server)s and %(virtual)s are not of one address family: keepalived leaves the server out",
+                server=real.arg(),
+                virtual=virtual.arg(),
             )
-            self.note(complaints.FAMILY, end, message, "use servers of the same family, or lvs_method TUN")
+            self.note(complaints.FAMILY, end, message, Sentence("use servers of the same family, or lvs_method TUN"))
 
     def _family_of_bfd(self, block: Node, end: Node) -> None:
         source, neighbor = block.value("source_ip"), block.value("neighbor_ip") or block.value("neighbour_ip")
         if is_ip(source) and is_ip(neighbor) and (":" in source) != (":" in neighbor):
-            message = f"{source} and {neighbor} are not of one address family: keepalived leaves the instance out"
-            self.note(complaints.FAMILY, end, message, "use a source_ip of the neighbour's family")
+            message = Sentence(
+                "%(source)s and %(neighbor)s are not of one address family: keepalived leaves the instance out",
+                source=source,
+                neighbor=neighbor,
+            )
+            self.note(complaints.FAMILY, end, message, Sentence("use a source_ip of the neighbour's family"))
 
 
 def _is_given(block: Node, name: str) -> bool:
@@ -286,11 +353,41 @@ def _is_given(block: Node, name: str) -> bool:
     return any(child.keyword is None or len(child.words) > child.keyword.least for child in block.all(name))
 
 
-def _meant(argument: Argument, word: str) -> str:
+def _belongs(places: tuple[str, ...]) -> Sentence:
+    if len(places) == 1:
+        return Sentence("it belongs in %(place)s", place=places[0])
+    return Sentence("it belongs in one of %(places)s", places=", ".join(places))
+
+
+@cache
+def _missing(name: str, needed: tuple[str, ...]) -> tuple[Sentence, Sentence]:
+    """What is said of a keyword without its words, and what to write: a file may say it in each of its lines."""
+    then = PASSED_OVER if name in _SKIPPED_NAMELESS else _ENDS
+    message = Sentence("%(needs)s: keepalived %(then)s", needs=_needs(name, len(needed)), then=then)
+    return message, Sentence("write %(what)s", what=f"{name} {' '.join(f'<{one}>' for one in needed)}")
+
+
+@cache
+def _where(block: str) -> Sentence:
+    return Sentence("in %(block)s", block=block) if block != "root" else _OUTSIDE
+
+
+def _needs(name: str, words: int) -> Sentence:
+    if words == 1:
+        return Sentence("%(name)s needs 1 word behind it", name=name)
+    return Sentence("%(name)s needs %(n)s words behind it", name=name, n=words)
+
+
+def _worded(text: str) -> str:
+    """The tables say in words what replaces some keywords."""
+    return Sentence(text) if " " in text else text
+
+
+def _meant(argument: Argument, word: str) -> Sentence | None:
     """The one of a few words that was meant, perhaps."""
     if argument.kind not in ("one", "any") or len(word) > _LONGEST_KEYWORD:
-        return ""
+        return None
     known = argument.note.split("|")
     same = next((one for one in known if one.lower() == word.lower()), "")
     near = [same] if same else difflib.get_close_matches(word.upper(), known, 1, 0.6)
-    return f"write {near[0]}" if near else ""
+    return Sentence("write %(what)s", what=near[0]) if near else None

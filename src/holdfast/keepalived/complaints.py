@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.findings import Finding, Severity
+from holdfast.sentences import Sentence
 
 from .source import Source
 
@@ -77,21 +78,24 @@ class Complaints:
         self._seen: set[tuple[str, str, int, int, str]] = set()
         self.full = False
 
-    def add(self, code: Code, source: Source, line: int, column: int, message: str, hint: str = "") -> None:
+    def add(
+        self, code: Code, source: Source, line: int, column: int, message: Sentence, hint: Sentence | None = None
+    ) -> None:
         """Note one complaint; nothing if the very same one is there already, or there are too many."""
         key = (code.code, source.name, line, column, message)
         if self.full or key in self._seen:
             return
         if len(self.found) >= MOST:
             self.full = True
-            code, message, hint = MORE, f"there are more than {MOST} complaints; the rest is not shown", ""
+            code, hint = MORE, None
+            message = Sentence("there are more than %(most)s complaints; the rest is not shown", most=MOST)
         self._seen.add(key)
         self.found.append(
             Finding(
                 code=code.code,
                 severity=code.severity,
                 message=message,
-                hint=hint,
+                hint=hint or "",
                 location=source.location(line, column),
             )
         )

@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from posixpath import dirname, join, normpath
 from typing import Protocol
 
+from holdfast.sentences import Sentence
+
 MOST_FILES = 1_000  # that one pattern may match
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -20,7 +22,7 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 class Refusal:
     """Why a file cannot be read, as the second half of a sentence."""
 
-    reason: str
+    reason: Sentence
 
 
 class Files(Protocol):
@@ -42,7 +44,7 @@ class Nowhere:
 
     def read(self, name: str, most: int) -> bytes | Refusal:
         """Nothing is read."""
-        return Refusal("is not read here")
+        return Refusal(Sentence("is not read here"))
 
 
 class InMemory:
@@ -64,8 +66,8 @@ class InMemory:
         """The content under that name."""
         content = self._files.get(normpath(name))
         if content is None:
-            return Refusal("is not there")
-        return content if len(content) <= most else Refusal(f"has more than {most:,} bytes")
+            return Refusal(Sentence("is not there"))
+        return content if len(content) <= most else _too_large(most)
 
 
 class OnDisk:
@@ -86,20 +88,24 @@ class OnDisk:
         try:
             number = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
-            return Refusal(f"cannot be opened ({getattr(error, 'strerror', None) or error})")
+            return Refusal(Sentence("cannot be opened (%(why)s)", why=getattr(error, "strerror", None) or error))
         mode = os.fstat(number).st_mode
         if not stat.S_ISREG(mode) or mode & 0o111:
             os.close(number)
             if stat.S_ISDIR(mode):
-                return Refusal("is a folder")
-            executable = "is executable, and keepalived reads no executable files"
-            return Refusal(executable if stat.S_ISREG(mode) else "is not a regular file")
+                return Refusal(Sentence("is a folder"))
+            executable = Sentence("is executable, and keepalived reads no executable files")
+            return Refusal(executable if stat.S_ISREG(mode) else Sentence("is not a regular file"))
         with os.fdopen(number, "rb") as file:
             try:
                 content = file.read(most + 1)
             except OSError as error:
-                return Refusal(f"cannot be read ({error.strerror})")
-        return content if len(content) <= most else Refusal(f"has more than {most:,} bytes")
+                return Refusal(Sentence("cannot be read (%(why)s)", why=error.strerror or error))
+        return content if len(content) <= most else _too_large(most)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(Sentence("has more than %(most)s bytes", most=f"{most:,}"))
 
 
 def _existing(name: str) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from . import complaints
 from .check import Checker
@@ -21,6 +22,9 @@ from .tree import Configuration, Node
 
 MOST_STATEMENTS = 1_000_000  # three times what 4,000 virtual servers with ten real servers each have
 MISCOUNTING = frozenset((complaints.BINARY.code, complaints.LONG.code))  # behind these, keepalived counts other lines
+_OPENS_NOTHING = Sentence("this { belongs to no block: keepalived ignores it")
+_CLOSES_NOTHING = Sentence("this } closes nothing: no block is open here")
+_ONE_TOO_MANY = Sentence("remove it, or the } too many before it")
 
 
 def parse(
@@ -47,7 +51,8 @@ def parse(
         for count, statement in enumerate(statements.read(source)):
             if count >= MOST_STATEMENTS:
                 into.complete = False
-                message = f"there are more than {MOST_STATEMENTS:,} statements; the rest is not read"
+                most = f"{MOST_STATEMENTS:,}"
+                message = Sentence("there are more than %(most)s statements; the rest is not read", most=most)
                 notes.add(complaints.TOO_LARGE, statement[3], statement[1], 1, message)
                 break
             builder.take(statement)
@@ -77,14 +82,17 @@ def load(
     if isinstance(content, Refusal):
         notes = Complaints()
         source = Source(name, "")
-        notes.add(complaints.UNREADABLE, source, 1, 1, f"{shown(name)} {content.reason}")
+        message = Sentence("%(name)s %(reason)s", name=shown(name), reason=content.reason)
+        notes.add(complaints.UNREADABLE, source, 1, 1, message)
         return Configuration(root=Node((), source, 1), findings=notes.found, complete=False)
     return parse(content, name, files=OnDisk(), config_id=config_id, version=version, folder=folder)
 
 
-def miscounted(line: int) -> str:
+def miscounted(line: int) -> Sentence:
     """What is said of a line by whose number keepalived calls `line`."""
-    return f"keepalived tells of line {line} as of this one: NUL bytes and too long lines make it count others"
+    return Sentence(
+        "keepalived tells of line %(line)s as of this one: NUL bytes and too long lines make it count others", line=line
+    )
 
 
 def _node(statement: Statement) -> Node:
@@ -134,10 +142,9 @@ class _Bystander:
             self._skip = -1
             return
         if first == "{":
-            self._checker.note(complaints.STRAY_OPEN, node, "this { belongs to no block: keepalived ignores it")
+            self._checker.note(complaints.STRAY_OPEN, node, _OPENS_NOTHING)
         elif first == "}":
-            message = "this } closes nothing: no block is open here"
-            self._checker.note(complaints.STRAY_CLOSE, node, message, "remove it, or the } too many before it")
+            self._checker.note(complaints.STRAY_CLOSE, node, _CLOSES_NOTHING, _ONE_TOO_MANY)
         else:
             self._checker.unknown(node, self._root, "root")
 
@@ -194,13 +201,12 @@ class _Builder:
                 return True
             if frame.listed is None:
                 node = Node(words, source, line, start, origin)
-                self._checker.note(complaints.STRAY_OPEN, node, "this { belongs to no block: keepalived ignores it")
+                self._checker.note(complaints.STRAY_OPEN, node, _OPENS_NOTHING)
                 return True
             return False
         if len(self._frames) == 1:
             node = Node(words, source, line, start, origin)
-            message = "this } closes nothing: no block is open here"
-            self._checker.note(complaints.STRAY_CLOSE, node, message, "remove it, or the } too many before it")
+            self._checker.note(complaints.STRAY_CLOSE, node, _CLOSES_NOTHING, _ONE_TOO_MANY)
             return True
         if frame.waiting:
             self._unopened(statement, frame)
@@ -212,7 +218,8 @@ class _Builder:
         frame.waiting = False
         words, line, start, source, origin = statement
         node = Node(words, source, line, start, origin)
-        self._checker.note(complaints.NO_OPEN, node, f"the {{ of {frame.name} is missing before this", "write {")
+        message = Sentence("the { of %(block)s is missing before this", block=frame.name)
+        self._checker.note(complaints.NO_OPEN, node, message, Sentence("write {"))
         if self._bystander is None:
             self._bystander = _Bystander(self._checker, len(self._frames) - 2)
             self._bystander.take(statement)
@@ -255,19 +262,12 @@ class _Builder:
         before = frame.seen.setdefault(key, node)
         if before is node or (not keyword.arguments and not keyword.block and keyword.listed is None):
             return True
-        where = f"{before.source.name}:{before.line}" if before.source is not node.source else f"line {before.line}"
+        self._checker.twice(node, keyword, before)
         if keyword.named:
-            message = f"{keyword.name} {shown(node.arg())} is defined already, at {where}"
-            self._checker.note(complaints.TWICE, node, message, "give it another name, or remove one of the two", 1)
             self._skip = 0 if keyword.again == "read" else -1
             return False
-        if keyword.repeat == "first":
-            message = f"{keyword.name} is given already, at {where}: keepalived ignores this one"
-            self._checker.note(complaints.REPEATED, node, message, "remove one of the two")
-        else:
+        if keyword.repeat != "first":
             frame.seen[key] = node
-            message = f"{keyword.name} is given already, at {where}: this one replaces it"
-            self._checker.note(complaints.REPEATED, node, message, "remove one of the two")
         return True
 
     def _close(self, statement: Statement) -> None:
@@ -285,8 +285,9 @@ class _Builder:
         cut = any(one.code == complaints.TOO_LARGE.code for one in self._notes.found)
         for frame in () if cut else self._frames[1:]:
             head = frame.node
-            message = f"{shown(' '.join(head.words))} is not closed: what follows it is read as a part of it"
-            self._checker.note(complaints.UNCLOSED, head, message, "add the missing }")
+            block = shown(" ".join(head.words))
+            message = Sentence("%(block)s is not closed: what follows it is read as a part of it", block=block)
+            self._checker.note(complaints.UNCLOSED, head, message, Sentence("add the missing }"))
         self._last_line(source)
 
     def _last_line(self, source: Source) -> None:
@@ -296,6 +297,8 @@ class _Builder:
             return
         told = (one.location for one in self._notes.found if one.severity is Severity.ERROR)
         if any(where is not None and (where.file, where.line) == (source.name, last) for where in told):
-            message = f"keepalived tells of line {last} as of this one: that line has no line feed behind it"
+            message = Sentence(
+                "keepalived tells of line %(line)s as of this one: that line has no line feed behind it", line=last
+            )
             node = Node((source.line(last - 1).strip() or "line",), source, last - 1)
-            self._checker.note(complaints.UNENDED, node, message, "end the last line of the file")
+            self._checker.note(complaints.UNENDED, node, message, Sentence("end the last line of the file"))

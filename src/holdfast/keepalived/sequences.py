@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from holdfast.sentences import Sentence
+
 MOST_VALUES = 70_000  # of one sequence; the largest that the manual shows makes 65,024
 _SEQ = re.compile(r"~SEQ(x?)[ \t]*\([ \t]*([^ \t,)]+)[ \t]*,([^)]*)\)[ \t]*")
 _LST = re.compile(r"~LST[ \t]*\([ \t]*(\{[^{}]*\}|[^ \t,){}]+)[ \t]*,([^)]*)\)[ \t]*")
@@ -27,10 +29,10 @@ class Sequence:
             yield one if isinstance(one, tuple) else (f"{one:x}" if self.hexadecimal else str(one),)
 
 
-def sequence(text: str, numbers: str) -> Sequence | str:
+def sequence(text: str, numbers: str) -> Sequence | Sentence:
     """The sequence that `text` begins with; `numbers` is what stands in its brackets once variables are replaced.
 
-    A string is what is wrong with it.
+    A sentence is what is wrong with it.
     """
     return _seq(text, numbers) if text.startswith("~SEQ") else _lst(text)
 
@@ -58,14 +60,14 @@ def _number(text: str) -> int | None:
     return -value if found[1] == "-" else value
 
 
-def _seq(text: str, numbers: str) -> Sequence | str:
+def _seq(text: str, numbers: str) -> Sequence | Sentence:
     found = _SEQ.match(text)
     if found is None:
-        return "is not of the form ~SEQ(NAME, [START, [STEP,]] END)"
+        return Sentence("is not of the form ~SEQ(NAME, [START, [STEP,]] END)")
     given = [_number(part) for part in numbers.split(",")]
     values = [value for value in given if value is not None]
     if len(values) != len(given) or not 1 <= len(values) <= 3:
-        return "does not hold one to three numbers"
+        return Sentence("does not hold one to three numbers")
     if len(values) == 1:
         end = values[0]
         start, step = (-1 if end < 0 else 1), (-1 if end < 1 else 1)
@@ -75,32 +77,32 @@ def _seq(text: str, numbers: str) -> Sequence | str:
     else:
         start, step, end = values
         if not step or (start < end and step < 0) or (start > end and step > 0):
-            return "never reaches its end"
+            return Sentence("never reaches its end")
     if found[1] and min(start, end) < 0:
-        return "counts below zero, which has no hexadecimal form"
+        return Sentence("counts below zero, which has no hexadecimal form")
     # keepalived takes the first value before it compares.
     rounds = range(start, end + (1 if step > 0 else -1), step) or range(start, start + 1)
     if len(rounds) > MOST_VALUES:
-        return f"has more than {MOST_VALUES} values"
+        return Sentence("has more than %(most)s values", most=MOST_VALUES)
     return Sequence((found[2],), rounds, bool(found[1]), text[found.end() :])
 
 
-def _lst(text: str) -> Sequence | str:
+def _lst(text: str) -> Sequence | Sentence:
     found = _LST.match(text)
     if found is None:
-        return "is not of the form ~LST(NAME, VALUE, …) or ~LST({NAME, NAME}, {VALUE, VALUE}, …)"
+        return Sentence("is not of the form ~LST(NAME, VALUE, …) or ~LST({NAME, NAME}, {VALUE, VALUE}, …)")
     names = tuple(name.strip(" \t") for name in found[1].strip("{} \t").split(","))
     rounds: list[tuple[str, ...]] = []
     position = 0
     while position < len(found[2]):
         value = _VALUE.match(found[2], position)
         if value is None or value.end() == position:
-            return "has a value that cannot be read"
+            return Sentence("has a value that cannot be read")
         position = value.end()
         parts = [part.strip(" \t") for part in (value[1] if value[1] is not None else value[2]).split(",")]
         if len(parts) > len(names):
-            return "has more values than names"
+            return Sentence("has more values than names")
         rounds.append(tuple(parts + [""] * (len(names) - len(parts))))
     if not rounds:
-        return "has no values"
+        return Sentence("has no values")
     return Sequence(names, tuple(rounds), False, text[found.end() :])

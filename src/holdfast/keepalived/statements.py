@@ -11,10 +11,13 @@ import re
 from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
+from holdfast.sentences import Sentence
+
 from . import complaints
 from .comments import uncommented
 from .complaints import Complaints, shown
 from .files import Files, Nowhere, Refusal, folder_of
+from .odd_signs import odd_signs
 from .plain import CLOSE, MOST_KNOWN, OPEN, Plain, plain_words
 from .sequences import Sequence, brackets, sequence
 from .source import BOM, LONGEST_LINE, Source, buffered, decode, width
@@ -34,10 +37,8 @@ _PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
 _BLANK = re.compile(r"[ \t\r\v\f]+")
 _BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
 _INCLUDE = re.compile(r"include[rmwba]?[ \t\r\v\f]+")
+_UNCLOSED, _CLOSE_IT = Sentence("a quote is not closed on its line"), Sentence('add the missing "')
 _UNDEFINED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\s]*\}")
-# At the begin or the end of a word: inside of one they may be meant.
-_ODD_QUOTE = re.compile("(?:^|(?<=[ \\t]))[\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb]")
-_ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000]")
 
 
 class Statements:
@@ -62,7 +63,10 @@ class Statements:
         self._bytes += width(source.text)
         if self._bytes > MOST_BYTES:
             self._into.complete = False
-            message = f"the files have more than 50 MiB ({MOST_BYTES:,} bytes) together; from here on nothing is read"
+            most = f"{MOST_BYTES:,}"
+            message = Sentence(
+                "the files have more than 50 MiB (%(most)s bytes) together; from here on nothing is read", most=most
+            )
             self._note(complaints.TOO_LARGE, source, 1, message)
             return
         self._including.append(source.name)
@@ -70,7 +74,13 @@ class Statements:
         self._including.pop()
 
     def _note(
-        self, code: complaints.Code, source: Source, line: int, message: str, hint: str = "", at: int = -1
+        self,
+        code: complaints.Code,
+        source: Source,
+        line: int,
+        message: Sentence,
+        hint: Sentence | None = None,
+        at: int = -1,
     ) -> None:
         if self._notes.full:
             return
@@ -114,24 +124,27 @@ class Statements:
 
     def _too_much(self, source: Source, number: int) -> None:
         self._into.complete = False
-        message = f"there are more than {MOST_LINES:,} lines; the rest is not read"
+        message = Sentence("there are more than %(most)s lines; the rest is not read", most=f"{MOST_LINES:,}")
         self._note(complaints.TOO_LARGE, source, number, message)
 
     def _line(self, raw: str, number: int, source: Source) -> Iterator[Statement]:
         """One line of a file that is more than words."""
         if number == 1 and raw.startswith(BOM):
-            hint = "save the file as UTF-8 without a byte order mark (BOM)"
-            message = "the file begins with a byte order mark, which keepalived takes for a part of the first keyword"
+            hint = Sentence("save the file as UTF-8 without a byte order mark (BOM)")
+            message = Sentence(
+                "the file begins with a byte order mark, which keepalived takes for a part of the first keyword"
+            )
             self._note(complaints.BOM_FOUND, source, 1, message, hint, 0)
         if "\0" in raw:
-            message = "a NUL byte: keepalived ignores the rest of the line"
+            message = Sentence("a NUL byte: keepalived ignores the rest of the line")
             self._note(complaints.BINARY, source, number, message, at=raw.index("\0"))
         pieces = buffered(raw)
         if len(pieces) > 1:
-            message = (
-                f"the line has more than {LONGEST_LINE - 1} bytes: keepalived takes each piece for a line of its own"
+            message = Sentence(
+                "the line has more than %(most)s bytes: keepalived takes each piece for a line of its own",
+                most=LONGEST_LINE - 1,
             )
-            self._note(complaints.LONG, source, number, message, "write it on several lines, or shorten it")
+            self._note(complaints.LONG, source, number, message, Sentence("write it on several lines, or shorten it"))
         for piece, start in pieces:
             text, begin = self._plain(piece, number, source, start)
             if not text:
@@ -148,27 +161,23 @@ class Statements:
         text, quoted, continued = uncommented(stripped)
         if "\\" in stripped and (again := uncommented(text)[0]) != text:
             # Its processes read a copy that the first of them made, in which the backslash is gone already.
-            message = "behind this backslash a comment begins after all, but for global_defs"
-            self._note(complaints.GLUED, source, number, message, 'put the word in "quotes"', offset + raw.find("\\"))
+            message = Sentence("behind this backslash a comment begins after all, but for global_defs")
+            hint = Sentence('put the word in "quotes"')
+            self._note(complaints.GLUED, source, number, message, hint, offset + raw.find("\\"))
             text = again
         if quoted:
             at = offset + raw.find('"')
-            self._note(complaints.QUOTE, source, number, "a quote is not closed on its line", 'add the missing "', at)
+            self._note(complaints.QUOTE, source, number, _UNCLOSED, _CLOSE_IT, at)
         if (
             text
             and text[-1] not in ' \t{}"'
             and stripped[len(text) : len(text) + 1] in ("!", "#")
             and stripped.startswith(text)
         ):
-            message = f"a comment begins inside a word: only {shown(_BLANK.split(text)[-1])} is left of it"
-            self._note(
-                complaints.GLUED,
-                source,
-                number,
-                message,
-                'put the word in "quotes", or a blank before the comment',
-                begin + len(text),
-            )
+            word = shown(_BLANK.split(text)[-1])
+            message = Sentence("a comment begins inside a word: only %(word)s is left of it", word=word)
+            hint = Sentence('put the word in "quotes", or a blank before the comment')
+            self._note(complaints.GLUED, source, number, message, hint, begin + len(text))
         return text.rstrip(" \t") + ("\\" if continued else ""), begin
 
     def _define(self, text: str, number: int, source: Source) -> None:
@@ -223,8 +232,9 @@ class Statements:
                 yield from self._include(text[include.end() :].strip(" \t"), number, at, source)
                 return
             if settled and "${" in text and origin is None and (unknown := _UNDEFINED.search(text)):
-                message = (
-                    f"{unknown[0]} is not defined: keepalived leaves it as it stands, and its braces open and close"
+                message = Sentence(
+                    "%(name)s is not defined: keepalived leaves it as it stands, and its braces open and close",
+                    name=unknown[0],
                 )
                 self._note(complaints.UNDEFINED, source, number, message, at=at + unknown.start())
             text, at = yield from self._first(text, number, at, source, origin)
@@ -239,11 +249,13 @@ class Statements:
         if host:
             self._into.conditions.add(host)
         elif end < len(text):
-            counts = "the line counts for all hosts" if negated else "no host reads the line"
-            message = f"no host is named behind the {text[:end]}: {counts}"
+            counts = Sentence("the line counts for all hosts") if negated else Sentence("no host reads the line")
+            message = Sentence("no host is named behind the %(sign)s: %(counts)s", sign=text[:end], counts=counts)
             self._note(complaints.CONDITION, source, number, message, at=at)
         if end == len(text):
-            message = f"nothing stands behind the condition {shown(text)}: keepalived ignores the line"
+            message = Sentence(
+                "nothing stands behind the condition %(condition)s: keepalived ignores the line", condition=shown(text)
+            )
             self._note(complaints.CONDITION, source, number, message, at=at)
             return ""
         meant = bool(self._id) and host == self._id
@@ -251,10 +263,10 @@ class Statements:
 
     def _check_replaced(self, grew: bool, random: bool, number: int, at: int, source: Source) -> None:
         if grew:
-            message = "the variables of this line grow without an end, or beyond the longest line"
-            self._note(complaints.EXPLOSION, source, number, message, "does a variable contain itself?", at)
+            message = Sentence("the variables of this line grow without an end, or beyond the longest line")
+            self._note(complaints.EXPLOSION, source, number, message, Sentence("does a variable contain itself?"), at)
         if random:
-            message = "${_RANDOM} has another value at each start; the lowest is assumed here"
+            message = Sentence("${_RANDOM} has another value at each start; the lowest is assumed here")
             self._note(complaints.RANDOM, source, number, message, at=at)
 
     def _body(
@@ -274,8 +286,13 @@ class Statements:
             self._expanded += 1
             if self._depth > DEEPEST or self._expanded > MOST_EXPANDED:
                 self._into.complete = False
-                limit = f"{MOST_EXPANDED} lines" if self._depth <= DEEPEST else f"{DEEPEST} levels"
-                message = f"variables and sequences make more than {limit}; the rest is not read"
+                message = Sentence(
+                    "variables and sequences make more than %(n)s lines; the rest is not read", n=MOST_EXPANDED
+                )
+                if self._depth > DEEPEST:
+                    message = Sentence(
+                        "variables and sequences make more than %(n)s levels; the rest is not read", n=DEEPEST
+                    )
                 self._note(complaints.EXPLOSION, source, number, message, at=at)
                 break
             yield from self._process(text, number, at, source, origin)
@@ -287,7 +304,8 @@ class Statements:
             numbers = self._variables.replace(numbers, "").text
         made = sequence(text, numbers)
         if not isinstance(made, Sequence):
-            self._note(complaints.SEQUENCE, source, number, f"{shown(text)} {made}", at=at)
+            message = Sentence("%(text)s %(wrong)s", text=shown(text), wrong=made)
+            self._note(complaints.SEQUENCE, source, number, message, at=at)
             return
         origin = origin or Origin(", ".join(made.names), source, number)
         for values in made:
@@ -301,30 +319,35 @@ class Statements:
         self._includes += 1
         if self._includes > MOST_INCLUDES:
             self._into.complete = False
-            message = f"there are more than {MOST_INCLUDES} includes; the rest is not followed"
+            message = Sentence("there are more than %(most)s includes; the rest is not followed", most=MOST_INCLUDES)
             self._note(complaints.TOO_LARGE, source, number, message, at=at)
             return
         if isinstance(self._files, Nowhere):
             self._into.complete = False
-            self._note(complaints.NOT_FOLLOWED, source, number, f"{shown(pattern)} was not read", at=at)
+            message = Sentence("%(pattern)s was not read", pattern=shown(pattern))
+            self._note(complaints.NOT_FOLLOWED, source, number, message, at=at)
             return
         names = self._files.match(pattern, folder_of(source.name))
         if not names:
             self._into.complete = False
-            hint = "write the name of a file that exists; a missing file is no error to keepalived"
+            message = Sentence("no file matches %(pattern)s", pattern=shown(pattern))
+            hint = Sentence("write the name of a file that exists; a missing file is no error to keepalived")
             if '"' in pattern or "'" in pattern:
-                hint = "write the name without quotes: keepalived takes them for a part of it"
-            self._note(complaints.NO_MATCH, source, number, f"no file matches {shown(pattern)}", hint, at)
+                hint = Sentence("write the name without quotes: keepalived takes them for a part of it")
+            self._note(complaints.NO_MATCH, source, number, message, hint, at)
         for name in names:
             if name in self._including or len(self._including) >= DEEPEST:
                 self._into.complete = False
-                message = f"{shown(name)} is being read already: keepalived would include it for ever"
-                self._note(complaints.LOOP, source, number, message, "remove one of the includes", at)
+                message = Sentence(
+                    "%(name)s is being read already: keepalived would include it for ever", name=shown(name)
+                )
+                self._note(complaints.LOOP, source, number, message, Sentence("remove one of the includes"), at)
                 continue
             content = self._files.read(name, MOST_BYTES - self._bytes)
             if isinstance(content, Refusal):
                 self._into.complete = False
-                self._note(complaints.UNREADABLE, source, number, f"{shown(name)} {content.reason}", at=at)
+                message = Sentence("%(name)s %(reason)s", name=shown(name), reason=content.reason)
+                self._note(complaints.UNREADABLE, source, number, message, at=at)
             else:
                 yield from self.read(Source(name, decode(content)))
 
@@ -346,25 +369,8 @@ class Statements:
         return left.rstrip(" \t"), at + len(text) - len(left)
 
     def _words(self, text: str, number: int, at: int, source: Source, origin: Origin | None) -> tuple[str, ...]:
-        if _ODD_BLANK.search(text):
-            message = "a blank that is none to keepalived (a no-break space, say) is a part of the word beside it"
-            found = _ODD_BLANK.search(text)
-            self._note(
-                complaints.ODD_BLANK,
-                source,
-                number,
-                message,
-                "type a plain space instead",
-                at + (found.start() if found else 0),
-            )
-        if (quote := _ODD_QUOTE.search(text)) is not None:
-            message = f"{quote[0]} is no quote to keepalived, but a letter of the word beside it"
-            self._note(complaints.ODD_QUOTE, source, number, message, 'type a plain "', at + quote.start())
-        if text.endswith("\\"):
-            message = "the backslash becomes a part of the last word: only the lines of a variable can be continued"
-            self._note(
-                complaints.CONTINUED, source, number, message, "write the statement on one line", at + len(text) - 1
-            )
+        for code, message, hint, offset in odd_signs(text):
+            self._note(code, source, number, message, hint, at + offset)
         if '"' not in text:
             plain = text.strip(" \t\r\v\f")
             return tuple(_BLANK.split(plain)) if plain else ()
@@ -376,26 +382,23 @@ class Statements:
         end = 0
         for found in _PIECE.finditer(text):
             if found[0] == '"':
-                self._note(
-                    complaints.QUOTE,
-                    source,
-                    number,
-                    "a quote is not closed on its line",
-                    'add the missing "',
-                    at + found.start(),
-                )
+                self._note(complaints.QUOTE, source, number, _UNCLOSED, _CLOSE_IT, at + found.start())
                 break
             touches = found.start() == end and end > 0
             if touches and len(words) == 1 and self._is_script(words):
-                message = f"no blank stands before the quote: to keepalived it is one word with {shown(words[0])}"
-                self._note(complaints.MISSING, source, number, message, f"{words[0]} <script>", at + found.start())
+                message = Sentence(
+                    "no blank stands before the quote: to keepalived it is one word with %(word)s", word=shown(words[0])
+                )
+                hint = Sentence("write %(what)s", what=f"{words[0]} <script>")
+                self._note(complaints.MISSING, source, number, message, hint, at + found.start())
             elif touches and not self._is_script(words):
-                message = (
-                    f"the quote splits this into two words, {shown(words[-1])} and {shown(found[1] or found[2] or '')}"
+                message = Sentence(
+                    "the quote splits this into two words, %(first)s and %(second)s",
+                    first=shown(words[-1]),
+                    second=shown(found[1] or found[2] or ""),
                 )
-                self._note(
-                    complaints.SPLIT, source, number, message, "put the whole word in quotes", at + found.start()
-                )
+                hint = Sentence("put the whole word in quotes")
+                self._note(complaints.SPLIT, source, number, message, hint, at + found.start())
             words.append(found[2] if found[1] is None else found[1])
             end = found.end()
         return Quoted(words, text) if words else ()

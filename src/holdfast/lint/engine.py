@@ -284,7 +284,7 @@ def _remark(rule: Rule, hit: Hit, node: str) -> Remark:
 
 
 def behind(message: str, frame: Sentence) -> str:
-    """A message with what belongs behind it; what the language's reader said in English stays English as a whole."""
+    """A message with what belongs behind it; what is no sentence stays English as a whole."""
     if isinstance(message, Sentence):
         return Sentence("%(message)s%(frame)s", message=message, frame=frame)
     return f"{message}{frame}"

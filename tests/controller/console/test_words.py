@@ -25,7 +25,7 @@ from holdfast.controller.console.words import FOLDER, LANGUAGES, SOURCE, catalog
 from holdfast.lint.engine import HERE, behind
 from holdfast.lint.pages import remarks
 from holdfast.lint.registry import rules
-from holdfast.lint.rule import LanguageRule, Rule
+from holdfast.lint.rule import Rule
 from holdfast.protocol.api.problems import code_of
 from holdfast.sentences import Sentence
 
@@ -45,8 +45,8 @@ def extracted() -> Iterator[tuple[str, str | tuple[str, ...]]]:
 
 @cache
 def lint_words() -> frozenset[str]:
-    """What lint says, its words among them."""
-    return frozenset(text for where, text in core() if where.startswith("lint/"))
+    """What lint and the reader of keepalived.conf say, their words among them."""
+    return frozenset(text for where, text in core() if where.startswith(("lint/", "keepalived/")))
 
 
 def core() -> Iterator[tuple[str, str]]:
@@ -123,9 +123,7 @@ def plain_values(said: Sentence) -> Iterator[str]:
             yield one
 
 
-@pytest.mark.parametrize(
-    "rule", [one for one in rules().values() if not isinstance(one, LanguageRule)], ids=lambda rule: rule.id
-)
+@pytest.mark.parametrize("rule", [one for one in rules().values() if one.bad.runs], ids=lambda rule: rule.id)
 def test_what_a_rule_finds_is_said_in_chinese(rule: Rule) -> None:
     """Also the words among the names and numbers: `nothing` is translated only if it is a sentence itself."""
     chinese = words_of("zh")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from holdfast.failover.router import Cause, State
+from holdfast.keepalived.keywords import lists, tables
 from holdfast.lint.registry import TOPICS, rules
 from holdfast.lint.spec_findings import SPEC_FINDINGS
 from holdfast.plan.table import table
@@ -41,7 +42,16 @@ def core_texts() -> Iterator[tuple[str, str]]:
         yield from ((f"hazard {row.id}", text) for text in (row.title, row.why, row.safer) if text)
     for words in _WORDS:
         yield from ((words.__name__, word.value) for word in words)
+    yield from ((f"what replaces {name}", text) for name, text in _replacements() if " " in text)
     for _, message, hint in YAML:
         yield from (("what is wrong with YAML", text) for text in (message, hint))
     for state in STATES:
         yield "a rehearsal's state", state
+
+
+def _replacements() -> Iterator[tuple[str, str]]:
+    """Keywords of keepalived that are going away, and what to write instead: a keyword, or some words about them."""
+    for block in tables().values():
+        yield from ((keyword.name, keyword.deprecated) for keyword in block.values() if keyword.deprecated)
+    for listed in lists().values():
+        yield from listed.deprecated.items()
