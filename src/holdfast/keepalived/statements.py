@@ -19,9 +19,10 @@ from .complaints import Complaints, shown
 from .files import Files, Nowhere, Refusal, folder_of
 from .odd_signs import odd_signs
 from .plain import CLOSE, MOST_KNOWN, OPEN, Plain, plain_words
+from .quotes import CLOSE_IT, UNCLOSED, quoted_words
 from .sequences import Sequence, brackets, sequence
 from .source import BOM, LONGEST_LINE, Source, buffered, decode, width
-from .tree import Configuration, Origin, Quoted
+from .tree import Configuration, Origin
 from .variables import DEFINITION, Variable, Variables
 
 MOST_BYTES = 50 * 1024 * 1024  # of all files together: 50 MB, whichever way they are counted
@@ -33,11 +34,9 @@ DEEPEST = 32  # includes, or variables within variables
 # Words, line, offset in that line, file, and where the text came from if it was not this line.
 Statement: TypeAlias = tuple[tuple[str, ...], int, int, Source, Origin | None]
 
-_PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
 _BLANK = re.compile(r"[ \t\r\v\f]+")
 _BRACE = re.compile(r'[{}]|"[^"]*(?:"|$)')
 _INCLUDE = re.compile(r"include[rmwba]?[ \t\r\v\f]+")
-_UNCLOSED, _CLOSE_IT = Sentence("a quote is not closed on its line"), Sentence('add the missing "')
 _UNDEFINED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\s]*\}")
 
 
@@ -167,7 +166,7 @@ class Statements:
             text = again
         if quoted:
             at = offset + raw.find('"')
-            self._note(complaints.QUOTE, source, number, _UNCLOSED, _CLOSE_IT, at)
+            self._note(complaints.QUOTE, source, number, UNCLOSED, CLOSE_IT, at)
         if (
             text
             and text[-1] not in ' \t{}"'
@@ -187,12 +186,11 @@ class Statements:
             return
         included = _INCLUDE.match(text) is not None  # left out of the copy that most of it is read from
         if source is not variable.source:
-            begun = f"{shown(variable.source.name)}, line {variable.line}"
-            message = f"this line is one more of ${variable.name}, which another file began: {begun}"
-            self._note(complaints.SPILLED, source, number, message, "end that file with an empty line")
+            hint = Sentence("end that file with an empty line")
+            self._note(complaints.SPILLED, source, number, variable.spilled(), hint)
         elif included and text.endswith("\\"):
-            message = f"${variable.name} ends at this include: the lines behind it are none of the variable's"
-            self._note(complaints.SPILLED, source, number, message, "write what stands behind it into another variable")
+            hint = Sentence("write what stands behind it into another variable")
+            self._note(complaints.SPILLED, source, number, variable.cut_short(), hint)
         if text.endswith("\\") and not included:
             text = text[:-1].rstrip(" \t")
         else:
@@ -374,36 +372,7 @@ class Statements:
         if '"' not in text:
             plain = text.strip(" \t\r\v\f")
             return tuple(_BLANK.split(plain)) if plain else ()
-        return self._quoted(text, number, at, source)
-
-    def _quoted(self, text: str, number: int, at: int, source: Source) -> tuple[str, ...]:
-        """As keepalived splits a line with quotes: a quote ends the word before it, and blanks end none inside."""
-        words: list[str] = []
-        end = 0
-        for found in _PIECE.finditer(text):
-            if found[0] == '"':
-                self._note(complaints.QUOTE, source, number, _UNCLOSED, _CLOSE_IT, at + found.start())
-                break
-            touches = found.start() == end and end > 0
-            if touches and len(words) == 1 and self._is_script(words):
-                message = Sentence(
-                    "no blank stands before the quote: to keepalived it is one word with %(word)s", word=shown(words[0])
-                )
-                hint = Sentence("write %(what)s", what=f"{words[0]} <script>")
-                self._note(complaints.MISSING, source, number, message, hint, at + found.start())
-            elif touches and not self._is_script(words):
-                message = Sentence(
-                    "the quote splits this into two words, %(first)s and %(second)s",
-                    first=shown(words[-1]),
-                    second=shown(found[1] or found[2] or ""),
-                )
-                hint = Sentence("put the whole word in quotes")
-                self._note(complaints.SPLIT, source, number, message, hint, at + found.start())
-            words.append(found[2] if found[1] is None else found[1])
-            end = found.end()
-        return Quoted(words, text) if words else ()
-
-    @staticmethod
-    def _is_script(words: list[str]) -> bool:
-        """Commands are split again, as a shell would, so a quote inside their words is meant."""
-        return bool(words) and words[0].startswith(("script", "notify", "misc_path", "quorum_", "startup", "shutdown"))
+        words, wrong = quoted_words(text)
+        for code, message, hint, offset in wrong:
+            self._note(code, source, number, message, hint, at + offset)
+        return words

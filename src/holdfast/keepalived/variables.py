@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from holdfast.sentences import Sentence
+
+from .complaints import shown
 from .source import Source
 from .tree import Origin
 
@@ -29,6 +32,19 @@ class Variable:
     def origin(self, index: int = 0) -> Origin:
         """Where line `index` of the body stands."""
         return Origin(self.name, self.source, self.body[index][1] if index < len(self.body) else self.line)
+
+    def spilled(self) -> Sentence:
+        """What is said of a line of it that stands in another file than its first one."""
+        begun = Sentence("%(file)s, line %(line)s", file=shown(self.source.name), line=self.line)
+        return Sentence(
+            "this line is one more of $%(name)s, which another file began: %(begun)s", name=self.name, begun=begun
+        )
+
+    def cut_short(self) -> Sentence:
+        """What is said of an include that ends it."""
+        return Sentence(
+            "$%(name)s ends at this include: the lines behind it are none of the variable's", name=self.name
+        )
 
 
 @dataclass(frozen=True, slots=True)
