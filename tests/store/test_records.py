@@ -502,3 +502,47 @@ def test_users_are_what_they_should_be(wrong: dict[str, object]) -> None:
 def test_tokens_hold_a_hash_alone() -> None:
     with pytest.raises(ValidationError):
         Token(digest="the secret itself", name="ci", purpose="api", owner="anna", created=NOW, expires=NOW)
+
+
+@pytest.mark.parametrize("head", [b"{", b"[]", b'{"last": -1}', b'{"last": "many"}'])
+def test_a_log_whose_head_is_damaged_is_counted_anew_and_goes_on(kind: Kind, head: bytes) -> None:
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            store = await Store.open(engine, kind.clock)
+            for number in range(1, 38):
+                await store.events.append(event(number))
+            await engine.commit([], [Put("event/head", head)])
+            found = [one.number for one in await store.events.newest(limit=100)]
+            assert found == list(range(37, 0, -1))
+            assert await store.events.append(event(38)) == 38
+            assert [one.number for one in await store.events.newest(limit=1)] == [38]
+            assert (await engine.get("event/head")).value == b'{"last":38,"first":1}'  # type: ignore[union-attr]
+
+    run(scenario())
+
+
+def test_an_empty_log_whose_head_is_damaged_begins(kind: Kind) -> None:
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            store = await Store.open(engine, kind.clock)
+            await engine.commit([], [Put("event/head", b"{")])
+            assert await store.events.newest() == ()
+            assert await store.events.append(event(1)) == 1
+
+    run(scenario())
+
+
+def test_a_named_lease_whose_number_is_damaged_is_taken_with_a_higher_one(kind: Kind) -> None:
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            store = await Store.open(engine, kind.clock)
+            for _ in range(3):
+                held = await store.holdings.acquire("leader", "one", 10)
+                assert held is not None
+                await store.holdings.release(held)
+            await engine.commit([], [Put("fence/leader", b"[]")])
+            after = await store.holdings.acquire("leader", "two", 10)
+            assert after is not None
+            assert after.holding.fencing > held.holding.fencing
+
+    run(scenario())

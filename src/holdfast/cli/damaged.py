@@ -41,7 +41,8 @@ def clear(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="As the list says it: override, report, registration, node, assignment, rollout."
+            metavar="KIND",
+            help="As the list says it: override, report, registration, node, assignment, rollout-head, …",
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="As the list says it: drained/web01:80.")],

@@ -49,14 +49,14 @@ async def end_overrides(context: Context, held: Held) -> None:
     """
     store = context.store
     now = store.clock.now()
-    for cluster in await store.clusters.all():
-        overrides = store.cluster(cluster.name).overrides
+    for cluster in await store.clusters.names():
+        overrides = store.cluster(cluster).overrides
         for found in (await overrides.sound())[0]:  # what is damaged is told with the state of its cluster
             one = found.record
             if one.until is None or now < one.until or one.kind is OverrideKind.MAINTENANCE:
                 continue
-            event = Event(time=now, kind="override.over", cluster=cluster.name, message=_said(one))
-            told = audited(now, SYSTEM, "override.over", one.target, before=one, cluster=cluster.name)
+            event = Event(time=now, kind="override.over", cluster=cluster, message=_said(one))
+            told = audited(now, SYSTEM, "override.over", one.target, before=one, cluster=cluster)
             try:
                 await store.commit(
                     overrides.deleting(found.name, found.version), audit=[told], events=[event], guard=held

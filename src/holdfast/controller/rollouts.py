@@ -29,8 +29,9 @@ async def run_rollouts(context: Context, held: Held) -> None:
             try:
                 async with context.store.clusters.watch() as updates:
                     async for update in updates:
-                        for name, found in update.items:
-                            if found is not None and name not in known:
+                        there = [name for name, found in update.items if found is not None]
+                        for name in (*there, *update.broken):  # a record that is damaged is that of a cluster, too
+                            if name not in known:
                                 known.add(name)
                                 group.create_task(_of_cluster(context, name, held))
             except HoldfastError as error:
@@ -44,6 +45,8 @@ async def _of_cluster(context: Context, cluster: str, held: Held) -> None:
         try:
             async with kept.heads.watch() as updates:
                 async for update in updates:
+                    if update.broken:
+                        await kept.head()  # says what is damaged
                     for _, found in update.items:
                         if found is not None and found.record.running is not None:
                             await _run(context, cluster, found.record.running, held)

@@ -179,7 +179,8 @@ async def rollout_in(kept: RolloutStore, number: int) -> Versioned[RolloutRecord
 async def list_rollouts(store: Store, cluster: str, before: int | None = None, limit: int = 50) -> list[RolloutRecord]:
     """At most `limit` rollouts below the number `before`, newest first; without those that are not understood."""
     kept = RolloutStore(store, cluster)
-    last = min(before - 1, (await kept.head())[0].last_rollout) if before else (await kept.head())[0].last_rollout
+    newest = await kept.last_rollout()
+    last = min(before - 1, newest) if before else newest
     found: list[RolloutRecord] = []
     for number in range(last, max(last - limit, 0), -1):
         with suppress(StoreDamaged):  # told with the state of the cluster: the others can be looked at all the same

@@ -212,16 +212,29 @@ class RolloutStore:
         head = head or (await self.head())[0]
         return await self.rollout(head.running) if head.running else None
 
-    async def damaged(self) -> tuple[str, ...]:
-        """The last rollout and the one that goes on, where they are not understood: older ones hold nothing up."""
-        head, _ = await self.head()
+    async def damaged(self) -> tuple[tuple[str, str], ...]:
+        """(kind, name) of the head, the last rollout and the one that goes on, where they are not understood.
+
+        Older rollouts hold nothing up.
+        """
+        try:
+            head, _ = await self.head()
+        except StoreDamaged:
+            return (("rollout-head", self.HEAD),)
         found = []
         for number in sorted({head.last_rollout, head.running or head.last_rollout}):
             try:
                 await self.rollout(number)
             except StoreDamaged:
-                found.append(rollout_name(number))
+                found.append(("rollout", rollout_name(number)))
         return tuple(found)
+
+    async def last_rollout(self) -> int:
+        """The number of the last rollout, whatever the head says of it: rollouts are kept by their numbers."""
+        try:
+            return (await self.head())[0].last_rollout
+        except StoreDamaged:
+            return max((int(name) for name in await self.rollouts.names() if name.isdecimal()), default=0)
 
 
 def rollout_name(number: int) -> str:

@@ -156,6 +156,10 @@ class Collection(Generic[T]):
                     damaged.append(Damaged(self.name(entry.key), entry.version, error.message, entry.value))
         return tuple(items), tuple(damaged)
 
+    async def names(self) -> tuple[str, ...]:
+        """What there are records of, understood or not."""
+        return tuple([self.name(one.key) async for page in self.engine.snapshot(self.prefix) for one in page.entries])
+
     async def version(self, name: str) -> int:
         """The version of whatever lies under a name, understood or not; 0: nothing does."""
         entry = await self.engine.get(self.key(name))
@@ -214,7 +218,9 @@ async def do(engine: Engine, steps: Sequence[Step]) -> int:
     return await engine.commit([s.check for s in steps if s.check], [s.write for s in steps if s.write])
 
 
-_CLEARABLE = re.compile(r"cluster/[^/]+/(?:override|registration|node|report|other/assignment|other/rollout)/")
+_CLEARABLE = re.compile(
+    r"cluster/[^/]+/(?:override|registration|node|report|other/(?:assignment|rollout|rollout-head))/|known-cluster/"
+)
 
 
 def _not_understood(key: str, error: ValidationError) -> StoreDamaged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.errors import Conflict, LeaseLost
+from holdfast.errors import Conflict, LeaseLost, StoreDamaged
 
 from .clock import Clock
 from .collection import Collection, Versioned, do
@@ -44,18 +44,30 @@ class Holdings:
         """Take a lease for `ttl` seconds after each keep; None if somebody holds it, we ourselves included."""
         if await self.present.get(name):
             return None
-        fence = await self._fences.get(name)
-        number = (fence.record.last if fence else 0) + 1
+        last, fenced = await self._last(name)
+        number = last + 1
         holding = Holding(name=name, holder=holder, fencing=number, since=self._clock.now())
         lease = await self.engine.grant(ttl)
         key = self.present.key(name)
-        counting = self._fences.replacing(name, _Fence(last=number), fence.version if fence else 0)
+        counting = self._fences.replacing(name, _Fence(last=number), fenced)
         try:
             version = await do(self.engine, [self.present.creating(name, holding, lease), counting])
         except (Conflict, LeaseLost):
             await self.engine.revoke(lease)
             return None
         return Held(holding, lease, Check(key, version))
+
+    async def _last(self, name: str) -> tuple[int, int]:
+        """The last holder's number, and the version of what says so.
+
+        Where that is damaged, a number that nobody can have had: each holder took a commit, which raised the version.
+        """
+        try:
+            fence = await self._fences.get(name)
+        except StoreDamaged:
+            version = await self._fences.version(name)
+            return version, version
+        return (fence.record.last, fence.version) if fence else (0, 0)
 
     async def keep(self, held: Held) -> None:
         """Hold on to it for its whole time again; LeaseLost if it is not ours any more: stop what it allowed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -11,17 +12,18 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
-from holdfast.errors import Conflict, StoreUnavailable
+from holdfast.errors import Conflict, StoreDamaged, StoreUnavailable
 
 from .collection import Reader, Step, do
 from .models import Count, Record
-from .port import MOST_ENTRIES, Check, Delete, Engine, Put, Resync
+from .port import MOST_ENTRIES, Check, Delete, Engine, Entry, Put, Resync, end_of
 
 T = TypeVar("T", bound=BaseModel)
 
 _ATTEMPTS = 60  # to append while others do, too
 _DIGITS = 12
 _MOST_DROPPED = 20  # of old records, with one append
+_log = logging.getLogger(__name__)
 
 
 class _Head(Record):
@@ -72,8 +74,29 @@ class Log(Generic[T]):
     async def numbers(self) -> Numbers:
         """Which records there are now."""
         entry = await self.engine.get(self._head_key)
-        head = self._head.one(entry) if entry else _Head()
-        return Numbers(head.first, head.last, entry.version if entry else 0)
+        if entry is None:
+            return Numbers(1, 0, 0)
+        try:
+            head = self._head.one(entry)
+        except StoreDamaged as error:  # what it says can be counted: each record lies under its number, without a gap
+            _log.warning("%s: it is counted anew, and the next record puts it right", error.message)
+            head = await self._counted()
+        return Numbers(head.first, head.last, entry.version)
+
+    async def _counted(self) -> _Head:
+        """The head as the records themselves have it."""
+        page = await self.engine.scan(f"{self.prefix}n/", end_of(f"{self.prefix}n/"), 1)
+        if not page.entries:
+            return _Head()
+        first = last = int(page.entries[0].key[-_DIGITS:])
+        step = 1
+        while await self.engine.get(self.key(last + step)) is not None:
+            last, step = last + step, 2 * step
+        while step > 1:
+            step //= 2
+            if await self.engine.get(self.key(last + step)) is not None:
+                last += step
+        return _Head(last=last, first=first)
 
     def appending(self, records: Sequence[T], present: Numbers) -> Appended:
         """The steps that append, relying on the log being as `present` says."""
@@ -135,7 +158,7 @@ class Log(Generic[T]):
         async with self.engine.watch(self._head_key) as told:
             async for one in told:  # the head alone: how many there are is known, and they are read page by page
                 entry = one.entries[0] if isinstance(one, Resync) and one.entries else None
-                last = self._head.one(entry).last if entry else (await self.numbers()).last
+                last = self._last_of(entry) or (await self.numbers()).last
                 while after < last:
                     found = await self.oldest(after, 100)
                     if not found:
@@ -143,6 +166,13 @@ class Log(Generic[T]):
                     for record in found:
                         yield record
                     after = found[-1].number
+
+    def _last_of(self, head: Entry | None) -> int:
+        """What a head says; 0 if it does not."""
+        try:
+            return self._head.one(head).last if head else 0
+        except StoreDamaged:
+            return 0
 
 
 Following = AbstractAsyncContextManager[AsyncGenerator[Numbered[T], None]]

@@ -10,11 +10,12 @@ from tests.controller.operations.test_overrides import _desk
 from tests.controller.operations.world import MORE_WEIGHT, VERSION_2, end_rollout, new_desk, request, run
 from tests.controller.operations.world import SPEC as SHOP
 
-from holdfast.controller.operations import damaged, overrides, revisions, status
+from holdfast.controller.operations import clusters, damaged, overrides, revisions, status
 from holdfast.controller.operations.desk import Desk
 from holdfast.controller.operations.leaving import would_move
 from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged
 from holdfast.protocol import Progress
+from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.protocol.api.damaged import ClearRequest
 from holdfast.protocol.api.overrides import OverrideRequest, OverrideWord
 from holdfast.rollout.bundles import Bundles, revision_name
@@ -206,10 +207,11 @@ def test_a_damaged_assignment_is_listed_and_goes_where_what_would_tell_is_damage
 
 def test_only_what_can_be_cleared_is_said_to_be() -> None:
     async def story() -> None:
-        desk, kept = await running()
-        await overwritten(desk, kept.heads, kept.HEAD)
+        desk, _ = await running()
+        bundles = Bundles(desk.store, "shop").revisions
+        await overwritten(desk, bundles, revision_name(1))
         with pytest.raises(StoreDamaged) as refused:
-            await kept.head()
+            await bundles.get(revision_name(1))
         assert "restore a dump" in refused.value.hint
         assert "damaged list" not in refused.value.hint
 
@@ -279,5 +281,80 @@ def test_of_another_server_it_counts_as_out_when_somebody_asks_who_is_left() -> 
         asked = OverrideRequest(wait_s=0)
         with pytest.raises(PlanRefused, match="only server left"):
             await overrides.set_override(desk, "shop", OverrideWord.DRAINED, "rs02:80", asked)
+
+    run(story())
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_damaged_head_is_told_and_counted_anew_and_rollouts_go_on_from_there(ended: bool) -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        applied = await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))
+        if ended:
+            await end_rollout(desk, applied)
+            await well(desk)
+        before, _ = await kept.head()
+        await overwritten(desk, kept.heads, kept.HEAD)
+        told = await status.status(desk.store, "shop")
+        assert "the rollout-head head in the store is not understood: see holdfast damaged list" in told.trouble
+        assert [one.id for one in await list_rollouts(desk.store, "shop")] == [2, 1]
+        with pytest.raises(StoreDamaged) as refused:
+            await revisions.apply(desk, "shop", request(VERSION_2, 2))
+        assert "holdfast damaged list" in refused.value.hint
+        assert "it is counted anew" in await cleared(desk, "rollout-head", "head")
+        assert (await kept.head())[0] == before
+        if ended:
+            assert (await revisions.apply(desk, "shop", request(VERSION_2, 2))).rollout == 3
+
+    run(story())
+
+
+@pytest.mark.parametrize("too", ["assignment", "rollout"])
+def test_a_damaged_head_is_cleared_before_what_needs_a_number_of_it(too: str) -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        before, _ = await kept.head()
+        await overwritten(desk, kept.heads, kept.HEAD)
+        name = "lb01" if too == "assignment" else rollout_name(1)
+        await overwritten(desk, kept.assignments if too == "assignment" else kept.rollouts, name)
+        listed = {one.kind: one.clearable for one in (await damaged.damaged(desk, "shop")).records}
+        assert listed == {"rollout-head": True, too: False}
+        with pytest.raises(PlanRefused, match="cannot be cleared yet"):
+            await damaged.clear(desk, "shop", ClearRequest(kind=too, name=name))
+        await damaged.clear(desk, "shop", ClearRequest(kind="rollout-head", name="head"))
+        await cleared(desk, too, name)
+        head, _ = await kept.head()
+        assert (head.running, head.last_rollout) == (None, 1)
+        assert head.last_number >= before.last_number
+        assert (await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))).rollout == 2
+
+    run(story())
+
+
+def test_a_damaged_record_of_a_cluster_hides_neither_it_nor_another_and_is_written_anew() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        await clusters.make_cluster(desk, ClusterRequest(name="other"))
+        await overwritten(desk, desk.store.clusters, "shop")
+        listed = {one.name: one for one in (await clusters.clusters(desk.store)).clusters}
+        assert listed.keys() == {"other", "shop"}
+        assert (listed["shop"].newest, listed["shop"].created) == (1, None)
+        assert "not understood" in listed["shop"].damaged
+        told = await status.status(desk.store, "shop")
+        assert "the cluster shop in the store is not understood: see holdfast damaged list" in told.trouble
+        assert (await damaged.damaged(desk, "other")).records == ()
+        with pytest.raises(NotFound):
+            await damaged.clear(desk, "other", ClearRequest(kind="cluster", name="shop"))
+        assert "written anew" in await cleared(desk, "cluster", "shop")
+        assert (await clusters.cluster(desk.store, "shop")).damaged == ""
+
+    run(story())
+
+
+def test_what_is_overridden_is_listed_although_a_report_is_damaged() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        await overwritten(desk, desk.store.cluster("shop").reports, "lb01")
+        assert "lb01" in (await overrides.overrides(desk.store, "shop")).silent
 
     run(story())

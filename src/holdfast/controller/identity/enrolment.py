@@ -167,11 +167,11 @@ class Enrolment:
         """By an authority's fingerprint the nodes (cluster, node) whose certificate in force is of it."""
         signed = {one.record.serial: one.record.authority for one in await self._certificates.all()}
         found: dict[str, list[tuple[str, str]]] = {}
-        for cluster in await self._store.clusters.all():
-            for node in await self._nodes(cluster.name).all():
+        for cluster in await self._store.clusters.names():
+            for node in await self._nodes(cluster).all():
                 authority = signed.get(node.record.certificate)
                 if authority is not None and node.record.revoked is None:
-                    found.setdefault(authority, []).append((cluster.name, node.name))
+                    found.setdefault(authority, []).append((cluster, node.name))
         return found
 
     async def _lost(self, agent: NodeAgent) -> Standing:
@@ -270,7 +270,7 @@ class Enrolment:
             self._certificates.creating(kept.serial, kept),
             self._nodes(token.cluster).replacing(token.node, node, before.version if before else 0),
         ]
-        if await self._store.clusters.get(token.cluster) is None:
+        if not await self._store.clusters.version(token.cluster):
             cluster = ClusterRecord(name=token.cluster, created=now)
             steps.append(self._store.clusters.creating(token.cluster, cluster))
         by = {"node": token.node, "who": found.record.record.owner}

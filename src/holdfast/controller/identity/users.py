@@ -47,7 +47,7 @@ class Users:
 
         Of several controllers that start together one makes it, and only that one has the password.
         """
-        if (await self._store.users.list(limit=1)).items:
+        if await self._store.users.names():
             return None
         password = one_time_password(self._randomness)
         user = await self._new(FIRST_ADMIN, Role.ADMIN, None, password)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from holdfast.compile.lock import Lock, Secrets
-from holdfast.errors import Conflict, UsageError
+from holdfast.errors import Conflict, StoreDamaged, UsageError
 from holdfast.protocol.api.clusters import (
     ClusterList,
     ClusterRequest,
@@ -23,24 +23,30 @@ from .desk import Desk, known_cluster
 
 async def clusters(store: Store, only: Collection[str] | None = None) -> ClusterList:
     """Every cluster that the store knows, or those of `only` that it does."""
-    found = []
-    for one in await store.clusters.all():
-        if only is None or one.name in only:
-            found.append(await _view(store, one.record))
-    return ClusterList(clusters=tuple(found))
+    names = [name for name in await store.clusters.names() if only is None or name in only]
+    return ClusterList(clusters=tuple([await _view(store, name) for name in names]))
 
 
 async def cluster(store: Store, name: str) -> ClusterView:
     """One cluster; NotFound."""
     await known_cluster(store, name)
-    found = await store.clusters.get(name)
-    assert found is not None, "it is known"
-    return await _view(store, found.record)
+    return await _view(store, name)
 
 
-async def _view(store: Store, record: ClusterRecord) -> ClusterView:
-    newest = await store.cluster(record.name).revisions.newest_number()
-    return ClusterView(name=record.name, created=record.created, description=record.description, newest=newest)
+async def _view(store: Store, name: str) -> ClusterView:
+    """A cluster, whose record may be damaged: all others can be looked at all the same, and what is kept of it, too."""
+    newest = await store.cluster(name).revisions.newest_number()
+    try:
+        found = await store.clusters.get(name)
+    except StoreDamaged as error:
+        return ClusterView(name=name, created=None, newest=newest, damaged=error.message)
+    record = found.record if found else None
+    return ClusterView(
+        name=name,
+        created=record.created if record else None,
+        description=record.description if record else "",
+        newest=newest,
+    )
 
 
 async def make_cluster(desk: Desk, request: ClusterRequest) -> ClusterView:
@@ -51,7 +57,7 @@ async def make_cluster(desk: Desk, request: ClusterRequest) -> ClusterView:
         await desk.store.commit(desk.store.clusters.creating(request.name, record), audit=[told])
     except Conflict:
         raise UsageError(f"there is a cluster '{request.name}' already", "take another name") from None
-    return await _view(desk.store, record)
+    return await _view(desk.store, request.name)
 
 
 async def read_lock(desk: Desk, name: str) -> LockView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from holdfast.errors import Conflict, NotFound, PlanRefused
@@ -16,7 +16,7 @@ from holdfast.store.store import ClusterStore, Overridden, overridden
 
 from ..agents.losing import is_about
 from .desk import Desk, known_cluster
-from .mending import Mend, mend_of
+from .mending import CLUSTER, HEAD, Mend, mend_of
 from .reports import Heard
 
 _SHOWN = 2000  # characters of a record that the audit keeps
@@ -27,7 +27,7 @@ async def damaged(desk: Desk, cluster: str) -> DamagedList:
     known = await known_cluster(desk.store, cluster)
     found: list[DamagedRecord] = []
     for kind, records in _collections(known).items():
-        for one in (await records.sound())[1]:
+        for one in await _damaged(known, kind, records):
             found.append(_told(kind, one, await mend_of(desk, cluster, kind, records, one)))
     return DamagedList(records=tuple(found))
 
@@ -43,10 +43,10 @@ async def clear(desk: Desk, cluster: str, asked: ClearRequest) -> DamagedRecord:
         raise NotFound(
             f"there are no records of the kind '{asked.kind[:40]}'", f"known: {', '.join(_collections(known))}"
         )
-    bad = {one.name: one for one in (await records.sound())[1]}
+    bad = {one.name: one for one in await _damaged(known, asked.kind, records)}
     one = bad.get(asked.name)
     if one is None:
-        if await records.version(asked.name):
+        if await records.version(asked.name) and (asked.kind != CLUSTER or asked.name == known.name):
             raise PlanRefused(f"{asked.kind} {asked.name} is understood", "nothing has to be cleared")
         raise NotFound(f"there is no {asked.kind} '{asked.name[:200]}'", "list them: holdfast damaged list")
     if asked.version is not None and asked.version != one.version:
@@ -58,8 +58,16 @@ async def clear(desk: Desk, cluster: str, asked: ClearRequest) -> DamagedRecord:
     said = f"the damaged {asked.kind} {one.name} was cleared by {desk.actor.removeprefix('user:')}"
     event = desk.event("damaged.clear", cluster, said)
     mend = await mend_of(desk, cluster, asked.kind, records, one)
+    if not mend.steps:
+        raise PlanRefused(f"{asked.kind} {one.name} cannot be cleared yet", mend.then)
     await desk.store.commit(*mend.steps, audit=[told], events=[event])
     return _told(asked.kind, one, mend)
+
+
+async def _damaged(known: ClusterStore, kind: str, records: Collection[Any]) -> Sequence[Damaged]:
+    """Of records of clusters, this cluster's own: who may clear here may not do so elsewhere."""
+    found = (await records.sound())[1]
+    return [one for one in found if kind != CLUSTER or one.name == known.name]
 
 
 def _collections(known: ClusterStore) -> Mapping[str, Collection[Any]]:
@@ -71,12 +79,14 @@ def _collections(known: ClusterStore) -> Mapping[str, Collection[Any]]:
         "node": known.nodes,
         "assignment": rollouts.assignments,
         "rollout": rollouts.rollouts,
+        HEAD: rollouts.heads,
+        CLUSTER: known.store.clusters,
     }
 
 
 def _told(kind: str, one: Damaged, mend: Mend) -> DamagedRecord:
     return DamagedRecord(
-        kind=kind, name=one.name, version=one.version, why=one.why[:1000], clearable=True, then=mend.then
+        kind=kind, name=one.name, version=one.version, why=one.why[:1000], clearable=bool(mend.steps), then=mend.then
     )
 
 

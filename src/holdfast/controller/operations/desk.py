@@ -55,7 +55,7 @@ class Desk:
 
 async def known_cluster(store: Store, name: str) -> ClusterStore:
     """What is kept of a cluster; NotFound if the store does not know it."""
-    if await store.clusters.get(name) is None:
+    if not await store.clusters.version(name):  # its record may be damaged: what is kept of the cluster is there
         raise NotFound(
             Sentence("there is no cluster '%(name)s'", name=name[:80]),
             "look at the list of clusters; names are case-sensitive",

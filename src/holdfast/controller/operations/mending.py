@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from holdfast.errors import StoreDamaged
 from holdfast.rollout.bundles import KEPT_REVISIONS, Bundles
-from holdfast.rollout.records import Assignment, RolloutStore, rollout_name
+from holdfast.rollout.records import Assignment, RolloutHead, RolloutStore, rollout_name
 from holdfast.store.collection import Collection, Damaged, Step
-from holdfast.store.models import Record
+from holdfast.store.models import ClusterRecord, Record
 
 from .desk import Desk
-from .reports import latest_of
+from .reports import latest, latest_of
+
+_FAR = 1_000_000  # numbers of assignments need only rise: past whatever number a damaged one may have had
+HEAD = "rollout-head"
+CLUSTER = "cluster"
 
 # What is lost with a record that is only removed.
 _LOST = {
@@ -24,7 +28,7 @@ _LOST = {
 
 @dataclass(frozen=True)
 class Mend:
-    """What is written in place of a damaged record, and what becomes of what it was about."""
+    """What is written in place of a damaged record, and what becomes of what it was about; no steps: not yet."""
 
     steps: tuple[Step, ...]
     then: str
@@ -32,8 +36,16 @@ class Mend:
 
 async def mend_of(desk: Desk, cluster: str, kind: str, records: Collection[Record], one: Damaged) -> Mend:
     """The way on from one damaged record; nothing is written yet."""
+    if kind == HEAD:
+        return await _head(desk, cluster, one)
+    if kind in ("assignment", "rollout") and await _head_is_damaged(desk, cluster):
+        return Mend((), f"clear the {HEAD} first: what takes its place needs a number of it")
     if kind == "assignment":
         return await _assignment(desk, cluster, one)
+    if kind == CLUSTER:
+        anew = ClusterRecord(name=cluster, created=desk.now())
+        then = "it is written anew, without its description, as if it were made known today; all else stays"
+        return Mend((desk.store.clusters.replacing(one.name, anew, one.version),), then)
     gone = records.deleting(one.name, one.version)
     if kind == "rollout":
         return await _rollout(RolloutStore(desk.store, cluster), one, gone)
@@ -47,6 +59,37 @@ async def _rollout(kept: RolloutStore, one: Damaged, gone: Step) -> Mend:
         return Mend((gone,), "what is known of that rollout; it has ended")
     let_go = kept.heads.replacing(kept.HEAD, head.model_copy(update={"running": None}), version)
     return Mend((gone, let_go), "it ends where it is: some nodes may be done and others not; apply again")
+
+
+async def _head_is_damaged(desk: Desk, cluster: str) -> bool:
+    try:
+        await RolloutStore(desk.store, cluster).head()
+    except StoreDamaged:
+        return True
+    return False
+
+
+async def _head(desk: Desk, cluster: str, one: Damaged) -> Mend:
+    """Counted anew from what it counts: rollouts, and what nodes were told, and say that they heard."""
+    kept = RolloutStore(desk.store, cluster)
+    rollouts, unread = await kept.rollouts.sound()
+    assignments, lost = await kept.assignments.sound()
+    numbers = [each.record.number for each in assignments]
+    identity = desk.store.identity
+    for heard in (await latest(desk.store.cluster(cluster))).values():
+        fence = heard.report.fence
+        if fence is not None and (fence.store_id, fence.epoch) == (identity.store_id, identity.epoch):
+            numbers.append(fence.number)
+    last = await kept.last_rollout()
+    going_on = [each.record.id for each in rollouts if not each.record.phase.ended]
+    if rollout_name(last) in {each.name for each in unread}:
+        going_on.append(last)  # perhaps; it is let go when it is cleared
+    number = max(numbers, default=0) + (_FAR if lost else 0)
+    head = RolloutHead(last_rollout=last, last_number=number, running=max(going_on, default=None))
+    then = f"it is counted anew: the last rollout is {last}"
+    if head.running:
+        then = f"it is counted anew, and rollout {head.running} goes on if it has not ended"
+    return Mend((kept.heads.replacing(one.name, head, one.version),), then)
 
 
 async def _assignment(desk: Desk, cluster: str, one: Damaged) -> Mend:

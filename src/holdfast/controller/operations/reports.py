@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from holdfast.errors import StoreDamaged
 from holdfast.protocol import REPORT_EVERY_S, AgentReport, Drift
 from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeReport
@@ -50,10 +52,11 @@ async def latest_of(known: ClusterStore, nodes: Iterable[str]) -> dict[str, Hear
     """The same of some nodes alone."""
     found: dict[str, Heard] = {}
     for node in nodes:
-        one = await known.reports.get(node)
-        heard = understood(one.record) if one else None
-        if heard is not None:
-            found[node] = heard
+        with suppress(StoreDamaged):  # told with the state of the cluster: the others can be asked all the same
+            one = await known.reports.get(node)
+            heard = understood(one.record) if one else None
+            if heard is not None:
+                found[node] = heard
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.errors import NotFound
+from holdfast.errors import NotFound, StoreDamaged
 from holdfast.protocol import DriftKind, NodeStatus, PooledServer, Progress
 from holdfast.protocol.api.nodes import NodeConfiguration, NodeDetail, NodeList, NodeSummary
 from holdfast.protocol.api.status import AddressView, ClusterStatus, ServerHealth, ServiceHealth
@@ -159,7 +159,11 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
     unread += [("assignment", one.name) for one in unread_assignments]
     heard, unread_reports = await latest_and_damaged(known)
     unread += [("report", one.name) for one in unread_reports]
-    unread += [("rollout", name) for name in await kept.damaged()]
+    unread += await kept.damaged()
+    try:
+        await store.clusters.get(known.name)
+    except StoreDamaged:
+        unread.append(("cluster", known.name))
     return _Seen(
         cluster=known.name,
         epoch=store.identity.epoch,

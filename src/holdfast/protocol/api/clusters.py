@@ -15,9 +15,10 @@ class ClusterView(Told):
     """A cluster that the controller knows."""
 
     name: SafeName
-    created: AwareDatetime
+    created: AwareDatetime | None = Field(description="None: what says so is damaged.")
     description: str = ""
     newest: Count = Field(default=0, description="Its newest revision; 0: none yet.")
+    damaged: str = Field(default="", description="What is not understood of its record; see the list of the damaged.")
 
 
 class ClusterList(Told):

@@ -179,7 +179,7 @@ async def remove(page: Console, caller: Calling, who: Managing, user: UserName) 
 
 async def limits_of(page: Page, clusters: tuple[str, ...] | None) -> Mapping[str, Any]:
     """What a form offers to limit somebody to: all clusters that there are, and those that they are limited to."""
-    known = {one.name for one in await page.store.clusters.all()} | set(clusters or ())
+    known = {*await page.store.clusters.names(), *(clusters or ())}
     within = page.person.clusters if page.person else frozenset()
     offered = sorted(known if within is None else known & within)
     return {"offered": offered, "chosen": clusters, "may_all": within is None}
