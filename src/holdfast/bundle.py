@@ -306,6 +306,12 @@ class Bundle(_Frozen):
         """Hex SHA-256 of the serialised bundle."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether servers of its pools can be overridden: nginx has them as lists, HAProxy reads their states."""
+        proxy = self.file(f"{CONFIG_DIR}/haproxy/haproxy.cfg")
+        return any(one.state for one in self.files) or (proxy is not None and HAPROXY_STATE in proxy.content)
+
     def file(self, path: str) -> BundleFile | None:
         """The file at `path`, or None."""
         return next((f for f in self.files if f.path == path), None)

@@ -158,7 +158,8 @@ class Fleet:
         elif order.verb is not Verb.STATUS:
             self.held_back.discard(place)
         moved = MoveReport(group=order.group, moved=True) if order.group else None
-        answer = Answer(order=order.id, node=node.name, moved=moved, status=self.status(node), heeds_word=True)
+        knows = {"heeds_word": True, "knows_lists": True}
+        answer = Answer(order=order.id, node=node.name, moved=moved, status=self.status(node), **knows)
         for each in self.nodes.values():
             await self._post(each)
         await node.agent.client.post(

@@ -55,7 +55,8 @@ class Node:
                     case Desired() as desired:
                         await self._apply(desired)
                     case Order() as order:
-                        answer = Answer(order=order.id, node=self.name, status=self.picture.status(self.name))
+                        status = self.picture.status(self.name)
+                        answer = Answer(order=order.id, node=self.name, status=status, knows_lists=True)
                         await self._post("answers", answer)
 
     async def _apply(self, desired: Desired) -> None:

@@ -45,6 +45,7 @@ class Agents:
     pauses_meanwhile: set[str] = field(default_factory=set)  # once they have answered that they are not
     restarts: set[str] = field(default_factory=set)  # once, while they wait for the word
     deaf: set[str] = field(default_factory=set)  # of a version that does not know of the word
+    older: set[str] = field(default_factory=set)  # of a version that knows no lists of servers
     dies_ready: set[str] = field(default_factory=set)  # as soon as they have said that they are
     unhearing: set[str] = field(default_factory=set)  # the word does not reach them, all else does
     both_hold: set[int] = field(default_factory=set)  # at these revisions every node holds every group
@@ -222,6 +223,7 @@ class Agents:
             moved=moved,
             status=None if moved else self.status(node),
             heeds_word=node not in self.deaf,
+            knows_lists=node not in self.older,
             waiting=self.kept.fence(waits) if waits is not None else None,
             paused=node in self.paused,
         )

@@ -171,7 +171,8 @@ class AgentReport(Message):
 class Answer(Message):
     """Posted to `/agent/v1/answers`: what became of an order; `failure` where it was not done.
 
-    `heeds_word`: this agent knows of `Together`. `waiting` is the desired state that is staged here, and that waits for
+    `heeds_word`: this agent knows of `Together`. `knows_lists`: it takes pools as lists of servers, which older ones
+    refuse. `waiting` is the desired state that is staged here, and that waits for
     the word to go; None where none does. `paused`: somebody works on the node by hand, and it takes nothing new.
     """
 
@@ -182,5 +183,6 @@ class Answer(Message):
     status: NodeStatus | None = None
     failure: Failure | None = None
     heeds_word: bool = False
+    knows_lists: bool = False
     waiting: Fence | None = None
     paused: bool = False

@@ -35,6 +35,7 @@ from .decide import Apply, CheckHolders, Go, NodePhase, Pause, PutBack, Stop, Wa
 from .hearing import MOST_TOLD, Hearing, Patience
 from .judge import groups_held, nothing
 from .news import News
+from .older import refuse_who_knows_no_lists
 from .orders import Looked, Orders
 from .propose import rollout_in
 from .records import KEPT_ROLLOUTS, RolloutPhase, RolloutRecord, RolloutStore, Wish
@@ -160,6 +161,7 @@ class _Leading:
                 away=away,
             )
             refuse_who_does_not_wait(drawn, looked)
+            refuse_who_knows_no_lists(plan, looked)
         except (PlanRefused, StoreDamaged) as error:
             return carry.refused(record, error.message, error.hint, self._now())
         return carry.begun(record, plan, drawn, self._now())

@@ -25,12 +25,16 @@ MOVE_S = 90.0  # how long a move may take, once it has begun
 
 @dataclass(frozen=True)
 class Looked:
-    """A node as it is now; whether its agent waits for the word to go, and with which state; whether it is paused."""
+    """A node as it is now; whether its agent waits for the word to go, and with which state; whether it is paused.
+
+    `knows_lists`: as of Answer.
+    """
 
     status: NodeStatus
     heeds_word: bool = False
     waiting: Fence | None = None
     paused: bool = False
+    knows_lists: bool = False
 
 
 class Orders:
@@ -81,7 +85,7 @@ class Orders:
         answer = await self.ask(node, Verb.STATUS, within_s=within_s)
         if answer.status is None:
             raise RolloutFailed(f"{node}: its agent answered without a status", "is it of another version?")
-        return Looked(answer.status, answer.heeds_word, answer.waiting, answer.paused)
+        return Looked(answer.status, answer.heeds_word, answer.waiting, answer.paused, answer.knows_lists)
 
     async def moved(self, node: str, verb: Verb, group: str, *, within_s: float, work_s: float) -> MoveReport:
         """What became of a group on the node. RolloutFailed as of `ask`."""

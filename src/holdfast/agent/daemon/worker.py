@@ -91,7 +91,8 @@ class Worker:
             answer = await state.change(lambda: state.work.follow(order, name))
             LOG.info("an order was followed", extra={"verb": order.verb.value, "group": order.group or ""})
             state.in_background(state.refresh())
-        more = {"heeds_word": True, "waiting": self._word.waiting, "paused": state.known.paused}
+        knows = {"heeds_word": True, "knows_lists": True}
+        more = {**knows, "waiting": self._word.waiting, "paused": state.known.paused}
         answer = answer.model_copy(update=more)
         if order.id in self._answered:
             self._answered[order.id] = answer

@@ -1,0 +1,28 @@
+"""Nodes whose agent is of an older version than what they would get: named before any node is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.errors import HoldfastError, PlanRefused
+from holdfast.plan import Plan
+
+from .orders import Looked
+
+
+def refuse_who_knows_no_lists(plan: Plan, looked: Mapping[str, Looked | HoldfastError]) -> None:
+    """PlanRefused where an agent would refuse its bundle, after others have changed. `looked`: who was asked."""
+    old = [
+        one.node
+        for one in plan.nodes
+        if one.new is not None and one.new.has_lists and _knows_none(looked.get(one.node))
+    ]
+    if old:
+        raise PlanRefused(
+            f"the agent of {', '.join(old)} is too old for what this controller makes of pools; no node was touched",
+            f"install this controller's version of Holdfast on {', '.join(old)} first; what runs goes on meanwhile",
+        )
+
+
+def _knows_none(looked: Looked | HoldfastError | None) -> bool:
+    return isinstance(looked, Looked) and not looked.knows_lists
