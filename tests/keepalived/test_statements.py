@@ -128,7 +128,8 @@ def test_sequences_and_lists(text: str, found: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["~SEQ(N) a", "~SEQ(N, x) a", "~SEQ(N, 1, 0, 2) a", "~SEQ(N, 1, -1, 2) a", "~SEQx(N, -1, 2) a", "~SEQ a",
+    ["~SEQ(N) a", "~SEQ(N, 1, 99999999999999999999) a", "~SEQ(N, -9999999999999999999999) a",
+     "~SEQ(N, x) a", "~SEQ(N, 1, 0, 2) a", "~SEQ(N, 1, -1, 2) a", "~SEQx(N, -1, 2) a", "~SEQ a",
      "~LST(A) a", "~LST({A}, {1, 2}) a", "~LST(A, {1) a", "~SEQ(N, 1, 90000) a", "~SEQ(N, 1, 2, 3, 4) a"],
 )  # fmt: skip
 def test_a_broken_sequence_is_named(text: str) -> None:

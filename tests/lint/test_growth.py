@@ -42,6 +42,18 @@ def virtual(more: str, number: int = 0) -> str:
     return f"virtual_server {address(number)} 80 {{\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n{more}}}\n"
 
 
+def groups(count: int) -> str:
+    """Each of three instances, two of which an owner of its addresses leads."""
+    members = each(count, lambda one: instance(f"priority {255 if one % 3 == 0 else 100}\n", one))
+    return members + each(
+        count // 3, lambda one: f"vrrp_sync_group g{one} {{\ngroup {{\na{3 * one} a{3 * one + 1} a{3 * one + 2}\n}}\n}}"
+    )
+
+
+def tracked(count: int, kind: str, define: Callable[[int], str]) -> str:
+    return each(count, define) + instance(f"{kind} {{\n{each(count, lambda one: f't{one} weight {one % 9 - 4}')}}}\n")
+
+
 KINDS: dict[str, Callable[[int], str]] = {
     "scripts, and trackers of which half are defined": lambda n: (
         each(n // 2, script) + instance(f"track_script {{\n{each(n, lambda one: f's{one}')}}}\n")
@@ -62,6 +74,15 @@ KINDS: dict[str, Callable[[int], str]] = {
     ),
     "includes": lambda n: each(n, lambda one: f"include none-{one}.conf"),
     "variables": lambda n: each(n, lambda one: f"$V{one}={address(one)}") + instance(each(n, lambda one: f"$V{one}")),
+    "sync groups": groups,
+    "interfaces that are tracked": lambda n: tracked(2 * n, "track_interface", lambda one: ""),
+    "processes that are tracked": lambda n: tracked(
+        n, "track_process", lambda one: f"vrrp_track_process t{one} {{\nprocess p{one}\n}}"
+    ),
+    "files that are tracked": lambda n: tracked(
+        2 * n, "track_file", lambda one: f'track_file t{one} {{\nfile "/t"\n}}'
+    ),
+    "quotes": lambda n: '"' * 100 * n,
     "unknown words": lambda n: each(n, lambda one: f"word{one} x"),
 }
 

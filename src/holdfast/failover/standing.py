@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from .model import HIGHEST, LOWEST, Instance, Node, Tracker, Watch, Watched, World
 
 _FAULT = -254  # a file's number times its weight from which keepalived gives the instance up
-_MOST = 253
+_MOST = 253  # what one file adds: so does keepalived clamp it
+_WELL = World()
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,49 @@ def standing(node: Node, instance: Instance, world: World) -> Standing:
         total += added
         if not well:  # also of an owner, which nothing outranks: what it lost moves nothing, and that should be told
             losses.append(describe(node, tracker))
-    # `_MOST` and clamping are keepalived's: an owner's priority never changes, all others stay within 1 to 254.
-    priority = instance.priority if instance.owner else max(LOWEST, min(HIGHEST, total))
-    return Standing(priority, tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(losses)))
+    return Standing(_kept(instance, total), tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(losses)))
+
+
+class Reckoning:
+    """What one loss after the other makes of an instance. It looks at each tracker in health, and once it is lost:
+    to ask `standing` of each of a hundred thousand losses would take hours."""
+
+    __slots__ = ("_by_key", "_faults", "_instance", "_node", "_total")
+
+    def __init__(self, node: Node, instance: Instance) -> None:
+        self._node, self._instance = node, instance
+        self._total, self._faults = instance.priority, int(bool(instance.blocked))
+        self._by_key: dict[tuple[Watched, str], list[Tracker]] = {}
+        for tracker in instance.trackers:
+            self._by_key.setdefault((tracker.kind, tracker.name), []).append(tracker)
+            added = _effect(node, tracker, _WELL)[0]
+            self._total += added or 0
+            self._faults += added is None
+
+    @property
+    def healthy(self) -> int:
+        """The priority while all is well."""
+        return _kept(self._instance, self._total)
+
+    def without(self, kind: Watched, name: str) -> tuple[int, bool]:
+        """The priority once that is lost, and nothing else; and whether the instance is in FAULT then."""
+        link = kind is Watched.INTERFACE
+        lost = (
+            World(links=frozenset({(self._node.name, name)}))
+            if link
+            else World(failed=frozenset({(self._node.name, kind, name)}))
+        )
+        total, faults = self._total, self._faults
+        for tracker in self._by_key.get((kind, name), ()):
+            before, after = (_effect(self._node, tracker, world)[0] for world in (_WELL, lost))
+            total += (after or 0) - (before or 0)
+            faults += (after is None) - (before is None)
+        return _kept(self._instance, total), faults > 0
+
+
+def _kept(instance: Instance, total: int) -> int:
+    """Clamping is keepalived's: an owner's priority never changes, all others stay within 1 to 254."""
+    return instance.priority if instance.owner else max(LOWEST, min(HIGHEST, total))
 
 
 def _effect(node: Node, tracker: Tracker, world: World) -> tuple[int | None, bool]:

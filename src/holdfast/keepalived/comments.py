@@ -6,32 +6,26 @@ import re
 
 from .source import buffered
 
-_MARK = re.compile(r'[!#"]|\\.?')
+_MARK = re.compile(r'[!#"\\]')
+# Up to a comment, a quote that stays open, or a backslash at the end. Nothing is tried twice: a line may be all quotes.
+_OUTSIDE = re.compile(r"""(?:[^"!#\\]++|\\.|"(?:[^"\\]++|\\.)*+")*+""")
+_ESCAPED = re.compile(r"""("(?:[^"\\]++|\\.)*+")|\\([!#])|\\.""")
 
 
 def uncommented(text: str) -> tuple[str, bool, bool]:
     """`text` without its comment; whether a quote stays open; whether a backslash ends it (which is taken off)."""
     if not _MARK.search(text):
         return text, False, False
-    kept: list[str] = []
-    quoted, skip, position = False, -1, 0
-    length = 0
-    for mark in _MARK.finditer(text):
-        sign = mark[0]
-        kept.append(text[position : mark.start()])
-        length += mark.start() - position
-        position = mark.end()
-        if sign == "\\":
-            return "".join(kept)[: skip if skip >= 0 else None].rstrip(" \t"), quoted, True
-        if sign == '"':
-            quoted = quoted if skip >= 0 else not quoted
-        elif sign in "!#" and not quoted and skip < 0:
-            skip = length
-        escaped = len(sign) == 2 and sign[1] in "!#" and not quoted
-        kept.append(sign[1] if escaped else sign)
-        length += len(kept[-1])
-    whole = "".join(kept) + text[position:]
-    return (whole if skip < 0 else whole[:skip]), quoted, False
+    outside = _OUTSIDE.match(text)
+    end = outside.end() if outside is not None else 0
+    quoted = text.startswith('"', end)
+    continued = (len(text) - len(text.rstrip("\\"))) % 2 == 1
+    kept = text[:end]
+    if "\\" in kept:
+        kept = _ESCAPED.sub(lambda found: found[2] or found[0], kept)
+    if quoted:
+        kept += text[end:-1] if continued else text[end:]
+    return kept.rstrip(" \t") if continued else kept, quoted, continued
 
 
 def goes_on(raw: str, *, within: bool) -> bool:

@@ -15,8 +15,11 @@ UNCLOSED, CLOSE_IT = Sentence("a quote is not closed on its line"), Sentence('ad
 _PIECE = re.compile(r'"([^"]*)"|([^ \t\r\v\f"]+)|"')
 
 
-def quoted_words(text: str) -> tuple[tuple[str, ...], list[Odd]]:
-    """A quote ends the word before it, and blanks end none inside; and what is wrong with the quotes."""
+def quoted_words(text: str, *, told: bool = True) -> tuple[tuple[str, ...], list[Odd]]:
+    """A quote ends the word before it, and blanks end none inside; and what is wrong with the quotes.
+
+    Unless `told`, nobody hears it: a file that is all quotes has millions of mistakes.
+    """
     words: list[str] = []
     wrong: list[Odd] = []
     end = 0
@@ -24,7 +27,7 @@ def quoted_words(text: str) -> tuple[tuple[str, ...], list[Odd]]:
         if found[0] == '"':
             wrong.append((complaints.QUOTE, UNCLOSED, CLOSE_IT, found.start()))
             break
-        if found.start() == end and end > 0:
+        if told and found.start() == end and end > 0:
             wrong += _touching(words, found[1] or found[2] or "", found.start())
         words.append(found[2] if found[1] is None else found[1])
         end = found.end()

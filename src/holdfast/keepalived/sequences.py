@@ -80,10 +80,10 @@ def _seq(text: str, numbers: str) -> Sequence | Sentence:
             return Sentence("never reaches its end")
     if found[1] and min(start, end) < 0:
         return Sentence("counts below zero, which has no hexadecimal form")
+    if abs(end - start) // abs(step) >= MOST_VALUES:  # no range is asked: of numbers that large it cannot tell
+        return Sentence("has more than %(most)s values", most=MOST_VALUES)
     # keepalived takes the first value before it compares.
     rounds = range(start, end + (1 if step > 0 else -1), step) or range(start, start + 1)
-    if len(rounds) > MOST_VALUES:
-        return Sentence("has more than %(most)s values", most=MOST_VALUES)
     return Sequence((found[2],), rounds, bool(found[1]), text[found.end() :])
 
 

@@ -372,7 +372,7 @@ class Statements:
         if '"' not in text:
             plain = text.strip(" \t\r\v\f")
             return tuple(_BLANK.split(plain)) if plain else ()
-        words, wrong = quoted_words(text)
+        words, wrong = quoted_words(text, told=not self._notes.full)
         for code, message, hint, offset in wrong:
             self._note(code, source, number, message, hint, at + offset)
         return words

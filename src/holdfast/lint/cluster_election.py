@@ -54,9 +54,8 @@ def weights_that_move_nothing(models: tuple[Model, ...]) -> Iterator[Hit]:
 
 def _moves(member: Member, tracker: Tracker, ours: int, best: tuple[int, Member]) -> Iterator[Hit]:
     theirs, other = best
-    standing = without(member.model, member.instance, tracker)
-    failed = standing.priority
-    if failed < theirs or standing.faults:
+    failed, fault = without(member.model, member.instance, tracker)
+    if failed < theirs or fault:
         return
     tie = failed == theirs
     outcome = Sentence("the addresses stay")

@@ -38,6 +38,7 @@ __all__ = [
     "VirtualServer",
     "VirtualServerGroup",
     "once",
+    "once_each",
 ]
 
 T = TypeVar("T")
@@ -172,3 +173,17 @@ def once(walk: Callable[[Model], Iterable[T]]) -> Callable[[Model], tuple[T, ...
         return found
 
     return gathered
+
+
+def once_each(reckon: Callable[[Model, Instance], T]) -> Callable[[Model, Instance], T]:
+    """What many rules ask of an instance, and of each of its trackers, is reckoned once: it may have thousands."""
+    known: WeakKeyDictionary[Model, dict[str, T]] = WeakKeyDictionary()
+
+    @wraps(reckon)
+    def reckoned(model: Model, one: Instance) -> T:
+        mine = known.setdefault(model, {})
+        if one.name not in mine:
+            mine[one.name] = reckon(model, one)
+        return mine[one.name]
+
+    return reckoned

@@ -41,7 +41,7 @@ def small_weight(model: Model) -> Iterator[Hit]:
             continue
         for tracker in counted(model, one):
             weight = tracker.weight
-            failed = without(model, one, tracker).priority
+            failed, _ = without(model, one, tracker)
             # A backup in health has what a positive weight adds, too.
             above_usual = base > DEFAULT_PRIORITY and base - abs(weight.value) >= DEFAULT_PRIORITY
             # 101 with weight 2 against 100: what the manual's own sample does.

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from holdfast.failover import model as vrrp
-from holdfast.failover.standing import Standing, standing
+from holdfast.failover.standing import Reckoning
 
-from .model import Model
+from .model import Model, once_each
 from .model_vrrp import Instance, Tracker
 
-_WELL = vrrp.World()
 _KINDS = {
     "track_script": vrrp.Watched.SCRIPT,
     "track_file": vrrp.Watched.FILE,
@@ -37,15 +36,12 @@ def counted(model: Model, one: Instance) -> Iterator[Tracker]:
 
 def healthy(model: Model, one: Instance) -> int:
     """The priority that an instance advertises while all is well."""
-    return _standing(model, one, _WELL).priority
+    return _reckoning(model, one).healthy
 
 
-def without(model: Model, one: Instance, tracker: Tracker) -> Standing:
-    """How an instance stands once what a line tracks is lost, and nothing else."""
-    kind, name = _key(tracker)
-    if kind is vrrp.Watched.INTERFACE:
-        return _standing(model, one, replace(_WELL, links=frozenset({(model.vrrp.name, name)})))
-    return _standing(model, one, replace(_WELL, failed=frozenset({(model.vrrp.name, kind, name)})))
+def without(model: Model, one: Instance, tracker: Tracker) -> tuple[int, bool]:
+    """The priority of an instance once only what a line tracks is lost; and whether it is in FAULT then."""
+    return _reckoning(model, one).without(*_key(tracker))
 
 
 def blocked(model: Model, one: Instance) -> str:
@@ -53,8 +49,9 @@ def blocked(model: Model, one: Instance) -> str:
     return _instance(model, one).blocked
 
 
-def _standing(model: Model, one: Instance, world: vrrp.World) -> Standing:
-    return standing(model.vrrp, _instance(model, one), world)
+@once_each
+def _reckoning(model: Model, one: Instance) -> Reckoning:
+    return Reckoning(model.vrrp, _instance(model, one))
 
 
 def _instance(model: Model, one: Instance) -> vrrp.Instance:

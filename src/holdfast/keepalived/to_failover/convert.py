@@ -7,7 +7,7 @@ of two nodes on which the same virtual_router_id is spoken are taken to be on on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -206,12 +206,8 @@ def _sync_groups(root: Tree) -> tuple[SyncGroup, ...]:
 
 def _without_owners_weights(instances: list[Instance], groups: tuple[SyncGroup, ...]) -> list[Instance]:
     """In a group with an address owner the group's weighted trackers lose their weight: their loss is a FAULT."""
-    owned = {
-        member
-        for group in groups
-        if any(made.owner for made in instances if made.name in group.members)
-        for member in group.members
-    }
+    owners = {made.name for made in instances if made.owner}
+    owned = {member for group in groups if not owners.isdisjoint(group.members) for member in group.members}
     return [
         replace(made, trackers=tuple(replace(t, weight=0) for t in made.trackers)) if made.name in owned else made
         for made in instances
@@ -225,19 +221,19 @@ def _interfaces(instances: Iterable[Instance]) -> list[str]:
 
 
 def _used(defined: Definitions, instances: Iterable[Instance]) -> tuple[Watch, ...]:
-    used = {(t.kind, t.name) for made in instances for t in made.trackers}
-    return tuple(_as_lost(watch, instances) for key, watch in defined.watches.items() if key in used)
+    used: dict[tuple[Watched, str], list[Tracker]] = {}
+    for made in instances:
+        for tracker in made.trackers:
+            used.setdefault((tracker.kind, tracker.name), []).append(tracker)
+    return tuple(_as_lost(watch, used[key]) for key, watch in defined.watches.items() if key in used)
 
 
-def _as_lost(watch: Watch, instances: Iterable[Instance]) -> Watch:
+def _as_lost(watch: Watch, trackers: Sequence[Tracker]) -> Watch:
     """What a file holds when it is lost: nobody can know, so it is what does the most harm that one step can do."""
-    if watch.kind is not Watched.FILE:
-        return watch
-    mine = [t for made in instances for t in made.trackers if (t.kind, t.name) == (watch.kind, watch.name)]
-    return replace(watch, lost=_harm(watch, mine))
+    return replace(watch, lost=_harm(watch, trackers)) if watch.kind is Watched.FILE else watch
 
 
-def _harm(watch: Watch, trackers: Iterable[Tracker]) -> int:
+def _harm(watch: Watch, trackers: Sequence[Tracker]) -> int:
     for tracker in trackers:
         if tracker.weight == 0:
             return 0 if tracker.reverse else 1
