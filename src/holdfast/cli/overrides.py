@@ -57,12 +57,17 @@ def overrides(
 def _show_remote(place: RemotePlace, *, as_json: bool) -> None:
     """What a controller keeps; it tells its directors again by itself."""
     found = place.cluster.overrides()
-    ok = not found.silent and all(report.done for report in found.directors.values())
+    ok = not found.silent and not found.old and all(report.done for report in found.directors.values())
     if as_json:
         print_json({"ok": ok, "cluster": place.cluster.name, **found.model_dump(mode="json")})
     else:
         _show_kept(found)
-        _show_directors(found.directors, dict.fromkeys(found.silent, "its agent has not said anything"))
+        fresh = {node: report for node, report in found.directors.items() if node not in found.old}
+        unknown = dict.fromkeys(found.silent, "its agent has not said anything")
+        for node, when in found.old.items():
+            said = found.directors[node].detail or "as wanted"
+            unknown[node] = f"not known: its agent has been silent since {when:%H:%M:%S} UTC, when it was: {said}"
+        _show_directors(fresh, unknown)
     if not ok:
         raise typer.Exit(1)
 

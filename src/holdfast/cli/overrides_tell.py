@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.agent.files import replace
+from holdfast.agent.pool_servers import name_of
+from holdfast.agent.weights import file_name
 from holdfast.controller.operations.quorum import too_few
 from holdfast.controller.operations.servers import Meant, left, meant, rows
 from holdfast.errors import ApplyError, HoldfastError, PlanRefused
@@ -174,13 +176,14 @@ def show(told: Told, done: str) -> None:
     """For people: what each kernel's table shows."""
     where = ("node", "pool") if told.meant.pool else ("director", "virtual server")
     table = listing(*where, "server", "weight", "connections", "after")
+    written = {name: one for one in told.meant.servers for name in (file_name(one), name_of(one))}
     for node, report in told.reports.items():
         for row in rows(report, told.meant):
             out = "no new requests" if told.meant.pool else "not in the table"
             weight = out if row.weight is None else str(row.weight)
             after = f"{row.seconds * 1000:.0f} ms" if row.seconds else ""
             count = "" if row.open is None else str(row.open)
-            table.add_row(node, row.where, row.server, weight, count, after)
+            table.add_row(node, row.where, written.get(row.server, row.server), weight, count, after)
     if table.row_count:
         stdout().print(table)
     for node, report in told.reports.items():

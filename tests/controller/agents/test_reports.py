@@ -24,7 +24,8 @@ from holdfast.protocol import (
     WhyDown,
 )
 from holdfast.store.memory import MemoryEngine
-from holdfast.store.models import ClusterRecord
+from holdfast.store.models import ClusterRecord, RevisionContent
+from holdfast.store.revisions import Draft
 from holdfast.store.store import Store
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -90,10 +91,13 @@ def test_what_an_agent_puts_right_by_itself_is_told_once_and_as_that() -> None:
     ]  # fmt: skip
 
 
-def _events(*reports: AgentReport) -> list[tuple[str, str]]:
+def _events(*reports: AgentReport, spec: str = "") -> list[tuple[str, str]]:
     async def story() -> list[tuple[str, str]]:
         store = await Store.open(MemoryEngine())
         await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        if spec:
+            content = RevisionContent(spec=spec)
+            await store.cluster("shop").add_revision(Draft(base=0, author="ada", message="", time=NOW, content=content))
         for report in reports:
             await take_report(store, LB01, report)
         return [(one.record.kind, one.record.message) for one in await store.events.oldest()]
@@ -128,6 +132,12 @@ def test_servers_of_pools_that_go_down_and_come_back_are_events() -> None:
     # An agent that starts, or a proxy that does not run: nothing is known, so nothing has changed.
     assert _events(well, _report(status=False), _pools(_pool(False, True))) == []
     assert _events(well, _report()) == []
+    # What it finds up then has come back, however often it has said meanwhile that it has not asked.
+    for meanwhile in ((unasked,), (unasked, unasked, unasked)):
+        assert _events(well, one_down, *meanwhile, well, well) == [
+            ("server.down", f"{down}app2-80"), ("server.up", f"{back}app2-80"),
+        ]  # fmt: skip
+    assert _events(well, unasked, well) == []
     # Two proxies of one node: the one that sees it down is believed.
     assert _events(well, _pools(_pool(True, True), _pool(False, True)), well) == [
         ("server.down", f"{down}app1-80"), ("server.up", f"{back}app1-80"),
@@ -223,3 +233,39 @@ def test_the_rows_of_a_large_director_are_kept_once_and_not_in_the_history() -> 
         assert not AgentReport.model_validate_json(past.record.content).overrides.done
 
     asyncio.run(story())
+
+
+SPEC = """\
+holdfast: 1
+cluster: shop
+networks: {front: {cidr: 10.0.0.0/24}}
+nodes: {lb01: 10.0.0.5, lb02: 10.0.0.6, rs-1: 10.0.0.7}
+vrrp:
+  www: {addresses: [10.0.0.3/24], nodes: [lb01, lb02]}
+pools:
+  web: {servers: ['rs-1:80', '10.0.0.8:80']}
+virtual_servers:
+  shop: {on: 'www:443', forward: nat, servers: [rs-1, '10.0.0.8:443']}
+sites: {shop: {hosts: [www.example.com], routes: [{to: web}]}}
+proxies: {edge: {engine: nginx, nodes: [lb01, lb02], listeners: [{on: 'www:80', sites: [shop]}]}}
+"""
+
+
+def test_events_name_servers_as_the_spec_writes_them() -> None:
+    def seen(up: bool) -> AgentReport:
+        names = ("rs-1-80", "10-0-0-8-80", "gone-80")
+        servers = tuple(ServerFacts(name=one, endpoint=one, up=up, in_use=True, last="200") for one in names)
+        weight = 1 if up else None
+        rows = tuple(
+            WeighedServer(virtual_server="x", source="shop", server=one, wanted=1, weight=weight)
+            for one in ("rs-1", "10.0.0.8-443")
+        )
+        told = _pools(PoolFacts(pool="web", min_servers=0, servers=servers))
+        return told.model_copy(update={"overrides": OverrideReport(node="lb01", done=True, servers=rows)})
+
+    assert _events(seen(True), seen(False), spec=SPEC) == [
+        ("server.down", "lb01 sees servers of pool web down: rs-1:80, 10.0.0.8:80, gone-80"),
+        ("server.down", "lb01 sees servers of virtual server shop down: rs-1, 10.0.0.8:443"),
+    ]
+    # What nobody can read any more stands in the way of no report.
+    assert len(_events(seen(True), seen(False), spec="holdfast: 99\n")) == 2

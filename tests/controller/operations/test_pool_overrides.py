@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from tests.cli.test_pool_overrides import SPEC
 from tests.controller.operations.agents import enrol, once_overridden, report
-from tests.controller.operations.world import new_desk, request, run
+from tests.controller.operations.world import Clock, new_desk, request, run
 
 from holdfast.agent.pool_servers import name_of
 from holdfast.controller.agents.overriding import overrides_of
@@ -165,5 +166,24 @@ def test_what_is_kept_of_real_servers_is_as_it_was_before_there_were_pools() -> 
         (kept,) = await _kept(desk)
         assert "pool" not in json.loads(kept.model_dump_json())
         assert Override.model_validate_json(kept.model_dump_json()) == kept
+
+    run(story())
+
+
+def test_of_an_agent_that_has_become_silent_it_is_said_since_when() -> None:
+    """It may have been told nothing of what was overridden since."""
+
+    async def story() -> None:
+        desk = await _desk()
+        await report(desk, "lb01", overrides=_shown("lb01", _row("rs01:8080")))
+        began = desk.now()
+        assert (await overrides.overrides(desk.store, "shop")).old == {}
+        clock = desk.store.clock
+        assert isinstance(clock, Clock)
+        clock.wall += timedelta(seconds=60)
+        await report(desk, "lb02", overrides=_shown("lb02", _row("rs01:8080")))
+        found = await overrides.overrides(desk.store, "shop")
+        assert found.old == {"lb01": began}
+        assert found.directors.keys() == {"lb01", "lb02"}
 
     run(story())

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from holdfast.errors import Conflict, NotFound, NotPermitted
+from holdfast.errors import Conflict, NotFound, NotPermitted, StoreDamaged
 from holdfast.protocol import AgentReport, Answer, Drift
 from holdfast.rollout.records import AnswerRecord, RolloutStore
 from holdfast.sentences import Sentence, cut
 from holdfast.store.models import Event, NodeReport
-from holdfast.store.store import CLOCKS_DIFFER, Store
+from holdfast.store.store import CLOCKS_DIFFER, ClusterStore, Store
 
 from ..identity import NodeAgent
-from .server_events import server_events
+from ..operations.written import written
+from .server_events import Change, asked_anew, came_back, server_changes, server_events
 
 LARGEST_REPORT = 390_000  # characters as they are kept, a little below what the store takes
 _USUAL = 95_000  # characters of everything but a director's servers
@@ -52,9 +54,23 @@ async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> No
     )
     await cluster.report(kept, _past(kept, report))
     earlier = before.record if before else None
-    told = [*_events(agent, earlier, report, now), *server_events(agent, earlier, report, now)[:_MOST_EVENTS]]
+    told = _events(agent, earlier, report, now)
+    changed = [*server_changes(earlier, report), *await _came_back(cluster, earlier, report)][:_MOST_EVENTS]
+    if changed:
+        told = [*told, *server_events(agent, changed, await written(store, agent.cluster), now)]
     if told:
         await store.events.append(*told)
+
+
+async def _came_back(cluster: ClusterStore, before: NodeReport | None, report: AgentReport) -> list[Change]:
+    """What was down, was not asked while its proxy began anew, and is up: the last report alone does not tell."""
+    asked = asked_anew(before, report)
+    if not asked:
+        return []
+    with suppress(StoreDamaged):  # one event less; the report counts
+        history = await cluster.report_history(report.node).newest()
+        return came_back(asked, [one.record for one in history[1:]])  # the first is this one
+    return []
 
 
 def _past(kept: NodeReport, report: AgentReport) -> NodeReport:

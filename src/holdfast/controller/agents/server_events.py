@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,17 +13,26 @@ from holdfast.sentences import Sentence, cut
 from holdfast.store.models import Event, NodeReport
 
 from ..identity import NodeAgent
+from ..operations.written import Service, Written, as_written
 
 _MOST_NAMED = 8  # servers that one sentence names
 _LONGEST = 1000
 _MOST_IN_DATA = 100
 _LONGEST_NAME = 80  # of what agents may name as they like: an event has a largest size
 
-Service = tuple[str, str]  # pool or virtual_server, its name
 Health = dict[Service, dict[str, bool]]  # by the names of servers that somebody has asked: whether they are up
 
 
-def server_events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, now: datetime) -> list[Event]:
+@dataclass(frozen=True)
+class Change:
+    """Servers of one service that went down, or came back."""
+
+    service: Service
+    servers: tuple[str, ...]
+    up: bool
+
+
+def server_changes(before: NodeReport | None, report: AgentReport) -> list[Change]:
     """At most two for each pool and virtual server, however many servers changed.
 
     What has not been asked yet is neither: a server that was down before its proxy began anew, and is down again, is
@@ -37,8 +47,43 @@ def server_events(agent: NodeAgent, before: NodeReport | None, report: AgentRepo
         earlier = known.get(service, {})
         down = [name for name, up in servers.items() if not up and earlier.get(name) is not False]
         back = [name for name, up in servers.items() if up and earlier.get(name) is False]
-        found += [_event(agent, service, names, up, now) for names, up in ((down, False), (back, True)) if names]
+        found += [Change(service, tuple(names), up) for names, up in ((down, False), (back, True)) if names]
     return found
+
+
+def asked_anew(before: NodeReport | None, report: AgentReport) -> dict[Service, set[str]]:
+    """Servers that are up, of which the report before did not say: their proxy began anew, and has asked them now."""
+    present = _health(report)
+    known = _known(before) if present else None
+    if known is None:
+        return {}
+    found = {
+        service: {name for name, up in servers.items() if up and name not in known.get(service, {})}
+        for service, servers in present.items()
+    }
+    return {service: names for service, names in found.items() if names}
+
+
+def came_back(asked: Mapping[Service, set[str]], past: Iterable[NodeReport]) -> list[Change]:
+    """Those of them that were down when somebody last asked; `past`: what the node said before, newest first."""
+    open_, back = {service: set(names) for service, names in asked.items()}, dict[Service, list[str]]()
+    for report in past:
+        for service, servers in (_known(report) or {}).items():
+            for name in open_.get(service, set()) & servers.keys():
+                open_[service].discard(name)
+                if not servers[name]:
+                    back.setdefault(service, []).append(name)
+        if not any(open_.values()):
+            break
+    return [Change(service, tuple(sorted(names)), up=True) for service, names in sorted(back.items())]
+
+
+def server_events(agent: NodeAgent, changes: Iterable[Change], names: Written, now: datetime) -> list[Event]:
+    """One for each change, with servers as the spec writes them."""
+    return [
+        _event(agent, one.service, [as_written(names, one.service, server) for server in one.servers], one.up, now)
+        for one in changes
+    ]
 
 
 def _health(report: AgentReport) -> Health:

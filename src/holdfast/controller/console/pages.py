@@ -23,8 +23,8 @@ from ..context import Context
 from ..identity import Action, Person
 from ..identity.permissions import may
 from ..operations import clusters as operations
+from ..operations.reading import spec_of
 from ..operations.rules import title_of
-from ..operations.situation import spec_of
 from .assets import assets
 from .live import Live
 from .navigation import PAGES, PREFIX, WHOLE

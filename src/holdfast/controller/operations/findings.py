@@ -26,9 +26,9 @@ from holdfast.store.store import ClusterStore
 from . import status
 from .compiling import bundles_of
 from .desk import Desk, known_cluster
+from .reading import spec_of
 from .reports import Heard, latest
 from .rules import title_of
-from .situation import spec_of
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _KEPT = 8  # revisions with what runs of them, whose findings are not looked for again

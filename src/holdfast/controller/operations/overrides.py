@@ -26,7 +26,7 @@ from .compiling import content_of
 from .damaged import feared
 from .desk import Desk, known_cluster
 from .quorum import too_few
-from .reports import Heard, latest_of
+from .reports import Heard, is_fresh, latest_of
 from .servers import Meant, left, meant, rows, shown_by, split
 from .told import is_over, override_view
 
@@ -64,10 +64,12 @@ async def overrides(store: Store, cluster: str) -> OverrideList:
     heard = await latest_of(known, directors)
     said = {node: heard[node].report.overrides for node in directors if node in heard}
     reports = {node: report for node, report in said.items() if report is not None}
+    present = {one.name for one in (await known.presences.sound())[0]}
     return OverrideList(
         overrides=tuple(override_view(one, now) for one in records),
         directors=reports,
         silent=tuple(node for node in directors if node not in reports),
+        old={node: heard[node].time for node in reports if not is_fresh(heard[node], now, node in present)},
         damaged=tuple(one.name for one in lost),
     )
 

@@ -36,6 +36,11 @@ class Heard:
         return -BELIEVED_FOR <= now - self.time <= within
 
 
+def is_fresh(heard: Heard, now: datetime, connected: bool) -> bool:
+    """Whether what a node last said is still so: its agent would have said otherwise."""
+    return heard.is_young(now, STUCK_AFTER if connected else BELIEVED_FOR)
+
+
 async def latest(known: ClusterStore) -> dict[str, Heard]:
     """The last report of each node that has ever sent one this version understands."""
     return (await latest_and_damaged(known))[0]

@@ -22,8 +22,9 @@ from holdfast.store.store import ClusterStore, Store, override_name
 
 from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
-from .reports import BELIEVED_FOR, SAID_WITHIN, STUCK_AFTER, Heard, latest_and_damaged, standing
+from .reports import SAID_WITHIN, Heard, is_fresh, latest_and_damaged, standing
 from .told import file_views, override_view, revision_view, rollout_view
+from .written import Written, as_written, written
 
 _ENDED_BADLY = (RolloutPhase.FAILED, RolloutPhase.PUT_BACK, RolloutPhase.REFUSED)
 
@@ -53,7 +54,7 @@ class _Seen:
     def is_connected(self, node: str) -> bool:
         """Whether what it last said is still so: it would have said otherwise."""
         heard = self.heard.get(node)
-        return heard is not None and heard.is_young(self.now, STUCK_AFTER if node in self.present else BELIEVED_FOR)
+        return heard is not None and is_fresh(heard, self.now, node in self.present)
 
     def has_left(self, node: str) -> bool:
         """Whether it is to run nothing any more."""
@@ -84,7 +85,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     # Of an older revision it is no trouble any more: somebody has taken the change back, or changed it.
     if rollouts and rollouts[0].phase in _ENDED_BADLY and rollouts[0].revision >= seen.newest:
         trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision))
-    services = tuple(_services(seen))
+    services = tuple(_services(seen, await written(store, cluster)))
     trouble += [_nothing_is_up(one) for one in services if _down(one)]
     return ClusterStatus(
         cluster=cluster,
@@ -298,13 +299,13 @@ def _trouble_of(group: AddressView, seen: _Seen) -> Iterable[str]:
         yield Sentence("%(group)s is held by %(nodes)s", group=name, nodes=" and ".join(group.holders))
 
 
-def _services(seen: _Seen) -> Iterable[ServiceHealth]:
+def _services(seen: _Seen, names: Written) -> Iterable[ServiceHealth]:
     servers: dict[tuple[str, str], dict[str, ServerHealth]] = {}
     for node, heard in sorted(seen.heard.items()):
         report, fresh = heard.report, seen.is_connected(node)
         for row in report.overrides.servers if report.overrides else ():
             one = ServerHealth(
-                name=row.server,
+                name=as_written(names, ("virtual_server", row.source), row.server),
                 up=row.weight is not None if fresh else None,
                 weight=row.weight,
                 override=row.kind.value if row.kind else None,
@@ -314,19 +315,21 @@ def _services(seen: _Seen) -> Iterable[ServiceHealth]:
             _merge(servers.setdefault(("virtual_server", row.source), {}), one, believed=row.holds)
         for pool in report.status.pools if report.status else ():
             for server in pool.servers:
-                up = ServerHealth(name=server.name, up=server.up if fresh else None, seen_by=(node,))
+                name = as_written(names, ("pool", pool.pool), server.name)
+                up = ServerHealth(name=name, up=server.up if fresh else None, seen_by=(node,))
                 _merge(servers.setdefault(("pool", pool.pool), {}), up, believed=True)
         for pooled in report.overrides.pools if report.overrides else ():
-            _take_over(servers.setdefault(("pool", pooled.pool), {}), pooled, node)
+            name = as_written(names, ("pool", pooled.pool), pooled.server)
+            _take_over(servers.setdefault(("pool", pooled.pool), {}), pooled, name, node)
     for (kind, name), found in sorted(servers.items()):
         yield ServiceHealth(name=name, kind=kind, servers=tuple(found[one] for one in sorted(found)))
 
 
-def _take_over(known: dict[str, ServerHealth], row: PooledServer, node: str) -> None:
+def _take_over(known: dict[str, ServerHealth], row: PooledServer, name: str, node: str) -> None:
     """What is overridden of a pool's server, on all its proxies together."""
-    before = known.get(row.server) or ServerHealth(name=row.server, seen_by=(node,))
+    before = known.get(name) or ServerHealth(name=name, seen_by=(node,))
     up = False if row.up is False or before.up is False else before.up if before.up is not None else row.up
-    known[row.server] = before.model_copy(
+    known[name] = before.model_copy(
         update={
             "up": up,
             "weight": row.weight,

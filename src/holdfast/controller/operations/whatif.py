@@ -31,7 +31,7 @@ from holdfast.spec.cluster import ClusterSpec
 
 from .compiling import bundles_of
 from .desk import Desk, known_cluster
-from .situation import spec_of
+from .reading import spec_of
 
 _KEPT = 60  # of what was asked lately: the same is asked by many, and again
 

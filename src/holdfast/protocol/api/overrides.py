@@ -60,6 +60,10 @@ class OverrideList(Told):
     overrides: tuple[OverrideView, ...]
     directors: dict[SafeName, OverrideReport] = {}
     silent: tuple[SafeName, ...] = Field(default=(), description="Directors that have not said anything.")
+    old: dict[SafeName, AwareDatetime] = Field(
+        default={},
+        description="When it said so, for each director whose agent is silent by now: that may have changed.",
+    )
     damaged: tuple[str, ...] = Field(default=(), description="Records that are not understood, by name.")
 
 

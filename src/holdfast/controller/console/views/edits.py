@@ -21,7 +21,7 @@ from ...operations import editing
 from ...operations.compiling import content_of
 from ...operations.desk import Desk
 from ...operations.edits import EDIT, Edit, Section, described
-from ...operations.situation import spec_of
+from ...operations.reading import spec_of
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
