@@ -445,3 +445,10 @@ def test_facts_that_somebody_wrote_by_hand_raise_nothing() -> None:
     for text in (WHOLE, LVS, NAT, TUN):
         subjects = [engine.read_text(text, f"{node}.conf", node) for node in ("lb1", "lb2")]
         engine.examine(subjects, facts, peers=True, among=FACTS)
+
+
+def test_a_missing_interface_takes_the_virtual_mac_of_unicast_peers_with_it() -> None:
+    """keepalived tells of the interface on its line, and of the virtual MAC where the instance ends."""
+    text = instance(f"interface ens3\nuse_vmac\nvmac_xmit_base\n{PEERS}").rstrip()
+    assert ("HOST101", len(text.splitlines()), W) in found(text, {"lb1": host()})
+    assert not [one for one in found(text.replace("ens3", "eth0"), {"lb1": host()}) if one[0] == "HOST101"]

@@ -56,6 +56,13 @@ BAD = {
     ),
     "a range over another's address": ("LVS126", RANGE.format("90-110") + virtual() + virtual(address="group web")),
     "an address of a group and of a server": ("LVS126", RANGE.format("100") + virtual() + virtual(address="group web")),
+    "a broadcast address that a host has": ("ADDR117", instance(address=f"10.0.0.100/24 brd 10.0.0.1 {MARK}")),
+    "use_vmac with a yes or no": ("VRRP122", instance(f"use_vmac false {MARK}")),
+    "a semicolon behind a script": ("STYLE103", SCRIPTS + instance(f"notify_master /etc/keepalived/notify.sh; {MARK}")),
+    "a semicolon behind a password": (
+        "STYLE103",
+        instance(f"authentication {{\n    auth_type PASS\n    auth_pass abc; {MARK}\n}}"),
+    ),
     "a source that is a node's own alone": ("UNICAST112", instance(f"mcast_src_ip 127.0.0.1 {MARK}")),
     "a gue tunnel without a port": ("KA006", instance() + virtual(f"lb_kind TUN type gue {MARK}")),
     "a port of a tunnel that has none": ("KA006", instance() + virtual(f"lb_kind TUN type gre port 55 {MARK}")),
@@ -161,6 +168,14 @@ GOOD = {
             "198.51.100.0/24 via 10.0.0.254 dev eth0 src 10.0.0.100",
         ),
     ),
+    "the director's own service on another port": (
+        "REAL103",
+        instance() + virtual("lb_kind NAT", server="10.0.0.100 8080"),
+    ),
+    "a broadcast address of the network": ("ADDR117", instance(address="10.0.0.100/24 brd 10.0.0.255")),
+    "use_vmac with a name": ("VRRP122", instance("use_vmac vrrp.51")),
+    "a semicolon in quotes": ("STYLE103", SCRIPTS + instance("notify_master \"/bin/sh -c 'date; id;'\"")),
+    "a semicolon that is told as a wrong number": ("STYLE103", instance("priority 150;")),
     "a group of ports behind NAT": ("REAL101", PORTS + instance() + ON_PORTS.replace("DR", "NAT")),
     "a server of a group on the ports that clients ask": (
         "REAL101",

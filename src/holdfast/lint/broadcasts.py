@@ -51,6 +51,23 @@ def foreign_broadcast(model: Model) -> Iterator[Hit]:
                 ),
                 at,
             )
+        elif _is_of_a_host(given, network):
+            yield Hit(
+                address.node,
+                Sentence(
+                    "%(given)s is an address that a host of %(network)s may have: this node no longer reaches it",
+                    given=given,
+                    network=network,
+                ),
+                at,
+            )
+
+
+def _is_of_a_host(given: IPv4Address, network: object) -> bool:
+    """Whether it is neither the first address of the network nor the last, which are no hosts' anyway."""
+    if not isinstance(network, IPv4Network) or network.prefixlen > 30:
+        return False
+    return given not in (network.network_address, network.broadcast_address)
 
 
 @rule(

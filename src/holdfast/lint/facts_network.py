@@ -96,6 +96,12 @@ def missing_interface(model: Model, facts: HostFacts) -> Iterator[Hit]:
                 there=there,
             )
             yield Hit(node, message, word, severity=WARNING if dynamic else None)
+    for one in model.instances:
+        if one.uses_vmac is None or not one.peers or one.block.get("vmac_xmit_base") is None:
+            continue  # without vmac_xmit_base, UNICAST111 tells of the line
+        if one.interface.given and one.interface.value not in known:
+            message = Sentence("without %(name)s, keepalived drops the virtual MAC too", name=one.interface.value)
+            yield Hit(one.node, message, at_end=True, severity=WARNING, related=(one.uses_vmac,))
     for delayed in model.root.all("garp_group"):
         for listing in delayed.all("interfaces"):  # keepalived complains where the list ends
             absent = [word for line in listing.children for word in line.words if word not in known]

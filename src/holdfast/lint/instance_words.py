@@ -156,3 +156,24 @@ def sourceless_ipvlan(model: Model) -> Iterator[Hit]:
                 node,
                 Sentence("%(name)s names no source address, which an ipvlan needs: it stays in FAULT", name=one.name),
             )
+
+
+@rule(
+    "VRRP122",
+    WARNING,
+    "a yes or no for the name of a virtual interface",
+    effect="keepalived takes the word for the name of the interface that it makes: the virtual MAC is on, whatever the "
+    "word says.",
+    hint="remove the line to have no virtual MAC; leave the word out, or write a name, to have one",
+    bad=instance("use_vmac false"),
+    good=instance("use_vmac vrrp.51"),
+    references=("man keepalived.conf: use_vmac",),
+)
+def yes_or_no(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        node = one.block.get("use_vmac")
+        if node is not None and node.arg().lower() in ("true", "false", "yes", "no", "on", "off", "0", "1"):
+            message = Sentence(
+                "%(name)s gets a virtual MAC, on an interface called %(word)s", name=one.name, word=node.arg()
+            )
+            yield Hit(node, message, 1)

@@ -15,6 +15,28 @@ from .samples import instance
 
 # The brace first and what stands before it then: a text is searched much faster for a sign than for any of many.
 _BRACE = re.compile(r"\{(?<=[^\s#!\"{}$(,~]\{)[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
+_SEMICOLON = re.compile(r";[ \t]*(?:[#!][^\n]*)?\r?$", re.M)
+_FREE = frozenset(
+    {
+        "router_id",
+        "smtp_server",
+        "notification_email_from",
+        "auth_pass",
+        "script",
+        "notify",
+        "notify_master",
+        "notify_backup",
+        "notify_fault",
+        "notify_stop",
+        "notify_up",
+        "notify_down",
+        "quorum_up",
+        "quorum_down",
+        "misc_path",
+        "path",
+        "virtualhost",
+    }
+)
 _UNUSUAL = re.compile(r"[#!\"]|\$\{|^\s*include")  # a comment, quotes, a variable, the name of a file
 
 
@@ -68,3 +90,26 @@ def windows_lines(model: Model) -> Iterator[Hit]:
             yield Hit(
                 Node((source.line(line).strip() or "line",), source, line), Sentence("lines of this file end in CR LF")
             )
+
+
+@rule(
+    "STYLE103",
+    WARNING,
+    "a semicolon at the end of a line",
+    effect="keepalived has no sign for the end of a statement: the semicolon becomes a part of the name, the path or "
+    "the password.",
+    hint="remove it; where it belongs to the word, put the word in quotes",
+    bad="global_defs {\n    router_id lb1;\n}\n" + instance(),
+    good="global_defs {\n    router_id lb1\n}\n" + instance(),
+    references=("measured with keepalived 2.2.7",),
+)
+def semicolon(model: Model) -> Iterator[Hit]:
+    """Where any word will do: numbers, addresses and names of other things with a semicolon are told themselves."""
+    if not any(_SEMICOLON.search(source.text) for source in model.configuration.sources.values()):
+        return
+    for node in model.root.walk():
+        if node.name not in _FREE or len(node.words) < 2 or not node.words[-1].endswith(";"):
+            continue
+        if _SEMICOLON.search(node.source.line(node.line)):
+            message = Sentence("the ; behind %(name)s is no end of it, but a part of its value", name=node.name)
+            yield Hit(node, message, len(node.words) - 1)

@@ -93,9 +93,10 @@ def twice(model: Model) -> Iterator[Hit]:
 
 @rule(
     "REAL103",
-    ERROR,
+    WARNING,
     "a virtual address as real server",
-    effect="The director sends the connections to itself, where the same virtual server takes them again.",
+    effect="The director that holds the address serves these connections itself, and no other host does: nothing is "
+    "balanced.",
     hint="use the real server's own address",
     bad=virtual(server="10.0.0.100 80") + instance(),
     good=virtual() + instance(),
@@ -104,13 +105,15 @@ def twice(model: Model) -> Iterator[Hit]:
 def virtual_address(model: Model) -> Iterator[Hit]:
     for virtual_server, real in model.real_servers():
         if real.host == virtual_server.host:
+            if real.port != virtual_server.port and virtual_server.method_of(real).value == "NAT":
+                continue  # a service of the director itself, on a port of its own: the kernel hands it over
             yield Hit(real.node, Sentence("%(host)s is the virtual server's own address", host=real.host), 1)
         elif real.host in model.held:
             held = model.held[real.host]
             message = Sentence(
                 "%(host)s is a virtual address: its holder sends the connections to itself", host=real.host
             )
-            yield Hit(real.node, message, 1, severity=WARNING, related=(held.node,))
+            yield Hit(real.node, message, 1, related=(held.node,))
 
 
 @rule(
