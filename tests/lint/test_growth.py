@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.lint import engine
+from holdfast.lint import engine, fixes, suppressions
 from holdfast.lint.facts_samples import host
 
 pytestmark = pytest.mark.measures
@@ -72,6 +72,19 @@ KINDS: dict[str, Callable[[int], str]] = {
         f"virtual_server_group g {{\n{each(n, lambda one: address(one) + ' 80')}}}\n"
         "virtual_server group g {\nprotocol TCP\nreal_server 10.9.9.9 80 {\n}\n}\n"
     ),
+    "groups of virtual servers": lambda n: each(
+        n // 2,
+        lambda one: (
+            f"virtual_server_group g{one} {{\n{address(one)} 80\n}}\nvirtual_server group g{one} {{\n"
+            "protocol TCP\nreal_server 10.9.9.9 80 {\n}\n}"
+        ),
+    ),
+    "suppressions": lambda n: each(2 * n, lambda one: f"word{one} # holdfast: ignore[KA001] why"),
+    "suppressions of nothing": lambda n: each(2 * n, lambda one: f"# holdfast: ignore[X{one}, KA0] why"),
+    "suppressions of the whole file": lambda n: each(n, lambda one: f"word # holdfast: ignore-file[KA001, X{one}] why"),
+    "suppressions on one line": lambda n: "# holdfast: ignore[KA001] why " * 4 * n,
+    "brackets on one line": lambda n: "holdfast: ignore[KA001 " * 8 * n,
+    "signs on one line": lambda n: "#" * 40 * n + "xholdfast: ignore",
     "includes": lambda n: each(n, lambda one: f"include none-{one}.conf"),
     "variables": lambda n: each(n, lambda one: f"$V{one}={address(one)}") + instance(each(n, lambda one: f"$V{one}")),
     "sync groups": groups,
@@ -82,6 +95,8 @@ KINDS: dict[str, Callable[[int], str]] = {
     "files that are tracked": lambda n: tracked(
         2 * n, "track_file", lambda one: f'track_file t{one} {{\nfile "/t"\n}}'
     ),
+    "lines that can be fixed": lambda n: each(n, lambda one: instance("priority\u00a0100\n", one)),
+    "blanks that can be fixed on one line": lambda n: "a\u00a0" * 10 * n,
     "quotes": lambda n: '"' * 100 * n,
     "unknown words": lambda n: each(n, lambda one: f"word{one} x"),
 }
@@ -96,5 +111,6 @@ def test_four_times_as_many_take_four_times_as_long(kind: str) -> None:
 def _seconds(text: str) -> float:
     began = time.process_time()
     subject = engine.read_text(text, "keepalived.conf", "lb1")
-    engine.examine([subject], {"lb1": FACTS})
+    remarks = suppressions.apply(engine.examine([subject], {"lb1": FACTS}), subject.sources)
+    fixes.edits(remarks, subject.sources)
     return time.process_time() - began

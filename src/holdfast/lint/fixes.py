@@ -15,7 +15,7 @@ from holdfast.findings import Finding, Severity
 from holdfast.keepalived.files import Files
 from holdfast.keepalived.keywords import tables
 from holdfast.keepalived.parse import parse
-from holdfast.keepalived.source import BOM, Source
+from holdfast.keepalived.source import BOM, LONGEST_LINE, Source, width
 from holdfast.keepalived.tree import Node
 
 from .engine import Remark
@@ -30,16 +30,26 @@ _STOPS = frozenset('#!"{}')
 
 def edits(remarks: Iterable[Remark], sources: Mapping[str, Source]) -> list[Edit]:
     """The changes that these remarks allow, no two of which touch each other; later ones of a line come first."""
-    found: list[Edit] = []
+    of_line: dict[tuple[str, int], list[Edit]] = {}
     for remark in remarks:
-        made = remark.fix or _of_language(remark.finding, sources)
-        found += [edit for edit in made if not any(_touch(edit, other) for other in found)]
+        where = remark.finding.location
+        if where is None or where.file not in sources or _is_long(sources[where.file].line(where.line)):
+            continue
+        for edit in remark.fix or _of_language(remark.finding, sources):
+            others = of_line.setdefault((edit.file, edit.line), [])
+            if not any(_touch(edit, other) for other in others):
+                others.append(edit)
+    found = (edit for edits in of_line.values() for edit in edits)
     return sorted(found, key=lambda edit: (edit.file, -edit.line, -edit.begin))
 
 
+def _is_long(text: str) -> bool:
+    """Whether keepalived reads a line in pieces: what a change would do to them is not mechanical."""
+    return len(text) >= LONGEST_LINE // 4 and width(text) >= LONGEST_LINE
+
+
 def _touch(one: Edit, other: Edit) -> bool:
-    if (one.file, one.line) != (other.file, other.line):
-        return False
+    """Whether two changes of one line are of the same part of it."""
     return one.whole or other.whole or not (one.end < other.begin or other.end < one.begin)
 
 

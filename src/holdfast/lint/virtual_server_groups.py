@@ -168,10 +168,13 @@ def _counts(line: Node) -> bool:
     references=("man keepalived.conf: virtual_server_group", "man ipvsadm: --ipip"),
 )
 def two_families(model: Model) -> Iterator[Hit]:
+    users: dict[str, set[str]] = {}
+    for one in model.virtual_servers:
+        if one.kind == "group":
+            users.setdefault(one.node.arg(1), set()).add(one.method.value)
     for group in model.virtual_server_groups.values():
         first = next((line for line in group.lines if line.name != "fwmark"), None)
-        users = [one for one in model.virtual_servers if one.kind == "group" and one.node.arg(1) == group.name]
-        if users and all(one.method.value == "TUN" for one in users):
+        if users.get(group.name) == {"TUN"}:
             continue
         for line in group.lines:
             if first is not None and line.name != "fwmark" and (":" in line.name) != (":" in first.name):
