@@ -266,12 +266,21 @@ def mac(word: str) -> Sentence | None:
 
 def hexadecimal(word: str) -> Sentence | None:
     """Hexadecimal digits, with x for a half octet that may be anything."""
-    return None if _HEX.fullmatch(word) else Sentence("has other signs than hexadecimal digits")
+    return _last_octet(word) if _HEX.fullmatch(word) else Sentence("has other signs than hexadecimal digits")
 
 
 def octets(word: str) -> Sentence | None:
     """Hexadecimal digits alone: what is sent is known to its last half octet."""
-    return None if _OCTETS.fullmatch(word) else Sentence("has other signs than hexadecimal digits, or none")
+    if not _OCTETS.fullmatch(word):
+        return Sentence("has other signs than hexadecimal digits, or none")
+    return _last_octet(word)
+
+
+def _last_octet(word: str) -> Sentence | None:
+    """2.2.7 takes an ff at the end for a mistake (measured); digits count in pairs from each blank on."""
+    last = word.split()[-1] if word.split() else ""
+    is_255 = len(last) % 2 == 0 and last[-2:].lower() == "ff"
+    return Sentence("ends in ff, of which keepalived 2.2.7 takes nothing at all") if is_255 else None
 
 
 def status_code(word: str) -> Sentence | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from holdfast.keepalived.tree import Node
 from holdfast.sentences import Sentence
 
 from .checks import checks
@@ -121,10 +122,9 @@ def failure(model: Model) -> Iterator[Hit]:
         if check.kind not in ("HTTP_GET", "SSL_GET"):
             continue
         for url in check.node.all("url"):
-            status = url.get("status_code")
-            for at, word in enumerate(status.words[1:] if status is not None else (), 1):
+            for status, at, word in _statuses(url):
                 highest = whole(word.rpartition("-")[2])
-                if status is not None and highest is not None and highest >= _FAILED:
+                if highest is not None and highest >= _FAILED:
                     yield Hit(
                         status,
                         Sentence(
@@ -132,6 +132,12 @@ def failure(model: Model) -> Iterator[Hit]:
                         ),
                         at,
                     )
+
+
+def _statuses(url: Node) -> Iterator[tuple[Node, int, str]]:
+    """Each word of each line, since all of them count."""
+    for status in url.all("status_code"):
+        yield from ((status, at, word) for at, word in enumerate(status.words[1:], 1))
 
 
 @rule(

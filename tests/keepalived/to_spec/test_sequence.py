@@ -11,6 +11,15 @@ INSTANCE = (
 PROCESS = "vrrp_track_process a {{\n  process x\n{}\n}}\n"
 GLOBAL = "global_defs {{\n{}\n  router_id a\n}}\n"
 SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\n}}\n"
+URL = (
+    "virtual_server 10.0.0.1 80 {{\n  real_server 10.0.0.2 80 {{\n  HTTP_GET {{\n  url {{\n  path /\n{}\n  }}\n  }}\n"
+    "  }}\n}}\n"
+)
+SUM, OTHER_SUM = "640205b7b0fc66c1ea91c463fac6334d", "ff20ad2481f97b1754ef3e12ecd3a9cc"
+UDP = "virtual_server 10.0.0.1 80 {{\n  real_server 10.0.0.2 80 {{\n  UDP_CHECK {{\n{}\n  }}\n  }}\n}}\n"
+PASSWORD = "vrrp_instance a {{\n  interface eth0\n  authentication {{\n  auth_type PASS\n{}\n  }}\n}}\n"
+FILE = "track_file a {{\n  file /tmp/a\n{}\n}}\n"
+SCRIPT = "vrrp_script a {{\n  script /bin/a\n{}\n}}\n"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +66,21 @@ SERVER = "virtual_server 10.0.0.1 80 {{\n{}\n  real_server 10.0.0.2 80 {{\n  }}\
         (SERVER, "lvs_method TUN type gre remcsum", {"lvs_method TUN"}),
         (SERVER, "lvs_method TUN type gre csum", {"lvs_method TUN type gre csum"}),
         (SERVER, "lvs_method TUN port 5555", {"lvs_method TUN"}),
+        (URL, f"digest {SUM}\ndigest {OTHER_SUM}", {f"digest {SUM}"}),
+        (URL, f"digest ff20\ndigest {OTHER_SUM}", {f"digest {OTHER_SUM}"}),
+        (URL, "regex a\nregex b c", {"regex a"}),
+        (URL, "regex b c", set()),
+        (URL, "regex_stack 5 9\nregex_stack 9 5", {"regex_stack 5 9"}),
+        (PASSWORD, "auth_pass some\nauth_pass longer-than-eight", {"auth_pass longer-than-eight"}),
+        (FILE, "weight 5 reverse\nweight 7", {"weight 5 reverse"}),
+        (SCRIPT, "weight 5 reverse\nweight 7 reverse", {"weight 7 reverse"}),
+        (SCRIPT, "weight 5\nweight 7 reverse", {"weight 7 reverse"}),
+        (SCRIPT, "weight 5\nweight 700", {"weight 700"}),
+        (FILE, "weight 1\nweight 7\nweight 8", {"weight 7"}),
+        (FILE, "weight 700\nweight 7", {"weight 7"}),
+        (FILE, "weight 0\nweight 7", {"weight 0"}),
+        (PROCESS, "weight 0\nweight 7\nweight 8", {"weight 7"}),
+        (PROCESS, "weight 5\nweight 700", {"weight 5"}),
     ],
 )
 def test_what_counts_is_what_is_compiled(block: str, lines: str, kept: set[str]) -> None:
@@ -87,11 +111,27 @@ def test_what_counts_is_what_is_compiled(block: str, lines: str, kept: set[str])
         (GLOBAL.format("vrrp_garp_extra_if all 5\nvrrp_vmac_garp_intvl 6"), 2),
         (GLOBAL.format("vrrp_min_garp\nvrrp_garp_master_repeat 5"), 3),
         (GLOBAL.format("vrrp_min_garp\nvrrp_min_garp false"), 2),
+        (SCRIPT.format("weight 5 reverse\nweight 7"), 4),
+        ("bfd_instance a {\n  neighbor_ip 10.0.0.9\n  weight 5 reverse\n  weight 7\n}\n", 4),
+        (URL.format("regex_max_offset 9\nregex_max_offset x"), 7),
+        (PROCESS.format("weight 0 reverse\nweight 7"), 4),
+        (FILE.format("weight x\nweight 7"), 4),
+        (UDP.format("payload 0a1b\npayload ff"), 5),
+        (UDP.format("require_reply 0aXb\nrequire_reply 0a1b"), 5),
+        (UDP.format("require_reply 0a1b\nrequire_reply"), 5),
     ],
 )
 def test_an_order_that_no_spec_can_say_is_lost_by_its_line(text: str, line: int) -> None:
     found = imported(lb1=text)
     assert line in {left.line for left in found.not_carried}
+
+
+def test_answers_of_several_lines_are_all_sound() -> None:
+    """As keepalived's dump has it: each line adds to those above it."""
+    found = imported(lb1=URL.format("status_code 200-299\nstatus_code 404 410"))
+    assert found.complete
+    assert not found.declared_differences
+    assert "status_code 200-299 404 410\n" in texts(found)["lb1"]
 
 
 def test_a_script_below_its_user_is_carried() -> None:

@@ -98,6 +98,8 @@ class Reading:
                 raise _OddError("keepalived takes a password")
             elif form is Form.SECRET:
                 values[name] = {"secret": self.vault.name_of(found.arg(), _wish(tree))}
+            elif name == "status_code":
+                values[name] = " ".join(quoted(word) for one in tree.all(keyword) for word in one.args)
             elif (tree.name, name) in _ON_WHATEVER and found.arg() not in _SWITCHES:
                 values[name] = True
                 self.losses.ignored(found, "keepalived takes it for on, whatever stands behind it")

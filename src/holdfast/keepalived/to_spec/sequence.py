@@ -11,6 +11,7 @@ from holdfast.keepalived.tree import Configuration, Node
 from holdfast.spec.values import as_address
 
 from .families import METHODS, tell_families
+from .lasting import FIRST, counted_weight, tell_lasting
 from .losses import Losses
 
 # Two keywords for one setting: what stands last counts.
@@ -46,6 +47,7 @@ _SET_BACK = frozenset(
         "vrrp_priority", "checker_priority", "bfd_priority", *_LIMITS, "persistence_granularity",
     }
 )  # fmt: skip
+_SET_BACK_IN = {"virtual_server": frozenset({"quorum"}), "vrrp_script": frozenset({"weight"})}  # or used as it stands
 _LEADING = re.compile(r"[+-]?[0-9]")
 _NUMBERS = {
     "int": re.compile(r"[+-]?[0-9]+"),
@@ -53,6 +55,7 @@ _NUMBERS = {
     "num": re.compile(r"[+-]?[0-9]*\.?[0-9]*"),
 }
 _NO_MOST = 2**32 - 1
+_ONE_WORD = ("snmp_name", "regex")
 _GARPS = {"vrrp_garp_master_delay": (5,), "vrrp_garp_master_repeat": (5,), "vrrp_garp_master_refresh_repeat": (0, 1)}
 _SCHEDULERS = ("lvs_sched", "lb_algo")
 _METHODS = frozenset({*METHODS, "sorry_server_lvs_method"})
@@ -79,14 +82,17 @@ def as_counted(tree: Node, losses: Losses, unfit: Mapping[Node, str]) -> Node:
 
 def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
     yield from _not_taken(tree)
-    for child in tree.all("snmp_name"):
+    for child in tree.all(*_ONE_WORD):
         if not _is_taken(child):
-            yield child, "keepalived takes one word, and no name where there are more"
+            yield child, "keepalived takes one word, and none at all where there are more"
     for pair in _LAST.get(tree.name, ()):
         both = [child for child in tree.all(*pair) if _is_taken(child)]
         last = both[-1].name if both else ""
         yield from ((child, f"{last} stands below it, and counts") for child in both if child.name != last)
     yield from _set_again(tree)
+    if tree.name in FIRST and (counted := counted_weight(tree)) is not None:
+        reason = f"the weight that counts stands in line {counted.line}"
+        yield from ((child, reason) for child in tree.all("weight") if child is not counted)
     if tree.name == "vrrp_instance":
         yield from _states(tree)
         yield from _late_family(tree)
@@ -99,30 +105,42 @@ def _left_out(tree: Node) -> Iterator[tuple[Node, str]]:
 def _not_taken(tree: Node) -> Iterator[tuple[Node, str]]:
     """A setting that is given again with a value that keepalived does not take: the earlier one stays in force."""
     several: dict[str, list[Node]] = {}
-    set_back = _SET_BACK | ({"quorum"} if tree.name == "virtual_server" else set())
+    set_back = _SET_BACK | _SET_BACK_IN.get(tree.name, frozenset())
     for child in tree.children:
         if child.keyword is not None and _is_scalar(child.keyword) and child.name not in set_back:
             several.setdefault(child.name, []).append(child)
     for name, found in several.items():
         refused = [child for child in found if not _is_taken(child)] if len(found) > 1 else []
         if refused and len(refused) < len(found):
-            last = next(child for child in reversed(found) if _is_taken(child))
+            order = found if found[0].keyword and found[0].keyword.repeat == "first" else found[::-1]
+            last = next(child for child in order if _is_taken(child))
             reason = f"keepalived does not take it: {name} stays as line {last.line} says"
             yield from ((child, reason) for child in refused)
 
 
 def _is_scalar(keyword: Keyword) -> bool:
-    return not keyword.block and keyword.listed is None and keyword.repeat == "last" and bool(keyword.arguments)
+    counts = keyword.repeat == "last" or keyword.name == "digest"
+    return counts and not keyword.block and keyword.listed is None and bool(keyword.arguments)
 
 
 def _is_taken(child: Node) -> bool:
     """Whether keepalived takes its value at all: what it does not take leaves an earlier one in force."""
-    if child.name == "snmp_name" and len(child.args) > 1:
+    if child.name in _ONE_WORD and len(child.args) > 1:
+        return False
+    if child.name == "regex_stack" and not _is_stack(child.args):
         return False
     argument = child.keyword.arguments[0] if child.keyword and child.keyword.arguments else None
     if argument is None or (argument.optional and not child.args) or _is_odd(argument, child.arg()):
         return True
+    if argument.kind == "password" and child.arg():  # one that is too long is cut
+        return True
     return not argument.check(child.arg())
+
+
+def _is_stack(words: Sequence[str]) -> bool:
+    """Two numbers, of which the second is no smaller."""
+    numbers = [int(word) for word in words if re.fullmatch("[0-9]{1,10}", word)]
+    return len(words) > 1 and len(numbers) == len(words) and numbers[0] <= numbers[1]
 
 
 def _is_odd(argument: Argument, text: str) -> bool:
@@ -241,6 +259,7 @@ def tell_order(read: Configuration, losses: Losses) -> None:
     _users(read.root, losses)
     _settings(read.root, losses)
     tell_families(read.root, losses)
+    tell_lasting(read.root, losses)
     for tree in read.root.all("vrrp_instance"):
         families = dict(_families(tree))
         if len(set(families.values())) > 1:
