@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from holdfast.cli import main
 from holdfast.cli.main import COMMANDS, app
-from holdfast.cli.output import listing, print_exact, stderr, stdout, went_well
+from holdfast.cli.output import called, listing, print_exact, stderr, stdout, went_well
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.name)
@@ -114,3 +114,24 @@ def test_no_command_prints_markup() -> None:
     styled = re.compile(r"\[/\]|\[(bold|dim|red|green|yellow|blue|cyan)\b")
     folder = Path(main.__file__).parent
     assert [path.name for path in sorted(folder.glob("*.py")) if styled.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "found", "typed"),
+    [
+        ("/usr/local/bin/holdfast", True, "holdfast"),
+        (".venv/bin/holdfast", False, ".venv/bin/holdfast"),  # as `make up` calls it: no shell finds it by its name
+        ("src/holdfast/cli/__main__.py", False, "holdfast"),  # python -m
+        ("holdfast", False, "holdfast"),
+    ],
+)
+def test_what_is_printed_to_be_typed_can_be_typed(
+    argument: str, found: bool, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / argument.lstrip("/")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.touch(0o644 if argument.endswith(".py") else 0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(program.parent) if found else "/nowhere")
+    monkeypatch.setattr("sys.argv", [str(program) if found else argument])
+    assert called() == typed

@@ -52,3 +52,19 @@ def test_another_engine_moves_the_groups_of_who_holds_them_and_no_others(
 def test_a_group_that_is_tied_to_nothing_of_it_stays(tmp_path: Path, events: bool) -> None:
     old, new = (compiled(tmp_path, engine, "{file: by-hand}", events) for engine in ("nginx", "haproxy"))
     assert torn(make_plan(old, new)) == []
+
+
+@pytest.mark.parametrize("events", [True, False])
+@pytest.mark.parametrize(
+    ("asked", "tied"),
+    [
+        ("127.0.0.1:9100/metrics", False),  # a program of its own, which no change of proxies stops
+        ("10.9.0.1:9100/", False),
+        ("127.0.0.1:80/", True),  # a port that the engine listens on, wherever: in doubt it is tied
+    ],
+)
+def test_a_tracker_that_asks_elsewhere_is_tied_to_no_engine(
+    tmp_path: Path, asked: str, tied: bool, events: bool
+) -> None:
+    old, new = (compiled(tmp_path, engine, f"{{http: '{asked}'}}", events) for engine in ("nginx", "haproxy"))
+    assert bool(torn(make_plan(old, new))) == tied

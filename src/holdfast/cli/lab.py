@@ -23,7 +23,7 @@ from holdfast.spec import load_spec
 from . import lab_controller
 from .in_vm import InVm, booting, forward
 from .inputs import compile_input
-from .output import listing, print_json, stderr, stdout, went_well
+from .output import called, listing, print_json, stderr, stdout, went_well
 from .plan_view import print_changes
 from .validate import AsJson, SpecPath
 
@@ -79,7 +79,9 @@ def up(
         for line in lab_controller.shown(access, lab):
             stdout().print(Text(line), soft_wrap=True)
         return
-    stdout().print(f"try:  holdfast lab status    holdfast lab fault --lab {lab} crash lb01    holdfast lab down {lab}")
+    home = called()
+    tried = f"try:  {home} lab status    {home} lab fault --lab {lab} crash lb01    {home} lab down {lab}"
+    stdout().print(Text(tried), soft_wrap=True)
 
 
 def _attended(cluster: LabCluster, port: int, say: lab_controller.Say) -> lab_controller.Access:

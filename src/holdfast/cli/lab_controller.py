@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -29,6 +28,7 @@ from holdfast.protocol.api.clusters import LockRequest
 from holdfast.protocol.api.people import LoginRequest, PasswordRequest
 from holdfast.protocol.api.revisions import RevisionRequest
 
+from .output import called
 from .rollout_view import follow
 
 Say = Callable[[str], None]
@@ -196,7 +196,7 @@ def _first_revision(controller: Controller, cluster: LabCluster) -> None:
 
 def shown(access: Access, lab: str) -> list[str]:
     """What to tell whoever started it."""
-    home = Path(sys.argv[0]).name
+    home = called()
     return [
         f"controller   {access.url}",
         f"fingerprint  {access.fingerprint}",

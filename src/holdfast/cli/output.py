@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,16 @@ _MAX_FINDINGS = 100
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | dict.fromkeys(
     range(0x7F, 0xA0), "�"
 )
+
+
+def called() -> str:
+    """What to type for this program: its name, or, where no shell would find that, the path that it was called by."""
+    here = sys.argv[0]
+    name = Path(here).name
+    found = shutil.which(name)
+    if found is not None and Path(found).resolve() == Path(here).resolve():
+        return name
+    return here if "/" in here and os.access(here, os.X_OK) else "holdfast"
 
 
 def stdout() -> Console:

@@ -18,7 +18,8 @@ _DEFINED = {
     "track_process": ("vrrp_track_process",),
     "track_file": ("track_file", "vrrp_track_file"),
 }
-_HTTP = re.compile(r"\bhttps?\b")  # a tracker that asks a proxy for an answer
+_HTTP = re.compile(r"\bhttps?\b")  # a tracker that asks somebody for an answer
+_PORT = re.compile(r":(\d{1,5})\b")
 
 
 def torn(nodes: Mapping[str, tuple[Bundle | None, Bundle | None]], before: State) -> Iterator[tuple[str, Change]]:
@@ -31,11 +32,12 @@ def torn(nodes: Mapping[str, tuple[Bundle | None, Bundle | None]], before: State
         if old is None or new is None or tree is None or node not in held.get(group, ()):
             continue
         for engine in ENGINES:
-            if engine in old.services and engine not in new.services and _watches(tree, name, str(engine)):
+            ports = frozenset(one.port for one in old.expected.listeners if one.service is engine)
+            if engine in old.services and engine not in new.services and _watches(tree, name, str(engine), ports):
                 yield node, made("group.tied", f"group {group}", f"it is tied to {engine}, which stops on this node")
 
 
-def _watches(tree: Configuration, group: str, engine: str) -> bool:
+def _watches(tree: Configuration, group: str, engine: str, ports: frozenset[int]) -> bool:
     instance = next((one for one in tree.root.all("vrrp_instance") if one.arg() == group), None)
     if instance is None:
         return False
@@ -43,9 +45,17 @@ def _watches(tree: Configuration, group: str, engine: str) -> bool:
     for kind, defined in _DEFINED.items():
         names = {line.name for line in instance.listed(kind)}
         for block in tree.root.all(*defined):
-            if block.arg() in names and any(word.search(said) or _HTTP.search(said) for said in _words(block)):
+            if block.arg() in names and any(word.search(said) or _asks(said, ports) for said in _words(block)):
                 return True
     return False
+
+
+def _asks(said: str, ports: frozenset[int]) -> bool:
+    """Whether a tracker may ask the engine, which listens on `ports`: in doubt it does, but not if it names another."""
+    if not _HTTP.search(said):
+        return False
+    named = {int(port) for port in _PORT.findall(said)}
+    return not named or not ports or not named.isdisjoint(ports)
 
 
 def _words(block: Node) -> Iterator[str]:
