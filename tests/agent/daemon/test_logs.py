@@ -20,6 +20,8 @@ from holdfast.agent.host.fake import FakeHost
 from holdfast.agent.host.port import Places
 from holdfast.agent.lock import exclusive
 from holdfast.agent.services.base import Node
+from holdfast.agent.services.logs import LogTail
+from holdfast.bundle import Service
 
 
 def test_a_log_that_is_too_large_is_begun_anew_under_whoever_writes_it(tmp_path: Path) -> None:
@@ -36,6 +38,26 @@ def test_a_log_that_is_too_large_is_begun_anew_under_whoever_writes_it(tmp_path:
     assert (folder / "access.log.cut").read_bytes() == b"x" * 200
     assert small.read_text() == "y" * 50
     assert shortened(places, largest=100) == (), "a copy is no log"
+
+
+def test_a_log_is_begun_anew_once_under_a_program_that_does_not_append(tmp_path: Path) -> None:
+    """HAProxy sets O_NONBLOCK on its output, and takes O_APPEND from it: it writes on where it was."""
+    places = Places(tmp_path)
+    log, copy = places.log / "haproxy" / "haproxy.log", places.log / "haproxy" / "haproxy.log.cut"
+    log.parent.mkdir(parents=True)
+    with log.open("wb", buffering=0) as haproxy:
+        haproxy.write(b"x" * 999_999 + b"\n")
+        assert shortened(places, largest=300_000) == (log,)
+        haproxy.write(b"after\n")
+        assert log.stat().st_size == 1_000_006
+        assert shortened(places, largest=300_000) == (), "what it wrote since is short"
+        assert copy.stat().st_size == 1_000_000
+        haproxy.write(b"y" * 400_000 + b"\n")
+        assert shortened(places, largest=300_000) == (log,)
+        assert copy.read_bytes() == b"after\n" + b"y" * 400_000 + b"\n"
+        tail = LogTail(places, Service.HAPROXY, {})
+        haproxy.write(b"[ALERT] new\n")
+        assert tail.lines() == ("[ALERT] new",)
 
 
 def test_what_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:

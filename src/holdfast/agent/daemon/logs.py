@@ -22,6 +22,7 @@ LOOK_EVERY_S = 15.0
 LARGEST = 256_000_000  # bytes of one log
 _SHARE = 16  # … but never more than this part of its file system, as much of which is left free beside a copy
 _FILES_AT_MOST = 500
+_BLOCK = 1 << 16  # bytes; disks have smaller ones
 
 
 class LogKeeper:
@@ -55,8 +56,9 @@ class LogKeeper:
 def shortened(places: Places, largest: int = LARGEST) -> tuple[Path, ...]:
     """Every log that is too large is emptied, after a copy beside it (COPY); returns those. Raises OSError.
 
-    Programs go on writing to the same file, which they opened to append: nobody has to be told. What comes between the
-    copy and the end of it is lost. Where there is no room for a copy, there is none.
+    Programs go on writing to the same file: nobody has to be told. HAProxy does so behind the place where it was before
+    (it takes O_APPEND from its output), so its file begins with a hole, which takes no room and counts for nothing.
+    What comes between the copy and the end of it is lost. Where there is no room for a copy, there is none.
     """
     return tuple(path for path in _logs(places) if _shorten(places, path, largest))
 
@@ -90,8 +92,13 @@ def _shorten(places: Places, path: Path, largest: int) -> bool:
 
 def _too_large(log: int, largest: int) -> bool:
     found, disk = os.fstat(log), os.fstatvfs(log)
-    large = found.st_size > min(largest, disk.f_blocks * disk.f_frsize // _SHARE)
+    large = _used(found) > min(largest, disk.f_blocks * disk.f_frsize // _SHARE)
     return large and stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+
+
+def _used(found: os.stat_result) -> int:
+    """What a file takes of its disk, without holes."""
+    return min(found.st_size, 512 * found.st_blocks)
 
 
 def _copy(log: int, path: Path) -> None:
@@ -99,13 +106,13 @@ def _copy(log: int, path: Path) -> None:
     new = path.with_name(path.name + COPY)
     new.unlink(missing_ok=True)
     found, disk = os.fstat(log), os.fstatvfs(log)
-    if found.st_size > (disk.f_bavail - disk.f_blocks // _SHARE) * disk.f_frsize:
+    if _used(found) > (disk.f_bavail - disk.f_blocks // _SHARE) * disk.f_frsize:
         return
     copy = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.fchown(copy, found.st_uid, found.st_gid)
         os.fchmod(copy, stat.S_IMODE(found.st_mode))
-        _send(log, copy, 2 * found.st_size)
+        _send(log, copy, 2 * _used(found), _begins(log))
     except OSError as error:
         new.unlink(missing_ok=True)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -114,8 +121,15 @@ def _copy(log: int, path: Path) -> None:
         os.close(copy)
 
 
-def _send(log: int, copy: int, most: int) -> None:
-    """All of it, with what is written meanwhile; at `most` bytes somebody writes faster than this copies."""
-    at = 0
-    while at < most and (sent := os.sendfile(copy, log, at, most - at)):
+def _begins(log: int) -> int:
+    """Where the text begins behind a hole, which ends with a block of the disk and not with a line."""
+    at = os.lseek(log, 0, os.SEEK_DATA)
+    block = os.pread(log, _BLOCK, at)
+    return at + len(block) - len(block.lstrip(b"\0"))
+
+
+def _send(log: int, copy: int, most: int, at: int = 0) -> None:
+    """All from `at` on, with what is written meanwhile; at `most` bytes somebody writes faster than this copies."""
+    end = at + most
+    while at < end and (sent := os.sendfile(copy, log, at, end - at)):
         at += sent

@@ -50,6 +50,7 @@ class LogTail:
                 log.seek(position)
                 whole, newline, _ = log.read(_READ_AT_MOST).rpartition(b"\n")
             self._read_up_to[inode] = position + len(whole) + len(newline)
+            whole = whole.lstrip(b"\0")  # the hole where a log was begun anew under its program
             self._lines += [line for line in whole.decode("utf-8", "replace").splitlines() if line[:1] != "{"]
         del self._lines[:-_LINES_AT_MOST]
         return tuple(self._lines)
