@@ -7,11 +7,14 @@ import pickle
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 
+from holdfast.findings import Finding, Location, Severity
 from holdfast.protocol.api.plans import StepView
 from holdfast.protocol.api.problems import ProblemDetails
+from holdfast.rollout.records import NodeState
 from holdfast.sentences import Sentence, as_data, cut, from_data
-from holdfast.store.models import Event
+from holdfast.store.models import Event, RevisionContent
 
 SAID = Sentence("%(node)s: %(what)s", node="lb1", what=Sentence("it holds %(n)s groups", n=3))
 
@@ -65,3 +68,39 @@ def test_answers_keep_sentences_within_the_process_and_are_text_outside() -> Non
     assert isinstance(step.why, Sentence)
     assert isinstance(problem.message, Sentence)
     assert json.loads(step.model_dump_json())["why"] == str(SAID)
+
+
+def test_a_reason_that_is_kept_can_be_said_in_another_language_later() -> None:
+    kept = NodeState(old="0" * 64, new="1" * 64, detail=SAID, hint="what a program says")
+    again = NodeState.model_validate_json(kept.model_dump_json())
+    assert again == kept
+    assert isinstance(again.detail, Sentence)
+    assert (again.detail.template, type(again.hint)) == (SAID.template, str)
+
+
+def test_a_reason_that_an_older_version_kept_is_text() -> None:
+    older = json.dumps({"old": "0" * 64, "new": "1" * 64, "detail": "lb1: it holds 3 groups"})
+    assert NodeState.model_validate_json(older).detail == SAID
+
+
+@pytest.mark.parametrize(
+    "detail", [{}, {"template": "%(a)s", "values": {}}, 1, as_data(Sentence("%(a)s", a="x" * 601))]
+)
+def test_what_is_no_reason_is_refused(detail: object) -> None:
+    with pytest.raises(ValidationError):
+        NodeState.model_validate_json(json.dumps({"old": "0" * 64, "new": "1" * 64, "detail": detail}))
+
+
+def test_findings_that_are_kept_with_a_revision_can_be_said_in_another_language_later() -> None:
+    finding = Finding(code="KA001", severity=Severity.ERROR, message=SAID, hint="text", location=Location(file="a"))
+    kept = RevisionContent(spec="holdfast: 1\n", findings=(finding,))
+    again = RevisionContent.model_validate_json(kept.model_dump_json())
+    assert again == kept
+    message = again.findings[0].message
+    assert isinstance(message, Sentence)
+    assert message.template == SAID.template
+    older = RevisionContent(spec="holdfast: 1\n", findings=(finding.model_copy(update={"message": str(SAID)}),))
+    assert older.model_dump_json() == json.dumps(
+        {"spec": older.spec, "lock": "", "findings": [older.findings[0].model_dump(mode="json")]}, separators=(",", ":")
+    )
+    assert RevisionContent.model_validate_json(older.model_dump_json()) == again

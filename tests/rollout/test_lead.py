@@ -21,6 +21,7 @@ from holdfast.rollout.decide import NodePhase
 from holdfast.rollout.lead import run_rollout
 from holdfast.rollout.propose import find_rollout, list_rollouts, propose_rollout, wish
 from holdfast.rollout.records import RolloutOptions, RolloutPhase, RolloutRecord, Wish
+from holdfast.sentences import Sentence
 from holdfast.store.holding import Held
 from holdfast.store.memory import MemoryEngine
 from holdfast.store.port import Put
@@ -142,6 +143,9 @@ def test_a_group_that_should_have_stayed_takes_the_change_back() -> None:
         assert record.phase is RolloutPhase.PUT_BACK
         assert agents.log == ["lb02 2", "lb01 2", "lb01 1", "lb02 1"]
         assert "lost www" in record.reason
+        kept = (await find_rollout(agents.store, "shop", record.id)).record.reason
+        assert isinstance(kept, Sentence)
+        assert kept.values == {"node": "lb01", "groups": "www"}
 
     run(scenario())
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import __version__
 from holdfast.errors import HoldfastError
+from holdfast.sentences import Sentence, as_data
 
 from .inputs import compile_input
 
@@ -102,6 +103,7 @@ class _Teller:
         _say(
             {
                 "doing": event.doing[:_MOST],
+                "doing_said": _said(event.doing),
                 "number": event.number,
                 "total": event.total,
                 "holders": _holders(event.holders),
@@ -115,6 +117,7 @@ def step_data(step: StepResult) -> dict[str, Any]:
     """A step that is over, as the controller's API tells it."""
     return {
         "name": step.name[:_MOST],
+        "name_said": _said(step.name),
         "kind": str(step.kind),
         "verdict": str(step.verdict),
         "failover_s": step.failover_s,
@@ -125,7 +128,12 @@ def step_data(step: StepResult) -> dict[str, Any]:
         "before": _holders(step.holders_before),
         "after": _holders(step.holders_after),
         "reasons": [reason[:_MOST] for reason in step.reasons[:50]],
+        "reasons_zh": [reason[:_MOST] for reason in step.reasons_zh[:50]],
     }
+
+
+def _said(text: str) -> dict[str, Any]:
+    return as_data(text) if isinstance(text, Sentence) and len(text) <= _MOST else {}
 
 
 def _holders(holders: Any) -> dict[str, list[str]]:

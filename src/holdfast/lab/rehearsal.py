@@ -27,6 +27,7 @@ from holdfast.lab.traffic_records import TargetListener, TrafficPlan
 from holdfast.lab.traffic_targets import wanted_traffic
 from holdfast.lab.users import user_addresses
 from holdfast.lab.verdict import Evidence, Holders, StepResult, StepRun, Verdict, judge, judge_all, objective_for
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 
 _POLL_S = 0.1
@@ -158,7 +159,7 @@ class _Run:
             runs.append(self._step(step))
         self._show(self._judged(runs[-1]))
         ended = time.monotonic()
-        self._doing = "collecting"
+        self._doing = Sentence("collecting")
         timelines = self._observer.timelines(self._addresses)
         traffic = self._traffic.stop()
         evidence = Evidence(traffic.records, traffic.late, timelines, traffic.pauses)
@@ -231,7 +232,7 @@ class _Run:
 
     def _wait_until_held(self) -> None:
         """Let the addresses come to rest before the first user comes: `preempt: {after: …}` moves them once more."""
-        self._doing = "waiting until every address is where it belongs"
+        self._doing = Sentence("waiting until every address is where it belongs")
         expected = expected_holders(self._world, {})
         deadline = time.monotonic() + self._patience.ready_s
         while not all(e.met_by(self._holders().get(a, ())) for a, e in expected.items()):
@@ -242,7 +243,7 @@ class _Run:
 
     def _wait_until_ready(self) -> None:
         """The cluster must stand before it is broken."""
-        self._doing = "waiting until all listeners answer"
+        self._doing = Sentence("waiting until all listeners answer")
         expected = expected_holders(self._world, {})
         start, within = time.monotonic(), self._patience.ready_s
         wrong = self._until_quiet(start, self._patience.quiet_s, within, expected)

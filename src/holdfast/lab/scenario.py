@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from holdfast.protocol import OverrideKind
+from holdfast.sentences import Sentence
 from holdfast.spec.load import LoadedSpec
 
 
@@ -41,6 +42,20 @@ class Breakage(StrEnum):
     KILL_BACKEND = "kill_backend"
 
 
+# In the words of the scenario file, which other languages have words for.
+_SAID = {
+    Breakage.CRASH: Sentence("crash"),
+    Breakage.FREEZE: Sentence("freeze"),
+    Breakage.HANG_KEEPALIVED: Sentence("hang_keepalived"),
+    Breakage.CABLE: Sentence("cable"),
+    Breakage.PARTITION: Sentence("partition"),
+    Breakage.KILL_SERVICE: Sentence("kill_service"),
+    Breakage.STOP_SERVICE: Sentence("stop_service"),
+    Breakage.FAIL_SCRIPT: Sentence("fail_script"),
+    Breakage.FULL_DISK: Sentence("full_disk"),
+    Breakage.SLOW_BACKEND: Sentence("slow_backend"),
+    Breakage.KILL_BACKEND: Sentence("kill_backend"),
+}
 KIND_OF = {
     Breakage.CRASH: Kind.NODE_LOST,
     Breakage.FREEZE: Kind.NODE_FROZEN,
@@ -71,14 +86,18 @@ class Break:
         """For people: `crash lb01`, `kill_service nginx@lb01`."""
         match self.what:
             case Breakage.KILL_SERVICE | Breakage.STOP_SERVICE | Breakage.FAIL_SCRIPT:
-                return f"{self.what} {self.detail}@{self.node}"
+                return self._said(f"{self.detail}@{self.node}")
             case Breakage.CABLE:
-                return f"{self.what} {self.node}.{self.detail}"
+                return self._said(f"{self.node}.{self.detail}")
             case Breakage.PARTITION:
-                return f"{self.what} {self.node} | {self.detail}"
+                return self._said(f"{self.node} | {self.detail}")
             case Breakage.SLOW_BACKEND:
-                return f"{self.what} {self.node} by {self.delay_s:g} s"
-        return f"{self.what} {self.node}"
+                where, what = self.node, _SAID[self.what]
+                return Sentence("%(what)s %(where)s by %(n)s s", what=what, where=where, n=f"{self.delay_s:g}")
+        return self._said(self.node)
+
+    def _said(self, where: str) -> Sentence:
+        return Sentence("%(what)s %(where)s", what=_SAID[self.what], where=where)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from holdfast.lab.scenario import (
 )
 from holdfast.lab.scenario_file import members, scripts_of, servers, services_of
 from holdfast.lab.scenario_lvs import lvs_scenario
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import LoadedSpec, parse_spec
 from holdfast.spec.pools import Pool
@@ -54,13 +55,15 @@ class _Maker:
     def steps(self) -> Iterator[Step]:
         nodes = members(self._spec)
         for node in nodes:
-            yield from _broken_and_healed(Break(Breakage.CRASH, node), f"boot {node}")
+            yield from _broken_and_healed(Break(Breakage.CRASH, node), Sentence("boot %(node)s", node=node))
         for node, service in self._tracked():
-            yield from _broken_and_healed(Break(Breakage.KILL_SERVICE, node, service), f"start {service}@{node}")
+            yield from _broken_and_healed(
+                Break(Breakage.KILL_SERVICE, node, service), Sentence("start %(where)s", where=f"{service}@{node}")
+            )
         for node in nodes:
             for script in scripts_of(self._spec, node):
                 fault = Break(Breakage.FAIL_SCRIPT, node, script)
-                yield from _broken_and_healed(fault, f"{script}@{node} is good again")
+                yield from _broken_and_healed(fault, Sentence("%(where)s is good again", where=f"{script}@{node}"))
         yield from self._once_each(nodes)
         yield from self._backend()
         yield from self._switchover()
@@ -85,16 +88,19 @@ class _Maker:
             self._note("no VRRP group: nothing can fail over")
             return
         first, group = nodes[0], next(iter(self._spec.vrrp.values()))
-        yield from _broken_and_healed(Break(Breakage.FREEZE, first), f"thaw {first}")
-        yield from _broken_and_healed(Break(Breakage.HANG_KEEPALIVED, first), f"keepalived of {first} goes on")
+        yield from _broken_and_healed(Break(Breakage.FREEZE, first), Sentence("thaw %(node)s", node=first))
+        yield from _broken_and_healed(
+            Break(Breakage.HANG_KEEPALIVED, first), Sentence("keepalived of %(node)s goes on", node=first)
+        )
         interface = advert_interface(self._spec, group, first)
         if interface:
             yield from _broken_and_healed(
-                Break(Breakage.CABLE, first, interface), f"cable {first}.{interface} plugged in"
+                Break(Breakage.CABLE, first, interface),
+                Sentence("cable %(where)s plugged in", where=f"{first}.{interface}"),
             )
         yield from _broken_and_healed(
             Break(Breakage.PARTITION, group.members[0], group.members[1]),
-            f"partition {group.members[0]} | {group.members[1]} ends",
+            Sentence("partition %(where)s ends", where=" | ".join(group.members[:2])),
         )
 
     def _backend(self) -> Iterator[Step]:
@@ -102,9 +108,12 @@ class _Maker:
         if victim is None:
             self._note("no pool has a second server: no backend can die without loss")
             return
-        yield from _broken_and_healed(Break(Breakage.KILL_BACKEND, victim), f"backend {victim} is back")
         yield from _broken_and_healed(
-            Break(Breakage.SLOW_BACKEND, victim, delay_s=SLOW_BY_S), f"backend {victim} is fast again"
+            Break(Breakage.KILL_BACKEND, victim), Sentence("backend %(host)s is back", host=victim)
+        )
+        yield from _broken_and_healed(
+            Break(Breakage.SLOW_BACKEND, victim, delay_s=SLOW_BY_S),
+            Sentence("backend %(host)s is fast again", host=victim),
         )
 
     def _expendable(self) -> str | None:
@@ -116,28 +125,34 @@ class _Maker:
 
     def _switchover(self) -> Iterator[Step]:
         for name, group in self._spec.vrrp.items():
-            yield Step(f"move {name} to {group.members[1]}", Kind.PLANNED, Move(name, group.members[1]))
-            yield Step(f"move {name} back", Kind.PLANNED, Move(name, group.members[0], back=True))
+            yield Step(
+                Sentence("move %(group)s to %(node)s", group=name, node=group.members[1]),
+                Kind.PLANNED,
+                Move(name, group.members[1]),
+            )
+            yield Step(
+                Sentence("move %(group)s back", group=name), Kind.PLANNED, Move(name, group.members[0], back=True)
+            )
             return
 
     def _changes(self, nodes: tuple[str, ...]) -> Iterator[Step]:
         grown, what = with_more(self._loaded)
         if what:
-            yield Step(f"add {what}", Kind.PLANNED, Change(grown))
+            yield Step(Sentence("add %(what)s", what=what), Kind.PLANNED, Change(grown))
         else:
             self._note("no room for another address or server: nothing was added")
         if nodes and what:
             full = Break(Breakage.FULL_DISK, nodes[0])
             yield Step(full.title, Kind.DISK_FULL, full)
             # Taking the additions back would be a change of every file; it cannot be written.
-            yield Step("change refused: disk full", Kind.REFUSED, Change(self._loaded, refused=True))
-            yield Step(f"disk of {nodes[0]} has room again", Kind.RECOVERY, Heal(nodes[0]))
+            yield Step(Sentence("change refused: disk full"), Kind.REFUSED, Change(self._loaded, refused=True))
+            yield Step(Sentence("disk of %(node)s has room again", node=nodes[0]), Kind.RECOVERY, Heal(nodes[0]))
         refused = with_port_in_use(grown)
         if refused is None:
             self._note("no listener on a VRRP group: no change was tried that a program refuses")
             return
         changed, occupied = refused
-        name = f"change refused: port {occupied.port} taken on {occupied.node}"
+        name = Sentence("change refused: port %(port)s taken on %(node)s", port=occupied.port, node=occupied.node)
         yield Step(name, Kind.REFUSED, Change(changed, refused=True, occupied=occupied))
 
     def _note(self, text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from holdfast.lab.scenario import KIND_OF, Break, Breakage, Change, Heal, Kind, Move, Overrule, Scenario, Step
 from holdfast.lab.scenario_file import members, services_of
 from holdfast.protocol import OverrideKind
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import LoadedSpec, parse_spec
 from holdfast.spec.positions import read_yaml
@@ -46,7 +47,9 @@ class _Maker:
 
     def steps(self) -> Iterator[Step]:
         for node in members(self._spec):
-            yield from _broken_and_healed(Break(Breakage.CRASH, node), f"boot {node}", _KNOWS_AFTER_S)
+            yield from _broken_and_healed(
+                Break(Breakage.CRASH, node), Sentence("boot %(node)s", node=node), _KNOWS_AFTER_S
+            )
         yield from self._second_network()
         yield from self._dead_server()
         yield from self._drained_server()
@@ -62,7 +65,7 @@ class _Maker:
             other = next((c for c in carriers if c and c != advert_interface(self._spec, group, first)), None)
             if other is not None:
                 fault = Break(Breakage.CABLE, first, other)
-                yield from _broken_and_healed(fault, f"cable {first}.{other} plugged in")
+                yield from _broken_and_healed(fault, Sentence("cable %(where)s plugged in", where=f"{first}.{other}"))
                 return
 
     def _dead_server(self) -> Iterator[Step]:
@@ -73,36 +76,51 @@ class _Maker:
         host = found.host
         engine = next((s for s in services_of(self._spec, host) if s in ("nginx", "haproxy")), None)
         if engine is not None:
-            yield from _broken_and_healed(Break(Breakage.KILL_SERVICE, host, engine), f"start {engine}@{host}")
+            yield from _broken_and_healed(
+                Break(Breakage.KILL_SERVICE, host, engine), Sentence("start %(where)s", where=f"{engine}@{host}")
+            )
         else:
-            yield from _broken_and_healed(Break(Breakage.KILL_BACKEND, host), f"real server {host} is back")
+            yield from _broken_and_healed(
+                Break(Breakage.KILL_BACKEND, host), Sentence("real server %(host)s is back", host=host)
+            )
 
     def _drained_server(self) -> Iterator[Step]:
         found = expendable(self._spec, checked=False)
         if found is None:
             self.notes.append("no virtual server has a second server: none can be drained without loss")
             return
-        yield Step(f"drain {found.written}", Kind.PLANNED, Overrule(found.written, OverrideKind.DRAINED), 3.0)
-        yield Step(f"resume {found.written}", Kind.PLANNED, Overrule(found.written, None))
+        yield Step(
+            Sentence("drain %(server)s", server=found.written),
+            Kind.PLANNED,
+            Overrule(found.written, OverrideKind.DRAINED),
+            3.0,
+        )
+        yield Step(Sentence("resume %(server)s", server=found.written), Kind.PLANNED, Overrule(found.written, None))
 
     def _switchover(self) -> Iterator[Step]:
         for name in directed_groups(self._spec)[:1]:
             group = self._spec.vrrp[name]
-            yield Step(f"move {name} to {group.members[1]}", Kind.PLANNED, Move(name, group.members[1]))
-            yield Step(f"move {name} back", Kind.PLANNED, Move(name, group.members[0], back=True))
+            yield Step(
+                Sentence("move %(group)s to %(node)s", group=name, node=group.members[1]),
+                Kind.PLANNED,
+                Move(name, group.members[1]),
+            )
+            yield Step(
+                Sentence("move %(group)s back", group=name), Kind.PLANNED, Move(name, group.members[0], back=True)
+            )
 
     def _changes(self) -> Iterator[Step]:
         grown, what = with_another_server(self._loaded)
         if not what:
             self.notes.append("no room for another real server: nothing was added, and no change was refused")
             return
-        yield Step(f"add {what}", Kind.PLANNED, Change(grown))
+        yield Step(Sentence("add %(what)s", what=what), Kind.PLANNED, Change(grown))
         first = all_directors(self._spec)[0]
         full = Break(Breakage.FULL_DISK, first)
         yield Step(full.title, Kind.DISK_FULL, full)
         # Taking the server away again changes files of the directors, which come first: one of them cannot be written.
-        yield Step("change refused: disk full", Kind.REFUSED, Change(self._loaded, refused=True))
-        yield Step(f"disk of {first} has room again", Kind.RECOVERY, Heal(first))
+        yield Step(Sentence("change refused: disk full"), Kind.REFUSED, Change(self._loaded, refused=True))
+        yield Step(Sentence("disk of %(node)s has room again", node=first), Kind.RECOVERY, Heal(first))
 
 
 def _broken_and_healed(fault: Break, healed: str, at_least_s: float = 2.0) -> Iterator[Step]:

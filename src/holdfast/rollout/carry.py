@@ -144,15 +144,16 @@ def given_the_word(record: RolloutRecord, nodes: Sequence[str], now: datetime) -
     return Changed(after, words=tuple(nodes), events=said)
 
 
-def checked(record: RolloutRecord, batch: int, wrong: str, now: datetime) -> Changed:
+def checked(record: RolloutRecord, batch: int, wrong: Sentence | None, now: datetime) -> Changed:
     """Whether the groups of a batch that changed in one moment have one holder each; `wrong` says why not."""
-    if not wrong:
+    if wrong is None:
         drawn = list(record.batches)
         drawn[batch] = drawn[batch].model_copy(update={"checked": True})
         return Changed(record.model_copy(update={"batches": tuple(drawn)}))
     changed = Changed(record)
-    hint = "do the nodes hear each other's adverts? look at what keepalived says on each"
-    verdict = Verdict(NodePhase.REGRESSED, f"{wrong}, after its members changed in one moment", hint)
+    hint = Sentence("do the nodes hear each other's adverts? look at what keepalived says on each")
+    reason = Sentence("%(wrong)s, after its members changed in one moment", wrong=wrong)
+    verdict = Verdict(NodePhase.REGRESSED, reason, hint)
     for node in record.batches[batch].nodes:
         if changed.record.nodes[node].phase is NodePhase.VERIFIED:
             changed = both(changed, judged(changed.record, node, verdict, now))
@@ -225,7 +226,7 @@ def finished(record: RolloutRecord, succeeded: bool, now: datetime) -> Changed:
     failed = RolloutPhase.PUT_BACK if everywhere else RolloutPhase.FAILED
     phase = RolloutPhase.SUCCEEDED if succeeded else failed
     # Somebody may have stopped one with which nothing was left to do.
-    reason, hint = ("", "") if succeeded else (record.reason or "it was stopped", record.hint)
+    reason, hint = ("", "") if succeeded else (record.reason or Sentence("it was stopped"), record.hint)
     after = record.model_copy(update={"phase": phase, "ended": now, "reason": reason, "hint": hint})
     names: dict[str, str | int] = {"id": record.id, "revision": record.revision, "phase": Sentence(phase.value)}
     said = Sentence("rollout %(id)s of revision %(revision)s: %(phase)s", **names)

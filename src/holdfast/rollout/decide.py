@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from holdfast.plan import Hazard, Plan
+from holdfast.sentences import Sentence
 
 
 class NodePhase(StrEnum):
@@ -168,10 +169,10 @@ def _backwards(state: RolloutState) -> Step:
     return Stop(succeeded=False)
 
 
-def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[str]:
+def refused_hazards(plan: Plan, forbidden: frozenset[Hazard]) -> list[Sentence]:
     """The reasons why policy forbids this plan, each with its node; empty if it may go ahead."""
     return [
-        f"{node.node}: {note.reason} ({note.hazard})"
+        Sentence("%(node)s: %(why)s (%(hazard)s)", node=node.node, why=note.reason, hazard=Sentence(note.hazard.value))
         for node in plan.nodes
         for note in node.hazards
         if note.hazard in forbidden

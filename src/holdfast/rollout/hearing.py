@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from holdfast.errors import HoldfastError
 from holdfast.protocol import AgentReport, NodeStatus, Progress
+from holdfast.sentences import Sentence
 
 from . import carry
 from .asking import Asking
@@ -140,8 +141,9 @@ class Hearing:
         if isinstance(one, Looked) and not self.is_waiting(state, one):
             self._gone.add((node, state.number))
             return self._overdue(record, node, "work", self._patience.apply_s, looked)
-        hint = one.hint if isinstance(one, HoldfastError) else "is it connected? what does its agent log?"
-        said = f"the word to go did not reach {node} within {self._patience.go_s:.0f} s"
+        hint = one.hint if isinstance(one, HoldfastError) else Sentence("is it connected? what does its agent log?")
+        within = f"{self._patience.go_s:.0f}"
+        said = Sentence("the word to go did not reach %(node)s within %(n)s s", node=node, n=within)
         return self.lost(record, node, said, hint)
 
     def _staging(self, record: RolloutRecord, node: str, progress: Progress, looked: _LookedAt) -> _News:
@@ -191,9 +193,14 @@ class Hearing:
             return carry.judged(record, node, verdict, self._now())
         if state.phase in _WITHOUT_THE_WORD and self.is_waiting(state, one):
             return carry.ready(record, node, self._now())
-        said = "take its old state again" if back else f"apply revision {record.revision}"
-        hint = one.hint if isinstance(one, HoldfastError) else "what does its agent log? It tells what it waits for"
-        return self.lost(record, node, f"{node} did not {said} within {patience:.0f} s", hint)
+        within: dict[str, str | int] = {"node": node, "n": f"{patience:.0f}"}
+        said = Sentence(
+            "%(node)s did not apply revision %(revision)s within %(n)s s", revision=record.revision, **within
+        )
+        if back:
+            said = Sentence("%(node)s did not take its old state again within %(n)s s", **within)
+        known = Sentence("what does its agent log? It tells what it waits for")
+        return self.lost(record, node, said, one.hint if isinstance(one, HoldfastError) else known)
 
     def time_is_over(self, node: str, state: NodeState, what: str, patience: float) -> bool:
         """The first time that one is asked for, it begins."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.plan import Hazard, NodePlan
 from holdfast.protocol import ApplyReport, Bundle, NodeStatus, Outcome, Progress
+from holdfast.sentences import Sentence
 
 from .decide import NodePhase
 
@@ -54,10 +55,13 @@ def unwell(node: str, report: ApplyReport) -> Verdict | None:
     if report.outcome in WELL:
         return None
     failure = report.failure
-    said = failure.message if failure else f"the agent ended with {report.outcome}"
+    said = (
+        failure.message if failure else Sentence("the agent ended with %(word)s", word=Sentence(report.outcome.value))
+    )
     line = failure.program_line if failure else ""
     phase = NodePhase.BROKEN if report.outcome is Outcome.BROKEN else NodePhase.FAILED
-    return Verdict(phase, f"{node}: {said}", failure.hint if failure else "", line)
+    reason = Sentence("%(node)s: %(what)s", node=node, what=said)
+    return Verdict(phase, reason, failure.hint if failure else "", line)
 
 
 def after(node: str, keeps: Iterable[str], held: Iterable[str], status: NodeStatus) -> Verdict:
@@ -65,8 +69,11 @@ def after(node: str, keeps: Iterable[str], held: Iterable[str], status: NodeStat
     lost = frozenset(held) & frozenset(keeps) - groups_held(status)
     if not lost:
         return Verdict(NodePhase.VERIFIED)
-    reason = f"{node} lost {', '.join(sorted(lost))} by a change that should not have moved it"
-    return Verdict(NodePhase.REGRESSED, reason, "look at the node's keepalived: what does it say of these groups?")
+    reason = Sentence(
+        "%(node)s lost %(groups)s by a change that should not have moved it", node=node, groups=", ".join(sorted(lost))
+    )
+    hint = Sentence("look at the node's keepalived: what does it say of these groups?")
+    return Verdict(NodePhase.REGRESSED, reason, hint)
 
 
 def badly_ended(node: str, progress: Progress, report: ApplyReport | None, *, going_back: bool = False) -> Verdict:
@@ -75,11 +82,14 @@ def badly_ended(node: str, progress: Progress, report: ApplyReport | None, *, go
     if progress is Progress.PAUSED:
         return Verdict(
             phase,
-            f"{node}: somebody works on this node by hand, so its agent does nothing",
-            "when that is over: holdfast agent resume, on the node; then roll out again",
+            Sentence("%(node)s: somebody works on this node by hand, so its agent does nothing", node=node),
+            Sentence("when that is over: holdfast agent resume, on the node; then roll out again"),
         )
     told = unwell(node, report) if report else None
-    return replace(told, phase=phase) if told else Verdict(phase, f"{node}: the agent ended with '{progress}'")
+    if told:
+        return replace(told, phase=phase)
+    ended = Sentence("the agent ended with %(word)s", word=Sentence(progress.value))
+    return Verdict(phase, Sentence("%(node)s: %(what)s", node=node, what=ended))
 
 
 def brief(text: str) -> str:

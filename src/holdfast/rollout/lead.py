@@ -23,6 +23,7 @@ from holdfast.errors import (
 )
 from holdfast.plan import Plan, make_plan
 from holdfast.protocol import Bundle
+from holdfast.sentences import Sentence, cut
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.holding import Held
 from holdfast.store.store import Store
@@ -121,7 +122,9 @@ class _Leading:
     async def give_up(self, found: Versioned[RolloutRecord], error: StoreDamaged) -> None:
         """End it where it is: nobody else is told anything. As of `_write`."""
         record = found.record
-        why = record.model_copy(update={"reason": record.reason or error.message[:1000], "hint": error.hint[:1000]})
+        why = record.model_copy(
+            update={"reason": record.reason or cut(error.message, 1000), "hint": cut(error.hint, 1000)}
+        )
         await self._write(found, carry.finished(why, False, self._now()))
 
     async def tidy_up(self, record: RolloutRecord) -> None:
@@ -139,18 +142,23 @@ class _Leading:
         away = [node for node, state in record.nodes.items() if state.phase is NodePhase.AWAY]
         try:
             if record.wish is not Wish.GO_ON:
-                raise PlanRefused("it was stopped before it began")
+                raise PlanRefused(Sentence("it was stopped before it began"))
             plan = await self._plan(record)
             refuse_forbidden(plan, frozenset(record.options.forbidden))
             looked = await self._asking.looks([node for node in record.nodes if node not in away])
             for node, one in looked.items():
                 if isinstance(one, HoldfastError):
-                    hint = f"{one.hint}; or do not wait for it: --without {node}"
-                    raise PlanRefused(f"{one.message}; no node was touched", hint)
+                    hint = Sentence("%(hint)s; or do not wait for it: --without %(node)s", hint=one.hint, node=node)
+                    raise PlanRefused(Sentence("%(why)s; no node was touched", why=one.message), hint)
                 if one.paused:
                     raise PlanRefused(
-                        f"{node}: its agent is paused, because somebody works there by hand; no node was touched",
-                        f"on {node}: holdfast agent resume; or do not wait for it: --without {node}",
+                        Sentence(
+                            "%(node)s: its agent is paused, because somebody works there by hand; no node was touched",
+                            node=node,
+                        ),
+                        Sentence(
+                            "on %(node)s: holdfast agent resume; or do not wait for it: --without %(node)s", node=node
+                        ),
                     )
             held = {node: len(groups_held(one.status)) for node, one in looked.items() if isinstance(one, Looked)}
             drawn = batches(

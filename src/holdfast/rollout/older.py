@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from holdfast.errors import HoldfastError, PlanRefused
 from holdfast.plan import Plan
+from holdfast.sentences import Sentence
 
 from .orders import Looked
 
@@ -19,8 +20,14 @@ def refuse_who_knows_no_lists(plan: Plan, looked: Mapping[str, Looked | Holdfast
     ]
     if old:
         raise PlanRefused(
-            f"the agent of {', '.join(old)} is too old for what this controller makes of pools; no node was touched",
-            f"install this controller's version of Holdfast on {', '.join(old)} first; what runs goes on meanwhile",
+            Sentence(
+                "the agent of %(nodes)s is too old for what this controller makes of pools; no node was touched",
+                nodes=", ".join(old),
+            ),
+            Sentence(
+                "install this controller's version of Holdfast on %(nodes)s first; what runs goes on meanwhile",
+                nodes=", ".join(old),
+            ),
         )
 
 

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 from holdfast.errors import RolloutFailed, StoreError, StoreUnavailable
 from holdfast.protocol import Answer, Fence, MoveReport, NodeStatus, Order, Verb
+from holdfast.sentences import Sentence
 from holdfast.store.port import Resync
 
 from .records import OrderRecord, RolloutStore
 
 T = TypeVar("T")
 
+_OTHER_VERSION = Sentence("is it of another version?")
 WITHIN_S = 15.0  # how long an order is good for, unless told otherwise: an agent may have to reconnect first
 MOVE_WITHIN_S = 10.0
 MOVE_S = 90.0  # how long a move may take, once it has begun
@@ -66,14 +68,15 @@ class Orders:
                 answer = await self._answer(order.id)
         except TimeoutError:
             raise RolloutFailed(
-                f"{node}: its agent did not answer within {within_s + work_s:.0f} s",
-                "is the node up, and does its agent run there? holdfast agent status, on the node",
+                Sentence("%(node)s: its agent did not answer within %(n)s s", node=node, n=f"{within_s + work_s:.0f}"),
+                Sentence("is the node up, and does its agent run there? holdfast agent status, on the node"),
             ) from None
         finally:
             with suppress(StoreError):  # it ends by itself, too
                 await self._kept.store.engine.revoke(lease)
         if answer.failure is not None:
-            raise RolloutFailed(f"{node}: {answer.failure.message}", answer.failure.hint)
+            said = Sentence("%(node)s: %(what)s", node=node, what=answer.failure.message)
+            raise RolloutFailed(said, answer.failure.hint)
         return answer
 
     async def status(self, node: str, within_s: float = WITHIN_S) -> NodeStatus:
@@ -84,14 +87,14 @@ class Orders:
         """The same, with what else its agent said. RolloutFailed as of `ask`."""
         answer = await self.ask(node, Verb.STATUS, within_s=within_s)
         if answer.status is None:
-            raise RolloutFailed(f"{node}: its agent answered without a status", "is it of another version?")
+            raise RolloutFailed(Sentence("%(node)s: its agent answered without a status", node=node), _OTHER_VERSION)
         return Looked(answer.status, answer.heeds_word, answer.waiting, answer.paused, answer.knows_lists)
 
     async def moved(self, node: str, verb: Verb, group: str, *, within_s: float, work_s: float) -> MoveReport:
         """What became of a group on the node. RolloutFailed as of `ask`."""
         answer = await self.ask(node, verb, group=group, within_s=within_s, work_s=work_s)
         if answer.moved is None:
-            raise RolloutFailed(f"{node}: its agent answered without a report", "is it of another version?")
+            raise RolloutFailed(Sentence("%(node)s: its agent answered without a report", node=node), _OTHER_VERSION)
         return answer.moved
 
     async def _answer(self, order: str) -> Answer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged, UsageError
 from holdfast.protocol import Bundle
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, cut
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import AuditRecord, Event
 from holdfast.store.port import Check
@@ -123,10 +123,16 @@ async def _refuse_while_running(kept: RolloutStore) -> None:
     if running is not None and not running.record.phase.ended:
         one = running.record
         raise PlanRefused(
-            f"rollout {one.id} of revision {one.revision} by {one.author} has not ended: it is {one.phase}",
-            "go on with it (holdfast rollout continue), or stop it (holdfast rollout stop)"
+            Sentence(
+                "rollout %(id)s of revision %(revision)s by %(who)s has not ended: it is %(phase)s",
+                id=one.id,
+                revision=one.revision,
+                who=one.author,
+                phase=Sentence(one.phase.value),
+            ),
+            Sentence("go on with it (holdfast rollout continue), or stop it (holdfast rollout stop)")
             if one.phase is RolloutPhase.PAUSED
-            else "wait for its end, or stop it",
+            else Sentence("wait for its end, or stop it"),
         )
 
 
@@ -137,7 +143,10 @@ async def _states(
     assigned = {one.name: one.record for one in await kept.assignments.all()}
     enrolled = {one.name for one in await kept.cluster.nodes.all() if one.record.revoked is None}
     if len(bundles) > MOST_NODES:
-        raise PlanRefused(f"{len(bundles)} nodes are too many for one rollout", f"{MOST_NODES} is the most")
+        raise PlanRefused(
+            Sentence("%(n)s nodes are too many for one rollout", n=len(bundles)),
+            Sentence("%(most)s is the most", most=MOST_NODES),
+        )
     if unknown := sorted(set(without) - bundles.keys() - assigned.keys()):
         known = ", ".join(sorted(bundles.keys() | assigned.keys())[:20])
         raise UsageError(f"there is no node {', '.join(unknown[:5])} that need not be waited for", f"known: {known}")
@@ -211,10 +220,12 @@ async def wish(
         found = await rollout_in(kept, number)
         record = found.record
         if record.phase.ended:
-            raise PlanRefused(f"rollout {number} has ended: {record.phase}", "begin a new one")
+            ended = Sentence("rollout %(id)s has ended: %(phase)s", id=number, phase=Sentence(record.phase.value))
+            raise PlanRefused(ended, Sentence("begin a new one"))
         if wanted is Wish.GO_ON and record.wish is not Wish.GO_ON:
-            raise PlanRefused(f"rollout {number} is being stopped", "wait for its end, then begin a new one")
-        stopped: dict[str, object] = {"wish": wanted, "reason": record.reason or why[:_LONGEST_REASON]}
+            stopping = Sentence("rollout %(id)s is being stopped", id=number)
+            raise PlanRefused(stopping, Sentence("wait for its end, then begin a new one"))
+        stopped: dict[str, object] = {"wish": wanted, "reason": record.reason or cut(why, _LONGEST_REASON)}
         changed = {"confirmed": True} if wanted is Wish.GO_ON else stopped
         after = record.model_copy(update=changed)
         try:

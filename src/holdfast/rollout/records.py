@@ -11,7 +11,7 @@ from holdfast.errors import StoreDamaged
 from holdfast.plan import Hazard
 from holdfast.protocol import Answer, Fence, Order, Outcome, Progress, SafeName, Service
 from holdfast.store.collection import Versioned
-from holdfast.store.models import Count, Digest, Line, Number, Record, Text, Who
+from holdfast.store.models import Count, Digest, Line, Number, Record, SaidBrief, SaidLine, Text, Who
 from holdfast.store.store import Store
 
 from .decide import NodePhase
@@ -125,8 +125,8 @@ class NodeState(Record):
     ended: AwareDatetime | None = None
     outcome: Outcome | None = None  # of the agent's last report about this rollout
     reloaded: Annotated[tuple[Service, ...], Field(max_length=len(Service))] = ()
-    detail: Brief = ""  # why it did not end well
-    hint: Brief = ""
+    detail: SaidBrief = ""  # why it did not end well
+    hint: SaidBrief = ""
     program_line: Brief = ""  # what the program that refused said, word for word
 
 
@@ -152,8 +152,8 @@ class RolloutRecord(Record):
     confirmed: bool = False  # somebody looked at the first node and said to go on
     batches: Annotated[tuple[BatchRecord, ...], Field(max_length=MOST_NODES)] = ()
     nodes: Annotated[dict[SafeName, NodeState], Field(max_length=MOST_NODES)]
-    reason: Line = ""
-    hint: Line = ""
+    reason: SaidLine = ""
+    hint: SaidLine = ""
 
     @property
     def paused(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from holdfast.errors import HoldfastError, PlanRefused
 from holdfast.plan import Plan
+from holdfast.sentences import Sentence
 
 from .asking import Asking
 from .judge import groups_held
@@ -23,9 +24,13 @@ def refuse_who_does_not_wait(drawn: Iterable[Batch], looked: Mapping[str, Looked
         deaf = sorted(node for node in batch.nodes if batch.at_once and is_deaf(looked.get(node)))
         if deaf:
             raise PlanRefused(
-                f"{', '.join(batch.nodes)} have to change in one moment, and the agent of {', '.join(deaf)} is too old "
-                "to wait for the others; no node was touched",
-                f"install this controller's version of Holdfast on {', '.join(deaf)} first",
+                Sentence(
+                    "%(nodes)s have to change in one moment, and the agent of %(deaf)s is too old to wait for the "
+                    "others; no node was touched",
+                    nodes=", ".join(batch.nodes),
+                    deaf=", ".join(deaf),
+                ),
+                Sentence("install this controller's version of Holdfast on %(nodes)s first", nodes=", ".join(deaf)),
             )
 
 
@@ -49,24 +54,25 @@ def recorded(batch: Batch, plan: Plan) -> BatchRecord:
     return record.model_copy(update={"groups": tuple(sorted(groups)), "fresh": fresh, "settle_s": settle_s})
 
 
-def amiss(record: RolloutRecord, batch: BatchRecord, looked: Mapping[str, Looked | HoldfastError]) -> str:
-    """Which group of a batch has not one holder, or why that is not known; empty if each has. Pure."""
+def amiss(record: RolloutRecord, batch: BatchRecord, looked: Mapping[str, Looked | HoldfastError]) -> Sentence | None:
+    """Which group of a batch has not one holder, or why that is not known; None if each has. Pure."""
     held_before = {group for node in batch.nodes for group in record.nodes[node].held}
     for node, one in looked.items():
         if isinstance(one, HoldfastError):
-            return f"nobody knows what {node} holds: {one.message}"
+            return Sentence("nobody knows what %(node)s holds: %(why)s", node=node, why=one.message)
     statuses = {node: one.status for node, one in looked.items() if isinstance(one, Looked)}
     for group in batch.groups:
         holders = [node for node, status in statuses.items() if group in groups_held(status)]
         if len(holders) > 1:
-            return f"'{group}' is held by {' and '.join(holders)} at the same time"
+            names = ", ".join(holders)
+            return Sentence("'%(group)s' is held by %(nodes)s at the same time", group=group, nodes=names)
         if not holders and (group in batch.fresh or group in held_before):
-            return f"nobody holds '{group}'"
-    return ""
+            return Sentence("nobody holds '%(group)s'", group=group)
+    return None
 
 
-async def disagreement(record: RolloutRecord, batch: BatchRecord, asking: Asking, patience_s: float) -> str:
-    """Empty as soon as each group has had one holder for long enough; else what was wrong when the time was over.
+async def disagreement(record: RolloutRecord, batch: BatchRecord, asking: Asking, patience_s: float) -> Sentence | None:
+    """None as soon as each group has had one holder for long enough; else what was wrong when the time was over.
 
     StoreError without a store.
     """
@@ -78,7 +84,7 @@ async def disagreement(record: RolloutRecord, batch: BatchRecord, asking: Asking
         wrong = amiss(record, batch, await asking.looks(batch.nodes, max(1.0, end - asked)))
         well_since = None if wrong else asked if well_since is None else well_since
         if well_since is not None and asked - well_since >= batch.settle_s:
-            return ""
+            return None
         if clock() >= end:
-            return wrong or "its groups changed hands again and again"
+            return wrong or Sentence("its groups changed hands again and again")
         await asyncio.sleep(_LOOK_EVERY_S)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from holdfast.errors import PlanRefused
 from holdfast.plan import Hazard, Plan, Wave
+from holdfast.sentences import Sentence
 
 from .decide import refused_hazards
 
 MOST_TOGETHER = 30  # the word is one commit
+_MOST_REASONS = 5
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,13 @@ def batches(
 def _not_too_many(groups: Sequence[str], nodes: Sequence[str]) -> None:
     if len(nodes) > MOST_TOGETHER:
         raise PlanRefused(
-            f"{len(nodes)} nodes would have to change in one moment, because of {', '.join(groups)}; "
-            f"{MOST_TOGETHER} is the most",
-            "make the change group by group",
+            Sentence(
+                "%(n)s nodes would have to change in one moment, because of %(groups)s; %(most)s is the most",
+                n=len(nodes),
+                groups=", ".join(groups),
+                most=MOST_TOGETHER,
+            ),
+            Sentence("make the change group by group"),
         )
 
 
@@ -70,9 +76,13 @@ def _nobody_missing(wave: Wave, away: Collection[str], plan: Plan) -> None:
     if missing:
         groups = ", ".join(wave.at_once.groups)
         raise PlanRefused(
-            f"all members of {groups} have to change in one moment, but {', '.join(missing)} would not: "
-            "there would be two holders",
-            "bring these nodes back first, or take them out of the group in a change of its own",
+            Sentence(
+                "all members of %(groups)s have to change in one moment, but %(nodes)s would not: "
+                "there would be two holders",
+                groups=groups,
+                nodes=", ".join(missing),
+            ),
+            Sentence("bring these nodes back first, or take them out of the group in a change of its own"),
         )
 
 
@@ -80,6 +90,18 @@ def refuse_forbidden(plan: Plan, forbidden: frozenset[Hazard]) -> None:
     """PlanRefused where policy forbids one of the plan's hazards, before anything is touched."""
     if reasons := refused_hazards(plan, forbidden):
         raise PlanRefused(
-            "the plan has hazards that are not allowed: " + "; ".join(reasons),
-            "change less at once, or make the change in steps (a new group beside the old one, then remove the old)",
+            Sentence("the plan has hazards that are not allowed: %(reasons)s", reasons=_joined(reasons)),
+            Sentence(
+                "change less at once, or make the change in steps (a new group beside the old one, then remove the old)"
+            ),
         )
+
+
+def _joined(reasons: Sequence[Sentence]) -> Sentence:
+    """The first few: who reads them finds the others in the plan."""
+    told = reasons[0]
+    for one in reasons[1:_MOST_REASONS]:
+        told = Sentence("%(first)s; %(next)s", first=told, next=one)
+    if len(reasons) > _MOST_REASONS:
+        told = Sentence("%(first)s; and %(n)s more", first=told, n=len(reasons) - _MOST_REASONS)
+    return told

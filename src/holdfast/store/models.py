@@ -16,15 +16,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
 
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding
-from holdfast.sentences import Sentence, as_data
+from holdfast.sentences import Sentence, as_data, from_data
 
 LONGEST_SPEC = 8_000_000  # characters
 _LONGEST_KEPT = 20_000  # characters of one side of an audit record
@@ -53,6 +56,41 @@ def _clipped(value: object) -> object:
 
 
 Kept = Annotated[str, BeforeValidator(_clipped), StringConstraints(max_length=_LONGEST_KEPT)]
+
+
+def _said(value: object, usual: ValidatorFunctionWrapHandler) -> str:
+    """A sentence stays one; what is kept of it was written by this version, or is text, as older ones kept it."""
+    sentence = value if isinstance(value, Sentence) else from_data(value)
+    told: str = usual(value if sentence is None else str(sentence))
+    return told if sentence is None else sentence
+
+
+def _to_keep(text: str) -> Any:
+    return as_data(text) if isinstance(text, Sentence) else text
+
+
+# Texts that can be said in another language later: JSON holds the template and the values of a sentence.
+_Said = (WrapValidator(_said), PlainSerializer(_to_keep, when_used="json"))
+SaidLine = Annotated[Line, *_Said]
+SaidBrief = Annotated[str, StringConstraints(max_length=600), *_Said]  # of what an agent says at length
+
+
+def _finding_said(value: object, usual: ValidatorFunctionWrapHandler) -> Finding:
+    """A finding with the sentences that were kept of it."""
+    if not isinstance(value, dict):
+        told: Finding = usual(value)
+        return told
+    sentences = {name: said for name in ("message", "hint") if (said := from_data(value.get(name))) is not None}
+    found: Finding = usual({**value, **{name: str(said) for name, said in sentences.items()}})
+    return found.model_copy(update=sentences) if sentences else found
+
+
+def _finding_to_keep(finding: Finding) -> dict[str, Any]:
+    said = {"message": _to_keep(finding.message), "hint": _to_keep(finding.hint)}
+    return {**finding.model_dump(mode="json"), **said}
+
+
+KeptFinding = Annotated[Finding, WrapValidator(_finding_said), PlainSerializer(_finding_to_keep, when_used="json")]
 
 
 class StoreIdentity(Record):
@@ -94,7 +132,7 @@ class RevisionContent(Record):
 
     spec: Annotated[str, Field(max_length=LONGEST_SPEC)]
     lock: Annotated[str, Field(max_length=LONGEST_SPEC)] = ""
-    findings: Annotated[tuple[Finding, ...], Field(max_length=10_000)] = ()
+    findings: Annotated[tuple[KeptFinding, ...], Field(max_length=10_000)] = ()
 
 
 class OverrideKind(StrEnum):

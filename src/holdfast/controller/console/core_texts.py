@@ -13,8 +13,9 @@ from holdfast.failover.router import Cause, State
 from holdfast.keepalived.keywords import lists, tables
 from holdfast.lint.registry import TOPICS, rules
 from holdfast.lint.spec_findings import SPEC_FINDINGS
+from holdfast.plan import Hazard
 from holdfast.plan.table import table
-from holdfast.protocol import Progress
+from holdfast.protocol import Outcome, Progress
 from holdfast.protocol.desired import DriftKind
 from holdfast.rollout.decide import NodePhase
 from holdfast.rollout.records import RolloutPhase, Wish
@@ -26,7 +27,7 @@ from .pictures.rehearsals import STATES
 
 # Words that stand within sentences.
 _WORDS: tuple[type[StrEnum], ...] = (
-    Cause, State, Progress, DriftKind, NodePhase, RolloutPhase, Wish, OverrideKind,
+    Cause, State, Outcome, Progress, DriftKind, NodePhase, RolloutPhase, Wish, OverrideKind, Hazard,
 )  # fmt: skip
 
 

@@ -62,6 +62,6 @@ async def _wished(desk: Desk, cluster: str, number: int, wanted: Wish, why: str)
     word = Sentence(wanted.value)
     said = Sentence("rollout %(id)s: %(who)s says %(word)s%(why)s", id=number, who=who, word=word, why=reason)
     event = desk.event(action, cluster, said)
-    stopped = f"stopped by {who}{reason}"
+    stopped = Sentence("stopped by %(who)s%(why)s", who=who, why=reason)
     after = await wish(desk.store, cluster, number, wanted, why=stopped, audit=[told], events=[event])
     return rollout_view(after)

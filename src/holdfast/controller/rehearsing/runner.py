@@ -177,7 +177,7 @@ class Rehearsals:
         return f"rehearsal {self._running.id if self._running else 0}: {step.name}: {step.verdict}"
 
     def _progress(self, data: dict[str, Any]) -> None:
-        names = ("doing", "number", "total", "holders", "sent", "failed")
+        names = ("doing", "doing_said", "number", "total", "holders", "sent", "failed")
         if self._running is None:
             return
         told = {name: data[name] for name in names if name in data}
@@ -201,7 +201,9 @@ class Rehearsals:
             state, message = "broken", f"it ended unexpectedly: {last[-1] if last else f'status {status}'}"
         number = self._running.id if self._running else 0
         report = (self._of(number) / _REPORT / "report.json").is_file()
-        self._change(state=state, ended=now, doing="", message=message[:1000], hint=hint[:1000], report=report)
+        self._change(
+            state=state, ended=now, doing="", doing_said={}, message=message[:1000], hint=hint[:1000], report=report
+        )
 
     def _change(self, **changed: object) -> None:
         if self._running is not None:

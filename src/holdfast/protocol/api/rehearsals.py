@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -11,6 +11,7 @@ from holdfast.bundle import SafeName
 from .base import Asked, Count, Line, Number, SpecText, Told
 
 MOST_STEPS = 500
+_SAID: dict[str, Any] = Field(default={}, description="The same as a template and its values, for other languages.")
 State = Literal["running", "stopping", "passed", "failed", "stopped", "broken"]
 
 
@@ -31,6 +32,7 @@ class RehearsedStep(Told):
     """A step that is over. Times in seconds; `failover_s` null: nothing had to move, or something never did."""
 
     name: Line
+    name_said: dict[str, Any] = _SAID
     kind: Line = ""
     verdict: Literal["pass", "fail", "info"]
     failover_s: float | None = None
@@ -41,6 +43,7 @@ class RehearsedStep(Told):
     before: dict[str, tuple[str, ...]] = {}
     after: dict[str, tuple[str, ...]] = {}
     reasons: tuple[Line, ...] = ()
+    reasons_zh: tuple[Line, ...] = Field(default=(), description="The same in Chinese.")
 
 
 class RehearsalView(Told):
@@ -54,6 +57,7 @@ class RehearsalView(Told):
     started: AwareDatetime
     ended: AwareDatetime | None = None
     doing: Line = ""
+    doing_said: dict[str, Any] = _SAID
     number: Count = 0
     total: Count = 0
     holders: dict[str, tuple[str, ...]] = {}

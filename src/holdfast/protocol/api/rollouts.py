@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from holdfast.bundle import SafeName
 
 from ..desired import Progress
-from .base import Asked, Count, HazardClass, Line, Number, Told
+from .base import Asked, Count, HazardClass, Line, Number, Saying, Told
 
 RolloutId = Number
 
@@ -44,8 +44,8 @@ class RolloutNodeView(Told):
     started: AwareDatetime | None = None
     ended: AwareDatetime | None = None
     reloaded: tuple[str, ...] = ()
-    detail: str = ""
-    hint: str = ""
+    detail: Saying = ""
+    hint: Saying = ""
     program_line: str = ""
 
 
@@ -64,8 +64,8 @@ class RolloutView(Told):
     ended: AwareDatetime | None = None
     nodes: tuple[RolloutNodeView, ...] = ()
     options: RolloutOptions = RolloutOptions()
-    reason: str = Field(default="", description="The first thing that went wrong: which node, program and line.")
-    hint: str = ""
+    reason: Saying = Field(default="", description="The first thing that went wrong: which node, program and line.")
+    hint: Saying = ""
 
     @property
     def over(self) -> bool:

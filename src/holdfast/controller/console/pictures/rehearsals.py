@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.protocol.api.rehearsals import RehearsalView, RehearsedStep
+from holdfast.sentences import from_data
 
 from ..words import N_
 
@@ -38,6 +39,7 @@ class Step:
     double_s: float
     moves: tuple[tuple[str, str, str], ...]
     reasons: tuple[str, ...]
+    translated: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Rehearsed:
     view: RehearsalView
     state: str
     word: str
+    doing: str
     steps: tuple[Step, ...]
     share: float | None
     holders: tuple[tuple[str, str], ...]
@@ -57,20 +60,21 @@ class Rehearsed:
         return sum(one.state == "bad" for one in self.steps)
 
 
-def rehearsed(view: RehearsalView) -> Rehearsed:
+def rehearsed(view: RehearsalView, language: str) -> Rehearsed:
     """One of them."""
     state, word = STATES[view.state]
     return Rehearsed(
         view=view,
         state=state,
         word=word,
-        steps=tuple(_step(one) for one in view.steps),
+        doing=from_data(view.doing_said) or view.doing,
+        steps=tuple(_step(one, language) for one in view.steps),
         share=min(1.0, view.number / view.total) if view.total and not view.over else None,
         holders=tuple((address, _nodes(nodes)) for address, nodes in list(view.holders.items())[:_MOST]),
     )
 
 
-def _step(one: RehearsedStep) -> Step:
+def _step(one: RehearsedStep, language: str) -> Step:
     state, word = VERDICTS[one.verdict]
     moves = (
         (address, _nodes(one.before.get(address, ())), _nodes(after))
@@ -78,7 +82,7 @@ def _step(one: RehearsedStep) -> Step:
         if tuple(one.before.get(address, ())) != tuple(after)
     )
     return Step(
-        name=one.name,
+        name=from_data(one.name_said) or one.name,
         state=state,
         word=word,
         failover_s=one.failover_s,
@@ -88,6 +92,7 @@ def _step(one: RehearsedStep) -> Step:
         double_s=one.double_holder_s,
         moves=tuple(moves)[:_MOST],
         reasons=one.reasons,
+        translated=one.reasons_zh if language == "zh" else (),
     )
 
 

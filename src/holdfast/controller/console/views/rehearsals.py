@@ -58,7 +58,11 @@ async def part(page: Console, desk: AtDesk, who: Reading, cluster: ClusterName) 
 async def _list(page: Page, desk: Desk, cluster: str) -> dict[str, Any]:
     here = page.context.rehearsals
     told = await rehearsals.rehearsals(desk, here, page.context.settings.holder, cluster)
-    return {"told": told, "rehearsals": tuple(rehearsed(one) for one in told.rehearsals), "busy": here.now is not None}
+    return {
+        "told": told,
+        "rehearsals": tuple(rehearsed(one, page.words.language) for one in told.rehearsals),
+        "busy": here.now is not None,
+    }
 
 
 @router.post("", name="console_begin_rehearsal")
@@ -95,7 +99,7 @@ async def _now(page: Page, desk: Desk, cluster: str, number: int) -> dict[str, A
     summary = None
     if found.report and found.over:
         summary = summary_of(await rehearsals.report(desk, here, cluster, number), page.words.language)
-    return {"one": rehearsed(found), "summary": summary}
+    return {"one": rehearsed(found, page.words.language), "summary": summary}
 
 
 @router.post("/{number}/stop", name="console_stop_rehearsal")
@@ -103,7 +107,7 @@ async def stop(page: Console, desk: AtDesk, who: Rehearsing, cluster: ClusterNam
     """Stop the one that runs."""
     found = await rehearsals.stop(desk, page.context.rehearsals, cluster, number)
     toast = page.words.say("The rehearsal is being stopped")
-    return page.part(_NOW, one=rehearsed(found), summary=None, toast=toast)
+    return page.part(_NOW, one=rehearsed(found, page.words.language), summary=None, toast=toast)
 
 
 @router.get("/{number}/report.html", name="console_rehearsal_report")
