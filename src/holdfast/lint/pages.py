@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from holdfast.keepalived.files import InMemory
 from holdfast.protocol import HostFacts
+from holdfast.sentences import Sentence
 
 from . import engine, suppressions
 from .engine import Remark
@@ -119,7 +120,7 @@ def visible(text: str) -> str:
     return "\n".join(lines)
 
 
-def said_of(rule: Rule) -> list[str]:
+def said_of(rule: Rule) -> list[Sentence]:
     """What lint says of the bad example, of this rule alone."""
     found = [one for one in remarks(rule.bad) if one.finding.code == rule.id] if rule.bad.runs else []
     return [_line(one) for one in found[:2]]
@@ -130,9 +131,11 @@ def _said(rule: Rule) -> list[str]:
     return ["says", "", "```", *said, "```", ""] if said else []
 
 
-def _line(remark: Remark) -> str:
-    where = remark.finding.location
-    return f"{where}: {remark.finding.severity}: {visible(remark.finding.message)}"
+def _line(remark: Remark) -> Sentence:
+    where, severity = remark.finding.location, Sentence(remark.finding.severity.value)
+    message, shown = remark.finding.message, visible(remark.finding.message)
+    told = message if message == shown else shown
+    return Sentence("%(where)s: %(severity)s: %(message)s", where=where, severity=severity, message=told)
 
 
 def remarks(example: Example) -> list[Remark]:

@@ -77,6 +77,8 @@ def test_the_page_leads_to_lines_and_rules_and_a_viewer_may_read_it() -> None:
             assert missing.status_code == 404
             assert ODD not in missing.text
             chinese = await client.get(f"{HERE}/findings", headers={"accept-language": "zh"})
+            rule = await client.get(f"{HERE}/findings/rules/KA001", headers={"accept-language": "zh"})
+            assert "vrrp_instance 中：keepalived 不认识关键字" in rule.text
             assert "最新修订" in chinese.text
 
     asyncio.run(story())

@@ -23,7 +23,7 @@ from holdfast.controller.console.core_texts import core_texts
 from holdfast.controller.console.pictures.errors import EXPLAINED
 from holdfast.controller.console.words import FOLDER, LANGUAGES, SOURCE, catalogue, chosen, words_of
 from holdfast.lint.engine import HERE, behind
-from holdfast.lint.pages import remarks
+from holdfast.lint.pages import remarks, said_of
 from holdfast.lint.registry import rules
 from holdfast.lint.rule import Rule
 from holdfast.protocol.api.problems import code_of
@@ -134,6 +134,15 @@ def test_what_a_rule_finds_is_said_in_chinese(rule: Rule) -> None:
         assert str(finding.message) != chinese.tell(finding.message)
         assert not lint_words() & set(plain_values(finding.message))
         assert chinese.knows(finding.hint), finding.hint
+
+
+def test_what_lint_says_of_an_example_is_said_in_chinese() -> None:
+    said = said_of(rules()["KA001"])
+    assert [str(one) for one in said] == [
+        "keepalived.conf:6:5: error: keepalived knows no keyword 'prioriti' in vrrp_instance"
+    ]
+    told = [words_of("zh").tell(one) for one in said]
+    assert told == ["keepalived.conf:6:5：错误：vrrp_instance 中：keepalived 不认识关键字 'prioriti'"]
 
 
 def test_what_stands_behind_a_sentence_is_said_in_its_language() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from holdfast.failover.router import Cause, State
+from holdfast.findings import Severity
 from holdfast.keepalived.keywords import lists, tables
 from holdfast.lint.registry import TOPICS, rules
 from holdfast.lint.spec_findings import SPEC_FINDINGS
@@ -27,7 +28,7 @@ from .pictures.rehearsals import STATES
 
 # Words that stand within sentences.
 _WORDS: tuple[type[StrEnum], ...] = (
-    Cause, State, Outcome, Progress, DriftKind, NodePhase, RolloutPhase, Wish, OverrideKind, Hazard,
+    Cause, State, Outcome, Progress, DriftKind, NodePhase, RolloutPhase, Wish, OverrideKind, Hazard, Severity,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from holdfast.bundle import SafeName
 from holdfast.findings import Finding, Severity
 
-from .base import Count, Told
+from .base import Count, Saying, Told
 
 MOST_FINDINGS = 10_000
 
@@ -71,6 +71,6 @@ class RuleView(Told):
     hint: str = ""
     needs: str = Field(default="", examples=["host facts", "peers"])
     bad: tuple[ExampleFile, ...] = ()
-    said: tuple[str, ...] = Field(default=(), description="What lint says of the bad example.")
+    said: tuple[Saying, ...] = Field(default=(), description="What lint says of the bad example.")
     good: tuple[ExampleFile, ...] = ()
     references: tuple[str, ...] = ()
