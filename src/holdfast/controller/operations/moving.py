@@ -220,7 +220,7 @@ async def _refuse_last(place: _Place, node: str) -> None:
         if not any(_could_hold(status, group) for status in others):
             raise PlanRefused(
                 f"no other node could hold '{group}' now, so {node} is needed",
-                "bring its peer up, end its maintenance, or, where the group was moved away from it, let it hold it again "
+                "bring its peer up, end its maintenance, or, where the group was moved away from it, give it back "
                 f"(holdfast move {group} --back), first",
             )
 
