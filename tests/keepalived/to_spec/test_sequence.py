@@ -76,6 +76,8 @@ SCRIPT = "vrrp_script a {{\n  script /bin/a\n{}\n}}\n"
         (SCRIPT, "weight 5 reverse\nweight 7 reverse", {"weight 7 reverse"}),
         (SCRIPT, "weight 5\nweight 7 reverse", {"weight 7 reverse"}),
         (SCRIPT, "weight 5\nweight 700", {"weight 700"}),
+        (INSTANCE, "version 3\nversion 2", {"version 3"}),
+        (INSTANCE, "version 7\nversion 3", {"version 3"}),
         (FILE, "weight 1\nweight 7\nweight 8", {"weight 7"}),
         (FILE, "weight 700\nweight 7", {"weight 7"}),
         (FILE, "weight 0\nweight 7", {"weight 0"}),

@@ -55,6 +55,7 @@ _NUMBERS = {
     "num": re.compile(r"[+-]?[0-9]*\.?[0-9]*"),
 }
 _NO_MOST = 2**32 - 1
+_FIRST_TAKEN = ("digest", "version")  # of several, the first that it takes
 _ONE_WORD = ("snmp_name", "regex")
 _GARPS = {"vrrp_garp_master_delay": (5,), "vrrp_garp_master_repeat": (5,), "vrrp_garp_master_refresh_repeat": (0, 1)}
 _SCHEDULERS = ("lvs_sched", "lb_algo")
@@ -119,7 +120,7 @@ def _not_taken(tree: Node) -> Iterator[tuple[Node, str]]:
 
 
 def _is_scalar(keyword: Keyword) -> bool:
-    counts = keyword.repeat == "last" or keyword.name == "digest"
+    counts = keyword.repeat == "last" or keyword.name in _FIRST_TAKEN
     return counts and not keyword.block and keyword.listed is None and bool(keyword.arguments)
 
 
