@@ -45,6 +45,10 @@ def routed(*lines: str) -> str:
 
 BAD = {
     "a pattern that no shell expands": ("SCRIPT102", tracked("/bin/ls /run/*.pid")),
+    "a pipe behind its word": ("SCRIPT102", tracked("/usr/bin/pgrep nginx| grep 1")),
+    "a pipe before its word": ("SCRIPT102", tracked("/usr/bin/pgrep nginx |grep 1")),
+    "a pipe without blanks": ("SCRIPT102", tracked("/usr/bin/ss -lnt|grep :80")),
+    "two commands without blanks": ("SCRIPT102", tracked("/usr/bin/test -e /run/a&&/bin/true")),
     "sudo without anybody to ask": ("SCRIPT109", tracked("/usr/bin/sudo /usr/local/bin/check")),
     "a broadcast address as real server": (
         "REAL109",
@@ -250,6 +254,8 @@ GOOD = {
         "LVS127",
         virtual("quorum 3\nhysteresis 2", real="weight 5\nTCP_CHECK {\n}") + instance(),
     ),
+    "a pattern with a pipe": ("SCRIPT102", tracked("/usr/bin/pgrep -x nginx|haproxy")),
+    "a url with two values": ("SCRIPT102", tracked("/usr/bin/curl http://127.0.0.1/?a=1&b=2")),
     "a url with a star": ("SCRIPT102", tracked("/usr/bin/curl -H Accept:*/* http://127.0.0.1/?a=*")),
     "sudo as root": ("SCRIPT109", tracked("/usr/bin/sudo /bin/true").replace("keepalived_script", "root")),
     "a range beside another's address": ("LVS126", RANGE.format("101-110") + virtual() + virtual(address="group web")),

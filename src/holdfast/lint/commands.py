@@ -25,6 +25,10 @@ _GLOBAL = (
 _NAME = re.compile(r"^[^\s'\"\\]*\$[A-Za-z_][A-Za-z0-9_]*[^\s'\"\\]*$")
 _OF_THEIR_OWN = frozenset({"awk", "gawk", "mawk", "perl", "sed", "grep", "egrep", "jq"})
 _SHELL_WORD = re.compile(r"^(?:\||\|\||&&|&|;|[0-9]?>{1,2}.*|[0-9]?<.*|&>.*|/[^?&=]*\*.*)$|`|\$\(")
+# A pipe without its blanks: one in the middle may be of a pattern, unless a program of pipes follows.
+_GLUED = re.compile(
+    r"^[^|\s]+\|$|^\|\|?[a-z]|\|(?:grep|egrep|wc|awk|sed|head|tail|cut|sort|xargs|tr|tee|sh|bash)$|[^&?=]&&[^&]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Command:
         if self.by_shell:
             return ""
         ended = (one for one in self.words[:-1] if one.endswith(";"))
-        return next((one for one in self.words if _SHELL_WORD.search(one)), next(ended, ""))
+        return next((one for one in self.words if _SHELL_WORD.search(one) or _GLUED.search(one)), next(ended, ""))
 
     @property
     def unreplaced(self) -> str:
