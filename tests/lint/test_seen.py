@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.findings import Severity
 from holdfast.lint import engine
 from holdfast.lint.samples import SCRIPTS, instance, script, virtual
 
@@ -289,3 +290,14 @@ def test_it_is_seen_where_it_is(rule: str, text: str) -> None:
 @pytest.mark.parametrize(("rule", "text"), GOOD.values(), ids=GOOD)
 def test_what_looks_like_it_is_not_taken_for_it(rule: str, text: str) -> None:
     assert not [one for one in found(text) if one[0].startswith(rule)]
+
+
+@pytest.mark.parametrize(
+    ("inner", "severity"),
+    [("", Severity.WARNING), ("version 3", Severity.ERROR), ("notify_master /etc/move_address", Severity.INFO)],
+)
+def test_an_instance_without_addresses_is_as_bad_as_what_comes_of_it(inner: str, severity: Severity) -> None:
+    """keepalived runs none of version 3 without an address; in a cloud a script moves the address."""
+    text = instance(inner).replace("    virtual_ipaddress {\n        10.0.0.100/24\n    }\n", "")
+    remarks = engine.examine([engine.read_text(text, "keepalived.conf")])
+    assert [one.finding.severity for one in remarks if one.finding.code == "VRRP104"] == [severity]

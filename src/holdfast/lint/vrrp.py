@@ -96,11 +96,12 @@ def nothing_to_hold(model: Model) -> Iterator[Hit]:
             message = Sentence(
                 "%(name)s has no address in virtual_ipaddress: keepalived refuses to run it", name=one.name
             )
-            yield Hit(one.node, message)
+            yield Hit(one.node, message, severity=ERROR)
         elif not one.node.has("no_virtual_ipaddress"):
             yield Hit(
                 one.node,
                 Sentence("%(name)s has no address in virtual_ipaddress: its adverts claim nothing", name=one.name),
+                severity=INFO if any(True for _ in one.notifies) else None,  # a cloud's address is moved by a script
             )
 
 
