@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 GENEROUS_S = 20.0
+# Less often in an emulated machine: there a look may take as long, and what skips waits has none to skip.
+LOOK_EVERY_S = float(os.environ.get("HOLDFAST_LOOK_EVERY_S", "0.02"))
 
 
 def comes_true(condition: Callable[[], bool], within_s: float = GENEROUS_S) -> bool:
@@ -15,7 +18,7 @@ def comes_true(condition: Callable[[], bool], within_s: float = GENEROUS_S) -> b
     while not condition():
         if time.monotonic() >= deadline:
             return condition()
-        time.sleep(0.02)
+        time.sleep(LOOK_EVERY_S)
     return True
 
 

@@ -109,6 +109,7 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
     expressions = [Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in stages]
     alone = ((), ("lab",), ("whole",), ("traffic",), ("measures",), ("browser",), ("vm",), ("rehearsal",))
     more = (("vm", "measures"), ("lab", "vm", "measures"), ("vm", "rehearsal"))
+    more += tuple((*one, "own_clock") for one in (("vm",), ("lab", "vm"), *more))
     for marked in (*alone, *((*one, "lab") for one in alone[2:]), *more):
         hits = [e for e in expressions if e.evaluate(lambda name, marked=marked, **_: name in marked)]
         assert len(hits) == 1, marked

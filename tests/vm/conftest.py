@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,14 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder that boots a machine belongs to the stage `vm`."""
+    """Everything in this folder that boots a machine belongs to a stage of such tests."""
     for item in items:
-        if HERE in item.path.parents and {"vm", "vm_possible"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if HERE in item.path.parents and "vm_possible" in fixtures:
             item.add_marker(pytest.mark.vm)
-            item.add_marker(pytest.mark.timeout(900), append=True)  # a busy machine emulates slowly
+            if "vm" in fixtures:
+                item.add_marker(pytest.mark.own_clock)
+            item.add_marker(pytest.mark.timeout(1800), append=True)  # a busy machine emulates slowly
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +41,44 @@ def vm_possible() -> None:
         pytest.skip("a lab's virtual machine needs Debian's kernel, and there is no apt-get to fetch it with")
 
 
+_MACHINE = pytest.StashKey[Machine]()
+
+
 @pytest.fixture(scope="session")
-def vm(vm_possible: None) -> Iterator[Machine]:
-    """The session's machine. Who changes anything in its root namespaces puts it back."""
+def vm(vm_possible: None, pytestconfig: pytest.Config) -> Iterator[Machine]:
+    """The session's machine. Who changes anything in its root namespaces puts it back.
+
+    By a clock of its own: waits in there are skipped, and it does not notice what else runs. It never rests, so it is
+    stopped while tests run that do not use it.
+    """
+    with Machine.boot(own_clock=True) as machine:
+        pytestconfig.stash[_MACHINE] = machine
+        yield machine
+        del pytestconfig.stash[_MACHINE]
+
+
+@pytest.fixture(scope="session")
+def vm_in_our_time(vm_possible: None) -> Iterator[Machine]:
+    """Another one, whose waits take as long as they say; its tests are in one group, `our time`."""
     with Machine.boot() as machine:
         yield machine
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _tell(item, signal.SIGCONT)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    yield
+    _tell(item, signal.SIGSTOP)
+
+
+def _tell(item: pytest.Item, number: signal.Signals) -> None:
+    machine = item.config.stash.get(_MACHINE, None)
+    if machine is not None and "vm" in getattr(item, "fixturenames", ()):
+        os.kill(machine.pid, number)
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from tests.vm.inside import run_inside
 
-from holdfast.lab.vm.machine import ENVIRONMENT, Machine
+from holdfast.lab.vm.machine import Machine
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
-
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = "tests/vm/inside_director.py"
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("our time")]
 
 
-def test_what_only_such_a_kernel_shows(vm: Machine) -> None:
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "600", INSIDE]
-    done = vm.run(argv, timeout=1400, cwd=str(ROOT), env={**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"})
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "skipped" not in done.stdout
+def test_what_only_such_a_kernel_shows(vm_in_our_time: Machine) -> None:
+    run_inside(vm_in_our_time, "inside_director.py")

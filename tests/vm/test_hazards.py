@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from tests.vm.inside import run_inside
 
-from holdfast.lab.vm.machine import ENVIRONMENT, Machine
+from holdfast.lab.vm.machine import Machine
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
-
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = "tests/vm/inside_hazards.py"
+pytestmark = pytest.mark.lab
 
 
 def test_plans_of_virtual_servers_say_what_the_kernel_does(vm: Machine) -> None:
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "600", INSIDE]
-    done = vm.run(argv, timeout=1400, cwd=str(ROOT), env={**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"})
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "skipped" not in done.stdout
+    run_inside(vm, "inside_hazards.py")

@@ -24,7 +24,7 @@ def found(vm: Machine) -> dict[str, Any]:
     """What the script inside has told; its network namespace ends with it, and the table with that."""
     modules = [f"ip_vs_{name}" for name in ("wlc", "mh", "rr", "sh", "wrr", "sed", "lc")]
     vm.run(["modprobe", "-a", "ip_vs", *modules, "dummy"], check=True)
-    done = vm.run(["unshare", "--net", sys.executable, str(INSIDE)], timeout=280, check=True)
+    done = vm.run(["unshare", "--net", sys.executable, str(INSIDE)], timeout=1700, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -24,7 +24,7 @@ SERVERS |= {"first": "dr01", "last": "dr01"}  # ports of a range, by a mark
 def said(vm: Machine) -> dict[str, Any]:
     """What the lab in the machine said."""
     argv = [sys.executable, str(HERE / "inside_modes.py"), str(HERE / "modes.yaml"), SHARE]
-    vm.run(argv, timeout=850, check=True, env={**ENVIRONMENT, "PYTHONPATH": str(SOURCES)})
+    vm.run(argv, timeout=1700, check=True, env={**ENVIRONMENT, "PYTHONPATH": str(SOURCES)})
     found: dict[str, Any] = json.loads((vm.share / "modes.json").read_text())
     return found
 
@@ -43,4 +43,4 @@ def test_the_packets_came_through_the_tunnel(said: dict[str, Any], node: str) ->
     """An upload of 300 KB is many packets, even where the network card joins them (GSO)."""
     links = json.loads(said["links"][node])
     through = [link["stats64"]["rx"]["packets"] for link in links if link["ifname"] not in ("lo", "eth0")]
-    assert max(through, default=0) > 50, said["tables"][node]
+    assert max(through, default=0) > 20, said["tables"][node]

@@ -25,7 +25,7 @@ def found(vm: Machine) -> dict[str, Any]:
     modules = [f"ip_vs_{name}" for name in ("wlc", "mh", "rr", "sh", "wrr", "sed", "lc")]
     vm.run(["modprobe", "-a", "ip_vs", *modules, "dummy"], check=True)
     argv = ["unshare", "--net", "env", f"PYTHONPATH={ROOT}", sys.executable, str(INSIDE)]
-    done = vm.run(argv, timeout=280, check=True)
+    done = vm.run(argv, timeout=1700, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -20,6 +20,7 @@ from tests.agent.daemon.confd_like import ConfdLike
 from tests.agent.daemon.stand_in import StandIn, desired, order
 from tests.controller.identity.test_enrolment import World
 from tests.controller.identity.world import WallClock
+from tests.waiting import LOOK_EVERY_S
 
 from holdfast.agent.daemon.enroller import HttpsEnrolment
 from holdfast.agent.daemon.settings import SETTINGS_FILE, Settings, write_settings
@@ -60,7 +61,7 @@ class Inside:
                 log = file.read_text()[-3000:] if file.exists() else ""
                 last = self.controller.reports[-1].model_dump_json() if self.controller.reports else "no report"
                 raise AssertionError(f"never: {what}\n{log}\n{last[:3000]}")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_EVERY_S)
         return time.monotonic() - started
 
     def ended(self, number: int, progress: Progress = Progress.VERIFIED) -> bool:

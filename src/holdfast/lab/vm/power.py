@@ -21,7 +21,7 @@ from holdfast.lab.vm import image, qemu
 from holdfast.lab.vm.qemu import Hardware
 from holdfast.lab.vm.wire import Decoder, Frame, GarbledError
 
-BOOT_TIMEOUT_S = 120.0  # 4 s on a quiet machine; emulation on a busy one takes its time
+BOOT_TIMEOUT_S = 300.0  # 4 s on a quiet machine; emulation on a busy one takes its time
 _KILL_S = 10.0
 _TAIL_LINES = 6
 _OWNER = "owner"  # the file in a machine's folder that names the process to which it belongs
