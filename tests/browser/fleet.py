@@ -21,11 +21,14 @@ from holdfast.protocol import (
     TO_AGENT,
     AgentReport,
     Answer,
+    ApplyReport,
     Desired,
+    Failure,
     GroupFacts,
     MoveReport,
     NodeStatus,
     Order,
+    Outcome,
     OverrideReport,
     Overrides,
     PooledServer,
@@ -52,6 +55,7 @@ class Node:
     desired: Desired | None = None
     bundle: Bundle | None = None
     progress: Progress | None = None
+    applied: ApplyReport | None = None
     silent: bool = False
     watching: tuple[Watching, ...] = ()
     looked_at: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,7 +76,7 @@ class Fleet:
     pools: dict[str, dict[str, bool]] = field(default_factory=dict)
     open: dict[str, int] = field(default_factory=dict)
     answers: str = "connection refused"  # what servers that are down say
-    refuses: str = ""  # the next desired state is refused, with these words
+    refuses: dict[str, Failure] = field(default_factory=dict)  # the next desired state of a node is, for this
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def join(self, admin: httpx.AsyncClient, names: Iterable[str], cluster: str) -> None:
@@ -141,14 +145,24 @@ class Fleet:
             if bundle is None:
                 answer = await node.agent.client.get(f"/agent/v1/bundles/{desired.digest}")
                 bundle = Bundle.model_validate_json(answer.content)
+            if node.name in self.refuses:
+                self._refuse(node, desired)
+                return
             node.bundle = bundle
-        node.desired = desired
+        node.desired, node.applied = desired, None
         if new and (desired.together is None or desired.together.go):
             for progress in (Progress.ACCEPTED, Progress.WRITTEN, Progress.APPLIED):
                 node.progress = progress
                 await self._post(node)
         waits = desired.together is not None and not desired.together.go
         node.progress = Progress.WRITTEN if waits else Progress.VERIFIED
+        self.tell()
+
+    def _refuse(self, node: Node, desired: Desired) -> None:
+        """It goes on as it was, and says why."""
+        node.desired, node.progress = desired, Progress.REFUSED
+        failure = self.refuses.pop(node.name)
+        node.applied = ApplyReport(node=node.name, outcome=Outcome.REFUSED, digest=desired.digest, failure=failure)
         self.tell()
 
     async def _carry_out(self, node: Node, order: Order) -> None:
@@ -185,6 +199,7 @@ class Fleet:
             fence=node.desired.fence if node.desired else None,
             revision=node.desired.revision if node.desired else 0,
             progress=node.progress,
+            applied=node.applied,
             status=self.status(node),
             overrides=self.table(node),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import SPEC, Console, Looking
 from tests.browser.fleet import Fleet
+
+from holdfast.protocol import Failure
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -162,6 +165,56 @@ def test_why_a_server_is_down(hands: Hands) -> None:
     assert "asked again by lb01" in said
     assert hands.clicks == 1
     hands.console.change(lambda fleet: fleet.down.discard("web02-80"))
+
+
+def test_a_rollout_that_failed_is_understood_and_tried_again(hands: Hands) -> None:
+    """From what is wrong, one click to the node, the program and its line; two more, and it is tried again."""
+    said = 'nginx: [emerg] unknown directive "proxi_pass" in /etc/holdfast/nginx.conf:12'
+    failure = Failure(message="nginx refuses its configuration", hint="mend the spec", program_line=said)
+    hands.console.settled()
+    hands.console.change(lambda fleet: fleet.refuses.update(web02=failure))
+    hands.console.apply(SPEC.replace("/healthz", "/ready"), "another check")
+    hands.console.settled()
+    hands.click(hands.page.get_by_role("link", name=re.compile("rollout .* of revision .* (failed|put back|refused)")))
+    node = hands.page.locator("#rollout-now li").filter(has_text="web02")
+    node.get_by_text("nginx refuses its configuration").wait_for()
+    node.get_by_text(said).wait_for()
+    assert hands.clicks == 1
+    hands.button("Roll out again…")
+    hands.sees("In this order")
+    hands.button("Roll out again")
+    hands.sees("verified everywhere")
+    assert hands.clicks == 3
+    assert hands.typed == 0
+
+
+def test_a_token_is_changed_for_another(hands: Hands) -> None:
+    """The new one first, shown once; then the old one goes."""
+    hands.click(hands.page.get_by_label("Settings"))
+    hands.button("API tokens")
+    for name in ("pipeline last year", "pipeline"):
+        hands.button("Make an API token")
+        hands.type("What it is for", name)
+        hands.button("Make it")
+        hands.page.get_by_role("dialog").get_by_text(re.compile("hfa_")).first.wait_for()
+        hands.button("Done")
+    old = hands.page.get_by_role("row").filter(has_text="last year")
+    hands.click(old.get_by_role("button", name=re.compile("Revoke")))
+    hands.click(hands.page.get_by_role("dialog").get_by_role("button", name=re.compile("Revoke")))
+    expect(old).to_contain_text("revoked")
+    assert hands.clicks <= 10
+
+
+def test_what_happened_to_one_node_is_found_among_the_events(hands: Hands) -> None:
+    hands.tab("Events")
+    hands.type("What it is about", "lb02")
+    hands.button("Filter")
+    hands.page.wait_for_url(re.compile("thing=lb02"))
+    rows = hands.page.locator(".event")
+    rows.first.wait_for()
+    assert all("lb02" in row for row in rows.all_inner_texts())
+    assert hands.clicks <= 2
+    assert hands.typed <= 1
 
 
 def test_maintenance_of_a_node(hands: Hands) -> None:

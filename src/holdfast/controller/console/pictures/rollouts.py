@@ -108,6 +108,7 @@ class Rollout:
     away: tuple[str, ...]
     may_continue: bool
     may_stop: bool
+    may_try_again: bool
     puts_back: bool
 
 
@@ -142,6 +143,7 @@ def rollout_of(rollout: RolloutView) -> Rollout:
         away=tuple(node.node for node in rollout.nodes if node.phase == "away"),
         may_continue=rollout.phase == "paused",
         may_stop=rollout.phase in ("proposed", "running", "paused"),
+        may_try_again=rollout.ended is not None and rollout.phase != "succeeded",
         puts_back=rollout.options.put_back,
     )
 

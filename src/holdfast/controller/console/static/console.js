@@ -186,6 +186,8 @@
   body.addEventListener("htmx:afterSwap", ({detail}) => {
     if (detail.target !== dialog || !dialog.childElementCount || dialog.open) return;
     if (document.getElementById("dialog-title")) dialog.setAttribute("aria-labelledby", "dialog-title");
+    const menu = document.activeElement && document.activeElement.closest("details.menu[open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); } // this is what one comes back to
     dialog.showModal();
   });
   const settle = () => { tell_times(); filter_all(); show_stale(); };
@@ -227,6 +229,17 @@
       getSelection().selectAllChildren(source); // what may not be copied for somebody can be copied by them
     }
   };
+
+  // ---- paper: what is folded would be missing from it; it says of when it is --------------------------------------------
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    tell_times();
+    const line = document.querySelector("#printed time");
+    if (line) { line.dateTime = new Date(now()).toISOString(); tell_times(line.parentElement); }
+    unfolded = [...document.querySelectorAll("main details:not([open], .menu)")];
+    for (const one of unfolded) one.open = true;
+  });
+  addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; unfolded = []; });
 
   // What somebody has opened or closed stays so when its part is fetched again.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(["open", "data-fold"].includes(name) && node.matches("details"));

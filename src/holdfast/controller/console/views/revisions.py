@@ -145,6 +145,8 @@ async def rollback_plan(
     found = await revisions.plan_rollback(desk, cluster, number)
     old = await history.show(page.store, cluster, number)
     title = page.words.say("Back to revision %(number)s", number=number)
+    if number == found.newest:
+        title = page.words.say("Revision %(number)s again", number=number)
     return await page.show(
         "revisions/rollback.html", here="revisions", title=title,
         number=number, old=old.revision, newest=found.newest, plan=plan_of(found.plan, found.spec_diff),

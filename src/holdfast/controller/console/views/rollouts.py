@@ -17,7 +17,7 @@ from holdfast.store.store import Store
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
 from ...identity import Action, Person
-from ...operations import rollouts
+from ...operations import history, rollouts
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
@@ -57,14 +57,16 @@ async def part(page: Console, who: Reading, cluster: ClusterName, number: Number
 
 
 async def _now(store: Store, cluster: str, number: int, inside: bool = False) -> Mapping[str, object]:
-    return {"rollout": rollout_of(await rollouts.rollout(store, cluster, number)), "inside": inside}
+    found = rollout_of(await rollouts.rollout(store, cluster, number))
+    newest = (await history.history(store, cluster, None, 1)).newest if found.may_try_again else 0
+    return {"rollout": found, "inside": inside, "newest": newest}
 
 
 async def applied_part(page: Page, cluster: str, done: Applied, template: str) -> Response:
     """What was just applied, with its rollout where one looks already: it is followed there."""
     found = await rollouts.rollout(page.store, cluster, done.rollout) if done.rollout is not None else None
     rollout = rollout_of(found) if found is not None else None
-    return page.part(template, number=done.revision.number, rollout=rollout, inside=True)
+    return page.part(template, number=done.revision.number, rollout=rollout, inside=True, newest=done.revision.number)
 
 
 @router.post("/continue", name="console_rollout_continue")
