@@ -15,6 +15,7 @@ from holdfast.findings import Finding, Severity
 from holdfast.rollout.bundles import Bundles
 from holdfast.rollout.judge import nothing
 from holdfast.rollout.records import RolloutStore
+from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec
 from holdfast.spec.load import parse_model, parse_spec
 from holdfast.store.collection import Versioned
@@ -135,8 +136,8 @@ async def content_of(store: Store, cluster: str, number: int) -> RevisionContent
     content = await store.cluster(cluster).revisions.content(number)
     if content is None:
         newest = await store.cluster(cluster).revisions.newest_number()
-        known = f"the newest is {newest}" if newest else "there is none yet"
-        raise NotFound(f"{cluster} has no revision {number}", known)
+        known = Sentence("the newest is %(number)s", number=newest) if newest else Sentence("there is none yet")
+        raise NotFound(Sentence("%(name)s has no revision %(number)s", name=cluster, number=number), known)
     return content
 
 

@@ -15,6 +15,7 @@ from holdfast.errors import NotFound, PlanRefused, UsageError
 from holdfast.protocol.api.plans import ProposalView
 from holdfast.protocol.api.revisions import Applied, RevisionRequest
 from holdfast.protocol.api.rollouts import RolloutOptions
+from holdfast.sentences import Sentence
 from holdfast.spec.checks import Check
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.load import parse_spec
@@ -114,7 +115,10 @@ async def merge(desk: Desk, turns: Turns, cluster: str, base: int, text: str) ->
 async def _text(desk: Desk, cluster: str, base: int, edit: Edit) -> str:
     await known_cluster(desk.store, cluster)
     if not base:
-        raise PlanRefused(f"{cluster} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
+        raise PlanRefused(
+            Sentence("%(name)s has no revision yet", name=cluster),
+            Sentence("apply a spec first: holdfast apply cluster.yaml"),
+        )
     content = await content_of(desk.store, cluster, base)
     return await asyncio.to_thread(edited, content.spec, edit)
 

@@ -9,6 +9,7 @@ from holdfast.plan import make_plan
 from holdfast.protocol.api.base import LARGEST_PAGE
 from holdfast.protocol.api.revisions import NodeDiff, NodeFiles, RevisionDetail, RevisionDiff, RevisionList
 from holdfast.rollout.bundles import Bundles
+from holdfast.sentences import Sentence
 from holdfast.store.store import Store
 
 from .compiling import bundles_of, content_of
@@ -35,7 +36,8 @@ async def show(store: Store, cluster: str, number: int) -> RevisionDetail:
     content = await content_of(store, cluster, number)
     revision = await known.revisions.get(number)
     if revision is None:
-        raise NotFound(f"{cluster} has no revision {number}", "look at the list of revisions")
+        said = Sentence("%(name)s has no revision %(number)s", name=cluster, number=number)
+        raise NotFound(said, Sentence("look at the list of revisions"))
     return RevisionDetail(
         revision=revision_view(revision), spec=content.spec, lock=content.lock, findings=content.findings
     )

@@ -186,7 +186,10 @@ def _override(desk: Desk, server: str, wanted: _Wanted, request: OverrideRequest
 async def _spec(store: Store, known: ClusterStore) -> LoadedSpec:
     newest = await known.revisions.newest_number()
     if not newest:
-        raise PlanRefused(f"{known.name} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
+        raise PlanRefused(
+            Sentence("%(name)s has no revision yet", name=known.name),
+            Sentence("apply a spec first: holdfast apply cluster.yaml"),
+        )
     content = await content_of(store, known.name, newest)
     return await asyncio.to_thread(parse_spec, content.spec, f"revision {newest}")
 

@@ -12,6 +12,7 @@ from holdfast.bundle import Bundle
 from holdfast.errors import NotFound, Outdated
 from holdfast.plan import Plan, make_plan
 from holdfast.protocol.api.plans import ProposalView
+from holdfast.sentences import Sentence
 from holdfast.store.revisions import digest_of
 
 from .compiling import Choices, Compiled, assigned, choices_of, compiled, content_of, placeholder
@@ -72,8 +73,12 @@ async def prepared(
     if base is not None and base != newest:
         if base > newest:
             raise NotFound(
-                f"{cluster} has no revision {base} that this could be made from",
-                f"the newest is {newest}: look at it, and make your change on it. Was the store restored from a dump?",
+                Sentence("%(name)s has no revision %(number)s that this could be made from", name=cluster, number=base),
+                Sentence(
+                    "the newest is %(number)s: look at it, and make your change on it. "
+                    "Was the store restored from a dump?",
+                    number=newest,
+                ),
             )
         raise await outdated(desk, cluster, spec, base, newest)
     newest_spec = (await content_of(desk.store, cluster, newest)).spec if newest else ""

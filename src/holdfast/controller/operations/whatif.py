@@ -27,6 +27,7 @@ from holdfast.protocol.api.whatif import (
     WayView,
     WhatIfView,
 )
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 
 from .compiling import bundles_of
@@ -63,7 +64,10 @@ async def what_if(desk: Desk, cluster: str, fail: Sequence[str] = (), depth: int
         raise UsageError(f"{len(fail)} failures at once", f"name {MOST_FAILURES} at most")
     number = number or await known.revisions.newest_number()
     if not number:
-        raise NotFound(f"{cluster} has no revision yet", "apply a spec first")
+        raise NotFound(
+            Sentence("%(name)s has no revision yet", name=cluster),
+            Sentence("apply a spec first: holdfast apply cluster.yaml"),
+        )
     loaded = await spec_of(desk.store, cluster, number)
     bundles = await bundles_of(desk, cluster, number) if loaded.spec.origin is not None else {}
     key = (loaded.text, *(bundles[name].digest for name in sorted(bundles)))

@@ -24,7 +24,7 @@ LONGEST_S = 3600.0  # a rehearsal that takes longer is stopped
 _KEPT = 20
 _LARGEST_REPORT = 50_000_000  # bytes
 _VIEW, _REPORT = "rehearsal.json", "report"
-_NOT_ALLOWED = "its operator has not allowed it: holdfast serve --rehearsals FOLDER"
+_NOT_ALLOWED = Sentence("its operator has not allowed it: holdfast serve --rehearsals FOLDER")
 _NOT_ROOT = "the controller does not run as root, and only root may make network namespaces and mounts"
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from holdfast.bundle import SafeName
 
-from .base import Asked, Count, Line, Number, SpecText, Told
+from .base import Asked, Count, Line, Number, Saying, SpecText, Told
 
 MOST_STEPS = 500
 _SAID: dict[str, Any] = Field(default={}, description="The same as a template and its values, for other languages.")
@@ -78,6 +78,6 @@ class RehearsalList(Told):
     """Newest first, those of this controller's machine. `missing` is why none can be begun here; empty: one can."""
 
     controller: Line
-    missing: tuple[Line, ...] = ()
+    missing: tuple[Saying, ...] = ()
     elsewhere: Line = Field(default="", description="The command that rehearses on another machine.")
     rehearsals: tuple[RehearsalView, ...] = ()
