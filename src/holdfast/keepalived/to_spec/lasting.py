@@ -63,7 +63,10 @@ def _octets(tree: Node, losses: Losses) -> None:
 
 
 def _offsets(tree: Node, losses: Losses) -> None:
-    """What is no number sets an offset back, whatever stands above it."""
+    """What is no number sets an offset back, whatever stands above it; of several stacks the larger numbers count."""
+    stacks = tree.all("regex_stack")
+    if any(one.args != stacks[-1].args for one in stacks):
+        losses.lost(stacks[-1], "of a regex_stack above it something may stay in force: write one alone")
     for name in ("regex_min_offset", "regex_max_offset"):
         several = tree.all(name)
         if len(several) > 1 and not all(_INTEGER.fullmatch(one.arg()) for one in several):

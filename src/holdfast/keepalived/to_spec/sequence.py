@@ -128,20 +128,12 @@ def _is_taken(child: Node) -> bool:
     """Whether keepalived takes its value at all: what it does not take leaves an earlier one in force."""
     if child.name in _ONE_WORD and len(child.args) > 1:
         return False
-    if child.name == "regex_stack" and not _is_stack(child.args):
-        return False
     argument = child.keyword.arguments[0] if child.keyword and child.keyword.arguments else None
     if argument is None or (argument.optional and not child.args) or _is_odd(argument, child.arg()):
         return True
     if argument.kind == "password" and child.arg():  # one that is too long is cut
         return True
     return not argument.check(child.arg())
-
-
-def _is_stack(words: Sequence[str]) -> bool:
-    """Two numbers, of which the second is no smaller."""
-    numbers = [int(word) for word in words if re.fullmatch("[0-9]{1,10}", word)]
-    return len(words) > 1 and len(numbers) == len(words) and numbers[0] <= numbers[1]
 
 
 def _is_odd(argument: Argument, text: str) -> bool:
