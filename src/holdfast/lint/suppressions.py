@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from holdfast.findings import Finding
 from holdfast.keepalived.source import Source
@@ -43,7 +43,7 @@ class Suppression:
     ids: tuple[str, ...]
     reason: str
     target: int
-    used: set[str] = field(default_factory=set)
+    used: tuple[str, ...] = ()  # no set: there may be a million of these
 
     def covers(self, finding: Finding) -> bool:
         """Whether a finding lies where this comment is for, and is one of those meant."""
@@ -114,7 +114,7 @@ def apply(remarks: Iterable[Remark], sources: Mapping[str, Source]) -> list[Rema
             kept.append(remark)
     for key in hit:
         for one in meant[key]:
-            one.used.add(key[1])
+            one.used += (key[1],)
     return sorted((*kept, *_judged(found)), key=lambda remark: remark.key)
 
 
