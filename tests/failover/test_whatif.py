@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import UsageError
+from holdfast.failover import whatif
 from holdfast.failover.failures import Failure, FailureKind, every_failure, every_partition, failure_named
 from holdfast.failover.from_spec import cluster_from_spec
 from holdfast.failover.model import Backends, Cluster, Promises
@@ -216,6 +218,36 @@ def test_a_big_network_is_not_divided_in_every_way() -> None:
 def test_what_is_too_much_is_counted() -> None:
     report = what_if(pair(), most=3)
     assert (len(report.combined), report.left_out) == (3, len(what_if(pair()).combined) - 3)
+
+
+def test_more_instances_than_any_network_has_are_refused_at_once() -> None:
+    many = cluster(lb1="".join(instance(f"i{at}", priority=100, vrid=at % 255 + 1, vip=vip_of(at)) for at in range(20)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whatif, "MOST_FAILURES", 10)
+        with pytest.raises(UsageError, match="20 VRRP instances and 2 things that may fail: too many to play"):
+            what_if(many)
+
+
+def test_a_part_in_which_everybody_hears_everybody_is_left_out_and_told() -> None:
+    """A hundred nodes that share a virtual router send each other ten thousand adverts after every failure."""
+    crowd = {f"lb{at}": instance("crowd", priority=200 - at, vrid=51, vip="10.0.0.3") for at in range(102)}
+    few = {name: instance("few", priority=100 + at, vrid=52, vip="10.0.0.4") for at, name in enumerate(("lb0", "lb1"))}
+    made = cluster(**{name: text + few.get(name, "") for name, text in crowd.items()})
+    report = what_if(made)
+    assert report.unplayed == 1
+    assert {held.group for one in report.singles for way in one.ways for held in way.held} == {"few"}
+
+
+def vip_of(number: int) -> str:
+    return f"10.1.{number // 250}.{number % 250 + 1}"
+
+
+def test_combinations_beyond_counting_end_the_counting() -> None:
+    made = replace(pair(), backends=(Backends("web", {f"web{at}": 1.0 for at in range(2_000)}),))
+    began = time.process_time()
+    report = what_if(made)
+    assert report.left_out == whatif.MOST_COUNTED
+    assert time.process_time() - began < 20  # two millions of pairs took minutes
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/cluster.yaml")), ids=lambda path: path.parent.name)

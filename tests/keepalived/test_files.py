@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
 import pytest
 
+from holdfast.keepalived import files, statements
 from holdfast.keepalived.files import InMemory, Nowhere, OnDisk, Refusal, braces
+from holdfast.keepalived.parse import parse
 from holdfast.keepalived.source import Source
 
 
@@ -26,6 +29,48 @@ def test_the_disk_matches_as_a_shell_would(tmp_path: Path) -> None:
     assert disk.match(f"{tmp_path}/c.txt", "/nowhere") == [f"{tmp_path}/c.txt"]
     assert disk.match("nothing*", str(tmp_path)) == []
     assert disk.match("a\0b", str(tmp_path)) == []
+
+
+def test_hidden_names_folders_and_bare_slashes(tmp_path: Path) -> None:
+    for name in (".hidden.conf", "d/a.conf", "d/e/b.conf", "f"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    disk = OnDisk()
+    for pattern in ("*", ".*", "*/", "*/*", "*/*.conf", "d/./*.conf", "[df]*", "d/e/../*.conf", "*/e/b.conf", "f/*"):
+        at = f"{tmp_path}/{pattern}"
+        assert disk.match(pattern, str(tmp_path)) == sorted(glob.glob(at)), pattern
+
+
+def test_a_pattern_does_not_walk_through_the_whole_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (tmp_path / f"d{number}").mkdir()
+    monkeypatch.setattr(files, "MOST_NAMES", 100)
+    disk = OnDisk()
+    assert disk.match("*/*/none.conf", str(tmp_path)) == []  # 30, then 30 folders without anything, then nothing
+    wide = disk.match("{d*/*,*/d*,d?/*}", str(tmp_path))
+    assert isinstance(wide, Refusal)
+    assert str(wide.reason) == "looks through more than 100 names"
+
+
+def test_what_the_patterns_of_a_reading_look_at_is_counted_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text("")
+    monkeypatch.setattr(files, "MOST_NAMES", 100)
+    found = parse(b"include *.conf\n" * 5 + b"vrrp_instance a {\n}\n", f"{tmp_path}/a.conf", files=OnDisk())
+    assert [one.code for one in found.findings if one.code != "KA040"][:2] == ["KA043", "KA043"]
+    assert not found.complete
+
+
+def test_files_that_one_include_names_count_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.conf").write_text("preempt\n")
+    monkeypatch.setattr(statements, "MOST_INCLUDES", 10)
+    found = parse(b"include *.conf\n" * 5, f"{tmp_path}/a.txt", files=OnDisk())
+    assert [(one.code, one.location.line) for one in found.findings if one.code == "KA043"] == [
+        ("KA043", 4), ("KA043", 5)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "executable", "missing", "large", "broken link"])

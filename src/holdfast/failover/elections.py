@@ -35,10 +35,12 @@ class Elections:
         self._heard: dict[Place, tuple[Place, ...]] = {}
         self._groups: dict[tuple[str, str], Group] = {}
         for node in cluster.nodes.values():
-            for group in node.sync_groups:
-                mine = tuple((node.name, name) for name, its in node.group_of.items() if its is group)
-                if mine:
-                    self._groups[(node.name, group.name)] = Group(group, mine)
+            mine: dict[int, list[Place]] = {}
+            for name, at in node.place_of_group.items():
+                mine.setdefault(at, []).append((node.name, name))
+            for at, group in enumerate(node.sync_groups):
+                if at in mine:
+                    self._groups[(node.name, group.name)] = Group(group, tuple(mine[at]))
         self._join_groups()
 
     def _join_groups(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -86,29 +87,26 @@ def every_failure(cluster: Cluster) -> tuple[Failure, ...]:
     for node in cluster.nodes.values():
         found.append(Failure(FailureKind.NODE, node.name))
         found += [Failure(FailureKind.SERVICE, node.name, name) for name in node.services]
-        found += [Failure(FailureKind.LINK, node.name, name) for name in used_links(node)]
-        found += [Failure(FailureKind.WATCH, node.name, watch.name) for watch in node.watches if _alone(node, watch)]
+        found += [Failure(FailureKind.LINK, node.name, name) for name in node.used_links]
+        found += [Failure(FailureKind.WATCH, node.name, watch.name) for watch in _alone(node)]
     return (*found, *(Failure(FailureKind.SERVER, name) for name in servers(cluster)))
 
 
-def _alone(node: Node, watch: Watch) -> bool:
-    """Whether it may fail by itself: a program that hangs fails its check, and the process is there all the same."""
-    if watch.by_hand or watch.service not in node.services:
-        return not watch.by_hand
-    return watch.kind is Watched.SCRIPT and sum(other.service == watch.service for other in node.watches) > 1
+def _alone(node: Node) -> Iterator[Watch]:
+    """Those that may fail by themselves: a program that hangs fails its check, although its process is there."""
+    looking = Counter(watch.service for watch in node.watches)
+    services = set(node.services)
+    for watch in node.watches:
+        if watch.by_hand:
+            continue
+        if watch.service not in services or (watch.kind is Watched.SCRIPT and looking[watch.service] > 1):
+            yield watch
 
 
 def servers(cluster: Cluster) -> tuple[str, ...]:
     """The servers behind, without those that are nodes of the cluster themselves."""
     names = (name for backends in cluster.backends for name in backends.members)
     return tuple(dict.fromkeys(name for name in names if name not in cluster.nodes))
-
-
-def used_links(node: Node) -> tuple[str, ...]:
-    """The interfaces whose loss VRRP notices, or suffers from."""
-    named = [instance.interface for instance in node.instances]
-    named += [t.name for i in node.instances for t in i.trackers if t.kind is Watched.INTERFACE]
-    return tuple(sorted({name for name in named if name}))
 
 
 def every_partition(cluster: Cluster) -> tuple[Failure, ...]:

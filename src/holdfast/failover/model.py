@@ -135,12 +135,32 @@ class Node:
     @cached_property
     def group_of(self) -> dict[str, SyncGroup]:
         """The sync group of each instance that is in one: the first that names it, as keepalived has it."""
-        found: dict[str, SyncGroup] = {}
-        for group in self.sync_groups:
+        return {member: self.sync_groups[at] for member, at in self.place_of_group.items()}
+
+    @cached_property
+    def place_of_group(self) -> dict[str, int]:
+        """Where in `sync_groups` that group stands."""
+        found: dict[str, int] = {}
+        for at, group in enumerate(self.sync_groups):
             for member in group.members:
                 if member in self.by_name:
-                    found.setdefault(member, group)
+                    found.setdefault(member, at)
         return found
+
+    @cached_property
+    def places_of_watches(self) -> dict[tuple[Watched, str], tuple[int, ...]]:
+        """Where in `watches` those stand that look at the same."""
+        found: dict[tuple[Watched, str], list[int]] = {}
+        for at, watch in enumerate(self.watches):
+            found.setdefault((watch.kind, watch.name), []).append(at)
+        return {key: tuple(places) for key, places in found.items()}
+
+    @cached_property
+    def used_links(self) -> tuple[str, ...]:
+        """The interfaces whose loss VRRP notices, or suffers from; sorted."""
+        named = {instance.interface for instance in self.instances}
+        named |= {t.name for i in self.instances for t in i.trackers if t.kind is Watched.INTERFACE}
+        return tuple(sorted(named - {""}))
 
     @cached_property
     def watched(self) -> dict[tuple[Watched, str], Watch]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .failures import Failure, FailureKind, used_links
-from .model import Cluster, Node, Place, Tracker, Watched
+from .failures import Failure, FailureKind
+from .model import Cluster, Instance, Node, Place
 
 
 def parts_of(cluster: Cluster) -> tuple[Cluster, ...]:
@@ -15,7 +16,7 @@ def parts_of(cluster: Cluster) -> tuple[Cluster, ...]:
 
     def find(place: Place) -> Place:
         while leader[place] != place:  # ends: each step leads to an earlier place
-            place = leader[place]
+            leader[place] = place = leader[leader[place]]  # the next who asks has half the way
         return place
 
     first: dict[tuple[object, ...], Place] = {}
@@ -23,9 +24,9 @@ def parts_of(cluster: Cluster) -> tuple[Cluster, ...]:
         for key in _ties(cluster, place):
             one, other = sorted((find(place), find(first.setdefault(key, place))), key=lambda found: order[found])
             leader[other] = one
-    members: dict[Place, set[Place]] = {}
+    members: dict[Place, list[Place]] = {}
     for place in cluster.places:
-        members.setdefault(find(place), set()).add(place)
+        members.setdefault(find(place), []).append(place)
     return tuple(_part(cluster, places) for places in members.values())
 
 
@@ -40,42 +41,49 @@ def _ties(cluster: Cluster, place: Place) -> list[tuple[object, ...]]:
     return found
 
 
-def _part(cluster: Cluster, places: set[Place]) -> Cluster:
-    nodes = {}
-    for node in cluster.nodes.values():
-        instances = tuple(i for i in node.instances if (node.name, i.name) in places)
-        if instances:
-            nodes[node.name] = _with_own(replace(node, instances=instances))
-    addresses = {address for place in places for address in cluster.instance(place).addresses}
+def _part(cluster: Cluster, places: Sequence[Place]) -> Cluster:
+    """Takes time for its own places alone, as there may be thousands of parts."""
+    mine: dict[str, list[Instance]] = {}
+    for place in places:
+        mine.setdefault(place[0], []).append(cluster.instance(place))
+    nodes = {name: _with_own(cluster.nodes[name], tuple(instances)) for name, instances in mine.items()}
+    addresses = dict.fromkeys(address for instances in mine.values() for one in instances for address in one.addresses)
     serving = {address: cluster.serving[address] for address in addresses if address in cluster.serving}
     return replace(cluster, nodes=nodes, backends=(), serving=serving)
 
 
-def _with_own(node: Node) -> Node:
-    used = {_key(tracker) for instance in node.instances for tracker in instance.trackers}
-    return replace(node, watches=tuple(watch for watch in node.watches if (watch.kind, watch.name) in used))
+def _with_own(node: Node, instances: tuple[Instance, ...]) -> Node:
+    """The node with these instances, the watches that they track, and the groups that they are in."""
+    used = {(tracker.kind, tracker.name) for instance in instances for tracker in instance.trackers}
+    watches = sorted(at for key in used for at in node.places_of_watches.get(key, ()))
+    groups = sorted({at for one in instances if (at := node.place_of_group.get(one.name)) is not None})
+    return replace(
+        node,
+        instances=instances,
+        watches=tuple(node.watches[at] for at in watches),
+        sync_groups=tuple(node.sync_groups[at] for at in groups),
+    )
 
 
-def _key(tracker: Tracker) -> tuple[Watched, str]:
-    return tracker.kind, tracker.name
+def felt(part: Cluster) -> frozenset[Failure]:
+    """Every failure that can change anything in a part, partitions left out."""
+    found: set[Failure] = set()
+    for node in part.nodes.values():
+        name = node.name
+        found |= {Failure(FailureKind.NODE, name), Failure(FailureKind.KEEPALIVED, name, "keepalived")}
+        found |= {Failure(FailureKind.LINK, name, link) for link in node.used_links}
+        found |= {Failure(FailureKind.WATCH, name, watch.name) for watch in node.watches}
+        found |= {Failure(FailureKind.SERVICE, name, watch.service) for watch in node.watches}
+        served = (service for services in part.serving.values() for service in services)
+        found |= {Failure(FailureKind.SERVICE, name, service) for service in served}
+    return frozenset(found)
 
 
-def touches(part: Cluster, failure: Failure) -> bool:
-    """Whether a failure can change anything in a part."""
-    if failure.kind is FailureKind.PARTITION:
-        on = {node.name for node in part.nodes.values() if failure.what in node.links.values()}
-        return bool(on & set(failure.side)) and bool(on - set(failure.side))
-    node = part.nodes.get(failure.node)
-    if node is None:
-        return False
-    match failure.kind:
-        case FailureKind.NODE | FailureKind.KEEPALIVED:
-            return True
-        case FailureKind.LINK:
-            return failure.what in used_links(node)
-        case FailureKind.SERVICE:
-            watched = any(watch.service == failure.what for watch in node.watches)
-            return watched or any(failure.what in services for services in part.serving.values())
-        case FailureKind.WATCH:
-            return any(watch.name == failure.what for watch in node.watches)
-    return False
+def networks_of(part: Cluster) -> Mapping[str, frozenset[str]]:
+    """The networks that its adverts cross, with the part's nodes there: who is cut off elsewhere is heard as before."""
+    found: dict[str, set[str]] = {}
+    for node in part.nodes.values():
+        for instance in node.instances:
+            if network := node.links.get(instance.interface):
+                found.setdefault(network, set()).add(node.name)
+    return {network: frozenset(nodes) for network, nodes in found.items()}

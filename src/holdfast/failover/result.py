@@ -167,7 +167,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Report:
-    """All of it. `left_out` scenarios were not played, because there are too many."""
+    """All of it. `left_out` scenarios at least were not played, because there are too many."""
 
     normal: Scenario
     singles: tuple[Scenario, ...] = ()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations, permutations
+
+from holdfast.errors import UsageError
 
 from .failures import Failure, FailureKind, every_failure, every_partition, world_with
 from .judge import holders, way
 from .machine import Machine
 from .model import Cluster, World
-from .parts import parts_of, touches
+from .parts import felt, networks_of, parts_of
 from .play import Outcome, after, begin, forgets
 from .result import Left, Missed, Promise, Report, Scenario, Way
 
 DEPTH = 2
 MOST_SCENARIOS = 4_000
+MOST_FAILURES = 20_000  # and as many instances; 255 virtual routers fit a network
+MOST_COUNTED = 100_000  # of the combinations that are not played
 MOST_WORK = 20_000  # some five seconds, once for what fails alone and once for what fails together
+MOST_WORK_OF_PART = 5_000  # 58 nodes that share a virtual router, or 800 virtual routers in groups of two nodes
+_RESTLESS = 20  # times as long takes what never comes to rest
 _MOST_DEPTH = 4
 
 
@@ -27,24 +35,29 @@ def what_if(
 
     A combination is left out where its parts have nothing to do with each other, or where a node is dead anyway.
     """
-    playing = _Playing(cluster)
+    atoms = every_failure(cluster)
+    if max(len(atoms), len(cluster.places)) > MOST_FAILURES:
+        raise UsageError(
+            f"{len(cluster.places):,} VRRP instances and {len(atoms):,} things that may fail: too many to play",
+            f"{MOST_FAILURES:,} of each is the most; ask about a part of the file",
+        )
+    playing = _Playing(cluster, atoms)
     normal = playing.normal()
     if asked:
         entire = tuple(asked)
         steps = tuple(playing.step(entire[:number]) for number in range(1, len(entire) + 1))
         end = playing.scenario(entire, always=True)
         return Report(normal, asked=end, steps=steps, depth=len(entire), unplayed=playing.unplayed)
-    atoms = every_failure(cluster)
     singles = tuple(playing.scenario((atom,), always=True, mend=True) for atom in atoms)
     partitions = tuple(playing.scenario((cut,), always=True, mend=True) for cut in every_partition(cluster))
     combined: list[Scenario] = []
     left_out = 0
     for size in range(2, min(depth, _MOST_DEPTH) + 1):
-        for chosen in playing.related(atoms, size):
-            if len(combined) >= most or playing.work > MOST_WORK:
-                left_out += 1
-            else:
+        for chosen in playing.related(size):
+            if len(combined) < most and playing.work <= MOST_WORK:
                 combined += playing.orders(chosen)
+            elif (left_out := left_out + 1) >= MOST_COUNTED:
+                break
     return Report(
         normal,
         singles,
@@ -63,7 +76,28 @@ class _Part:
 
     cluster: Cluster
     begun: tuple[Outcome, ...]
+    work: int
     played: dict[tuple[Failure, ...], tuple[Outcome, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def felt(self) -> frozenset[Failure]:
+        """What can change anything here, partitions left out."""
+        return felt(self.cluster)
+
+    @cached_property
+    def _networks(self) -> Mapping[str, frozenset[str]]:
+        return networks_of(self.cluster)
+
+    def feels(self, failure: Failure) -> bool:
+        """Whether a failure can change anything here."""
+        if failure.kind is not FailureKind.PARTITION:
+            return failure in self.felt
+        on = self._networks.get(failure.what, frozenset())
+        return bool(on & set(failure.side)) and bool(on - set(failure.side))
+
+    def of(self, failures: Iterable[Failure]) -> tuple[Failure, ...]:
+        """Those of them that it feels."""
+        return tuple(failure for failure in failures if self.feels(failure))
 
     def play(self, failures: tuple[Failure, ...]) -> tuple[Outcome, ...]:
         """Every way in which it ends after these, one after another; from the likeliest beginning."""
@@ -78,11 +112,6 @@ class _Part:
             self.played[failures] = tuple(found.values())
         return self.played[failures]
 
-    @property
-    def work(self) -> int:
-        """What one failure costs: the ways in which it is played, times its places."""
-        return (1 if forgets(self.cluster) else 1 + len(self.cluster.nodes)) * len(self.cluster.places)
-
     def before(self) -> dict[str, tuple[str, ...]]:
         """Who holds each address while all is well."""
         return holders(self.begun[0].machine, self.cluster.holders_of)
@@ -93,20 +122,43 @@ class _Part:
 
 
 class _Playing:
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, atoms: Sequence[Failure]) -> None:
         self._cluster = cluster
-        atoms = every_failure(cluster)
-        self._parts: list[_Part] = []
         self.unplayed = 0
         self.work = 0
-        for part in parts_of(cluster):
-            if self.work > MOST_WORK:
-                self.unplayed += len({part.group(place) for place in part.places})
+        self._parts = self._begun(set(atoms))
+        self._feeling: dict[Failure, list[int]] = {}
+        for at, made in enumerate(self._parts):
+            for failure in made.felt:
+                self._feeling.setdefault(failure, []).append(at)
+        kinds = list(FailureKind)
+        self._rank = {atom: at for at, atom in enumerate(sorted(atoms, key=lambda atom: kinds.index(atom.kind)))}
+
+    def _begun(self, atoms: Set[Failure]) -> list[_Part]:
+        """The parts that are looked at, at rest: those that take little before those that take much."""
+        parts = parts_of(self._cluster)
+        works = [_work(part) for part in parts]
+        spent, found = 0, {}
+        for at in sorted(range(len(parts)), key=works.__getitem__):
+            if spent > MOST_WORK or works[at] > MOST_WORK_OF_PART:
+                self.unplayed += len({parts[at].group(place) for place in parts[at].places})
                 continue
-            self._parts.append(_Part(part, begin(part)))
-            touching = sum(touches(part, atom) for atom in atoms)
-            self.work += 2 * touching * self._parts[-1].work
-        self.work = 0
+            begun = begin(parts[at])
+            work = works[at] * (1 if all(outcome.settled for outcome in begun) else _RESTLESS)
+            found[at] = _Part(parts[at], begun, work)
+            spent += 2 * len(found[at].felt & atoms) * work
+        return [found[at] for at in sorted(found)]
+
+    def _touched(self, failures: Iterable[Failure], *, every: bool) -> list[_Part]:
+        """The parts that feel any of these failures, or every one of them."""
+        each = [self._that_feel(failure) for failure in failures]
+        found = set.intersection(*each) if every else set.union(*each)
+        return [self._parts[at] for at in sorted(found)]
+
+    def _that_feel(self, failure: Failure) -> set[int]:
+        if failure.kind is FailureKind.PARTITION and failure not in self._feeling:
+            self._feeling[failure] = [at for at, part in enumerate(self._parts) if part.feels(failure)]
+        return set(self._feeling.get(failure, ()))
 
     def normal(self) -> Scenario:
         """All is well; where the nodes may come up in more than one way, each is told."""
@@ -115,8 +167,8 @@ class _Playing:
 
     def scenario(self, failures: tuple[Failure, ...], *, always: bool = False, mend: bool = False) -> Scenario:
         """These failures in their order; with `always` also the parts that not all of them touch."""
-        touched = [part for part in self._parts if _touched(part.cluster, failures, every=not always)]
-        ways = _together([part.ways(_of(part.cluster, failures)) for part in touched])
+        touched = self._touched(failures, every=not always)
+        ways = _together([part.ways(part.of(failures)) for part in touched])
         found = Scenario(failures, ways, backends=_backends(self._cluster, failures))
         if mend:
             found = replace(found, mended=_mended(touched, failures))
@@ -124,35 +176,35 @@ class _Playing:
 
     def step(self, failures: tuple[Failure, ...]) -> Scenario:
         """What the last of these does to the likeliest end of those before it."""
-        touched = [part for part in self._parts if touches(part.cluster, failures[-1])]
         ways = []
-        for part in touched:
-            mine = _of(part.cluster, failures)
+        for part in self._touched(failures[-1:], every=True):
+            mine = part.of(failures)
             was = holders(part.play(mine[:-1])[0].machine, part.cluster.holders_of)
             ways.append(tuple(way(outcome, was) for outcome in part.play(mine)))
         return Scenario(failures[-1:], _together(ways), backends=_backends(self._cluster, failures, failures[-1:]))
 
-    def related(self, atoms: Iterable[Failure], size: int) -> Iterable[tuple[Failure, ...]]:
-        """Combinations that some part, or some pool of servers, feels all of."""
-        atoms = sorted(atoms, key=lambda atom: list(FailureKind).index(atom.kind))
+    def related(self, size: int) -> Iterator[tuple[Failure, ...]]:
+        """Combinations that some part, or some pool of servers, feels all of; those of things, not of partitions."""
         seen: set[tuple[Failure, ...]] = set()
         for part in self._parts:
-            mine = [atom for atom in atoms if touches(part.cluster, atom)]
-            for chosen in combinations(mine, size):
+            for chosen in combinations(self._in_order(part.felt), size):
                 if chosen not in seen and not _idle(chosen):
                     seen.add(chosen)
                     yield chosen
         for backends in self._cluster.backends:
-            mine = [atom for atom in atoms if atom.kind is FailureKind.SERVER and atom.node in backends.members]
-            for chosen in combinations(mine, size):
+            servers = (Failure(FailureKind.SERVER, name) for name in backends.members)
+            for chosen in combinations(self._in_order(servers), size):
                 if chosen not in seen:
                     seen.add(chosen)
                     yield chosen
 
+    def _in_order(self, failures: Iterable[Failure]) -> list[Failure]:
+        return sorted((one for one in failures if one in self._rank), key=self._rank.__getitem__)
+
     def orders(self, chosen: tuple[Failure, ...]) -> list[Scenario]:
         """One scenario where the order does not matter, else one for each end that some order leads to."""
         found: dict[tuple[object, ...], Scenario] = {}
-        touched = [part for part in self._parts if _touched(part.cluster, chosen, every=True)]
+        touched = self._touched(chosen, every=True)
         orders = [chosen] if all(forgets(part.cluster) for part in touched) else list(permutations(chosen))
         self.work += len(orders) * sum(part.work for part in touched)
         for order in orders:
@@ -163,13 +215,11 @@ class _Playing:
         return [replace(scenario, in_order=True) for scenario in found.values()]
 
 
-def _of(part: Cluster, failures: Iterable[Failure]) -> tuple[Failure, ...]:
-    return tuple(failure for failure in failures if touches(part, failure))
-
-
-def _touched(part: Cluster, failures: tuple[Failure, ...], *, every: bool) -> bool:
-    found = [touches(part, failure) for failure in failures]
-    return all(found) if every else any(found)
+def _work(part: Cluster) -> int:
+    """What one failure costs: the ways in which it is played, times who hears whom."""
+    together = Counter((i.vrid, i.family, bool(i.peers)) for node in part.nodes.values() for i in node.instances)
+    heard = sum(max(number, number * number // 2) for number in together.values())
+    return (1 if forgets(part) else 1 + len(part.nodes)) * heard
 
 
 def _idle(chosen: tuple[Failure, ...]) -> bool:
@@ -193,7 +243,7 @@ def _together(parts: Sequence[tuple[Way, ...]]) -> tuple[Way, ...]:
 def _mended(touched: Sequence[_Part], failures: tuple[Failure, ...]) -> Way:
     ways = []
     for part in touched:
-        broken = part.play(_of(part.cluster, failures))[0].machine
+        broken = part.play(part.of(failures))[0].machine
         was = holders(broken, part.cluster.holders_of)
         ways.append(tuple(way(outcome, was) for outcome in _healed(broken)))
     return _together(ways)[0]

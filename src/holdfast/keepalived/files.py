@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import has_magic
 from posixpath import dirname, join, normpath
 from typing import Protocol
 
 from holdfast.sentences import Sentence
 
 MOST_FILES = 1_000  # that one pattern may match
+MOST_NAMES = 200_000  # that the patterns of one reading may look at: `/*/*/*/*/*` would walk through a whole disk
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -28,7 +29,7 @@ class Refusal:
 class Files(Protocol):
     """Reads what `include` names."""
 
-    def match(self, pattern: str, folder: str) -> Sequence[str]:
+    def match(self, pattern: str, folder: str) -> Sequence[str] | Refusal:
         """The names of the files that `pattern` matches, sorted; relative patterns count from `folder`."""
 
     def read(self, name: str, most: int) -> bytes | Refusal:
@@ -70,18 +71,59 @@ class InMemory:
         return content if len(content) <= most else _too_large(most)
 
 
-class OnDisk:
-    """The files of this machine, with the checks that keepalived makes: regular, and not executable."""
+class _TooWide(Exception):
+    """The patterns of one reading have looked at as many names as they may."""
 
-    def match(self, pattern: str, folder: str) -> Sequence[str]:
+
+class OnDisk:
+    """The files of this machine, for one reading, with the checks that keepalived makes: regular, not executable."""
+
+    def __init__(self) -> None:
+        self._left = MOST_NAMES
+
+    def match(self, pattern: str, folder: str) -> Sequence[str] | Refusal:
         """As glob(3) matches, braces included."""
-        found: list[str] = []
-        for one in braces(pattern):
-            matched = glob.glob(join(folder, one)) if glob.has_magic(one) else _existing(join(folder, one))
-            found += [name for name in sorted(matched) if name not in found]
-            if len(found) > MOST_FILES:
-                break
-        return found[:MOST_FILES]
+        found: dict[str, None] = {}
+        try:
+            for one in braces(pattern):
+                found.update(dict.fromkeys(self._matched(join(folder, one))))
+                if len(found) > MOST_FILES:
+                    break
+        except _TooWide:
+            return Refusal(Sentence("looks through more than %(most)s names", most=f"{MOST_NAMES:,}"))
+        return list(found)[:MOST_FILES]
+
+    def _matched(self, pattern: str) -> list[str]:
+        """One folder after the other, and not with glob.glob: that has no end before it has seen all that is there."""
+        if "\0" in pattern:
+            return []
+        folders = ["/" if pattern.startswith("/") else ""]
+        for part in filter(None, pattern.split("/")):
+            folders = [name for folder in folders for name in self._within(folder, part)]
+        if pattern.endswith("/"):
+            folders = [f"{name}/" for name in folders if os.path.isdir(name)]
+        return sorted(folders)
+
+    def _within(self, folder: str, part: str) -> list[str]:
+        if not has_magic(part):
+            self._look()
+            name = join(folder, part)
+            return [name] if os.path.lexists(name) else []
+        found = []
+        try:
+            with os.scandir(folder or ".") as entries:
+                for entry in entries:
+                    self._look()
+                    if fnmatchcase(entry.name, part) and (part[0] == "." or entry.name[0] != "."):
+                        found.append(join(folder, entry.name))
+        except OSError:  # no folder, or none that may be read: nothing in it matches, says glob(3)
+            return []
+        return found
+
+    def _look(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooWide
 
     def read(self, name: str, most: int) -> bytes | Refusal:
         """Never blocks on a pipe or a device: what is not a regular file is refused before it is opened for reading."""
@@ -106,10 +148,6 @@ class OnDisk:
 
 def _too_large(most: int) -> Refusal:
     return Refusal(Sentence("has more than %(most)s bytes", most=f"{most:,}"))
-
-
-def _existing(name: str) -> list[str]:
-    return [name] if os.path.lexists(name) and "\0" not in name else []
 
 
 def braces(pattern: str) -> list[str]:

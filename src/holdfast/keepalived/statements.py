@@ -28,7 +28,7 @@ from .variables import DEFINITION, Variable, Variables
 MOST_BYTES = 50 * 1024 * 1024  # of all files together: 50 MB, whichever way they are counted
 MOST_EXPANDED = 300_000  # lines that come out of variables and sequences
 MOST_LINES = 2_500_000  # of one file: as many as 50 MiB of an ordinary one have
-MOST_INCLUDES = 10_000
+MOST_INCLUDES = 10_000  # and files that they name
 DEEPEST = 32  # includes, or variables within variables
 
 # Words, line, offset in that line, file, and where the text came from if it was not this line.
@@ -314,8 +314,7 @@ class Statements:
                 return
 
     def _include(self, pattern: str, number: int, at: int, source: Source) -> Iterator[Statement]:
-        self._includes += 1
-        if self._includes > MOST_INCLUDES:
+        if self._includes >= MOST_INCLUDES:
             self._into.complete = False
             message = Sentence("there are more than %(most)s includes; the rest is not followed", most=MOST_INCLUDES)
             self._note(complaints.TOO_LARGE, source, number, message, at=at)
@@ -326,6 +325,14 @@ class Statements:
             self._note(complaints.NOT_FOLLOWED, source, number, message, at=at)
             return
         names = self._files.match(pattern, folder_of(source.name))
+        if isinstance(names, Refusal):
+            self._into.complete = False
+            message = Sentence(
+                "%(pattern)s %(reason)s; it is not followed", pattern=shown(pattern), reason=names.reason
+            )
+            self._note(complaints.TOO_LARGE, source, number, message, at=at)
+            return
+        self._includes += max(1, len(names))
         if not names:
             self._into.complete = False
             message = Sentence("no file matches %(pattern)s", pattern=shown(pattern))

@@ -192,6 +192,6 @@ def test_a_picture_says_how_far_it_is() -> None:
         number=1, total=4,
         steps=(RehearsedStep(name="a", verdict="fail", reasons=("too slow",)), RehearsedStep(name="b", verdict="info")),
     )  # fmt: skip
-    made = rehearsed(view)
+    made = rehearsed(view, "en")
     assert (made.share, made.failed_steps, made.state) == (0.25, 1, "busy")
-    assert rehearsed(view.model_copy(update={"state": "passed"})).share is None
+    assert rehearsed(view.model_copy(update={"state": "passed"}), "zh").share is None
