@@ -25,8 +25,9 @@ def _backends(tree: Node) -> Backends:
     words = ":".join(tree.args[:2]) if tree.arg() not in ("fwmark", "group") else " ".join(tree.args[:2])
     protocol = tree.value("protocol", "TCP").upper()
     weights: dict[str, float] = {}
+    usual = whole(tree.value("weight"), 1)
     for server in tree.all("real_server"):
-        weight = whole(server.value("weight"), whole(tree.value("weight"), 1))
+        weight = whole(server.value("weight"), usual)
         weights[server.arg()] = weights.get(server.arg(), 0.0) + weight  # one machine may serve on two ports
     least = whole(tree.value("quorum"), 1) - whole(tree.value("hysteresis"), 0)
     name = f"virtual server {words}" + ("" if protocol == "TCP" else f" {protocol}")
