@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import pickle
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from holdfast.findings import Finding, Location, Severity
+from holdfast.protocol import Failure
 from holdfast.protocol.api.plans import StepView
 from holdfast.protocol.api.problems import ProblemDetails
 from holdfast.rollout.records import NodeState
-from holdfast.sentences import Sentence, as_data, cut, from_data
+from holdfast.sentences import Sentence, as_data, cut, from_data, heard
 from holdfast.store.models import Event, RevisionContent
 
 SAID = Sentence("%(node)s: %(what)s", node="lb1", what=Sentence("it holds %(n)s groups", n=3))
@@ -89,6 +91,37 @@ def test_a_reason_that_an_older_version_kept_is_text() -> None:
 def test_what_is_no_reason_is_refused(detail: object) -> None:
     with pytest.raises(ValidationError):
         NodeState.model_validate_json(json.dumps({"old": "0" * 64, "new": "1" * 64, "detail": detail}))
+
+
+def test_what_an_agent_says_is_the_sentence_that_it_says_it_is() -> None:
+    said = Failure.of(SAID, "what a program says")
+    again = Failure.model_validate_json(said.model_dump_json())
+    assert isinstance(again.told, Sentence)
+    assert again.told.template == SAID.template
+    assert (again.told_hint, type(again.told_hint)) == ("what a program says", str)
+    older = Failure(message=str(SAID), hint="do it again")
+    assert (older.told, type(older.told)) == (str(SAID), str)
+    assert isinstance(heard(as_data(SAID), str(SAID)), Sentence)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"template": "%(a)s", "values": {"a": "another text"}},
+        {"template": "%(a)1000000000d", "values": {"a": 1}},
+        {"template": "%(a)s", "values": {"a": "x" * 1_000_000}},
+        {"template": "%(a)s" * 100_000, "values": {"a": "x"}},
+        {"template": "%(a)s", "values": {"a": {"template": "%(a)s", "values": {"a": {}}}}},
+        {"template": "%(a)s", "values": {"a": None}},
+        {"template": "%(b)s", "values": {"a": "text"}},
+        {"template": "", "values": {}},
+        {"template": "%(a)d", "values": {"a": 10**400}},
+        {},
+    ],
+)
+def test_what_an_agent_says_otherwise_is_its_text(said: dict[str, Any]) -> None:
+    told = Failure(message="text", said=said).told
+    assert (told, type(told)) == ("text", str)
 
 
 def test_findings_that_are_kept_with_a_revision_can_be_said_in_another_language_later() -> None:

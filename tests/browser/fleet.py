@@ -82,9 +82,16 @@ class Fleet:
     async def join(self, admin: httpx.AsyncClient, names: Iterable[str], cluster: str) -> None:
         """Let nodes in, and connect them."""
         for name in names:
-            node = self.nodes[name] = Node(name, await self.world.joined(admin, name, cluster))
-            self._tasks += [asyncio.create_task(self._listen(node)), asyncio.create_task(self._tell(node))]
-            self._tasks.append(asyncio.create_task(telling(self, node)))
+            self._connect(name, await self.world.joined(admin, name, cluster))
+
+    async def arrive(self, name: str, token: str) -> None:
+        """Somebody pasted the command on a node that nobody had let in before."""
+        self._connect(name, await self.world.pasted(token))
+
+    def _connect(self, name: str, agent: Agent) -> None:
+        node = self.nodes[name] = Node(name, agent)
+        self._tasks += [asyncio.create_task(self._listen(node)), asyncio.create_task(self._tell(node))]
+        self._tasks.append(asyncio.create_task(telling(self, node)))
 
     def tell(self) -> None:
         """Every node says at once how it is."""

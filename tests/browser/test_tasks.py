@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tests.browser.conftest import SPEC, Console, Looking
 from tests.browser.fleet import Fleet
 
 from holdfast.protocol import Failure
+from holdfast.store.models import AuditRecord
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -232,9 +234,61 @@ def test_maintenance_of_a_node(hands: Hands) -> None:
     hands.page.get_by_text("In maintenance: it holds nothing, and will not.").wait_for(state="hidden", timeout=LONG_MS)
 
 
+def test_who_changed_what_yesterday(hands: Hands, console: Console) -> None:
+    """Of all that was ever changed, the one day that somebody asks for; and what it was."""
+    assert console.world is not None
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    night = AuditRecord(
+        time=today - timedelta(minutes=40),
+        actor="user:bea",
+        action="override.set",
+        target="web02:80",
+        cluster="shop",
+        after='{"kind": "suspend"}',
+    )
+    console.do(console.world.store.audit.append(night))
+    hands.tab("Events")
+    hands.button("Audit")
+    hands.sees("admin")
+    began = time.monotonic()
+    hands.type("From when", (today - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M"))
+    hands.type("Until when", today.strftime("%Y-%m-%dT%H:%M"))
+    hands.button("Filter")
+    hands.page.wait_for_url(re.compile("since=.*until="))
+    expect(hands.page.locator("#records tbody tr")).to_have_count(1)
+    hands.sees("bea")
+    hands.sees("web02:80")
+    hands.click(hands.page.get_by_role("button", name="What changed"))
+    hands.sees("suspend", "dialog")
+    assert time.monotonic() - began < LONG_MS / 1000
+    assert hands.clicks <= 4
+    assert hands.typed <= 2
+
+
 def test_who_did_what_last_night(hands: Hands) -> None:
     hands.click(hands.page.get_by_label("Settings"))
     hands.button("Audit of everything")
     hands.sees("admin")
     hands.sees("revision")
     assert hands.clicks <= 2
+
+
+def test_a_node_is_let_in_and_seen_to_arrive(hands: Hands) -> None:
+    """From the command to the node that is connected, nobody loads a page or clicks: it is told where one waits."""
+    fleet = hands.console.fleet
+    assert fleet is not None
+    hands.tab("Nodes")
+    hands.button("Let a node in")
+    hands.type("Name of the node", "lb03")
+    hands.button("Make the command")
+    hands.sees("Waiting for lb03 to join")
+    token = re.search(r"hfj1:\S+", hands.page.locator("#join-command").inner_text())
+    assert token is not None
+    began = time.monotonic()
+    hands.console.do(fleet.arrive("lb03", token[0]))
+    hands.sees("lb03 has joined, and is connected")
+    assert time.monotonic() - began < LONG_MS / 1000
+    hands.button("Done")
+    hands.page.get_by_role("row").filter(has_text="lb03").get_by_text("connected").wait_for()
+    assert hands.clicks <= 4
+    assert hands.typed == 1

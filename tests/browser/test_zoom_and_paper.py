@@ -40,6 +40,20 @@ _STAYS = """() => [...document.querySelectorAll("body *")].filter((one) => {
   if (!["sticky", "fixed"].includes(position) || top === "auto") return false;
   return box.height > innerHeight / 4 && box.width > innerWidth / 2;
 }).map((one) => one.className)"""
+_BROKEN = """() => { // words that go on in the next line, where a short one has a column of its own
+  const found = [], tables = "th, .services > tbody > tr.service > td:not(.name-cell, .endpoints)";
+  for (const cell of document.querySelectorAll(tables)) {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), range = document.createRange();
+    for (let text; (text = texts.nextNode());) {
+      for (const word of text.data.matchAll(/[A-Za-z]{2,}/g)) {
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        if (new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size > 1) found.push(word[0]);
+      }
+    }
+  }
+  return found;
+}"""
 _PRINTED = """() => { // at once, as a browser does it: what comes by a stream may be folded a moment later
   dispatchEvent(new Event("beforeprint"));
   return document.querySelectorAll("main details:not([open], .menu)").length;
@@ -100,6 +114,7 @@ def test_a_page_on_paper_is_whole_and_says_of_when_it_is(looking: Looking) -> No
         page.emulate_media(media="print")
         folded = page.evaluate(_PRINTED)
         found += [f"{path}: {one}" for one in page.evaluate(_FAULTS, "textarea, .cm-scroller")]
+        found += [f"{path}: the word {one} is broken" for one in page.evaluate(_BROKEN)]
         seen = [".top", "main nav", ".button", ".filter"]
         found += [f"{path}: {one} is printed" for one in seen if page.locator(one).locator("visible=true").count()]
         found += [f"{path}: {folded} are folded"] * bool(folded)

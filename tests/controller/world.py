@@ -76,7 +76,11 @@ class World:
         assert made.status_code in (201, 400), made.text
         answer = await admin.post(f"/api/v1/clusters/{cluster}/nodes/{node}/join-token", json={})
         assert answer.status_code == 201, answer.text
-        identity = await join(self.client(), self.authority, answer.json()["token"])
+        return await self.pasted(answer.json()["token"])
+
+    async def pasted(self, token: str) -> Agent:
+        """A node that has joined with what it was given, and its connection."""
+        identity = await join(self.client(), self.authority, token)
         return Agent(identity, self.client(client_context(identity)))
 
 

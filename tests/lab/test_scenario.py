@@ -15,6 +15,7 @@ from holdfast.lab.scenario import Break, Breakage, Change, Heal, Kind, Move, Wai
 from holdfast.lab.scenario_default import default_scenario, with_more, with_port_in_use
 from holdfast.lab.scenario_file import load_scenario, members, parse_scenario, services_of
 from holdfast.lab.scenario_world import World, expected_holders
+from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec, load_spec, parse_spec
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/cluster.yaml"))
@@ -165,6 +166,7 @@ def test_the_changes_of_the_default_scenario_compile_and_change_little(path: Pat
     loaded = load_spec(path)
     before = compiled(loaded)
     grown, what = with_more(loaded)
+    assert not what or " " not in what or isinstance(what, Sentence)
     after = compiled(grown)
     (group,) = (n for n in loaded.spec.vrrp if grown.spec.vrrp[n] != loaded.spec.vrrp[n])
     old = {a.ip for a in loaded.spec.vrrp[group].addresses.values()}

@@ -15,6 +15,7 @@ from holdfast.lab.scenario_file import members, parse_scenario
 from holdfast.lab.scenario_lvs import ADDED, expendable, with_another_server
 from holdfast.lab.scenario_world import World
 from holdfast.protocol import OverrideKind
+from holdfast.sentences import Sentence
 from holdfast.spec import LoadedSpec, load_spec, parse_spec
 from holdfast.spec.resolve_lvs import all_directors
 from holdfast.spec.virtual_servers import SYNC_ROUND_MS
@@ -80,6 +81,7 @@ def test_the_server_that_is_added_serves_like_the_others(path: Path) -> None:
     loaded = load_spec(path)
     grown, what = with_another_server(loaded)
     assert what.startswith(ADDED)
+    assert isinstance(what, Sentence)
     before, after = compiled(loaded), compiled(grown)
     assert set(after) - set(before) == {ADDED}
     changed = {node for node in before if before[node] != after[node]}

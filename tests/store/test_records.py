@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import BaseModel, ValidationError
 from tests.store.kinds import Kind, run
 
-from holdfast.errors import Conflict, LeaseLost, StoreDamaged
+from holdfast.errors import Conflict, LeaseLost, StoreDamaged, StoreFull
 from holdfast.findings import Finding, Severity
+from holdfast.sentences import Sentence
 from holdfast.store.models import (
     AuditRecord,
     ClusterLock,
@@ -339,6 +341,22 @@ def test_a_large_spec_with_findings_comes_back_whole(kind: Kind) -> None:
             added = await revisions.add(Draft(0, "anna", "large", NOW, content))
             assert (added.errors, added.warnings) == (0, 3)
             assert await revisions.content(1) == content
+
+    run(scenario())
+
+
+def test_a_spec_that_fits_into_no_record_is_refused_with_the_bound(kind: Kind) -> None:
+    spec = "# " + random.Random(1).randbytes(600_000).hex() + "\n"  # half of it stays, packed
+
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            revisions = (await Store.open(engine)).cluster("shop").revisions
+            with pytest.raises(StoreFull) as raised:
+                await revisions.add(draft(0, f"{spec}{spec[::-1]}"))
+            assert "2,400,006 characters" in raised.value.message
+            assert "1,000,000 is the most" in raised.value.message
+            assert isinstance(raised.value.message, Sentence)
+            assert (await revisions.add(draft(0, "holdfast: 1\n"))).number == 1
 
     run(scenario())
 

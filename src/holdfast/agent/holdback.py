@@ -11,6 +11,7 @@ from holdfast.agent.host.port import Connection, Host, Places
 from holdfast.agent.steps import translated
 from holdfast.bundle import VrrpExpectation
 from holdfast.errors import ApplyError
+from holdfast.sentences import Sentence
 
 TABLE = "inet holdfast_move"
 _TIMEOUT_S = 10.0
@@ -110,7 +111,7 @@ def _nft(host: Host, text: str) -> None:
     done = host.run(("nft", "-f", "-"), _TIMEOUT_S, stdin=text)
     if done.status != 0:
         raise ApplyError(
-            "nftables refused to hold connections back",
-            "is nf_tables in the kernel?",
+            Sentence("nftables refused to hold connections back"),
+            Sentence("is nf_tables in the kernel?"),
             done.lines[0] if done.lines else "",
         )

@@ -21,6 +21,7 @@ from holdfast.bundle import Service, VrrpExpectation
 from holdfast.errors import VerificationFailed
 from holdfast.ipvs.sync import TOLD_AFTER_S
 from holdfast.protocol import MoveReport
+from holdfast.sentences import Sentence
 from holdfast.vrrp import AdvertListener
 
 _POLL_S = 0.01
@@ -205,6 +206,13 @@ def _give_up(node: Node, group: VrrpExpectation) -> None:
     with translated():
         write_hold(path, before)
     raise VerificationFailed(
-        f"keepalived did not give group {group.group} up within {_GONE_WITHIN_S:g} s; its hold file is as it was",
-        f"does keepalived run, and does it follow the file? read {node.places.log / Service.KEEPALIVED}",
+        Sentence(
+            "keepalived did not give group %(group)s up within %(n)s s; its hold file is as it was",
+            group=group.group,
+            n=f"{_GONE_WITHIN_S:g}",
+        ),
+        Sentence(
+            "does keepalived run, and does it follow the file? read %(file)s",
+            file=node.places.log / Service.KEEPALIVED,
+        ),
     )

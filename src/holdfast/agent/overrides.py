@@ -21,6 +21,7 @@ from holdfast.findings import Finding
 from holdfast.ipvs.connections import Connection
 from holdfast.ipvs.model import Destination, DestinationKey, ServiceKey
 from holdfast.protocol import OverrideKind, OverrideReport, Overrides, WeighedServer
+from holdfast.sentences import Sentence
 
 SEEN_WITHIN_S = 2.0  # keepalived follows a file within 50 ms; a busy machine takes longer
 _POLL_S = 0.002
@@ -46,8 +47,8 @@ def read(places: Places) -> Overrides:
         return Overrides()
     except ValidationError as error:
         raise ApplyError(
-            f"{path} cannot be understood, so it is not known which servers are drained",
-            "send the overrides again (holdfast overrides --push), or remove the file if there are none",
+            Sentence("%(file)s cannot be understood, so it is not known which servers are drained", file=path),
+            Sentence("send the overrides again (holdfast overrides --push), or remove the file if there are none"),
         ) from error
 
 

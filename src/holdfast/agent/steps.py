@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from holdfast.errors import ApplyError, HoldfastError
 from holdfast.protocol import Failure, StageReport
+from holdfast.sentences import Sentence
 
 
 class Remark:
@@ -75,6 +76,6 @@ def _sentence(error: OSError) -> ApplyError:
 def failure(error: HoldfastError | KeyboardInterrupt) -> Failure:
     """What a report says of it."""
     if isinstance(error, KeyboardInterrupt):
-        return Failure(message="interrupted", hint="apply again")
+        return Failure.of(Sentence("interrupted"), Sentence("apply again"))
     line = error.program_line if isinstance(error, ApplyError) else ""
-    return Failure(message=error.message, hint=error.hint, program_line=line)
+    return Failure.of(error.message, error.hint, line)

@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> int:
         os.nice(_NICER)
         _rehearse(spec, folder, lab)
     except HoldfastError as error:
-        _say({"error": {"message": error.message[:_MOST], "hint": error.hint[:_MOST]}})
+        told = {"message": error.message[:_MOST], "message_said": _said(error.message)}
+        _say({"error": {**told, "hint": error.hint[:_MOST], "hint_said": _said(error.hint)}})
         return 1
     except KeyboardInterrupt:
         _say({"stopped": True})

@@ -196,9 +196,11 @@ def with_more(loaded: LoadedSpec) -> tuple[LoadedSpec, str]:
         server = _another_server(spec, pool)
         if server is not None:
             data["pools"][name]["servers"].append(server)
-            added.append(f"{server} in {name}")
+            added.append(Sentence("%(server)s in %(pool)s", server=server, pool=name))
             break
-    return _rewritten(loaded, data), " and ".join(added)
+    if len(added) > 1:
+        return _rewritten(loaded, data), Sentence("%(first)s and %(second)s", first=added[0], second=added[1])
+    return _rewritten(loaded, data), added[0] if added else ""
 
 
 def _document(loaded: LoadedSpec) -> Any:

@@ -165,7 +165,8 @@ def with_another_server(loaded: LoadedSpec) -> tuple[LoadedSpec, str]:
                 if server.host in found.nodes:
                     data["proxies"][proxy]["nodes"].append(ADDED)
             # JSON is YAML, and says the same in every version of it.
-            return parse_spec(json.dumps(data, indent=1), loaded.positions.file), f"{written} to {name}"
+            what = Sentence("%(server)s to %(virtual_server)s", server=written, virtual_server=name)
+            return parse_spec(json.dumps(data, indent=1), loaded.positions.file), what
     return loaded, ""
 
 

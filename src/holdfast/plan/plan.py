@@ -8,6 +8,7 @@ from functools import cached_property
 
 from holdfast.bundle import Bundle
 from holdfast.keepalived.tree import Configuration
+from holdfast.sentences import Sentence, as_it_is
 
 from . import groups, ties
 from .changes import Change, node_changes
@@ -47,8 +48,10 @@ class NodePlan:
 
 def _in_short(change: Change) -> str:
     if change.hazard is Hazard.RELOAD and change.service is not None:
-        return f"{change.service} reads its configuration anew"
-    return change.sentence if change.hazard is Hazard.LIVE else f"{change.sentence}: {change.why}"
+        return Sentence("%(service)s reads its configuration anew", service=change.service)
+    if change.hazard is Hazard.LIVE:
+        return change.sentence
+    return Sentence("%(what)s: %(why)s", what=change.sentence, why=as_it_is(change.why))
 
 
 @dataclass(frozen=True)

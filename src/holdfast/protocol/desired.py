@@ -8,7 +8,7 @@ dump, cannot bring back what has been replaced.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
@@ -24,6 +24,7 @@ LARGEST_INLINE = 262_144  # bytes of a bundle that travels with the desired stat
 REPORT_EVERY_S = 60.0  # at the latest: an agent that has nothing new to say says so
 PING_EVERY_S = 10.0  # a stream that is silent for three times as long is dead
 LONGEST_DIFF = 20_000  # characters
+LONGEST_DETAIL = 1000
 WORD_WITHIN_S = 300.0  # how long a node keeps what is staged, and waits for the word to go
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -135,11 +136,15 @@ class DriftKind(StrEnum):
 
 
 class Drift(Message):
-    """Something is not as the agent left it. `diff` is unified, without secrets; `corrected` where policy says so."""
+    """Something is not as the agent left it. `diff` is unified, without secrets; `corrected` where policy says so.
+
+    `said` is `detail` for other languages, as `holdfast.sentences` has it; older agents send none.
+    """
 
     kind: DriftKind
     what: Annotated[str, Field(max_length=300)]
-    detail: Annotated[str, Field(max_length=1000)] = ""
+    detail: Annotated[str, Field(max_length=LONGEST_DETAIL)] = ""
+    said: dict[str, Any] = {}
     diff: Annotated[str, Field(max_length=LONGEST_DIFF)] = ""
     since: AwareDatetime
     corrected: bool = False

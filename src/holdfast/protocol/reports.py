@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from holdfast.bundle import HeldAddress, SafeName, Service
 from holdfast.findings import Finding
+from holdfast.sentences import heard, said_of
 
 from .message import PROTOCOL_VERSION, Message
 from .overrides import PoolOverride, ServerOverride
@@ -35,11 +36,33 @@ class StageReport(Message):
 
 
 class Failure(Message):
-    """Why it ended so: `program_line` quotes the program that refused, word for word, or is empty."""
+    """Why it ended so: `program_line` quotes the program that refused, word for word, or is empty.
+
+    `said` and `hint_said` are the same texts for other languages, as `holdfast.sentences` has them; older agents send
+    none.
+    """
 
     message: str
     hint: str = ""
     program_line: str = ""
+    said: dict[str, Any] = {}
+    hint_said: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, message: str, hint: str = "", program_line: str = "") -> Failure:
+        """With what stands beside each text for other languages."""
+        said, hint_said = said_of(message), said_of(hint)
+        return cls(message=message, hint=hint, program_line=program_line, said=said, hint_said=hint_said)
+
+    @property
+    def told(self) -> str:
+        """The message as the sentence that it is, where its agent says so."""
+        return heard(self.said, self.message)
+
+    @property
+    def told_hint(self) -> str:
+        """The hint likewise."""
+        return heard(self.hint_said, self.hint)
 
 
 class ApplyReport(Message):

@@ -55,13 +55,11 @@ def unwell(node: str, report: ApplyReport) -> Verdict | None:
     if report.outcome in WELL:
         return None
     failure = report.failure
-    said = (
-        failure.message if failure else Sentence("the agent ended with %(word)s", word=Sentence(report.outcome.value))
-    )
+    said = failure.told if failure else Sentence("the agent ended with %(word)s", word=Sentence(report.outcome.value))
     line = failure.program_line if failure else ""
     phase = NodePhase.BROKEN if report.outcome is Outcome.BROKEN else NodePhase.FAILED
     reason = Sentence("%(node)s: %(what)s", node=node, what=said)
-    return Verdict(phase, reason, failure.hint if failure else "", line)
+    return Verdict(phase, reason, failure.told_hint if failure else "", line)
 
 
 def after(node: str, keeps: Iterable[str], held: Iterable[str], status: NodeStatus) -> Verdict:

@@ -75,8 +75,8 @@ class Orders:
             with suppress(StoreError):  # it ends by itself, too
                 await self._kept.store.engine.revoke(lease)
         if answer.failure is not None:
-            said = Sentence("%(node)s: %(what)s", node=node, what=answer.failure.message)
-            raise RolloutFailed(said, answer.failure.hint)
+            said = Sentence("%(node)s: %(what)s", node=node, what=answer.failure.told)
+            raise RolloutFailed(said, answer.failure.told_hint)
         return answer
 
     async def status(self, node: str, within_s: float = WITHIN_S) -> NodeStatus:

@@ -11,13 +11,14 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from holdfast.errors import Conflict, StoreDamaged
+from holdfast.errors import Conflict, StoreDamaged, StoreFull
 from holdfast.findings import Severity
+from holdfast.sentences import Sentence
 
 from .collection import Step, do
 from .log import Appended, Following, Log, Numbered
 from .models import LONGEST_SPEC, Record, Revision, RevisionContent
-from .port import Check, Engine, Put
+from .port import LARGEST_VALUE, Check, Engine, Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,10 @@ class Revisions:
             raise outdated(draft.base, present.last)
         revision = _numbered(draft, present.last + 1)
         appended: Appended = self._log.appending([revision], present)
-        key = self._content_key(revision.number)
-        return revision, (*appended.steps, Step(Check(key, 0), Put(key, _pack(draft.content))))
+        key, packed = self._content_key(revision.number), _pack(draft.content)
+        if len(packed) > LARGEST_VALUE:
+            raise _too_large(len(draft.content.spec), len(packed))
+        return revision, (*appended.steps, Step(Check(key, 0), Put(key, packed)))
 
     async def add(self, draft: Draft) -> Revision:
         """Write a draft as the newest revision; Conflict if `base` is not the newest any more."""
@@ -108,6 +111,20 @@ def outdated(base: int, present: int) -> Conflict:
         key="revision",
         expected=base,
         present=present,
+    )
+
+
+def _too_large(characters: int, packed: int) -> StoreFull:
+    """The error of a spec that does not fit into one record, however well it is packed."""
+    return StoreFull(
+        Sentence(
+            "this spec of %(characters)s characters takes %(packed)s bytes packed with its findings, "
+            "and %(most)s is the most",
+            characters=f"{characters:,}",
+            packed=f"{packed:,}",
+            most=f"{LARGEST_VALUE:,}",
+        ),
+        Sentence("shorten it (comments count, too), or make two clusters of it"),
     )
 
 

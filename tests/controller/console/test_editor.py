@@ -223,6 +223,23 @@ def test_a_form_with_a_whole_spec_may_be_large_and_others_not() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "spec is longer than 8,000,000"), ("zh", "超过 8,000,000 个字符")]
+)
+def test_a_spec_that_is_too_long_is_refused_with_the_bound(language: str, said: str) -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            assert '"longest": 8000000' in (await client.get(EDITOR)).text
+            asked = {"spec": SPEC + "#" * 8_000_000, "base": 1}
+            headers = {**part(client), "accept-language": language}
+            told = await client.post(f"{EDITOR}/plan", data=asked, headers=headers)
+            assert told.status_code == 400
+            assert said in told.text
+
+    asyncio.run(story())
+
+
 def test_what_completion_knows_is_small_packed_and_kept() -> None:
     async def story() -> None:
         async with world() as made:

@@ -159,6 +159,18 @@ def test_the_scale_stays_while_figures_move_a_little() -> None:
     ]
 
 
+def test_what_is_counted_is_whole_on_its_scale_and_in_its_table() -> None:
+    figures = [695.25, 695.5] * (POINTS // 2)
+    chart = chart_of("open", "Open connections", "", ("open", figures))
+    assert [tick.text for tick in chart.ticks] == ["0", "500", "1,000"]
+    assert {figure for _, (figure,) in chart.rows} == {"695"}
+    assert [ceiling(one, "") for one in (0, 1, 3, 5, 17, 39, 41)] == [2, 2, 4, 10, 20, 40, 100]
+    assert [tick.text for tick in chart_of("open", "", "", ("open", [45_000.0] * POINTS)).ticks][1:] == [
+        "50.0 k",
+        "100.0 k",
+    ]
+
+
 def test_a_chart_is_within_its_frame_and_says_the_same_in_a_table() -> None:
     figures = [float(place) if place % 10 else None for place in range(POINTS)]
     chart = chart_of("x", "Bytes", "B/s", ("in", figures), ("out", [None] * POINTS))
@@ -187,6 +199,8 @@ def test_a_long_gap_stays_one() -> None:
         (1234567.0, "B/s", "1.2 MB"),
         (12345.0, "/s", "12.3 k"),
         (0.5, "/s", "0.5"),
+        (695.4, "", "695"),
+        (12345.6, "", "12,346"),
     ],
 )
 def test_figures_are_short(value: float | None, unit: str, text: str) -> None:

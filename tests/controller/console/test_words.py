@@ -26,6 +26,10 @@ from holdfast.lint.engine import HERE, behind
 from holdfast.lint.pages import remarks, said_of
 from holdfast.lint.registry import rules
 from holdfast.lint.rule import Rule
+from holdfast.plan import Hazard
+from holdfast.plan.changes import Change
+from holdfast.plan.plan import NodePlan
+from holdfast.plan.table import table
 from holdfast.protocol.api.problems import code_of
 from holdfast.sentences import Sentence
 
@@ -161,6 +165,17 @@ def test_what_lint_says_of_a_spec_names_its_nodes_in_chinese(tmp_path: Path) -> 
     path.write_text(IMPORTED)
     told = {words_of("zh").tell(one.finding.message) for one in lint_of_spec(str(path))}
     assert "10.0.0.100:80 没有 lb_algo：keepalived 使用 wlc（在 lb1, lb2 的 keepalived.conf 中）" in told
+
+
+def test_why_a_plan_may_do_harm_is_said_in_chinese() -> None:
+    row = next(one for one in table().rows if one.hazard is Hazard.DROPS_CONNECTIONS)
+    change = Change(row.id, "changed", "group www", "address 10.0.0.9/24 removed", row.hazard, row.why)
+    (note,) = NodePlan("lb01", None, None, (), (change,)).hazards
+    zh = words_of("zh")
+    assert note.reason == f"group www: address 10.0.0.9/24 removed: {row.why}"
+    assert zh.tell(note.reason) == f"group www: address 10.0.0.9/24 removed：{zh.say(row.why)}"
+    assert zh.knows(note.reason)
+    assert zh.say(row.why) != row.why
 
 
 def test_what_is_found_is_not_nothing() -> None:

@@ -17,6 +17,7 @@ from holdfast.controller.rehearsing import child
 from holdfast.controller.rehearsing.runner import Rehearsals
 from holdfast.errors import Conflict, NotFound, PlanRefused
 from holdfast.protocol.api.rehearsals import RehearsalView
+from holdfast.sentences import from_data
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 WITHIN_S = 120
@@ -126,6 +127,7 @@ def test_one_at_a_time_and_it_can_be_stopped(tmp_path: Path) -> None:
         await until(lambda: here.now is None)
         found = here.one("shop", 1)
         assert (found.state, found.message) == ("stopped", "stopped by bob")
+        assert from_data(found.message_said) == found.message
         assert (tmp_path / "kept" / "1" / "ended").exists()
         with pytest.raises(PlanRefused):
             here.stop("shop", 1, "bob")

@@ -19,6 +19,7 @@ from holdfast.protocol import (
     Progress,
     Verb,
 )
+from holdfast.sentences import Sentence
 
 ENDS = frozenset({Progress.VERIFIED, Progress.REFUSED, Progress.PUT_BACK})  # nothing more is done about such a state
 COUNT_EVERY_S = 1.0  # while a server is being emptied: somebody waits for its last connection
@@ -137,19 +138,23 @@ def may_go_on(known: Known, attempt: Desired, waited_s: float) -> bool:
     present = known.desired
     if present is None or present.fence != attempt.fence:
         raise ApplyError(
-            "it was replaced before the word to go came", "nothing to do: the node follows what replaced it"
+            Sentence("it was replaced before the word to go came"),
+            Sentence("nothing to do: the node follows what replaced it"),
         )
     if not waits(present):
         return True
     if known.paused:
         raise ApplyError(
-            "somebody began to work on this node by hand while it waited for the word to go",
-            "when that is over: holdfast agent resume, on the node; then roll out again",
+            Sentence("somebody began to work on this node by hand while it waited for the word to go"),
+            Sentence("when that is over: holdfast agent resume, on the node; then roll out again"),
         )
     if waited_s >= attempt.together.within_s:
         raise ApplyError(
-            f"it was to change in one moment with others, and no word to go came within {waited_s:.0f} s",
-            "do the controllers run, and reach this node? then roll out again",
+            Sentence(
+                "it was to change in one moment with others, and no word to go came within %(n)s s",
+                n=f"{waited_s:.0f}",
+            ),
+            Sentence("do the controllers run, and reach this node? then roll out again"),
         )
     return False
 
@@ -228,16 +233,17 @@ def refusal(known: Known, order: Order, waited_s: float = 0.0) -> Failure | None
         return None  # looking does no harm, whoever asks
     fence = known.fence
     if fence is not None and order.fence.is_older_than(fence):
-        return Failure(message="the order comes from a controller that was replaced", hint="give it again")
+        return Failure.of(Sentence("the order comes from a controller that was replaced"), Sentence("give it again"))
     if order.group is None:
-        return Failure(message=f"the order to {order.verb} names no VRRP group", hint="name one")
+        said = Sentence("the order to %(verb)s names no VRRP group", verb=order.verb)
+        return Failure.of(said, Sentence("name one"))
     if waited_s > order.within_s:
-        return Failure(
-            message=f"the node was busy for {waited_s:.1f} s, longer than the order was good for", hint="give it again"
-        )
+        waited = f"{waited_s:.1f}"
+        said = Sentence("the node was busy for %(n)s s, longer than the order was good for", n=waited)
+        return Failure.of(said, Sentence("give it again"))
     if known.paused:
-        return Failure(
-            message="somebody works on this node by hand, so its agent does nothing",
-            hint="when that is over: holdfast agent resume, on the node",
+        return Failure.of(
+            Sentence("somebody works on this node by hand, so its agent does nothing"),
+            Sentence("when that is over: holdfast agent resume, on the node"),
         )
     return None

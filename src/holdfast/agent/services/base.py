@@ -17,6 +17,7 @@ from holdfast.agent.supervisor.commands import COMMANDS
 from holdfast.agent.units import Units
 from holdfast.bundle import Bundle, ListenerExpectation, Service
 from holdfast.errors import VerificationFailed
+from holdfast.sentences import Sentence
 
 VALIDATE_TIMEOUT_S = 30.0
 VERIFY_TIMEOUT_S = 15.0  # nginx alone tries a busy port for 2.5 s before it gives up
@@ -167,10 +168,12 @@ def healthy(node: Node, bundle: Bundle, service: Service) -> str:
     """Why a service does not do what the bundle expects, without touching it; empty where it does."""
     status = node.manager.status(service)
     if not status.running or status.pid is None:
-        return f"{service} does not run"
+        return Sentence("%(service)s does not run", service=service)
     family = _family(node.host, status.pid)
     missing = missing_listeners(node.host, listeners_of(bundle, service), family)
-    return f"nothing of {service} listens on {_names(missing)}" if missing else ""
+    if not missing:
+        return ""
+    return Sentence("nothing of %(service)s listens on %(names)s", service=service, names=_names(missing))
 
 
 def _family(host: Host, pid: int) -> tuple[int, ...]:

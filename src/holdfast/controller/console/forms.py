@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from holdfast.errors import UsageError
+from holdfast.sentences import Sentence
 
 M = TypeVar("M", bound=BaseModel)
 _FORM = "application/x-www-form-urlencoded"
@@ -88,11 +89,20 @@ def parsed(model: type[M], fields: dict[str, list[str]]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise UsageError(_mistakes(error), "correct it and send it again") from None
+        raise UsageError(_too_long(error) or _mistakes(error), Sentence("correct it and send it again")) from None
 
 
 def _takes_several(annotation: Any) -> bool:
     return get_origin(annotation) in (tuple, list, frozenset)
+
+
+def _too_long(error: ValidationError) -> Sentence | None:
+    """What is longer than it may be: there is more to say of it than that it is wrong."""
+    for one in error.errors(include_url=False, include_input=False):
+        if one["type"] == "string_too_long":
+            name = ".".join(str(part) for part in one["loc"])
+            return Sentence("%(what)s is longer than %(n)s characters", what=name, n=f"{one['ctx']['max_length']:,}")
+    return None
 
 
 def _mistakes(error: ValidationError) -> str:

@@ -246,7 +246,7 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
     as_it_was = node.progress is Progress.REFUSED and not node.behind  # nothing was touched: it runs what it should
     if node.progress in (Progress.REFUSED, Progress.PUT_BACK, Progress.BROKEN) and not as_it_was:
         failure = heard.report.applied.failure if heard.report.applied else None
-        yield _not_done(heard.report.revision, node.progress, failure.message if failure else "")
+        yield _not_done(heard.report.revision, node.progress, failure.told if failure else "")
     fence = heard.report.fence
     if fence is not None and fence.epoch > seen.epoch:
         yield Sentence("its agent follows a later life of this store, restored elsewhere, and ignores this one")

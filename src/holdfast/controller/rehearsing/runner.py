@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused
 from holdfast.protocol.api.rehearsals import MOST_STEPS, RehearsalView, RehearsedStep
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, as_data, from_data
 
 from .child import COMMAND, Child
 
 LONGEST_S = 3600.0  # a rehearsal that takes longer is stopped
 _KEPT = 20
+_LONGEST_LINE = 1000  # characters
 _LARGEST_REPORT = 50_000_000  # bytes
 _VIEW, _REPORT = "rehearsal.json", "report"
 _NOT_ALLOWED = Sentence("its operator has not allowed it: holdfast serve --rehearsals FOLDER")
@@ -148,7 +149,8 @@ class Rehearsals:
         try:
             status = await child.run(self._longest_s)
         except OSError as error:
-            outcome["error"] = {"message": f"it could not be begun: {error.strerror or error}"}
+            why = error.strerror or str(error)
+            outcome["error"] = {"message": Sentence("it could not be begun: %(why)s", why=why)}
         finally:
             teller.cancel()
             self._ended(status, outcome, child.errors, clock())
@@ -187,23 +189,22 @@ class Rehearsals:
     def _ended(self, status: int | None, outcome: dict[str, Any], errors: bytes, now: datetime) -> None:
         """What became of it, and why."""
         verdict, error = outcome.get("verdict"), outcome.get("error")
-        message = hint = ""
+        message, hint = "", ""
         if verdict in ("pass", "fail") and status == 0:
             state = "passed" if verdict == "pass" else "failed"
         elif status is None:
-            state, message = "stopped", f"it took longer than {self._longest_s:g} s"
+            state, message = "stopped", Sentence("it took longer than %(n)s s", n=f"{self._longest_s:g}")
         elif self._stopped_by:
-            state, message = "stopped", f"stopped by {self._stopped_by}"
+            state, message = "stopped", Sentence("stopped by %(who)s", who=self._stopped_by)
         elif isinstance(error, dict):
-            state, message, hint = "broken", str(error.get("message", "")), str(error.get("hint", ""))
+            state, message, hint = "broken", _told(error, "message"), _told(error, "hint")
         else:
             last = errors.decode("utf-8", "replace").strip().splitlines()
-            state, message = "broken", f"it ended unexpectedly: {last[-1] if last else f'status {status}'}"
+            why = last[-1][:500] if last else f"status {status}"
+            state, message = "broken", Sentence("it ended unexpectedly: %(why)s", why=why)
         number = self._running.id if self._running else 0
         report = (self._of(number) / _REPORT / "report.json").is_file()
-        self._change(
-            state=state, ended=now, doing="", doing_said={}, message=message[:1000], hint=hint[:1000], report=report
-        )
+        self._change(state=state, ended=now, doing="", doing_said={}, report=report, **_kept(message, hint))
 
     def _change(self, **changed: object) -> None:
         if self._running is not None:
@@ -234,7 +235,7 @@ class Rehearsals:
             return None
         if found.over:
             return found
-        return found.model_copy(update={"state": "stopped", "message": "its controller ended"})
+        return found.model_copy(update={"state": "stopped", **_kept(Sentence("its controller ended"))})
 
     def _written(self, number: int, files: Mapping[str, str]) -> None:
         """A folder of its own, for nobody else to read; of the oldest ones nothing stays."""
@@ -260,3 +261,19 @@ class Rehearsals:
             beside.replace(path)  # whoever dies in between leaves what was kept before
         except OSError as error:
             _log.warning("a rehearsal cannot be kept: %s", error.strerror)
+
+
+def _told(error: Mapping[str, Any], name: str) -> str:
+    """What went wrong, as who rehearses says it: with its sentence, where it is one."""
+    text = error.get(name, "")
+    return text if isinstance(text, Sentence) else from_data(error.get(f"{name}_said")) or str(text)
+
+
+def _kept(message: str, hint: str = "") -> dict[str, object]:
+    """Texts as a view has them: cut, and beside each the same for other languages."""
+    return {
+        "message": str(message)[:_LONGEST_LINE],
+        "message_said": as_data(message) if isinstance(message, Sentence) else {},
+        "hint": str(hint)[:_LONGEST_LINE],
+        "hint_said": as_data(hint) if isinstance(hint, Sentence) else {},
+    }

@@ -65,7 +65,9 @@ class RehearsalView(Told):
     failed: Count = 0
     steps: Annotated[tuple[RehearsedStep, ...], Field(max_length=MOST_STEPS)] = ()
     message: Line = Field(default="", description="Why it could not be done, or why it was stopped.")
+    message_said: dict[str, Any] = _SAID
     hint: Line = ""
+    hint_said: dict[str, Any] = _SAID
     report: bool = Field(default=False, description="Whether there is a report to read.")
 
     @property

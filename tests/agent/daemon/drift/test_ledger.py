@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from holdfast.agent.daemon.drift.diff import masked, unified
 from holdfast.agent.daemon.drift.ledger import Ledger, Seen
+from holdfast.controller.console.words import words_of
 from holdfast.protocol import DriftKind
 from holdfast.protocol.desired import LONGEST_DIFF
+from holdfast.sentences import Sentence, heard
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FILE = Seen(DriftKind.FILE, "/etc/holdfast/nginx/nginx.conf", "it was changed by hand")
@@ -32,6 +34,13 @@ def test_a_file_stands_at_once_and_a_service_only_when_it_is_seen_twice() -> Non
     assert {each.since for each in ledger.drifts} == {NOW}
     assert ledger.to_correct(EVERYTHING, later(3)) == {DriftKind.FILE, DriftKind.SERVICE}
     assert Ledger().after([SERVICE], NOW).after([], later(3)).after([SERVICE], later(6)).drifts == ()
+
+
+def test_what_is_said_of_a_difference_can_be_said_in_another_language() -> None:
+    said = Sentence("it is %(now)s, and should be %(wanted)s", now="0", wanted="1")
+    (drift,) = Ledger().after([Seen(DriftKind.SYSCTL, "net.ipv4.ip_forward", said)], NOW).drifts
+    assert heard(drift.said, drift.detail) == drift.detail == "it is 0, and should be 1"
+    assert words_of("zh").tell(heard(drift.said, drift.detail)) == "现为 0，应为 1"
 
 
 def test_what_a_person_has_to_see_keeps_everything_as_it_is() -> None:

@@ -27,6 +27,7 @@ from holdfast.agent.services.base import Node
 from holdfast.bundle import Bundle, Service
 from holdfast.errors import PolicyRefused
 from holdfast.protocol import DriftKind, Outcome, Progress
+from holdfast.sentences import Sentence
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="files of a generation belong to root")
 
@@ -76,6 +77,7 @@ def test_files_and_sysctls_that_were_changed_by_hand_are_seen(machine: Machine) 
     assert "mode 0666" in looks.look()[0].detail
     file.unlink()
     assert looks.look()[0].detail == "it was removed"
+    assert isinstance(looks.look()[0].detail, Sentence)  # which the console says in Chinese
     (machine.generation() / "sysctl" / "more.conf").write_text("x = 1\n")
     assert len(looks.look()) == 2
     machine.host.sysctls[KEY] = "0"

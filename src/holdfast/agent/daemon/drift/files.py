@@ -14,6 +14,7 @@ from holdfast.agent.host.port import Places
 from holdfast.agent.server_lists import unmarked
 from holdfast.bundle import CONFIG_DIR, Bundle
 from holdfast.protocol import DriftKind
+from holdfast.sentences import Sentence
 
 Signature = tuple[tuple[str, int, int, int, int, int], ...]
 _LARGEST = 4_000_000  # bytes of a file that is compared
@@ -59,9 +60,9 @@ def differing(generations: Generations, name: str) -> tuple[Seen, ...]:
     """Every file that is not as it was staged, with a diff; raises OSError."""
     manifest = generations.manifest(name)
     if manifest is None:
-        return (Seen(DriftKind.FILE, str(generations.folder(name)), "its manifest is gone or damaged"),)
+        return (Seen(DriftKind.FILE, str(generations.folder(name)), Sentence("its manifest is gone or damaged")),)
     seen = [
-        Seen(DriftKind.FILE, str(path), "it is not the link to the generation in use any more")
+        Seen(DriftKind.FILE, str(path), Sentence("it is not the link to the generation in use any more"))
         for path in generations.foreign(manifest.bundle)
     ]
     by_path = {relative_path(file, manifest.bundle): file for file in manifest.bundle.files}
@@ -70,20 +71,24 @@ def differing(generations: Generations, name: str) -> tuple[Seen, ...]:
         file = by_path.get(relative)
         shown = f"{CONFIG_DIR}/{relative}"
         if file is None:
-            seen.append(Seen(DriftKind.FILE, shown, "it was added by hand"))
+            seen.append(Seen(DriftKind.FILE, shown, Sentence("it was added by hand")))
         elif path.is_symlink() or not path.is_file():
-            seen.append(
-                Seen(
-                    DriftKind.FILE, shown, "it was removed" if not os.path.lexists(path) else "it is no plain file now"
-                )
-            )
+            gone = not os.path.lexists(path)
+            said = Sentence("it was removed") if gone else Sentence("it is no plain file now")
+            seen.append(Seen(DriftKind.FILE, shown, said))
         else:
             text = _text(path)
             same = (unmarked(text, file.content) if file.state else text) == file.content
-            access = _access(path, manifest.files[relative])
-            detail = "; ".join(part for part in ("" if same else "it was changed by hand", access) if part)
+            detail = _said(same, _access(path, manifest.files[relative]))
             seen.append(Seen(DriftKind.FILE, shown, detail, "" if same else unified(shown, file.content, text)))
     return tuple(seen)
+
+
+def _said(same: bool, access: str) -> str:
+    changed = Sentence("it was changed by hand")
+    if same:
+        return access
+    return Sentence("%(first)s; %(next)s", first=changed, next=access) if access else changed
 
 
 def _text(path: Path) -> str:
@@ -96,6 +101,10 @@ def _access(path: Path, record: FileRecord) -> str:
     now, then = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid), (record.mode, record.uid, record.gid)
     if now == then:
         return ""
-    return (
-        f"it has mode {now[0]:04o} and owner {now[1]}:{now[2]}, and should have {then[0]:04o} and {then[1]}:{then[2]}"
+    return Sentence(
+        "it has mode %(mode)s and owner %(owner)s, and should have %(wanted_mode)s and %(wanted_owner)s",
+        mode=f"{now[0]:04o}",
+        owner=f"{now[1]}:{now[2]}",
+        wanted_mode=f"{then[0]:04o}",
+        wanted_owner=f"{then[1]}:{then[2]}",
     )

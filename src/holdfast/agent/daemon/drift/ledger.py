@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from holdfast.protocol import Drift, DriftKind
+from holdfast.protocol.desired import LONGEST_DETAIL
+from holdfast.sentences import cut, said_of
 
 # What may be on its way when it is seen: a service that is started again, addresses that come or go one by one.
 _PASSING = frozenset({DriftKind.SERVICE, DriftKind.ADDRESS, DriftKind.TABLE})
@@ -49,7 +51,8 @@ class _Entry:
         return Drift(
             kind=seen.kind,
             what=seen.what[:300],
-            detail=seen.detail[:1000],
+            detail=seen.detail[:LONGEST_DETAIL],
+            said=said_of(cut(seen.detail, LONGEST_DETAIL)),
             diff=seen.diff,
             since=self.since,
             corrected=corrected,

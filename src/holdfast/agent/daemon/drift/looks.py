@@ -19,6 +19,7 @@ from holdfast.agent.vrrp_state import groups_of
 from holdfast.bundle import Bundle, Service
 from holdfast.findings import Severity
 from holdfast.protocol import DriftKind
+from holdfast.sentences import Sentence
 
 DEAR_EVERY_S = 30.0
 AFRESH_EVERY_S = 600.0  # though nothing tells of a change
@@ -113,7 +114,9 @@ class Looks:
             pid = self._node.manager.status(service).pid
             words = _stat(pid) if pid is not None else []
             if words[:1] == ["T"]:
-                yield Seen(DriftKind.SERVICE, service.value, f"process {pid} was halted by a signal")
+                yield Seen(
+                    DriftKind.SERVICE, service.value, Sentence("process %(pid)s was halted by a signal", pid=pid)
+                )
             elif pid is not None and words:
                 watched.processes[service] = (pid, _started(pid))
 
@@ -121,7 +124,8 @@ class Looks:
         host = self._node.host
         for key, value in watched.sysctls.items():
             if host.has_sysctl(key) and (now := host.read_sysctl(key)) != value:
-                yield Seen(DriftKind.SYSCTL, key, f"it is {now}, and should be {value}")
+                said = Sentence("it is %(now)s, and should be %(wanted)s", now=now, wanted=value)
+                yield Seen(DriftKind.SYSCTL, key, said)
 
     def _groups(self, watched: _Watched) -> Iterator[Seen]:
         # keepalived 2.2.7 that loses an address to a hand steps back and takes all of them anew within 0.1 s (asked of
@@ -129,7 +133,8 @@ class Looks:
         for group in groups_of(watched.bundle, self._node.host, self._node.places):
             for address in group.missing if group.present else ():
                 where = f"{address.address} on {address.interface}"
-                yield Seen(DriftKind.ADDRESS, where, f"group {group.expected.group} is held here without it")
+                said = Sentence("group %(group)s is held here without it", group=group.expected.group)
+                yield Seen(DriftKind.ADDRESS, where, said)
 
     def _table(self, watched: _Watched, now: float) -> tuple[Seen, ...]:
         """A table of thousands of servers is compared less often than one of ten, while nothing differs."""
@@ -156,7 +161,8 @@ class Looks:
         if now >= watched.ruleset_at + (0.0 if changed else AFRESH_EVERY_S):
             bundle = self._generations.bundle(watched.name)
             well = bundle is None or nftables.as_remembered(self._node.places, self._node.host, bundle)
-            seen = Seen(DriftKind.SERVICE, Service.NFTABLES.value, "its tables are not as they were loaded")
+            said = Sentence("its tables are not as they were loaded")
+            seen = Seen(DriftKind.SERVICE, Service.NFTABLES.value, said)
             watched.ruleset = () if well else (seen,)
             watched.ruleset_number = number
             watched.ruleset_at = now + DEAR_EVERY_S if well else now
@@ -168,7 +174,8 @@ class Looks:
         if bundle is not None:
             orders = network.missing(self._node.host, network.target(bundle, self._node.places))
             for order in (*orders.make, *orders.add, *orders.take, *orders.route, *orders.remove):
-                yield Seen(DriftKind.ADDRESS, in_words(order), "this node's network is not as it was told to be")
+                said = Sentence("this node's network is not as it was told to be")
+                yield Seen(DriftKind.ADDRESS, in_words(order), said)
 
 
 def _started(pid: int) -> str:

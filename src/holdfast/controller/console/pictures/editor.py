@@ -53,7 +53,8 @@ SAID = (
     N_("Too large to be checked while it is written: look at what it would do."), N_("must be given"), N_("Default:"),
     N_("The text has changed since: look again at what it would do."), N_("line {n}"), N_("for example"),
     N_("defined in this spec"), N_("Saved in this browser"), N_("list"), N_("text"), N_("number"), N_("yes or no"),
-    N_("block"), N_("The spec"), N_("Too long to be saved in this browser"),
+    N_("block"), N_("The spec"), N_("Longer than {n} characters: not saved in this browser"),
+    N_("A spec has {n} characters at most. This one is longer: it cannot be applied."),
     N_("You are not logged in any more: the draft stays in this browser."),
 )  # fmt: skip
 _KEPT = (

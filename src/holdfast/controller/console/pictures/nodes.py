@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from holdfast.protocol import AgentReport, Progress
@@ -13,7 +14,7 @@ from holdfast.protocol.api.events import EventView
 from holdfast.protocol.api.nodes import NodeDetail, NodeSummary
 from holdfast.protocol.api.overrides import OverrideView
 from holdfast.protocol.machine import LogLine
-from holdfast.sentences import from_data
+from holdfast.sentences import from_data, heard
 
 from ..words import N_
 from .diffs import Diff, diff_of
@@ -37,6 +38,14 @@ _ATTEMPTS: dict[Progress, tuple[State, str]] = {
 VRRP_KINDS = ("vrrp.holds", "vrrp.left", "vip.moved", "maintenance.on", "maintenance.off")
 _SILENT = N_("not known: its agent is silent")
 _LOG_LEVELS: dict[str, State] = {"warning": "warning", "error": "bad"}
+
+
+class Arrival(StrEnum):
+    """How far a node has come that was let in."""
+
+    AWAITED = "awaited"
+    JOINED = "joined"
+    CONNECTED = "connected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +180,13 @@ class Nodes:
     rows: tuple[Row, ...]
     connected: int
     troubled: int
+
+
+def arrival_of(one: NodeSummary | None, before: datetime | None) -> Arrival:
+    """How far a node has come that was let in; `before` is when it had joined the last time until then."""
+    if one is None or one.revoked is not None or one.enrolled in (None, before):
+        return Arrival.AWAITED
+    return Arrival.CONNECTED if one.connected else Arrival.JOINED
 
 
 def nodes_of(found: Sequence[NodeSummary]) -> Nodes:
@@ -313,14 +329,14 @@ def _happened(event: EventView) -> Happened:
 def _drift(report: AgentReport) -> Iterable[Differs]:
     for one in report.drift:
         kind = _DRIFT_KINDS.get(one.kind.value, one.kind.value)
-        yield Differs(kind, one.what, one.detail, one.since, one.corrected, diff_of(one.diff))
+        yield Differs(kind, one.what, heard(one.said, one.detail), one.since, one.corrected, diff_of(one.diff))
 
 
 def _attempt(report: AgentReport) -> Attempt | None:
     failure = report.applied.failure if report.applied else None
     if failure is None or report.progress is Progress.VERIFIED:
         return None
-    return Attempt(failure.message, failure.hint, failure.program_line)
+    return Attempt(failure.told, failure.told_hint, failure.program_line)
 
 
 def _said(line: LogLine) -> Said:

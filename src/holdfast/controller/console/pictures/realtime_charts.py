@@ -15,6 +15,8 @@ WIDTH, HEIGHT = 360, 132  # of the whole chart
 LEFT, RIGHT, TOP, BOTTOM = 50, 8, 10, 20  # around what is drawn
 _LONGEST_GAP = 60 // BUCKET_S  # points: a node that is spared is looked at once a minute
 _STEPS = (1.0, 2.0, 5.0, 10.0)
+_EVEN_STEPS = (2.0, 4.0, 10.0)  # their halves are whole
+_WHOLE = ""  # the unit of what is counted: there is no half of it
 _EACH = 60 // BUCKET_S  # a row of the table for each minute
 SPARK_WIDTH, SPARK_HEIGHT = 90, 20
 
@@ -58,9 +60,11 @@ class Chart:
 
 
 def shown(value: float | None, unit: str) -> str:
-    """A figure in at most four places; of bytes with their unit."""
+    """A figure in at most four places; of bytes with their unit; a count as the whole number that it is."""
     if value is None:
         return "–"
+    if unit == _WHOLE:
+        return number(round(value))
     if unit != "B/s":
         return rate(value)
     for limit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -69,22 +73,27 @@ def shown(value: float | None, unit: str) -> str:
     return f"{number(round(value))} B"
 
 
-def ceiling(highest: float) -> float:
-    """The top of a scale: 1, 2 or 5 and noughts, so that it stays while the figures move a little; 1 at least."""
-    if highest <= 1:
-        return 1.0
-    unit = 10.0 ** floor(log10(highest))
-    return next(step * unit for step in _STEPS if step * unit >= highest * 0.999)
+def ceiling(highest: float, unit: str = "/s") -> float:
+    """The top of a scale: 1, 2 or 5 and noughts, so that it stays while the figures move a little; 1 at least.
+
+    Of counts it is one whose half is a count, too: 2 or 4 and noughts, or 10.
+    """
+    least, steps = (2.0, _EVEN_STEPS) if unit == _WHOLE else (1.0, _STEPS)
+    if highest <= least:
+        return least
+    power = 10.0 ** floor(log10(highest))
+    return next(step * power for step in steps if step * power >= highest * 0.999)
 
 
 def chart_of(key: str, title: str, unit: str, *series: tuple[str, Figures]) -> Chart:
     """A chart of lines of POINTS points, the newest last."""
-    top = ceiling(max((one for _, figures in series for one in figures if one is not None), default=0.0))
+    top = ceiling(max((one for _, figures in series for one in figures if one is not None), default=0.0), unit)
     lines = tuple(
         Line(label, *_paths(figures, top), next((x for x in reversed(figures) if x is not None), None), tuple(figures))
         for label, figures in series
     )
-    ticks = tuple(Tick(_y(share * top, top), shown(share * top, unit)) for share in (0.0, 0.5, 1.0))
+    heights = [share * top for share in (0.0, 0.5, 1.0)]  # beside them there is room for four figures
+    ticks = tuple(Tick(_y(one, top), rate(one) if unit == _WHOLE else shown(one, unit)) for one in heights)
     return Chart(key, title, unit, lines, ticks, _rows(unit, [figures for _, figures in series]))
 
 

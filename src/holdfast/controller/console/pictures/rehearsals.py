@@ -50,6 +50,8 @@ class Rehearsed:
     state: str
     word: str
     doing: str
+    message: str
+    hint: str
     steps: tuple[Step, ...]
     share: float | None
     holders: tuple[tuple[str, str], ...]
@@ -68,6 +70,8 @@ def rehearsed(view: RehearsalView, language: str) -> Rehearsed:
         state=state,
         word=word,
         doing=from_data(view.doing_said) or view.doing,
+        message=from_data(view.message_said) or view.message,
+        hint=from_data(view.hint_said) or view.hint,
         steps=tuple(_step(one, language) for one in view.steps),
         share=min(1.0, view.number / view.total) if view.total and not view.over else None,
         holders=tuple((address, _nodes(nodes)) for address, nodes in list(view.holders.items())[:_MOST]),

@@ -88,6 +88,7 @@ async def editor(page: Console, who: Planning, cluster: ClusterName) -> Response
             "lint": page.url("console_editor_lint", cluster=cluster),
             "fresh": page.url("console_editor_fresh", cluster=cluster),
             "draft": f"holdfast-draft {cluster} {who.name}",
+            "longest": LONGEST_SPEC,
         },
     )
 

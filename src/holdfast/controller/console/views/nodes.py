@@ -9,13 +9,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
 from holdfast.errors import NotFound
 from holdfast.protocol import SafeName
 from holdfast.protocol.api.base import Asked, Line
-from holdfast.protocol.api.nodes import MaintenanceRequest
+from holdfast.protocol.api.nodes import MaintenanceRequest, NodeSummary
 from holdfast.store.store import Store
 
 from ...api.answers import ClusterName, NodeName
@@ -26,7 +26,7 @@ from ...operations.desk import known_cluster
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
-from ..pictures.nodes import VRRP_KINDS, node_of, nodes_of
+from ..pictures.nodes import VRRP_KINDS, Arrival, arrival_of, node_of, nodes_of
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}/nodes", include_in_schema=False, default_response_class=HTMLResponse
@@ -97,11 +97,28 @@ async def invite(
     """A join token for one node, within the command that is to be run there; shown this once."""
     await known_cluster(page.store, cluster)
     lifetime = timedelta(minutes=asked.minutes)
+    found = await _summary(page.store, cluster, asked.node)
+    before = found.enrolled if found else None
     token = await page.context.doors.enrolment.invite(who, cluster, asked.node, lifetime, caller.source)
     # By standard input: what stands among a command's own words, everybody on the node can see.
     command = f"echo {token.get_secret_value()} | sudo holdfast agent join - --controller {_address(page)}"
     expires = page.store.clock.now() + lifetime
-    return page.part("nodes/invited.html", node=asked.node, command=command, expires=expires)
+    return page.part(
+        "nodes/invited.html", node=asked.node, command=command, expires=expires, before=before, arrival=Arrival.AWAITED
+    )
+
+
+@router.get("/{node}/arrival", name="console_node_arrival")
+async def arrival(
+    page: Console, who: Reading, cluster: ClusterName, node: NodeName, before: AwareDatetime | None = None
+) -> Response:
+    """Whether it has joined since it was let in, and speaks: what whoever pasted the command waits for."""
+    found = await _summary(page.store, cluster, node)
+    return page.part("nodes/arrival.html", node=node, before=before, arrival=arrival_of(found, before))
+
+
+async def _summary(store: Store, cluster: str, node: str) -> NodeSummary | None:
+    return next((one for one in (await status.nodes(store, cluster)).nodes if one.node == node), None)
 
 
 def _address(page: Page) -> str:

@@ -6,8 +6,9 @@
   if (!form) return;
   const CHECK_MS = 700, SETTLE_MS = 300, AGAIN_MS = 5000, MOST_LISTED = 100, LONGEST_DRAFT = 2000000, DRAFT_DAYS = 14;
   const LONGEST_NAMED = 1000000; // characters of a spec in which names are looked for
-  const {words, titles, language, lint, fresh, draft} = JSON.parse(form.dataset.settings);
+  const {words, titles, language, lint, fresh, draft, longest} = JSON.parse(form.dataset.settings);
   const say = (word, n) => words[word].replace("{n}", n);
+  const figure = (n) => n.toLocaleString(document.documentElement.lang);
   const find = (id) => document.getElementById(id);
   const area = find("spec-text"), host = find("spec-code"), plan = find("plan"), base = form.elements.base;
   const state = find("check-state"), list = find("check-list"), kept = find("draft-state");
@@ -48,6 +49,7 @@
   const check = async () => {
     if (running) running.abort();
     const mine = running = new AbortController(), sent = text();
+    if (sent.length > longest) return show_state("bad", say("A spec has {n} characters at most. This one is longer: it cannot be applied.", figure(longest)));
     show_state("busy", say("Being checked…"));
     try {
       const headers = {accept: "application/json", ...csrf}, body = new URLSearchParams({spec: sent});
@@ -73,7 +75,7 @@
     if (!told.complete) show_state("unknown", say("Too large to be checked while it is written: look at what it would do."));
     else if (!found.length) show_state("ok", say("Nothing to find fault with"));
     else show_state(errors.length ? "bad" : "warning", said.join(" · "));
-    const lines = sent.split("\n"), shown = [...errors, ...others].slice(0, MOST_LISTED);
+    const lines = lines_of(sent), shown = [...errors, ...others].slice(0, MOST_LISTED);
     list.replaceChildren(...shown.map((one) => listed(one, lines)));
     const left = found.length - shown.length + told.left_out;
     if (left) list.append(element("li", "editor-finding muted", say("and {n} more", left)));
@@ -103,12 +105,14 @@
     item.append(jump);
     return item;
   };
+  const lines_of = (sent) => { // each with the place where it begins
+    let start = 0;
+    return sent.split("\n").map((line) => { const one = {start, line}; start += line.length + 1; return one; });
+  };
   // Lines and columns count characters from 1; a browser counts half pairs.
   const range = (one, lines) => {
-    const {line, column} = one.location || {line: 1, column: 1}, row = Math.min(line, lines.length) - 1;
-    let start = 0;
-    for (let each = 0; each < row; each += 1) start += lines[each].length + 1;
-    const before = Array.from(lines[row]).slice(0, column - 1).join("").length, rest = lines[row].slice(before);
+    const {line: number, column} = one.location || {line: 1, column: 1}, {start, line} = lines[Math.min(number, lines.length) - 1];
+    const before = Array.from(line).slice(0, column - 1).join("").length, rest = line.slice(before);
     const word = /^(?:"[^"]*"|'[^']*'|[^\s,\]}]+)/.exec(rest), length = word ? word[0].length : rest.length;
     return {from: start + before, to: start + before + length};
   };
@@ -481,7 +485,7 @@
       if (undecided && now === first) localStorage.setItem(draft, JSON.stringify(undecided));
       else if (now === first || long) localStorage.removeItem(draft);
       else localStorage.setItem(draft, JSON.stringify({text: now, base: Number(base.value), time: Date.now()}));
-      kept.textContent = now === first ? "" : say(long ? "Too long to be saved in this browser" : "Saved in this browser");
+      kept.textContent = now === first ? "" : long ? say("Longer than {n} characters: not saved in this browser", figure(LONGEST_DRAFT)) : say("Saved in this browser");
     } catch {
       kept.textContent = ""; // full, or forbidden: the text stays on the page
     }
