@@ -187,6 +187,31 @@ def test_names_in_the_graph_are_text_not_markup(holdfast: Command, tmp_path: Pat
     ElementTree.parse(tmp_path / "odd.svg")
 
 
+def test_what_a_script_moves_goes_by_the_name_of_its_group(holdfast: Command, tmp_path: Path) -> None:
+    """In a cloud keepalived elects alone: its master tells a script, which moves an address that no file names."""
+    bare = TWO.replace(
+        "    virtual_ipaddress {{\n        10.0.0.3/24\n    }}\n", "    notify_master /etc/move_address\n"
+    )
+    for name, priority in (("lb1", 150), ("lb2", 100)):
+        (tmp_path / f"{name}.conf").write_text(bare.format(priority=priority, weight=0))
+    two = (f"lb1={tmp_path / 'lb1.conf'}", f"lb2={tmp_path / 'lb2.conf'}")
+    done = holdfast("whatif", *two)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "all is well: www: lb1" in done.stdout
+    assert "www has no address" in done.stderr
+    report = json.loads(holdfast("whatif", *two, "--fail", "lb1", "--json").stdout)
+    held = report["asked"]["ways"][0]["groups"][0]
+    assert (held["group"], held["addresses"], held["holders"]) == ("www", ["www"], ["lb2"])
+    # keepalived runs no instance of version 3 that has no address: nobody is told
+    (tmp_path / "lb1.conf").write_text(
+        bare.format(priority=150, weight=0).replace("priority", "version 3\n    priority")
+    )
+    (tmp_path / "lb2.conf").write_text(
+        bare.format(priority=100, weight=0).replace("priority", "version 3\n    priority")
+    )
+    assert holdfast("whatif", *two).returncode == 2
+
+
 @pytest.mark.parametrize("line", ["VIP_HERE/24", ""])
 def test_a_group_without_an_address_is_told(holdfast: Command, tmp_path: Path, line: str) -> None:
     """keepalived skips what is no address, so that nothing could move; beside a group with one it is a note."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.findings import Severity
 from holdfast.lint import engine
-from holdfast.lint.samples import instance
+from holdfast.lint.samples import instance, virtual
 
 
 def ids(text: str, node: str = "") -> list[tuple[str, int]]:
@@ -27,3 +27,13 @@ def test_what_only_an_unnamed_host_would_complain_about_is_information() -> None
     both = text.replace("    @lb1", "    @^lb2 priority 5\n    @lb1")
     found = [one.finding for one in engine.examine([engine.read_text(both)]) if one.finding.code == "VRRP102"]
     assert [one.severity for one in found] == [Severity.ERROR]
+
+
+def test_of_what_a_block_lacks_its_beginning_is_shown() -> None:
+    """keepalived complains at the brace that ends the block, and whoever mends it looks where it begins."""
+    text = virtual(real="MISC_CHECK {\n    misc_timeout 5\n}") + instance()
+    found = next(one for one in engine.examine([engine.read_text(text)]) if one.finding.code == "KA012")
+    begins = next(at for at, line in enumerate(text.splitlines(), 1) if "MISC_CHECK" in line)
+    assert [one.line for one in found.related] == [begins]
+    assert found.finding.location is not None
+    assert found.finding.location.line == begins + 2

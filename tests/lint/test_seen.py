@@ -68,6 +68,10 @@ BAD = {
         "STYLE103",
         instance(f"authentication {{\n    auth_type PASS\n    auth_pass abc; {MARK}\n}}"),
     ),
+    "a list of peers with nobody in it": (
+        "UNICAST101",
+        instance(f"unicast_src_ip 10.0.0.1\nunicast_peer {{ {MARK}\n}}"),
+    ),
     "a source that is a node's own alone": ("UNICAST112", instance(f"mcast_src_ip 127.0.0.1 {MARK}")),
     "a gue tunnel without a port": ("KA006", instance() + virtual(f"lb_kind TUN type gue {MARK}")),
     "a port of a tunnel that has none": ("KA006", instance() + virtual(f"lb_kind TUN type gre port 55 {MARK}")),
@@ -264,6 +268,7 @@ GOOD = {
         "LVS126",
         RANGE.format("100") + virtual("protocol UDP") + virtual(address="group web"),
     ),
+    "a pattern in quotes": ("CHECK121", matched("all is well", "")),
     "a umask in octal": ("KA00", "global_defs {\n    umask 022\n}\n" + instance()),
     "a umask of bits": ("KA00", "global_defs {\n    umask IWGRP | IWOTH\n}\n" + instance()),
     "a gue tunnel": ("KA00", instance() + virtual("lb_kind TUN type gue port 5555 nocsum")),

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from holdfast.findings import Location, Severity
+from holdfast.keepalived.complaints import TEMPLATE
 from holdfast.keepalived.source import Source, encode
 from holdfast.lint.engine import HERE, Remark
 from holdfast.lint.registry import topic_of
@@ -21,17 +22,26 @@ _WIDEST = 110
 
 
 def show(remarks: Sequence[Remark], sources: Mapping[str, Source], console: Console) -> None:
-    """All of them, then how many there were. What was only seen on this machine is folded into a line a file."""
+    """All of them, then how many there were. What was only seen on this machine is folded, and so are templates."""
     here = [one for one in remarks if one.finding.message.endswith(HERE)]
-    told = [one for one in remarks if not one.finding.message.endswith(HERE)]
+    unfilled = [one for one in remarks if _hangs(one)]
+    told = [one for one in remarks if not one.finding.message.endswith(HERE) and not _hangs(one)]
     for remark in told[:MOST_SHOWN]:
         console.print(Group(*_lines(remark, sources)))
     if len(told) > MOST_SHOWN:
         console.print(Text(f"… and {len(told) - MOST_SHOWN} more; --format json has all of them"))
+    if unfilled:
+        line = f"{len(unfilled)} more lines cannot be judged before the template is filled in"
+        console.print(Text(line, style="dim"))
     if here:
         codes = ", ".join(sorted({one.finding.code for one in here}))
         line = f"on this machine (if it is the node, say --here): {len(here)} more, {codes}"
         console.print(Text(line, style="dim"))
+
+
+def _hangs(remark: Remark) -> bool:
+    """Whether it is one of the lines that hang on a template, of which the first placeholder tells."""
+    return remark.finding.code == TEMPLATE.code and remark.finding.severity is Severity.INFO
 
 
 def _lines(remark: Remark, sources: Mapping[str, Source]) -> list[Text]:

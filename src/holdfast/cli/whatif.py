@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,8 @@ from holdfast.failover.from_spec import cluster_from_spec
 from holdfast.failover.model import Cluster
 from holdfast.failover.whatif import DEPTH, what_if
 from holdfast.keepalived.parse import load, parse
-from holdfast.keepalived.to_failover import backends_of, cluster_of
+from holdfast.keepalived.to_failover import backends_of, cluster_of, moved_by_scripts
+from holdfast.keepalived.tree import Configuration
 from holdfast.spec import load_spec
 
 from . import lint_inputs
@@ -81,7 +82,10 @@ def read_cluster(named: Sequence[Named]) -> Cluster:
         raise UsageError("there is no VRRP group: nothing can move", "name a spec or files with one")
     bare = [f"{group} on {', '.join(nodes)}" for group, nodes in _without_address(cluster).items()]
     if not cluster.holders_of:
-        hint = "write an IP address in its virtual_ipaddress: keepalived skips every line that does not begin with one"
+        hint = (
+            "write an IP address in its virtual_ipaddress: keepalived skips every line that does not begin with one; "
+            "or tell a script that moves one: notify_master"
+        )
         raise UsageError(f"no VRRP group has an address: {'; '.join(bare)}", hint)
     for one in bare:
         stderr().print(f"no address that could move: {one}", markup=False)
@@ -110,7 +114,7 @@ def _of_spec(path: Path) -> Cluster:
         if file.path.endswith("/keepalived.conf")
     }
     behind = cluster.backends if spec.virtual_servers else (*cluster.backends, *backends_of(files))
-    return replace(cluster_of(files), promises=cluster.promises, backends=behind)
+    return replace(_moving(files), promises=cluster.promises, backends=behind)
 
 
 def _of_files(named: Sequence[Named]) -> Cluster:
@@ -122,4 +126,13 @@ def _of_files(named: Sequence[Named]) -> Cluster:
     for one in named:
         if not read[one.node].sources:
             raise UsageError(f"{one.path} cannot be read", "name a keepalived.conf that can be read")
-    return replace(cluster_of(read), backends=backends_of(read))
+    return replace(_moving(read), backends=backends_of(read))
+
+
+def _moving(files: Mapping[str, Configuration]) -> Cluster:
+    """What the files describe; where a script is told who is master, what it moves goes by the group's name."""
+    cluster, groups = moved_by_scripts(cluster_of(files), files)
+    for group in groups:
+        said = f"{group} has no address; its notify script is taken to move one, called {group} here"
+        stderr().print(said, markup=False)
+    return cluster

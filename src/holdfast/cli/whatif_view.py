@@ -73,7 +73,8 @@ def _print_end(scenario: Scenario, console: Console) -> None:
 
 
 def _print_held(held: Held, console: Console) -> None:
-    head = Text.assemble(f"  {held.group} ({', '.join(held.addresses)}): ", (_moved(held), STYLE[held.verdict]))
+    names = "" if held.addresses == (held.group,) else f" ({', '.join(held.addresses)})"
+    head = Text.assemble(f"  {held.group}{names}: ", (_moved(held), STYLE[held.verdict]))
     if held.within_s is not None:
         head.append(f" {_within(held.within_s)}")
     head.append(f", {held.left:g} of {held.total:g} may hold it", style="dim")

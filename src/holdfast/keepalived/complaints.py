@@ -64,10 +64,12 @@ RANDOM = Code("KA053", _INFO, "a value that differs at each start")
 UNENDED = Code("KA055", _INFO, "a last line without its end, of which keepalived tells as of the line before")
 MISCOUNTED = Code("KA056", _INFO, "a line of which keepalived tells as of another")
 SPILLED = Code("KA057", _WARNING, "a variable of several lines that an include carries on or cuts short")
+TEMPLATE = Code("KA058", _ERROR, "a template that has not been filled in")
 CONDITION = Code("KA054", _WARNING, "a condition without its host, or with nothing behind it")
 MORE = Code("KA060", _WARNING, "more complaints than are shown")
 
 CODES: tuple[Code, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Code))
+AT_END = frozenset({NEEDED.code, NOTHING.code, FAMILY.code})  # told at the brace that ends a block, as keepalived does
 
 
 class Complaints:

@@ -190,7 +190,7 @@ def broken_pattern(model: Model) -> Iterator[Hit]:
     for _, _, check in checks(model):
         for url in check.node.all("url"):
             node = url.get("regex")
-            wrong = _broken(node.arg()) if node is not None else None
+            wrong = _broken(node.arg()) if node is not None and len(node.args) == 1 else None
             if node is not None and wrong is not None:
                 yield Hit(
                     node,
@@ -214,6 +214,29 @@ def _broken(pattern: str) -> Sentence | None:
         if depth < 0:
             return Sentence("a ) closes nothing")
     return Sentence("a ( is not closed") if depth else None
+
+
+@rule(
+    "CHECK121",
+    ERROR,
+    "a pattern of several words",
+    effect="keepalived takes a pattern of one word, and none at all of several, without a complaint: any answer of a "
+    "right status counts as sound.",
+    hint='put the whole pattern in quotes: `regex "…"`',
+    bad=virtual(real=_MATCHED.format("all well").replace('"', "")) + instance(),
+    good=virtual(real=_MATCHED.format("all well")) + instance(),
+    references=(f"{_MAN}, HTTP_GET, regex", "measured with keepalived 2.2.7"),
+)
+def pattern_of_words(model: Model) -> Iterator[Hit]:
+    for _, _, check in checks(model):
+        for url in check.node.all("url") if check.kind in _WEB else ():
+            for node in url.all("regex"):
+                if len(node.args) > 1:
+                    message = Sentence(
+                        "the pattern has %(n)s words without quotes around them: keepalived takes none of them",
+                        n=len(node.args),
+                    )
+                    yield Hit(node, message, 1)
 
 
 @rule(

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.findings import Finding, Location, Severity
-from holdfast.keepalived.complaints import MISCOUNTED
+from holdfast.keepalived import complaints
+from holdfast.keepalived.complaints import MISCOUNTED, TEMPLATE, shown
 from holdfast.keepalived.files import Files
 from holdfast.keepalived.garbage import uncollected
 from holdfast.keepalived.keywords import OLDEST
@@ -30,14 +31,24 @@ from holdfast.sentences import Sentence
 from .model import Model
 from .registry import rules
 from .rule import ClusterRule, Edit, FileRule, Hit, HostRule, Rule, SiteRule
+from .templates import Template, template
 
 MOST_HOSTS = 16  # that one file is read for
 MOST_READ = 20_000_000  # characters, over all hosts
 MOST_COMPLAINTS = 1_000  # of the language; what has more is no configuration of many hosts
+MOST_OF_TEMPLATE = 2_000_000  # characters of a template that is read once more, as if it were filled in
 MOST = 20_000  # remarks of one rule
 _NEGATED = re.compile(r"^[^#!\n]*@\^", re.M)
 _WORD = re.compile(r'"[^"]*"|[^\s{}]{1,200}')
 _MILDER = Severity.INFO
+_OF_BRACES = {
+    one.code for one in (complaints.STRAY_CLOSE, complaints.UNCLOSED, complaints.STRAY_OPEN, complaints.NO_OPEN)
+}
+# Of a template these hang on what is filled in, or on which of its branches is taken.
+_HANGING = {
+    one.code
+    for one in (complaints.REPEATED, complaints.TWICE, complaints.NEEDED, complaints.TOO_NEW, complaints.NOT_FOLLOWED)
+}
 HERE = Sentence(
     " (seen on this machine)"
 )  # ends what is told of the machine that lint runs on, which may not be the node
@@ -138,14 +149,21 @@ def _examined(
     compared = peers and len(subjects) > 1
     asked = tuple(rule for rule in chosen if not (compared and rule.alone))
     remarks: list[Remark] = []
+    filled: list[Model] = []  # templates are compared with nothing
     for subject in subjects:
         found = list(_alone(subject, asked, facts, here))
-        remarks += [*found, *_miscounted(subject, found, asked)]
-    models = tuple(subject.model for subject in subjects)
+        found += _miscounted(subject, found, asked)
+        known = template(subject.sources, complete=subject.model.configuration.complete)
+        if known is None or all(rule.id != TEMPLATE.code for rule in asked):
+            filled.append(subject.model)
+            remarks += found
+        else:
+            remarks += _unfilled(subject, known, found, asked)
+    models = tuple(filled)
     for rule in chosen:
-        if isinstance(rule, ClusterRule) and compared:
+        if isinstance(rule, ClusterRule) and compared and len(models) > 1:
             remarks += _remarks(rule, rule.check(models), "")
-        elif isinstance(rule, SiteRule) and facts:
+        elif isinstance(rule, SiteRule) and facts and models:
             remarks += _remarks(rule, rule.check(models, facts), "")
     return merged(remarks)
 
@@ -186,6 +204,52 @@ def _miscounted(subject: Subject, found: list[Remark], chosen: tuple[Rule, ...])
                 where = source.location(called)
                 finding = Finding(code=rule.id, severity=rule.severity, message=miscounted(line), location=where)
                 yield _of_language(finding, subject.model, rule)
+
+
+def _unfilled(subject: Subject, known: Template, found: list[Remark], chosen: tuple[Rule, ...]) -> Iterator[Remark]:
+    """What is said of a template: that it is one, what holds whatever is filled in, and where the rest comes from."""
+    first, *more = known.told
+    where = first.source.location(first.line, first.begin)
+    message = Sentence(
+        "this is a template that has not been filled in (%(placeholder)s)", placeholder=shown(first.text)
+    )
+    rule = next(one for one in chosen if one.id == TEMPLATE.code)
+    finding = Finding(code=rule.id, severity=rule.severity, message=message, hint=rule.hint, location=where)
+    related = tuple(one.source.location(one.line, one.begin) for one in more)
+    told = [Remark(finding, first.end, related, (), subject.node), *_holding(subject, known, chosen)]
+    yield from told
+    places = {_place(one) for one in told}
+    follows = Sentence("this cannot be judged before the template is filled in (see line %(line)s)", line=first.line)
+    for one in found:
+        if one.finding.message.endswith(HERE) or one.finding.location is None:
+            yield one
+        elif _place(one) not in places:
+            places.add(_place(one))
+            finding = Finding(code=rule.id, severity=_MILDER, message=follows, location=one.finding.location)
+            yield Remark(finding, one.end, (where,), (), one.node)
+
+
+def _holding(subject: Subject, known: Template, chosen: tuple[Rule, ...]) -> Iterator[Remark]:
+    """Errors of a template in which no placeholder has a part: of the language by line, of rules by block."""
+    if known.size > MOST_OF_TEMPLATE:
+        return
+    config_id = subject.model.config_id
+    model = Model(known.filled(subject.file, config_id), subject.file, subject.node, config_id)
+    if known.steps and any(one.code in _OF_BRACES for one in model.configuration.findings):
+        return
+    blocks = {(one.source.name, line): one for one in model.root.children for line in range(one.line, one.end + 1)}
+    for one in _of_model(model, chosen, None):
+        file, line = _place(one)
+        block = blocks.get((file, line)) if not one.finding.code.startswith("KA") else None
+        begin, end = (line, line) if block is None else (block.line, block.end)
+        told = one.finding.severity is Severity.ERROR and one.finding.code not in _HANGING
+        if told and not known.within(file, begin, end):
+            yield replace(one, fix=())
+
+
+def _place(remark: Remark) -> tuple[str, int]:
+    where = remark.finding.location
+    return (where.file, where.line) if where is not None else ("", 0)
 
 
 def _here(model: Model, chosen: tuple[Rule, ...], facts: HostFacts) -> Iterator[Remark]:
@@ -252,12 +316,14 @@ def _of_language(finding: Finding, model: Model, rule: Rule) -> Remark:
     source = model.configuration.sources.get(where.file) if where is not None else None
     if where is None or source is None:
         return Remark(finding, node=model.node)
+    block = model.closed_at.get((where.file, where.line)) if finding.code in complaints.AT_END else None
+    related = (block.location(),) if block is not None else ()
     text = source.line(where.line)
     if where.column > len(text):
         where = where.model_copy(update={"column": len(text) - len(text.lstrip()) + 1})
         finding = finding.model_copy(update={"location": where})
     word = _WORD.match(text, where.column - 1)
-    return Remark(finding, word.end() if word else where.column, node=model.node)
+    return Remark(finding, word.end() if word else where.column, related, node=model.node)
 
 
 def _remarks(rule: Rule, hits: Iterable[Hit], node: str) -> Iterator[Remark]:

@@ -248,6 +248,15 @@ KA057 = of(
     good=beside("include part.conf\n\n" + instance(), part_conf="$BASE= \\\n    $NET=10.0.0\n\n"),
     references=_MEASURED,
 )
+KA058 = of(
+    complaints.TEMPLATE,
+    effect="keepalived takes a placeholder for a value, and its braces for those of a block: from the first one on it "
+    "reads something else than what is meant.",
+    hint="lint what the template renders to",
+    bad=instance("priority {{ priority }}"),
+    good=instance("priority 150"),
+    references=_MEASURED,
+)
 KA060 = of(
     complaints.MORE,
     effect="There are more than 20,000 complaints; the rest was not kept.",

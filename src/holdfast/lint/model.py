@@ -19,6 +19,7 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from holdfast.failover.model import Node as VrrpNode
+from holdfast.keepalived.complaints import AT_END
 from holdfast.keepalived.to_failover import cluster_of
 from holdfast.keepalived.tree import Configuration, Node
 
@@ -151,6 +152,17 @@ class Model:
                 if address.family:
                     found.setdefault(address.host, address)
         return found
+
+    @cached_property
+    def closed_at(self) -> dict[tuple[str, int], Node]:
+        """File and line of a brace that something is said of → the block that it closes, the innermost of several."""
+        said = {
+            (one.location.file, one.location.line)
+            for one in self.configuration.findings
+            if one.location is not None and one.code in AT_END
+        }
+        nodes = self.root.walk() if said else ()
+        return {place: node for node in nodes if (place := (node.source.name, node.end)) in said}
 
     def real_servers(self) -> tuple[tuple[VirtualServer, RealServer], ...]:
         """Each real server with its virtual server."""

@@ -95,8 +95,8 @@ def twice(model: Model) -> Iterator[Hit]:
     "REAL103",
     WARNING,
     "a virtual address as real server",
-    effect="The director that holds the address serves these connections itself, and no other host does: nothing is "
-    "balanced.",
+    effect="The address is that of whichever director holds it, and of no other host: what is given to this real "
+    "server stays on that director.",
     hint="use the real server's own address",
     bad=virtual(server="10.0.0.100 80") + instance(),
     good=virtual() + instance(),
@@ -106,7 +106,7 @@ def virtual_address(model: Model) -> Iterator[Hit]:
     for virtual_server, real in model.real_servers():
         if real.host == virtual_server.host:
             if real.port != virtual_server.port and virtual_server.method_of(real).value == "NAT":
-                continue  # a service of the director itself, on a port of its own: the kernel hands it over
+                continue  # a service of the director's own, perhaps: it is not known to be a mistake
             yield Hit(real.node, Sentence("%(host)s is the virtual server's own address", host=real.host), 1)
         elif real.host in model.held:
             held = model.held[real.host]

@@ -39,8 +39,9 @@ def no_peers(model: Model) -> Iterator[Hit]:
         empty = one.node.all("unicast_peer")
         found = next((child for name in _SILENT_BEFORE if (child := one.block.get(name))), None)
         if found is not None or (empty and one.block.get("unicast_fault_no_peer") is None):
-            place = found if found is not None else empty[0]
-            yield Hit(place, Sentence("%(name)s has no unicast peers: its adverts go out as multicast", name=one.name))
+            places = [*empty[:1], *([found] if found is not None else [])]
+            message = Sentence("%(name)s has no unicast peers: its adverts go out as multicast", name=one.name)
+            yield Hit(places[0], message, related=tuple(places[1:]))
 
 
 @rule(

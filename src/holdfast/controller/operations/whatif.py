@@ -15,7 +15,7 @@ from holdfast.failover.model import Cluster
 from holdfast.failover.result import Held, Report, Scenario, Way
 from holdfast.failover.whatif import what_if as play
 from holdfast.keepalived.parse import parse
-from holdfast.keepalived.to_failover import backends_of, cluster_of
+from holdfast.keepalived.to_failover import backends_of, cluster_of, moved_by_scripts
 from holdfast.protocol.api.whatif import (
     MOST_FAILURES,
     FailureView,
@@ -106,7 +106,8 @@ def _model(spec: ClusterSpec, bundles: Mapping[str, Bundle]) -> Cluster:
         if file.path.endswith("/keepalived.conf")
     }
     behind = cluster.backends if spec.virtual_servers else (*cluster.backends, *backends_of(files))
-    return replace(cluster_of(files), promises=cluster.promises, backends=behind)
+    moving, _ = moved_by_scripts(cluster_of(files), files)
+    return replace(moving, promises=cluster.promises, backends=behind)
 
 
 def worst_first(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
