@@ -332,6 +332,30 @@ def impossible_source(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "UNICAST114",
+    INFO,
+    "a mask behind an address of adverts",
+    effect="keepalived drops the mask without a word, and uses the address: one that was meant as a network, or as a "
+    "range of peers, is a single host.",
+    hint="write the address alone, and one line for each peer",
+    bad=instance("unicast_src_ip 10.0.0.1\nunicast_peer {\n    10.0.0.2/24\n}"),
+    good=instance(PEERS),
+    references=("measured with keepalived 2.2.7: its dump shows the address without the mask",),
+)
+def mask_of_peer(model: Model) -> Iterator[Hit]:
+    for one in model.instances:
+        words = [(peer, 0, peer.name) for peer in one.peers]
+        words += [(node, 1, node.arg()) for node in one.node.all("unicast_src_ip", "mcast_src_ip")]
+        for node, word, text in words:
+            host, slash, _ = text.partition("/")
+            if slash and address_of(host) is not None:
+                message = Sentence(
+                    "keepalived takes %(host)s alone of %(text)s: the mask is dropped", host=host, text=text
+                )
+                yield Hit(node, message, word)
+
+
+@rule(
     "UNICAST113",
     ERROR,
     "a peer that is no host",

@@ -67,6 +67,29 @@ def bits_for_a_mask(model: Model) -> Iterator[Hit]:
 
 
 @rule(
+    "LVS128",
+    INFO,
+    "a sorry server without a port",
+    effect="keepalived gives it the virtual server's port, or, behind NAT, for a group and for a mark, none: then the "
+    "kernel leaves the port that clients ask for as it is.",
+    hint="write the port that it listens on behind its address",
+    bad=virtual("sorry_server 10.0.0.21") + instance(),
+    good=virtual("sorry_server 10.0.0.21 80") + instance(),
+    references=("measured with keepalived 2.2.7: its dump shows the port", "Linux: ip_vs_core.c, ip_vs_schedule"),
+)
+def portless_sorry(model: Model) -> Iterator[Hit]:
+    for one in model.virtual_servers:
+        node = one.sorry_server
+        if node is not None and len(node.args) == 1 and one.kind == "address":
+            message = Sentence(
+                "the sorry server of %(label)s has no port: clients come to it at port %(port)s",
+                label=one.label,
+                port=one.port,
+            )
+            yield Hit(node, message, 1)
+
+
+@rule(
     "LVS125",
     WARNING,
     "weights that the scheduler does not read",
