@@ -124,7 +124,7 @@ def test_a_table_that_does_not_follow_is_said(node: Node) -> None:
     host(node).deaf = True
     report = overrides.replace_all(node, BUNDLE, DRAIN)
     assert not report.done
-    assert report.detail == "rs01-80 of shop weighs 100 in the kernel's table, not 0"
+    assert report.detail == "rs01:80 of shop weighs 100 in the kernel's table, not 0"
     assert host(node).monotonic() < overrides.SEEN_WITHIN_S + 1
 
 

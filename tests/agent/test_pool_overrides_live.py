@@ -96,6 +96,20 @@ def used_again(node: Machine) -> None:
 
 
 @ENGINES
+def test_a_reload_by_hand_loses_no_request(node: Machine, engine: str) -> None:
+    """As docs/how-to/apply-on-a-node.md has it: the agent sends the same signal to the same process."""
+    signal = {"haproxy": "USR2", "nginx": "HUP"}[engine]
+    with serving(node):
+        report = node.apply(bundle(engine))
+        assert report["outcome"] == "committed", report
+        used_again(node)
+        with hammering(node):
+            for _ in range(8):
+                node.run("sh", "-c", f"kill -{signal} $(cat /run/holdfast/{engine}/{engine}.pid)")
+                time.sleep(0.4)
+
+
+@ENGINES
 @pytest.mark.parametrize("check", [CHECK, "balance: round_robin"], ids=["asked", "unasked"])
 def test_out_and_back_again_without_a_failed_request(node: Machine, engine: str, check: str) -> None:
     with serving(node):

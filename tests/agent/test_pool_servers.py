@@ -11,7 +11,7 @@ from tests.agent.test_pool_overrides_live import bundle
 
 from holdfast.agent import haproxy_state, pool_overrides
 from holdfast.agent.haproxy_state import Runs, State
-from holdfast.agent.pool_servers import name_of, pooled, servers_of, unknown
+from holdfast.agent.pool_servers import name_of, pooled, servers_of, spoken_at, unknown
 from holdfast.agent.server_lists import down_in, list_path, listed, marked, taken_out, unmarked
 from holdfast.bundle import HAPROXY_STATE, Bundle, Service
 from holdfast.protocol import OverrideKind, Overrides, PoolOverride
@@ -132,3 +132,17 @@ def test_the_file_of_states_is_what_haproxy_itself_would_say(known: Overrides) -
 
 def test_lines_that_are_none_of_haproxys_are_passed_over() -> None:
     assert haproxy_state.read("1\n# be_id\nnonsense\n" + " ".join(["x"] * 25)) == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "endpoint"),
+    [
+        ("web01:80", "10.0.0.7:80"),
+        ("web-1:80", "[fd00::1]:80"),
+        ("10.0.0.7:80", "10.0.0.7:80"),
+        ("[fd00::1]:80", "[fd00::1]:80"),
+    ],
+)
+def test_they_are_spoken_of_as_a_spec_writes_them(written: str, endpoint: str) -> None:
+    assert spoken_at(name_of(written), endpoint) == written
+    assert spoken_at("by-hand", "localhost") == "by-hand"

@@ -83,7 +83,7 @@ def test_each_weight_goes_one_up_and_back_and_never_through_nothing(node: Node, 
     host.reload(NEW)
     assert limits(host, "rs01-80") == NOTHING  # what this is about
     host.weights.clear()
-    assert thresholds.carry(node, directors.bundle(NEW)) == ("rs01-80 of shop", "rs02-80 of shop")
+    assert thresholds.carry(node, directors.bundle(NEW)) == ("rs01:80 of shop", "rs02:80 of shop")
     assert host.kernel == {"rs01-80": (100, *LIMITED), "rs02-80": (100, *LIMITED)}
     assert {weight for seen in host.weights for weight in seen.values()} == {100, 101}
     assert thresholds.carry(node, directors.bundle(NEW)) == ()
@@ -122,7 +122,7 @@ def test_who_is_out_of_service_is_left_alone_and_gets_them_with_its_weight(
     override(node, host, kind)
     host.reload(NEW)
     host.weights.clear()
-    assert thresholds.carry(node, directors.bundle(NEW)) == ("rs02-80 of shop",)
+    assert thresholds.carry(node, directors.bundle(NEW)) == ("rs02:80 of shop",)
     assert {seen.get("rs01-80", 0) for seen in host.weights} == {0}
     assert int(node.places.at(NEW.servers[0].weight_file).read_text()) == value
     overrides.replace_all(node, directors.bundle(NEW), Overrides())
@@ -141,7 +141,7 @@ def test_a_server_that_failed_is_no_reason_to_fail(node: Node, host: LikeKeepali
 def test_a_table_that_does_not_follow_is_said_and_the_files_are_as_before(node: Node, host: LikeKeepalived) -> None:
     host.reload(NEW)
     host.deaf = True
-    with pytest.raises(VerificationFailed, match="does not take the thresholds of rs01-80 of shop, rs02-80 of shop"):
+    with pytest.raises(VerificationFailed, match="does not take the thresholds of rs01:80 of shop, rs02:80 of shop"):
         thresholds.carry(node, directors.bundle(NEW))
     assert [node.places.at(each.weight_file).read_text() for each in NEW.servers] == ["0\n", "0\n"]
     assert host.monotonic() < 15

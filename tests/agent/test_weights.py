@@ -97,3 +97,11 @@ def test_servers_that_are_not_directed_from_here_are_named() -> None:
     bundle = directors.bundle(directors.pair())
     known = Overrides(servers=(override(), override(server="rs09:80"), override(vs="api", server="rs02:80")))
     assert weights.unknown(bundle, known) == ("rs02:80", "rs09:80")
+
+
+@pytest.mark.parametrize("written", [*WRITTEN, "web-1", "web-1:80", "ab--cd:80"])
+def test_it_is_spoken_of_as_a_spec_writes_it(written: str) -> None:
+    host, _, port = written.rpartition(":") if not written.endswith("]") and ":" in written else (written, "", "")
+    address = host.strip("[]") if host[0] in "[1" else "10.0.0.11"
+    name = weights.file_name(written)
+    assert weights.spoken(name, address, int(port or 8080)) == written

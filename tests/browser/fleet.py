@@ -209,6 +209,7 @@ class Fleet:
             applied=node.applied,
             status=self.status(node),
             overrides=self.table(node),
+            knows_lists=True,
         )
         headers = {"content-type": "application/json"}
         await node.agent.client.post("/agent/v1/reports", content=report.model_dump_json(), headers=headers)

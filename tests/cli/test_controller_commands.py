@@ -33,6 +33,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.store.models import NodeRecord
+from holdfast.store.port import Put
 
 # In one story: each test goes on from what those before it made of the cluster.
 pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("controller-commands")]
@@ -385,6 +386,36 @@ def test_a_spec_comes_back_byte_for_byte(applied: Controlled, tmp_path: Path) ->
     assert applied.run("show").stdout_bytes == theirs.encode()
     applied.well("show", "-o", str(tmp_path / "again.yaml"))
     assert (tmp_path / "again.yaml").read_bytes() == theirs.encode()
+
+
+def test_a_plan_names_agents_that_are_too_old_before_anybody_confirms(applied: Controlled, tmp_path: Path) -> None:
+    spec = tmp_path / "cluster.yaml"
+    spec.write_text(MORE_WEIGHT, encoding="utf-8")
+    applied.agents.older = {"lb02"}
+    applied.there(applied.agents.say_again("lb02"))
+    planned = applied.well("plan", "live", str(spec))
+    assert "the agent of lb02 is too old for this: the rollout would be refused" in planned
+    assert json.loads(applied.well("plan", "live", str(spec), "--json"))["too_old"] == ["lb02"]
+    asked = applied.run("apply", str(spec))
+    assert "the agent of lb02 is too old" in asked.stdout
+    assert isinstance(asked.exception, UsageError), "it ends where it would have asked"
+    applied.agents.older = set()
+
+
+def test_lists_show_what_is_not_damaged_and_say_what_is(applied: Controlled) -> None:
+    store = applied.world.store
+    keys = (store.events.key(1), store.audit.key(1), store.cluster("shop").revisions.headings.key("1"))
+    applied.there(store.engine.commit([], [Put(key, b"{") for key in keys]))
+    for words, what in (
+        (("history",), "revision"),
+        (("audit", "--all", "-n", "1000"), "record"),
+        (("events",), "event"),
+    ):
+        done = applied.run(*words)
+        assert done.exit_code == 0, done.output
+        assert f"{what} 1 is damaged" in done.stderr
+        assert "restore a dump" in done.stderr
+    assert "damaged" in applied.well("history", "--json")
 
 
 def test_logged_out_is_logged_out(applied: Controlled) -> None:

@@ -68,7 +68,7 @@ class Directors:
                 )
             )
         done = not (self.stubborn and known)
-        detail = "" if done else "rs01-80 of shop weighs 1 in the kernel's table, not 0"
+        detail = "" if done else "rs01:80 of shop weighs 1 in the kernel's table, not 0"
         return OverrideReport(node=node, done=done, servers=tuple(rows), sessions_end=self.sessions_end, detail=detail)
 
 

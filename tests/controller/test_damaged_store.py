@@ -51,6 +51,12 @@ UNSEEN = {
     "lock/shop",  # told where somebody applies
     "user/admin",  # told where they log in
 }
+# Lists show the others, and say of this one that it is damaged.
+LISTED = {
+    "audit/n": ("audit",),
+    "event/n": ("clusters/shop/events",),
+    "cluster/shop/revision/n": ("clusters/shop/revisions", "clusters/shop/status"),
+}
 OF_ALL = ("clusters", "users", "tokens", "audit", "authorities", "sessions")
 OF_ONE = (
     "status", "nodes", "nodes/lb01", "revisions", "revisions/1", "rollouts", "rollouts/1", "overrides", "damaged",
@@ -168,6 +174,8 @@ async def _looked_at(client: httpx.AsyncClient, kind: str, key: str, pages: tupl
         answer = await client.get(f"/console/{page}", follow_redirects=True)
         assert "html" in answer.headers["content-type"], page
         said.append(_held_to(answer, key))
+    for path in LISTED.get(kind, ()):
+        assert (await client.get(f"/api/v1/{path}")).status_code == 200, f"one {kind} is in the way of {path}"
     for path in OF_OTHER:
         assert (await client.get(f"/api/v1/{path}")).status_code == 200, f"{kind} is in the way of {path}"
     return "\n".join(said)

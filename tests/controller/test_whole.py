@@ -78,7 +78,7 @@ class Node:
         status = self.picture.status(self.name) if applied else None
         report = AgentReport(
             node=self.name, time=self.picture.store.clock.now(), fence=desired.fence, revision=desired.revision,
-            progress=progress, applied=applied, status=status,
+            progress=progress, applied=applied, status=status, knows_lists=True,
         )  # fmt: skip
         await self._post("reports", report)
 

@@ -161,6 +161,10 @@ class Agents:
         self.waiting.pop(node, None)
         return self._seen[node].number == told.number
 
+    async def say_again(self, node: str) -> None:
+        """A report without news, as agents send them now and then."""
+        await self._say(self._seen[node], Progress.VERIFIED, status=self.status(node))
+
     async def _say(
         self, told: Assignment, progress: Progress, applied: ApplyReport | None = None, status: NodeStatus | None = None
     ) -> None:
@@ -174,6 +178,7 @@ class Agents:
             progress=progress,
             applied=applied,
             status=status,
+            knows_lists=told.node not in self.older,
         )
         record = NodeReport(
             node=told.node,

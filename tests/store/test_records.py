@@ -13,6 +13,7 @@ from tests.store.kinds import Kind, run
 from holdfast.errors import Conflict, LeaseLost, StoreDamaged, StoreFull
 from holdfast.findings import Finding, Severity
 from holdfast.sentences import Sentence
+from holdfast.store.log import Unread
 from holdfast.store.models import (
     AuditRecord,
     ClusterLock,
@@ -562,5 +563,28 @@ def test_a_named_lease_whose_number_is_damaged_is_taken_with_a_higher_one(kind: 
             after = await store.holdings.acquire("leader", "two", 10)
             assert after is not None
             assert after.holding.fencing > held.holding.fencing
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\x00\xff", b"[]", b'{"later": 1}'])
+def test_one_damaged_record_hides_no_other_of_its_log_from_lists_and_followers(kind: Kind, damage: bytes) -> None:
+    async def scenario() -> None:
+        async with kind.open() as engine:
+            store = await Store.open(engine, kind.clock)
+            for number in range(1, 8):
+                await store.events.append(event(number))
+            await engine.commit([], [Put("event/n/000000000005", damage)])
+            for told in (await store.events.newest_told(limit=4), (await store.events.oldest_told(3, 4))[::-1]):
+                assert [one.number for one in told] == [7, 6, 5, 4]
+                (bad,) = [one for one in told if isinstance(one, Unread)]
+                assert bad.number == 5
+                assert bad.why.startswith("event/n/000000000005 in the store is not understood")
+                assert "restore a dump" in bad.hint
+            with pytest.raises(StoreDamaged):
+                await store.events.newest()
+            async with store.events.follow(2) as told_of:
+                found = [(await anext(told_of)).number for _ in range(4)]
+            assert found == [3, 4, 6, 7]
 
     run(scenario())

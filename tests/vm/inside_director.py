@@ -155,7 +155,7 @@ def test_thresholds_alone_reach_the_kernel_and_go_again(directing: Machine) -> N
     limited = directors.bundle(directors.pair(upper=50, lower=20), modules=True)
     report = committed(node.apply(limited))
     carried = next(stage for stage in report["stages"] if stage["name"] == "carry thresholds")
-    assert "rs01-80 of shop" in carried["detail"]
+    assert "rs01:80 of shop" in carried["detail"]
     assert limits(node) == dict.fromkeys(BOTH, (50, 20))
     assert weights(node) == BOTH
     assert override(node, DRAINED)["done"]

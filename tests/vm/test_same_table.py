@@ -9,7 +9,7 @@ import pytest
 from tests.golden.cases import GOLDEN, Case
 from tests.vm.by_hand import TABLES
 
-from holdfast.bundle import PROBE_DIR, Bundle, Service
+from holdfast.bundle import CONFIG_DIR, LOG_DIR, PROBE_DIR, RUN_DIR, STATE_DIR, Bundle, Service
 from holdfast.compile.compiler import compile_cluster
 from holdfast.lab.vm.machine import Machine
 from holdfast.spec import ClusterSpec, parse_spec
@@ -73,10 +73,21 @@ def typed_in(table: str) -> list[str]:
     return ["ip netns exec by-hand sh -eu <<'END OF TABLE'", *made, _LISTED, "END OF TABLE"]
 
 
+_LAID_OUT = (CONFIG_DIR, STATE_DIR, RUN_DIR, LOG_DIR, PROBE_DIR, "/run/ka*")
+
+
 @pytest.fixture
 def clean(vm: Machine) -> Iterator[Machine]:
+    """Other tests share the machine: what this one lays out goes with it, and what was there before is there again."""
+    there = [f"find {' '.join(_LAID_OUT)} 2>/dev/null | sort || true"]
+    before = run(vm, there)
+    kept = [f"if [ -e {path} ]; then mv {path} {path}.kept; fi" for path in _LAID_OUT[:-1]]
+    run(vm, kept)
     yield vm
     run(vm, ["for name in compiled by-hand; do ip netns delete $name 2>/dev/null || true; done"])
+    run(vm, [f"rm -rf {' '.join(_LAID_OUT)}"])
+    run(vm, [f"if [ -e {path}.kept ]; then mv {path}.kept {path}; fi" for path in _LAID_OUT[:-1]])
+    assert run(vm, there) == before
 
 
 @pytest.mark.parametrize("name", TABLES)

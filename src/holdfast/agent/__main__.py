@@ -159,7 +159,8 @@ def _override(node: Node, applier: Applier, arguments: argparse.Namespace) -> in
         raise UsageError(
             "this node directs no virtual server and has no pools", "name a director, or a node of a proxy with pools"
         )
-    _write(_json(report) if arguments.json else "\n".join(status.override_lines(report)))
+    bundle = applier.generations.bundle(applier.generations.current())
+    _write(_json(report) if arguments.json else "\n".join(status.override_lines(report, bundle)))
     return 0 if report.done else 1
 
 

@@ -220,7 +220,11 @@ def report(
         for each in all_weighted
     )
     lacking = ipvs_view.absent(bundle, table) if table is not None else ()
-    wrong = [row for row, each in zip(servers, all_weighted, strict=True) if _is_wrong(row, each, changed, seen or {})]
+    wrong = [
+        (row, each.spoken)
+        for row, each in zip(servers, all_weighted, strict=True)
+        if _is_wrong(row, each, changed, seen or {})
+    ]
     return OverrideReport(
         node=bundle.node,
         done=not wrong and not lacking,
@@ -267,10 +271,10 @@ def _row(
     )
 
 
-def _detail(wrong: Collection[WeighedServer], lacking: Collection[str]) -> str:
+def _detail(wrong: Collection[tuple[WeighedServer, str]], lacking: Collection[str]) -> str:
     parts = [f"the kernel's table has no virtual server {name}" for name in lacking]
     parts += [
-        f"{row.server} of {row.virtual_server} weighs {row.weight} in the kernel's table, not {row.wanted or 0}"
-        for row in wrong
+        f"{spoken} of {row.virtual_server} weighs {row.weight} in the kernel's table, not {row.wanted or 0}"
+        for row, spoken in wrong
     ]
     return "; ".join(parts[:20])

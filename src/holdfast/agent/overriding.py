@@ -72,7 +72,7 @@ def _with_pools(
     return report.model_copy(
         update={
             "done": report.done and not wrong,
-            "detail": "; ".join(filter(None, (report.detail, _detail(wrong)))),
+            "detail": "; ".join(filter(None, (report.detail, _detail(wrong, bundle)))),
             "unknown": (*report.unknown, *pool_servers.unknown(bundle, known)),
             "knows_pools": True,
             "pool_names": pool_overrides.pool_names(bundle),
@@ -82,10 +82,11 @@ def _with_pools(
     )
 
 
-def _detail(wrong: Collection[PooledServer]) -> str:
+def _detail(wrong: Collection[PooledServer], bundle: Bundle) -> str:
     parts = []
+    names = {(one.pool, one.name): one.spoken for one in pool_servers.servers_of(bundle)} if wrong else {}
     for row in tuple(wrong)[:20]:
         there = "gets no new requests" if row.weight is None else f"has weight {row.weight}"
         meant = "none" if row.wanted is None else str(row.wanted)
-        parts.append(f"{row.server} of pool {row.pool} {there} in {row.engine}, not {meant}")
+        parts.append(f"{names[row.pool, row.server]} of pool {row.pool} {there} in {row.engine}, not {meant}")
     return "; ".join(parts)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import PurePath
 
 from holdfast.agent.server_lists import listed
-from holdfast.agent.weights import expired
+from holdfast.agent.weights import expired, spoken
 from holdfast.bundle import CONFIG_DIR, HAPROXY_STATE, NGINX_SERVERS_DIR, Bundle, Service
 from holdfast.protocol import OverrideKind, Overrides, PoolOverride
 
@@ -37,6 +37,11 @@ class PoolServer:
         """Names of pools have no dots."""
         return self.backend.partition(".")[0]
 
+    @property
+    def spoken(self) -> str:
+        """What people call it."""
+        return spoken_at(self.name, self.endpoint)
+
 
 @dataclass(frozen=True)
 class Pooled:
@@ -54,6 +59,14 @@ def name_of(written: str) -> str:
     with suppress(ValueError):  # a node's name
         host = str(ipaddress.ip_address(host))
     return f"{host.replace(':', '-').replace('.', '-')}-{port}"
+
+
+def spoken_at(name: str, endpoint: str) -> str:
+    """What people call the server at `address:port` that an engine calls `name`."""
+    address, _, port = endpoint.rpartition(":")
+    with suppress(ValueError):  # an endpoint that another program wrote: the name will do
+        return spoken(name, address.removeprefix("[").removesuffix("]"), int(port))
+    return name
 
 
 def servers_of(bundle: Bundle) -> tuple[PoolServer, ...]:

@@ -10,7 +10,7 @@ from holdfast.agent.credentials import IDENTITY_FILE
 from holdfast.agent.daemon.settings import SETTINGS_FILE, read_settings
 from holdfast.agent.generations import Generations
 from holdfast.agent.journal import Journal
-from holdfast.agent.pool_servers import name_of, servers_of
+from holdfast.agent.pool_servers import name_of, servers_of, spoken_at
 from holdfast.agent.prober.status_file import read_status
 from holdfast.agent.realtime import haproxy
 from holdfast.agent.recovery import Nothing, decide
@@ -130,22 +130,35 @@ def _table(node: Node, bundle: Bundle | None) -> tuple[Finding, ...]:
         return (Finding(code="IPVS000", severity=Severity.ERROR, message=error.message, hint=error.hint),)
 
 
-def override_lines(report: OverrideReport) -> list[str]:
-    """For people: what is overridden."""
+def override_lines(report: OverrideReport, bundle: Bundle | None = None) -> list[str]:
+    """For people: what is overridden; servers as the spec writes them where the bundle tells."""
+    names = _spoken(bundle) if bundle is not None else {}
     lines = [f"{report.node}: {'as wanted' if report.done else report.detail}"]
     for row in report.servers:
         if row.kind is not None:
             shown = f"weighs {row.weight}" if row.weight is not None else "is not in the table"
-            lines.append(f"  {row.server} of {row.virtual_server}: {row.kind}, {shown}, {row.open} connections")
+            server = names.get((row.source, row.server), row.server)
+            lines.append(f"  {server} of {row.virtual_server}: {row.kind}, {shown}, {row.open} connections")
     for one in report.pools:
         shown = f"weighs {one.weight}" if one.weight is not None else "gets no new requests"
         count = f", {one.open} sessions" if one.open is not None else ""
         what = one.kind or ("down" if one.up is False else "not overridden")
-        lines.append(f"  {one.server} of pool {one.pool} ({one.engine}): {what}, {shown}{count}")
+        server = names.get((f"pool {one.pool}", one.server), one.server)
+        lines.append(f"  {server} of pool {one.pool} ({one.engine}): {what}, {shown}{count}")
     lines += [f"  {each.server}: its time is over" for each in report.expired]
     lines += [f"  {each.pool}/{each.server}: its time is over" for each in report.expired_pools]
     lines += [f"  {name} is not directed from here" for name in report.unknown]
     return lines
+
+
+def _spoken(bundle: Bundle) -> dict[tuple[str, str], str]:
+    """What people call the servers of virtual servers and of pools."""
+    found = {
+        (virtual.source, one.name): weights.spoken(one.name, str(one.address), one.port)
+        for virtual in bundle.expected.virtual_servers
+        for one in virtual.servers
+    }
+    return found | {(f"pool {one.pool}", one.name): one.spoken for one in servers_of(bundle)}
 
 
 def _groups(node: Node, bundle: Bundle | None) -> tuple[GroupFacts, ...]:
@@ -187,7 +200,8 @@ def lines(found: NodeStatus) -> list[str]:
         for server in pool.servers:
             kept = ", but stays in use" if server.in_use and not server.up else ""
             state = f"{'up' if server.up else 'down'}{kept}"
-            out.append(f"  pool {pool.pool}: {server.name} is {state} ({server.last or 'not asked yet'})")
+            name = spoken_at(server.name, server.endpoint)
+            out.append(f"  pool {pool.pool}: {name} is {state} ({server.last or 'not asked yet'})")
     for one in found.overrides:
         which = f" of {one.virtual_server}" if one.virtual_server else ""
         out.append(f"  server {one.server}{which}: {one.kind}{f' until {one.until}' if one.until else ''}")

@@ -39,13 +39,17 @@ def carry(node: Node, bundle: Bundle) -> tuple[str, ...]:
     finally:
         _write(node, stale, lambda each: 0)
     late += _wait(node, stale, lambda each, found: found.weight == each.wanted and _right(each, found))
-    names = tuple(dict.fromkeys(f"{each.server.name} of {each.virtual_server.name}" for each in late))
+    names = tuple(dict.fromkeys(map(_spoken, late)))
     if names:
         raise VerificationFailed(
             f"the kernel's table does not take the thresholds of {', '.join(names[:20])}",
             f"does keepalived follow its weight files? its log is in {node.places.log / 'keepalived'}",
         )
-    return tuple(f"{each.server.name} of {each.virtual_server.name}" for each in stale)
+    return tuple(map(_spoken, stale))
+
+
+def _spoken(each: Weighted) -> str:
+    return f"{each.spoken} of {each.virtual_server.name}"
 
 
 def _step(each: Weighted) -> int:

@@ -8,6 +8,7 @@ as 0, which is full weight; a value that was clamped at 0 stays so when the base
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class Weighted:
     value: int
     wanted: int | None
 
+    @property
+    def spoken(self) -> str:
+        """What people call it."""
+        return spoken(self.server.name, str(self.server.address), self.server.port)
+
 
 def file_name(written: str) -> str:
     """`web01:80` and `[fd00::1]:80`, as a spec writes a server, as bundles name it (RealServerExpectation.name)."""
@@ -40,6 +46,15 @@ def file_name(written: str) -> str:
     with suppress(ValueError):  # a node's name
         host = ipaddress.ip_address(host).exploded.replace(":", ".")
     return f"{host}-{port}" if port else host
+
+
+def spoken(name: str, address: str, port: int) -> str:
+    """What people call the server at an address that a bundle or an engine calls `name`: as a spec writes it."""
+    host = name.removesuffix(f"-{port}")
+    shown, literal = host, ipaddress.ip_address(address)
+    if host in (literal.exploded.replace(":", "."), re.sub("[:.]", "-", literal.compressed)):
+        shown = f"[{literal}]" if literal.version == 6 else str(literal)
+    return f"{shown}:{port}" if host != name else shown
 
 
 def in_force(overrides: Overrides, now: datetime) -> tuple[ServerOverride, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from .output import listing, print_json, stdout
+from .output import listing, print_damaged, print_json, stdout
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -31,6 +31,7 @@ def audit(
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
+    print_damaged("record", found.damaged)
     table = listing("", "when", "who", "from", "what", "of", "")
     for one in found.records:
         when = one.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

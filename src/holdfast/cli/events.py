@@ -12,7 +12,7 @@ from holdfast.client.controller import Cluster
 from holdfast.errors import ControllerUnreachable
 from holdfast.protocol.api.events import EventView
 
-from .output import stdout
+from .output import print_damaged, stdout
 from .remote import ClusterOption, ControllerOption, connect
 
 _AGAIN_AFTER_S = 2.0
@@ -35,6 +35,7 @@ def events(
     after = 0
     while True:  # ends: with the log's end
         page = of.events(after, _PAGE)
+        print_damaged("event", page.damaged)
         found = [*found, *page.events][-limit:]
         if page.after == after or len(page.events) < _PAGE:
             after = max(after, page.after)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from .output import listing, print_json, stdout
+from .output import listing, print_damaged, print_json, stdout
 from .remote import ClusterOption, ControllerOption, connect
 from .validate import AsJson
 
@@ -27,7 +27,8 @@ def history(
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    if not found.revisions:
+    print_damaged("revision", found.damaged)
+    if not found.revisions and not found.damaged:
         stdout().print("no revision yet" if not found.newest else "no older revision")
         return
     table = listing("", "when", "who", "what for", "findings")

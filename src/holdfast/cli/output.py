@@ -18,6 +18,7 @@ from rich.text import Text
 
 from holdfast.errors import HoldfastError, Outdated
 from holdfast.findings import Finding, Severity
+from holdfast.protocol.api.damaged import DamagedPlace
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 _MAX_FINDINGS = 100
@@ -75,6 +76,13 @@ class _Shown:
 def went_well(said: str) -> Text:
     """A sentence about what was done."""
     return Text.assemble(("✓", "green"), f" {said}")
+
+
+def print_damaged(what: str, places: Iterable[DamagedPlace]) -> None:
+    """Records of a list that nobody understands, where errors go: what is well may be read by a program."""
+    for one in places:
+        stderr().print(Text.assemble((f"{what} {one.number} is damaged: ", "bold yellow"), one.why))
+        stderr().print(Text(f"  {one.hint}", style="dim"))
 
 
 def listing(*headings: str) -> Table:

@@ -39,6 +39,7 @@ def document(plan: PlanView, forbidden: Collection[Hazard]) -> dict[str, Any]:
         "classes": {named[hazard]: number for hazard, number in plan.counts.items()},
         "forbidden": [hazard.value for hazard in occurring(plan, forbidden)],
         "waves": [{"nodes": list(step.nodes), "at_once": step.at_once, "why": step.why} for step in plan.steps],
+        "too_old": list(plan.too_old),
         "nodes": {node.node: _node(node, named) for node in plan.nodes},
     }
 

@@ -34,6 +34,12 @@ def print_plan_view(plan: PlanView, console: Console) -> None:
     for number, step in enumerate(plan.steps, 1):
         names = " + ".join(step.nodes)
         console.print(Text.assemble(f"  {number}. ", (names, "bold red" if step.at_once else "bold"), f"  {step.why}"))
+    if plan.too_old:
+        names = ", ".join(plan.too_old)
+        console.print(
+            Text.assemble((f"the agent of {names} is too old for this: ", "bold red"), "the rollout would be refused")
+        )
+        console.print(Text(f"  install this controller's version of Holdfast on {names} first", style="dim"))
     parts = [Text(f"{_words(name)} {count}", style=STYLE[name]) for name, count in plan.counts.items()]
     nodes, changes = len(plan.nodes), sum(plan.counts.values())
     head = f"{nodes} node{'s' * (nodes != 1)}, {changes} change{'s' * (changes != 1)}: "

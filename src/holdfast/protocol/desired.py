@@ -155,6 +155,7 @@ class AgentReport(Message):
 
     `fence` and `revision` are those of the desired state that `progress` is about; None and 0 where the agent never had
     one. `applied` tells how the last attempt ended. `log` is the end of the agent's own, oldest line first.
+    `knows_lists`: as of Answer.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -171,6 +172,7 @@ class AgentReport(Message):
     paused: bool = False
     machine: MachineFacts | None = None
     log: Annotated[tuple[LogLine, ...], Field(max_length=MOST_LINES)] = ()
+    knows_lists: bool = False
 
 
 class Answer(Message):

@@ -11,13 +11,14 @@ from holdfast.sentences import Sentence
 from .orders import Looked
 
 
+def given_lists(plan: Plan) -> tuple[str, ...]:
+    """The nodes that would get lists of servers, for which an agent can be too old."""
+    return tuple(one.node for one in plan.nodes if one.new is not None and one.new.has_lists)
+
+
 def refuse_who_knows_no_lists(plan: Plan, looked: Mapping[str, Looked | HoldfastError]) -> None:
     """PlanRefused where an agent would refuse its bundle, after others have changed. `looked`: who was asked."""
-    old = [
-        one.node
-        for one in plan.nodes
-        if one.new is not None and one.new.has_lists and _knows_none(looked.get(one.node))
-    ]
+    old = [node for node in given_lists(plan) if _knows_none(looked.get(node))]
     if old:
         raise PlanRefused(
             Sentence(

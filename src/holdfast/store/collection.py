@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from holdfast.errors import StoreDamaged
+from holdfast.sentences import Sentence
 
 from .port import Check, Delete, Engine, Entry, Put, Resync, Write, end_of
 
@@ -219,15 +220,26 @@ async def do(engine: Engine, steps: Sequence[Step]) -> int:
 
 
 _CLEARABLE = re.compile(
-    r"cluster/[^/]+/(?:override|registration|node|report|other/(?:assignment|rollout|rollout-head))/|known-cluster/"
+    r"cluster/[^/]+/(?:override|registration|node|report|revision/n|other/(?:assignment|rollout|rollout-head))/"
+    r"|known-cluster/"
 )
 
 
 def _not_understood(key: str, error: ValidationError) -> StoreDamaged:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the record"
-    cleared = "clear it (holdfast damaged list), " if _CLEARABLE.match(key) else ""
+    said = Sentence(
+        "%(key)s in the store is not understood: %(where)s: %(what)s", key=key, where=where, what=first["msg"]
+    )
+    if _CLEARABLE.match(key):
+        return StoreDamaged(
+            said,
+            Sentence(
+                "it was written by a newer version, or by hand: update this program, "
+                "clear it (holdfast damaged list), or restore a dump"
+            ),
+        )
     return StoreDamaged(
-        f"{key} in the store is not understood: {where}: {first['msg']}",
-        f"it was written by a newer version, or by hand: update this program, {cleared}or restore a dump",
+        said,
+        Sentence("it was written by a newer version, or by hand: update this program, or restore a dump"),
     )

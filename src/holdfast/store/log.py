@@ -40,6 +40,15 @@ class Numbered(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """What lies in a log and is not understood: its place, why, and what to do."""
+
+    number: int
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """Steps that append, and the number of the first record that they write."""
 
@@ -121,34 +130,53 @@ class Log(Generic[T]):
         return self.read.one(entry) if entry else None
 
     async def newest(self, before: int | None = None, limit: int = 100) -> tuple[Numbered[T], ...]:
-        """At most `limit` records below the number `before`, newest first."""
+        """At most `limit` records below the number `before`, newest first; StoreDamaged if one is not understood."""
+        return tuple(map(_understood, await self.newest_told(before, limit)))
+
+    async def newest_told(self, before: int | None = None, limit: int = 100) -> tuple[Numbered[T] | Unread, ...]:
+        """The same for lists, which one damaged record must not keep from showing the others."""
         numbers = await self.numbers()
         end = min(before if before is not None else numbers.last + 1, numbers.last + 1)
         found = await self._between(max(numbers.first, end - limit), end)
         return found[::-1]
 
     async def oldest(self, after: int = 0, limit: int = 100) -> tuple[Numbered[T], ...]:
-        """At most `limit` records behind the number `after`, oldest first."""
+        """At most `limit` records behind the number `after`, oldest first; StoreDamaged if one is not understood."""
+        return tuple(map(_understood, await self.oldest_told(after, limit)))
+
+    async def oldest_told(self, after: int = 0, limit: int = 100) -> tuple[Numbered[T] | Unread, ...]:
+        """The same for lists, which one damaged record must not keep from showing the others."""
         numbers = await self.numbers()
         first = max(numbers.first, after + 1)
         return await self._between(first, min(first + limit, numbers.last + 1))
 
-    async def _between(self, first: int, end: int) -> tuple[Numbered[T], ...]:
+    async def _between(self, first: int, end: int) -> tuple[Numbered[T] | Unread, ...]:
         """Pages are asked for at once: their bounds are known, and numbers do not move."""
         starts = range(first, end, MOST_ENTRIES)
         bounds = [(self.key(start), self.key(min(start + MOST_ENTRIES, end))) for start in starts]
         pages = await asyncio.gather(*(self._page(first, last) for first, last in bounds))
         return tuple([one for page in pages for one in page])
 
-    async def _page(self, first: str, end: str) -> list[Numbered[T]]:
+    async def _page(self, first: str, end: str) -> list[Numbered[T] | Unread]:
         entries = (await self.engine.scan(first, end)).entries
-        records = self.read.many(entries)
+        try:
+            records = self.read.many(entries)
+        except StoreDamaged:
+            return [self._told(entry) for entry in entries]
         return [Numbered(int(e.key[-_DIGITS:]), record) for e, record in zip(entries, records, strict=True)]
+
+    def _told(self, entry: Entry) -> Numbered[T] | Unread:
+        number = int(entry.key[-_DIGITS:])
+        try:
+            return Numbered(number, self.read.one(entry))
+        except StoreDamaged as error:
+            return Unread(number, error.message, error.hint or "")
 
     def follow(self, after: int | None = None) -> Following[T]:
         """Records as they come, behind the number `after` (None: only new ones), in order, none twice.
 
-        Whoever is so slow that records are dropped meanwhile misses those, and sees it by the numbers.
+        Whoever is so slow that records are dropped meanwhile misses those, and sees it by the numbers; so it is with
+        what is not understood.
         """
         return aclosing(self._follow(after))
 
@@ -160,11 +188,14 @@ class Log(Generic[T]):
                 entry = one.entries[0] if isinstance(one, Resync) and one.entries else None
                 last = self._last_of(entry) or (await self.numbers()).last
                 while after < last:
-                    found = await self.oldest(after, 100)
+                    found = await self.oldest_told(after, 100)
                     if not found:
                         break
                     for record in found:
-                        yield record
+                        if isinstance(record, Numbered):
+                            yield record
+                        else:
+                            _log.warning("%s: those that follow it are told", record.why)
                     after = found[-1].number
 
     def _last_of(self, head: Entry | None) -> int:
@@ -173,6 +204,12 @@ class Log(Generic[T]):
             return self._head.one(head).last if head else 0
         except StoreDamaged:
             return 0
+
+
+def _understood(one: Numbered[T] | Unread) -> Numbered[T]:
+    if isinstance(one, Unread):
+        raise StoreDamaged(one.why, one.hint)
+    return one
 
 
 Following = AbstractAsyncContextManager[AsyncGenerator[Numbered[T], None]]

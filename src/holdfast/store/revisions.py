@@ -15,8 +15,8 @@ from holdfast.errors import Conflict, StoreDamaged, StoreFull
 from holdfast.findings import Severity
 from holdfast.sentences import Sentence
 
-from .collection import Step, do
-from .log import Appended, Following, Log, Numbered
+from .collection import Collection, Step, do
+from .log import Appended, Following, Log, Numbered, Unread
 from .models import LONGEST_SPEC, Record, Revision, RevisionContent
 from .port import LARGEST_VALUE, Check, Engine, Put
 
@@ -39,6 +39,18 @@ class _Packed(Record):
     zlib: str  # base64
 
 
+class Headings(Collection[Revision]):
+    """What lists show of revisions, by their numbers: to mend one."""
+
+    def key(self, name: str) -> str:
+        """The key of a number."""
+        return super().key(name.zfill(12))
+
+    def name(self, key: str) -> str:
+        """The number of a key."""
+        return super().name(key).lstrip("0")
+
+
 class Revisions:
     """The revisions of one cluster."""
 
@@ -46,6 +58,7 @@ class Revisions:
         self.engine = engine
         self._log = Log(engine, f"{prefix}revision/", Revision)
         self._content = f"{prefix}revision-content/"
+        self.headings = Headings(engine, f"{prefix}revision/n/", Revision)
 
     async def newest_number(self) -> int:
         """The number of the newest revision, 0 if there is none."""
@@ -55,14 +68,25 @@ class Revisions:
         """What lists show of a revision, or None."""
         return await self._log.get(number)
 
+    async def understood(self, number: int) -> Revision | None:
+        """The same; None, too, for one that is not understood."""
+        try:
+            return await self.get(number)
+        except StoreDamaged:
+            return None
+
     async def content(self, number: int) -> RevisionContent | None:
         """The spec, lock and findings of a revision, or None."""
         entry = await self.engine.get(self._content_key(number)) if number > 0 else None
         return _unpack(entry.key, entry.value) if entry else None
 
     async def list(self, before: int | None = None, limit: int = 100) -> tuple[Revision, ...]:
-        """At most `limit` revisions below the number `before`, newest first."""
+        """At most `limit` revisions below the number `before`, newest first; StoreDamaged if one is not understood."""
         return tuple(one.record for one in await self._log.newest(before, limit))
+
+    async def told(self, before: int | None = None, limit: int = 100) -> tuple[Numbered[Revision] | Unread, ...]:
+        """The same for lists, which one damaged record must not keep from showing the others."""
+        return await self._log.newest_told(before, limit)
 
     def follow(self, after: int | None = None) -> Following[Revision]:
         """Revisions behind the number `after` as they come; None: only new ones."""
@@ -73,7 +97,7 @@ class Revisions:
         present = await self._log.numbers()
         if present.last != draft.base:
             raise outdated(draft.base, present.last)
-        revision = _numbered(draft, present.last + 1)
+        revision = heading_of(draft, present.last + 1)
         appended: Appended = self._log.appending([revision], present)
         key, packed = self._content_key(revision.number), _pack(draft.content)
         if len(packed) > LARGEST_VALUE:
@@ -133,7 +157,8 @@ def digest_of(spec: str) -> str:
     return hashlib.sha256(spec.encode()).hexdigest()
 
 
-def _numbered(draft: Draft, number: int) -> Revision:
+def heading_of(draft: Draft, number: int) -> Revision:
+    """What lists show of the revision that a draft becomes."""
     severities = [finding.severity for finding in draft.content.findings]
     return Revision(
         number=number,

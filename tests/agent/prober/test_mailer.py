@@ -75,13 +75,13 @@ def test_a_mail_says_who_what_when_and_why(sender: Mailer, sink: Sink) -> None:
     (mail,) = sink.mails
     assert (mail.helo, mail.sender, mail.recipients) == ("lb01", "ha@example.com", [OPS, "night@example.com"])
     message = mail.message()
-    assert message["Subject"] == "[shop] web01-80 of pool web is down (seen by lb01)"
+    assert message["Subject"] == "[shop] web01:80 of pool web is down (seen by lb01)"
     assert (message["From"], message["To"]) == ("ha@example.com", f"{OPS}, night@example.com")
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"]
     assert abs(message["Date"].datetime - datetime.now(UTC)).total_seconds() < 60
     text = message.get_content()
-    assert "web01-80 (10.0.0.7:80) of pool web is DOWN" in text
+    assert "web01:80 (10.0.0.7:80) of pool web is DOWN" in text
     for line in (
         "cluster: shop",
         "node:    lb01",

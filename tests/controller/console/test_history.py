@@ -18,6 +18,7 @@ from holdfast.controller.identity import audited
 from holdfast.controller.identity.certificates import Standing
 from holdfast.protocol.api.events import AuditView
 from holdfast.store.models import Event, Role
+from holdfast.store.port import Put
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EVIL = "<img src=x onerror=alert(1)>'\"{{7*7}}"
@@ -208,3 +209,30 @@ def test_what_was_done_is_told_in_words() -> None:
     rehearsals = {"cluster.yaml", "rehearsal.begun", "rehearsal.ended", "rehearsal.json", "rehearsal.step"}
     assert named - set(DID) - events - rehearsals == set()
     assert set(DID) - named == set()
+
+
+def test_damaged_records_are_shown_among_the_others_with_what_to_do() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser(Role.ADMIN)
+            await filled(made)
+            store, shop = made.context.store, made.context.store.cluster(CLUSTER)
+            last = (await store.events.numbers()).last
+            for key in (store.events.key(last - 1), store.audit.key(1), shop.revisions.headings.key("1")):
+                await store.engine.commit([], [Put(key, b"{")])
+            for path, number, other in (
+                (f"{HERE}/events", last - 1, f'id="event-{last}"'),
+                ("/console/audit", 1, 'data-label="Action"'),
+                (f"{HERE}/revisions", 1, 'id="revisions-list"'),
+            ):
+                answer = await client.get(path)
+                assert answer.status_code == 200, path
+                text = html.unescape(answer.text)
+                assert f"Record {number} is damaged" in text, path
+                assert "or restore a dump" in text
+                assert other in text
+            answer = await client.get(f"{HERE}/revisions", headers={"accept-language": "zh"})
+            assert "记录 1 已损坏" in answer.text
+            assert "恢复一份转储" in answer.text
+
+    asyncio.run(story())

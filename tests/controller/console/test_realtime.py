@@ -67,6 +67,25 @@ def test_what_does_most_is_first(sort: Sort, order: list[str]) -> None:
     assert [one.source for one in found.services] == order
 
 
+def test_servers_are_called_as_the_spec_writes_them() -> None:
+    """As everywhere else: `web01-80` is what files and engines call one."""
+    names = {
+        (("virtual_server", "shop"), "web01-80"): "web01:80",
+        (("pool", "app"), "web01-80"): "web01:80",
+        (("pool", "app"), "10.0.0.11:80"): "web01:80",
+    }
+    web = tuple(
+        WebRow(engine=engine, kind=WebKind.SERVER, name=name, pool="app.cookie")
+        for engine, name in (("haproxy", "web01-80"), ("nginx", "10.0.0.11:80"), ("nginx", "10.0.0.12:80"))
+    )
+    said = sample(services=(service("shop", 1, server("web01-80"), server("gone-80")),), web=web)
+    for find in ("", "web01:80"):
+        found = realtime_of(Wanted("lb01", find=find), said, NOW, Ring(), Judged(names=names), old=False)
+        assert [one.name for one in found.services[0].servers] == ["web01:80", "gone-80"]
+        rows = [row.name for engine in found.engines for row in engine.rows]
+        assert rows == ["web01:80", "web01:80", *(["10.0.0.12:80"] if not find else [])]
+
+
 def test_what_is_looked_for_is_found_by_the_name_and_address_of_servers_too() -> None:
     services = (service("shop", 1, server("web01-80")), service("mail", 1, server("app01-25", address="10.0.0.99")))
     for find, names in (("WEB01", ["shop"]), ("10.0.0.99", ["mail"]), ("tcp 10.0", ["mail", "shop"]), ("none", [])):

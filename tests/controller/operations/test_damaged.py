@@ -10,7 +10,7 @@ from tests.controller.operations.test_overrides import _desk
 from tests.controller.operations.world import MORE_WEIGHT, VERSION_2, end_rollout, new_desk, request, run
 from tests.controller.operations.world import SPEC as SHOP
 
-from holdfast.controller.operations import clusters, damaged, overrides, revisions, status
+from holdfast.controller.operations import clusters, damaged, happened, history, overrides, revisions, status
 from holdfast.controller.operations.desk import Desk
 from holdfast.controller.operations.leaving import would_move
 from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged
@@ -89,7 +89,7 @@ async def cleared(desk: Desk, kind: str, name: str) -> str:
     done = await damaged.clear(desk, "shop", ClearRequest(kind=kind, name=name, version=listed.version))
     assert done.then == listed.then
     assert (await damaged.damaged(desk, "shop")).records == ()
-    assert (await desk.store.audit.newest())[0].record.target == f"{kind} {name}"
+    assert (await desk.store.audit.newest(limit=1))[0].record.target == f"{kind} {name}"
     return done.then
 
 
@@ -356,5 +356,96 @@ def test_what_is_overridden_is_listed_although_a_report_is_damaged() -> None:
         desk, _ = await running()
         await overwritten(desk, desk.store.cluster("shop").reports, "lb01")
         assert "lb01" in (await overrides.overrides(desk.store, "shop")).silent
+
+    run(story())
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_damaged_revision_hides_no_other_and_is_written_anew_as_it_was(number: int) -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        asked = request(MORE_WEIGHT, 1).model_copy(update={"message": "a heavier one"})
+        await end_rollout(desk, await revisions.apply(desk, "shop", asked))
+        known = desk.store.cluster("shop").revisions
+        before = await known.get(number)
+        await overwritten(desk, known.headings, str(number))
+        listed = await history.history(desk.store, "shop")
+        assert [one.number for one in listed.revisions] == [3 - number]
+        (bad,) = listed.damaged
+        assert (bad.number, "holdfast damaged list" in bad.hint) == (number, True)
+        told = await status.status(desk.store, "shop")
+        said = f"the revision {number} in the store is not understood: see holdfast damaged list"
+        assert (said in told.trouble) == (number == 2)  # nothing waits for an older one
+        assert [one.node for one in told.nodes] == ["lb01", "lb02"]
+        assert "written anew" in await cleared(desk, "revision", str(number))
+        assert await known.get(number) == before
+
+    run(story())
+
+
+def test_of_a_damaged_newest_revision_the_next_is_made_all_the_same() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        await overwritten(desk, desk.store.cluster("shop").revisions.headings, "1")
+        assert (await revisions.apply(desk, "shop", request(MORE_WEIGHT, 1))).revision.number == 2
+
+    run(story())
+
+
+def test_a_damaged_revision_of_which_the_audit_says_nothing_is_written_anew_from_what_it_holds() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        known = desk.store.cluster("shop").revisions
+        before = await known.get(1)
+        for number in range(1, (await desk.store.audit.numbers()).last + 1):
+            await desk.store.engine.commit([], [Put(desk.store.audit.key(number), b"{")])
+        await overwritten(desk, known.headings, "1")
+        assert "not known any more" in await cleared(desk, "revision", "1")
+        after = await known.get(1)
+        assert before is not None
+        assert after is not None
+        assert (after.digest, after.warnings, after.author) == (before.digest, before.warnings, "unknown")
+
+    run(story())
+
+
+def test_a_revision_whose_content_is_damaged_too_cannot_be_written_anew() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        known = desk.store.cluster("shop").revisions
+        await overwritten(desk, known.headings, "1")
+        await desk.store.engine.commit([], [Put("cluster/shop/revision-content/000000000001", b"{")])
+        (listed,) = (await damaged.damaged(desk, "shop")).records
+        assert (listed.clearable, "restore a dump" in listed.then) == (False, True)
+
+    run(story())
+
+
+def test_damaged_events_and_audit_records_are_told_among_the_others() -> None:
+    async def story() -> None:
+        desk, _ = await running()
+        seen = await happened.happened(desk.store, "shop")
+        kept = (await happened.audited(desk.store, "shop")).records
+        event, record = seen.events[1].number, kept[0].number
+        await desk.store.engine.commit([], [Put(desk.store.events.key(event), b"{")])
+        await desk.store.engine.commit([], [Put(desk.store.audit.key(record), b"{")])
+        now = await happened.happened(desk.store, "shop")
+        assert [one.number for one in now.events] == [one.number for one in seen.events if one.number != event]
+        assert [one.number for one in now.damaged] == [event]
+        listed = await happened.audited(desk.store, None)
+        assert [one.number for one in listed.damaged] == [record]
+        assert {one.number for one in kept} - {one.number for one in listed.records} == {record}
+        since = happened.Wanted(since=desk.now())
+        assert (await happened.audited(desk.store, "shop", since)).damaged
+
+    run(story())
+
+
+def test_what_is_damaged_and_no_node_is_not_listed_as_one() -> None:
+    async def story() -> None:
+        desk, kept = await running()
+        await overwritten(desk, kept.heads, kept.HEAD)
+        await overwritten(desk, desk.store.clusters, "shop")
+        assert [one.node for one in (await status.status(desk.store, "shop")).nodes] == ["lb01", "lb02"]
 
     run(story())

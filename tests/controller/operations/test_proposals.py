@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import threading
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.controller.operations.world import MORE_WEIGHT, SPEC, new_desk, request, run
+from tests.controller.operations.agents import report
+from tests.controller.operations.world import MORE_WEIGHT, SPEC, end_rollout, new_desk, request, run
 
 from holdfast.controller.operations import proposals, revisions
 from holdfast.controller.operations.proposals import text_diff
@@ -83,3 +85,19 @@ def test_nothing_is_compared_where_everybody_is_served(monkeypatch: pytest.Monke
     run(story())
     assert len(where) >= 3
     assert threading.main_thread() not in where
+
+
+def test_a_plan_names_the_nodes_whose_agents_are_too_old_for_what_they_would_get() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        assert (await proposals.propose(desk, "shop", SPEC)).plan.too_old == ()  # nobody has told anything
+        await report(desk, "lb01")
+        await report(desk, "lb02", knows_lists=True)
+        assert (await proposals.propose(desk, "shop", SPEC)).plan.too_old == ("lb01",)
+        await end_rollout(desk, await revisions.apply(desk, "shop", request(SPEC, 0)))
+        assert (await proposals.propose(desk, "shop", SPEC)).plan.too_old == ()  # it gets nothing
+        assert (await proposals.propose(desk, "shop", MORE_WEIGHT)).plan.too_old == ("lb01",)
+        await report(desk, "lb01", desk.now() + timedelta(seconds=1), knows_lists=True)
+        assert (await proposals.propose(desk, "shop", MORE_WEIGHT)).plan.too_old == ()
+
+    run(story())

@@ -178,4 +178,5 @@ class State:
             paused=known.paused,
             machine=self.machine,
             log=self.recent.lines(),
+            knows_lists=True,
         )

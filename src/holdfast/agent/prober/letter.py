@@ -6,6 +6,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
+from holdfast.agent.pool_servers import spoken_at
 from holdfast.agent.prober.outbox import Batch, Change
 from holdfast.bundle import ServerMail
 
@@ -28,7 +29,7 @@ def letter(mail: ServerMail, batch: Batch, now: datetime) -> EmailMessage:
 def _subject(mail: ServerMail, batch: Batch) -> str:
     if len(batch.changes) == 1:
         change = batch.changes[0]
-        what = f"{change.server} of pool {change.pool} is {_state(change)}"
+        what = f"{spoken_at(change.server, change.endpoint)} of pool {change.pool} is {_state(change)}"
     else:
         ends = {(change.pool, change.endpoint): change for change in batch.changes}
         down = [change for change in ends.values() if not change.up]
@@ -52,10 +53,11 @@ def _text(mail: ServerMail, batch: Batch) -> str:
 
 def _told(change: Change) -> list[str]:
     use = "nginx sends it requests" if change.in_use else "nginx sends it no requests"
+    name = spoken_at(change.server, change.endpoint)
     if not change.up and change.in_use:
         use = "nginx goes on sending it requests: too few others are up"
     return [
-        f"{change.server} ({change.endpoint}) of pool {change.pool} is {_state(change).upper()}",
+        f"{name} ({change.endpoint}) of pool {change.pool} is {_state(change).upper()}",
         f"  since: {change.at}",
         f"  why:   {_printable(change.why)}",
         f"  use:   {use}",

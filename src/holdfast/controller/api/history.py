@@ -10,16 +10,16 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, StringConstraints
 from starlette.responses import Response
 
-from holdfast.protocol.api.events import AuditList, EventList
-from holdfast.store.log import Numbered
-from holdfast.store.models import Event
+from holdfast.protocol.api.damaged import DamagedPlace
+from holdfast.protocol.api.events import AuditList, EventList, EventView
+from holdfast.store.log import Unread
 from holdfast.store.store import Store
 
 from ..callers import Allowed, Ctx
 from ..identity import Action, Person
 from ..operations.desk import known_cluster
 from ..operations.happened import ALL, Wanted, audited, is_event
-from ..operations.told import event_view
+from ..operations.told import damaged_place, event_view
 from .answers import PROBLEMS, After, Before, ClusterName, Limit
 from .streams import EVENTS, events, sent_event
 
@@ -88,9 +88,7 @@ async def list_events(
     if EVENTS in accept:
         begin = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else after
         return events(context, who, _followed(context.store, cluster, begin, wanted))
-    found, reached = await _events(context.store, cluster, after, limit, wanted)
-    answer = EventList(events=tuple(event_view(one) for one in found), after=reached)
-    return JSONResponse(answer.model_dump(mode="json"))
+    return JSONResponse((await _events(context.store, cluster, after, limit, wanted)).model_dump(mode="json"))
 
 
 @router.get("/clusters/{cluster}/audit", operation_id="cluster_audit")
@@ -114,22 +112,23 @@ async def audit(
     return await audited(context.store, None, wanted, before, limit, _MOST_READ)
 
 
-async def _events(
-    store: Store, cluster: str, after: int, limit: int, wanted: Wanted = ALL
-) -> tuple[list[Numbered[Event]], int]:
+async def _events(store: Store, cluster: str, after: int, limit: int, wanted: Wanted = ALL) -> EventList:
     """Events of a cluster behind a number, and up to which number all were looked at."""
-    found: list[Numbered[Event]] = []
+    found: list[EventView] = []
+    damaged: list[DamagedPlace] = []
     for _ in range(_MOST_READ // _PAGE):
-        page = await store.events.oldest(after, _PAGE)
+        page = await store.events.oldest_told(after, _PAGE)
         for one in page:
             after = one.number
-            if one.record.cluster == cluster and is_event(one.record, wanted):
-                found.append(one)
+            if isinstance(one, Unread):
+                damaged.append(damaged_place(one))
+            elif one.record.cluster == cluster and is_event(one.record, wanted):
+                found.append(event_view(one))
                 if len(found) == limit:
-                    return found, after
+                    return EventList(events=tuple(found), after=after, damaged=tuple(damaged))
         if len(page) < _PAGE:
             break
-    return found, after
+    return EventList(events=tuple(found), after=after, damaged=tuple(damaged))
 
 
 async def _followed(store: Store, cluster: str, after: int, wanted: Wanted) -> AsyncGenerator[bytes, None]:

@@ -16,7 +16,7 @@ from holdfast.store.store import ClusterStore, Overridden, overridden
 
 from ..agents.losing import is_about
 from .desk import Desk, known_cluster
-from .mending import CLUSTER, HEAD, Mend, mend_of
+from .mending import CLUSTER, HEAD, REVISION, Mend, mend_of
 from .reports import Heard
 
 _SHOWN = 2000  # characters of a record that the audit keeps
@@ -80,6 +80,7 @@ def _collections(known: ClusterStore) -> Mapping[str, Collection[Any]]:
         "assignment": rollouts.assignments,
         "rollout": rollouts.rollouts,
         HEAD: rollouts.heads,
+        REVISION: known.revisions.headings,
         CLUSTER: known.store.clusters,
     }
 

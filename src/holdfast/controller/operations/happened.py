@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.errors import NotFound
+from holdfast.protocol.api.damaged import DamagedPlace
 from holdfast.protocol.api.events import AuditList, AuditView, EventView
+from holdfast.store.log import Numbered, Unread
 from holdfast.store.models import AuditRecord, Event
 from holdfast.store.store import Store
 
 from .desk import known_cluster
-from .told import audit_view, event_view
+from .told import audit_view, damaged_place, event_view
 
 _PAGE = 500
 _ON_ITS_WAY = '"phase": "applying"'
@@ -40,7 +42,8 @@ class Wanted:
 
     def all_past(self, times: Iterable[datetime]) -> bool:
         """Whether nothing older need be looked at. One record does not tell: clocks jump, and those of hosts differ."""
-        return self.since is not None and all(time < self.since for time in times)
+        found = list(times)
+        return self.since is not None and bool(found) and max(found) < self.since
 
     def has_kind(self, kind: str) -> bool:
         """Whether this kind is wanted."""
@@ -48,6 +51,15 @@ class Wanted:
 
 
 ALL = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Events, newest first; from where to go on (None: there are no more); and what was not understood in between."""
+
+    events: tuple[EventView, ...]
+    before: int | None = None
+    damaged: tuple[DamagedPlace, ...] = ()
 
 
 async def happened(
@@ -60,8 +72,8 @@ async def happened(
     most_read: int = MOST_READ,
     steps: bool = True,
     wanted: Wanted = ALL,
-) -> tuple[tuple[EventView, ...], int | None]:
-    """At most `limit` events below the number `before`, and from where to go on (None: there are no more).
+) -> Happened:
+    """At most `limit` events below the number `before`.
 
     An event is of a node if it says so, or if its message names it. Without `steps`, those are left out that say that a
     node of a rollout is on its way. `kinds` are as those of `wanted`, whose people and outcomes events do not have.
@@ -69,10 +81,14 @@ async def happened(
     await known_cluster(store, cluster)
     topic = Wanted(kinds=tuple(kinds))
     found: list[EventView] = []
+    damaged: list[DamagedPlace] = []
     for _ in range(max(1, most_read // _PAGE)):
-        page = await store.events.newest(before, _PAGE)
+        page = await store.events.newest_told(before, _PAGE)
         for one in page:
             before = one.number
+            if isinstance(one, Unread):
+                damaged.append(damaged_place(one))
+                continue
             event = one.record
             if not steps and event.kind == "rollout.node" and _ON_ITS_WAY in event.data:
                 continue
@@ -80,10 +96,14 @@ async def happened(
                 continue
             found.append(event_view(one))
             if len(found) == limit:
-                return tuple(found), before if before > 1 else None
-        if len(page) < _PAGE or wanted.all_past(one.record.time for one in page):
-            return tuple(found), None
-    return tuple(found), before
+                return Happened(tuple(found), before if before > 1 else None, tuple(damaged))
+        if len(page) < _PAGE or wanted.all_past(_times(page)):
+            return Happened(tuple(found), None, tuple(damaged))
+    return Happened(tuple(found), before, tuple(damaged))
+
+
+def _times(page: Iterable[Numbered[Event] | Unread] | Iterable[Numbered[AuditRecord] | Unread]) -> list[datetime]:
+    return [one.record.time for one in page if isinstance(one, Numbered)]
 
 
 def is_event(event: Event, wanted: Wanted, node: str | None = None) -> bool:
@@ -113,18 +133,22 @@ async def audited(
     if cluster is not None:
         await known_cluster(store, cluster)
     found: list[AuditView] = []
+    damaged: list[DamagedPlace] = []
     for _ in range(max(1, most_read // _PAGE)):
-        page = await store.audit.newest(before, _PAGE)
+        page = await store.audit.newest_told(before, _PAGE)
         for one in page:
             before = one.number
+            if isinstance(one, Unread):
+                damaged.append(damaged_place(one))
+                continue
             if cluster not in (None, one.record.cluster) or not _is_record(one.record, wanted):
                 continue
             found.append(audit_view(one))
             if len(found) == limit:
-                return AuditList(records=tuple(found), before=before if before > 1 else None)
-        if len(page) < _PAGE or wanted.all_past(one.record.time for one in page):
-            return AuditList(records=tuple(found))
-    return AuditList(records=tuple(found), before=before)
+                return AuditList(records=tuple(found), before=before if before > 1 else None, damaged=tuple(damaged))
+        if len(page) < _PAGE or wanted.all_past(_times(page)):
+            return AuditList(records=tuple(found), damaged=tuple(damaged))
+    return AuditList(records=tuple(found), before=before, damaged=tuple(damaged))
 
 
 def _is_record(record: AuditRecord, wanted: Wanted) -> bool:

@@ -10,12 +10,13 @@ from holdfast.protocol.api.base import LARGEST_PAGE
 from holdfast.protocol.api.revisions import NodeDiff, NodeFiles, RevisionDetail, RevisionDiff, RevisionList
 from holdfast.rollout.bundles import Bundles
 from holdfast.sentences import Sentence
+from holdfast.store.log import Numbered, Unread
 from holdfast.store.store import Store
 
 from .compiling import bundles_of, content_of
 from .desk import Desk, known_cluster
 from .proposals import text_diff
-from .told import file_diffs, file_views, plan_view, revision_view
+from .told import damaged_place, file_diffs, file_views, plan_view, revision_view
 
 
 async def history(store: Store, cluster: str, before: int | None = None, limit: int = 100) -> RevisionList:
@@ -23,10 +24,13 @@ async def history(store: Store, cluster: str, before: int | None = None, limit: 
     known = await known_cluster(store, cluster)
     limit = max(1, min(limit, LARGEST_PAGE))
     newest = await known.revisions.newest_number()
-    found = await known.revisions.list(before, limit)
+    found = await known.revisions.told(before, limit)
     more = bool(found) and found[-1].number > 1
     return RevisionList(
-        revisions=tuple(revision_view(one) for one in found), newest=newest, before=found[-1].number if more else None
+        revisions=tuple(revision_view(one.record) for one in found if isinstance(one, Numbered)),
+        newest=newest,
+        before=found[-1].number if more else None,
+        damaged=tuple(damaged_place(one) for one in found if isinstance(one, Unread)),
     )
 
 

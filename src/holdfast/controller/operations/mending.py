@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from holdfast.errors import StoreDamaged
 from holdfast.rollout.bundles import KEPT_REVISIONS, Bundles
 from holdfast.rollout.records import Assignment, RolloutHead, RolloutStore, rollout_name
 from holdfast.store.collection import Collection, Damaged, Step
-from holdfast.store.models import ClusterRecord, Record
+from holdfast.store.log import Unread
+from holdfast.store.models import AuditRecord, ClusterRecord, Record
+from holdfast.store.revisions import Draft, heading_of
 
 from .desk import Desk
 from .reports import latest, latest_of
@@ -16,6 +19,9 @@ from .reports import latest, latest_of
 _FAR = 1_000_000  # numbers of assignments need only rise: past whatever number a damaged one may have had
 HEAD = "rollout-head"
 CLUSTER = "cluster"
+REVISION = "revision"
+_MADE = ("revision.apply", "revision.rollback")
+_PAGE, _MOST_PAGES = 500, 20  # of the audit
 
 # What is lost with a record that is only removed.
 _LOST = {
@@ -38,6 +44,8 @@ async def mend_of(desk: Desk, cluster: str, kind: str, records: Collection[Recor
     """The way on from one damaged record; nothing is written yet."""
     if kind == HEAD:
         return await _head(desk, cluster, one)
+    if kind == REVISION:
+        return await _revision(desk, cluster, one)
     if kind in ("assignment", "rollout") and await _head_is_damaged(desk, cluster):
         return Mend((), f"clear the {HEAD} first: what takes its place needs a number of it")
     if kind == "assignment":
@@ -50,6 +58,57 @@ async def mend_of(desk: Desk, cluster: str, kind: str, records: Collection[Recor
     if kind == "rollout":
         return await _rollout(RolloutStore(desk.store, cluster), one, gone)
     return Mend((gone,), _LOST[kind])
+
+
+async def _revision(desk: Desk, cluster: str, one: Damaged) -> Mend:
+    """What lists show of it, made anew from what it holds and from what the audit says of its making."""
+    revisions = desk.store.cluster(cluster).revisions
+    number = int(one.name) if one.name.isdecimal() else 0
+    try:
+        content = await revisions.content(number)
+    except StoreDamaged:
+        content = None
+    if content is None:
+        return Mend((), "what it holds is not understood either: restore a dump")
+    made = await _made(desk, cluster, number)
+    said = _object(made.after) if made else {}
+    base, message, back_to = said.get("base"), said.get("message"), said.get("rollback_of")
+    draft = Draft(
+        base=base if isinstance(base, int) and 0 <= base < number else number - 1,
+        author=made.actor.removeprefix("user:") if made else "unknown",
+        message=message[:10_000] if isinstance(message, str) else "",
+        time=made.time if made else desk.now(),
+        content=content,
+        rollback_of=back_to if isinstance(back_to, int) and back_to > 0 else None,
+    )
+    then = "it is written anew from what it holds and from the audit"
+    if made is None:
+        then = "it is written anew from what it holds; who made it, when and what for is not known any more"
+    return Mend((revisions.headings.replacing(one.name, heading_of(draft, number), one.version),), then)
+
+
+async def _made(desk: Desk, cluster: str, number: int) -> AuditRecord | None:
+    """What the audit says of a revision's making, as far back as is looked."""
+    before: int | None = None
+    for _ in range(_MOST_PAGES):
+        page = await desk.store.audit.newest_told(before, _PAGE)
+        for one in page:
+            before = one.number
+            if isinstance(one, Unread) or one.record.action not in _MADE or one.record.outcome != "done":
+                continue
+            if (one.record.cluster, one.record.target) == (cluster, f"revision {number}"):
+                return one.record
+        if len(page) < _PAGE:
+            break
+    return None
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 async def _rollout(kept: RolloutStore, one: Damaged, gone: Step) -> Mend:

@@ -12,12 +12,14 @@ from holdfast.bundle import Bundle
 from holdfast.errors import NotFound, Outdated
 from holdfast.plan import Plan, make_plan
 from holdfast.protocol.api.plans import ProposalView
+from holdfast.rollout.older import given_lists
 from holdfast.sentences import Sentence
 from holdfast.store.revisions import digest_of
 
 from .compiling import Choices, Compiled, assigned, choices_of, compiled, content_of, placeholder
 from .desk import Desk, known_cluster
 from .merging import common
+from .reports import latest_of
 from .told import plan_view
 
 _LONGEST_DIFF = 400_000  # characters
@@ -35,6 +37,7 @@ class Proposal:
     compiled: Compiled
     running: Mapping[str, Bundle]
     plan: Plan
+    too_old: tuple[str, ...] = ()  # nodes whose agents last said so
 
 
 async def propose(desk: Desk, cluster: str, spec: str, base: int | None = None, file: str = "spec") -> ProposalView:
@@ -49,12 +52,13 @@ async def propose(desk: Desk, cluster: str, spec: str, base: int | None = None, 
 async def proposal_view(cluster: str, found: Proposal, name: str) -> ProposalView:
     """A proposal as the API says it; `name` is what the new side of its spec's difference is called."""
     spec = found.compiled.loaded.text
+    plan = await asyncio.to_thread(plan_view, found.plan)
     return ProposalView(
         cluster=cluster,
         newest=found.newest,
         digest=digest_of(spec),
         findings=found.compiled.findings[:10_000],
-        plan=await asyncio.to_thread(plan_view, found.plan),
+        plan=plan.model_copy(update={"too_old": found.too_old}),
         spec_diff=await asyncio.to_thread(text_diff, found.newest_spec, spec, f"revision {found.newest}", name),
     )
 
@@ -90,7 +94,13 @@ async def prepared(
         return one, make_plan(running, one.bundles)
 
     one, plan = await asyncio.to_thread(work)
-    return Proposal(newest, newest_spec, one, running, plan)
+    return Proposal(newest, newest_spec, one, running, plan, await _too_old(desk, cluster, plan))
+
+
+async def _too_old(desk: Desk, cluster: str, plan: Plan) -> tuple[str, ...]:
+    """Who would refuse it, as far as agents have told: the rollout asks them again."""
+    heard = await latest_of(desk.store.cluster(cluster), given_lists(plan))
+    return tuple(node for node, one in heard.items() if not one.report.knows_lists)
 
 
 async def outdated(desk: Desk, cluster: str, spec: str, base: int, newest: int) -> Outdated:

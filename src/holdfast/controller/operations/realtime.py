@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator
 
 from holdfast.errors import NotFound
 from holdfast.protocol.api.realtime import RealtimeView
+from holdfast.protocol.realtime import Sample, TableServer, WebKind, WebRow
 from holdfast.protocol.realtime_ring import Ring
 from holdfast.store.store import Store
 
 from ..realtime.desk import Realtime
 from ..realtime.seen import Seen
 from .desk import known_cluster
+from .written import Written, as_written, written
 
 ALIVE_S = 5.0  # without a sample for so long, whoever follows is told that there is none
 
@@ -30,12 +32,32 @@ async def text_of(store: Store, seen: Seen, *, history: bool = False) -> str:
 
     The history of a large node is a million figures: they are written in a thread, from a copy of this moment.
     """
-    now = RealtimeView(
-        cluster=seen.cluster, node=seen.node, time=store.clock.now(), taken=seen.taken, sample=seen.sample
-    )
+    sample = _named(seen.sample, await written(store, seen.cluster)) if seen.sample is not None else None
+    now = RealtimeView(cluster=seen.cluster, node=seen.node, time=store.clock.now(), taken=seen.taken, sample=sample)
     if not history:
         return now.model_dump_json()
     return await asyncio.to_thread(_with_history, now, seen.ring.copy())
+
+
+def _named(sample: Sample, names: Written) -> Sample:
+    """With servers as the spec writes them: agents tell of them under the names that files and engines take."""
+    services = tuple(
+        service.model_copy(update={"servers": tuple(_server(service.source, one, names) for one in service.servers)})
+        for service in sample.services
+    )
+    return sample.model_copy(update={"services": services, "web": tuple(_row(one, names) for one in sample.web)})
+
+
+def _server(source: str, one: TableServer, names: Written) -> TableServer:
+    name = as_written(names, ("virtual_server", source), one.name)
+    return one if name == one.name else one.model_copy(update={"name": name})
+
+
+def _row(one: WebRow, names: Written) -> WebRow:
+    if one.kind is not WebKind.SERVER:
+        return one
+    name = as_written(names, ("pool", one.pool.partition(".")[0]), one.name)
+    return one if name == one.name else one.model_copy(update={"name": name})
 
 
 def _with_history(view: RealtimeView, ring: Ring) -> str:

@@ -35,7 +35,7 @@ async def apply(desk: Desk, cluster: str, request: RevisionRequest) -> Applied:
     known = await known_cluster(desk.store, cluster)
     found = await prepared(desk, cluster, request.spec, request.base, request.file)
     refuse_forbidden(found.plan, _forbidden(request.options))
-    newest = await known.revisions.get(found.newest) if found.newest else None
+    newest = await known.revisions.understood(found.newest)
     if newest and newest.digest == digest_of(request.spec) and found.plan.is_empty:
         return _answer(found, newest, None)
     return await _written(desk, known, found, request, request.message)

@@ -17,7 +17,7 @@ from holdfast.rollout.propose import list_rollouts
 from holdfast.rollout.records import Assignment, RolloutPhase, RolloutStore
 from holdfast.sentences import Sentence
 from holdfast.store.collection import Damaged
-from holdfast.store.models import NodeRecord, Override, OverrideKind
+from holdfast.store.models import NodeRecord, Override, OverrideKind, Revision
 from holdfast.store.store import ClusterStore, Store, override_name
 
 from .damaged import trouble_of as damaged_overrides
@@ -37,6 +37,7 @@ class _Seen:
     epoch: int  # of the store
     now: datetime
     newest: int
+    revision: Revision | None  # the newest; None, too, if it is not understood
     records: Mapping[str, NodeRecord]
     assignments: Mapping[str, Assignment]
     heard: Mapping[str, Heard]
@@ -48,7 +49,7 @@ class _Seen:
     @property
     def nodes(self) -> list[str]:
         """Every node that is known in any way."""
-        lost = {name for kind, name in self.unread if kind != "rollout"}
+        lost = {name for kind, name in self.unread if kind in ("node", "assignment", "report")}
         return sorted(self.records.keys() | self.assignments.keys() | lost)
 
     def is_connected(self, node: str) -> bool:
@@ -72,7 +73,6 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     """All that matters now, from what agents last said."""
     known = await known_cluster(store, cluster)
     seen = await _see(store, known)
-    revision = await known.revisions.get(seen.newest) if seen.newest else None
     rollouts = await list_rollouts(store, cluster, limit=1)
     content = await known.revisions.content(seen.newest) if seen.newest else None
     summaries = tuple(_summary(seen, node) for node in seen.nodes)
@@ -92,7 +92,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
         time=seen.now,
         ok=not trouble,
         trouble=tuple(trouble),
-        revision=revision_view(revision) if revision else None,
+        revision=revision_view(seen.revision) if seen.revision else None,
         rollout=rollout_view(rollouts[0]) if rollouts else None,
         nodes=summaries,
         groups=groups,
@@ -165,11 +165,16 @@ async def _see(store: Store, known: ClusterStore) -> _Seen:
         await store.clusters.get(known.name)
     except StoreDamaged:
         unread.append(("cluster", known.name))
+    newest = await known.revisions.newest_number()
+    revision = await known.revisions.understood(newest)
+    if newest and revision is None:
+        unread.append(("revision", str(newest)))
     return _Seen(
         cluster=known.name,
         epoch=store.identity.epoch,
         now=store.clock.now(),
-        newest=await known.revisions.newest_number(),
+        newest=newest,
+        revision=revision,
         records={one.name: one.record for one in records},
         assignments={one.name: one.record for one in assignments},
         heard=heard,

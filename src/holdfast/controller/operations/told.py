@@ -11,6 +11,7 @@ from holdfast.bundle import Bundle, BundleFile
 from holdfast.plan import Change, Hazard, NodePlan, Plan, unified_diff
 from holdfast.plan.difference import FileChange
 from holdfast.protocol.api.base import HazardClass
+from holdfast.protocol.api.damaged import DamagedPlace
 from holdfast.protocol.api.events import AuditView, EventView
 from holdfast.protocol.api.overrides import OverrideView, OverrideWord
 from holdfast.protocol.api.people import TokenView, UserView
@@ -18,7 +19,7 @@ from holdfast.protocol.api.plans import ChangeView, FileDiff, NodeChangeView, Pl
 from holdfast.protocol.api.revisions import FileView, RevisionView
 from holdfast.protocol.api.rollouts import RolloutNodeView, RolloutOptions, RolloutView
 from holdfast.rollout.records import RolloutPhase, RolloutRecord, Wish
-from holdfast.store.log import Numbered
+from holdfast.store.log import Numbered, Unread
 from holdfast.store.models import AuditRecord, Event, Override, Revision, Token, User
 
 _CLASSES: dict[Hazard, HazardClass] = {
@@ -159,6 +160,11 @@ def override_view(override: Override, now: datetime) -> OverrideView:
 def is_over(override: Override, now: datetime) -> bool:
     """Whether its time is over, so that it does nothing any more."""
     return override.until is not None and override.until <= now
+
+
+def damaged_place(one: Unread) -> DamagedPlace:
+    """A record of a log that is not understood."""
+    return DamagedPlace(number=one.number, why=one.why, hint=one.hint)
 
 
 def event_view(event: Numbered[Event]) -> EventView:

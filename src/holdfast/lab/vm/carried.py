@@ -5,6 +5,7 @@ What the guest writes stays in its own layer over the shared files, and hides wh
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -56,7 +57,13 @@ class _Carried:
         command = self._channel.start(order, lambda descriptor, output: said.extend(output[: _LARGEST + 1 - len(said)]))
         command.send(data)
         command.end_input()
-        status = command.wait(_PATIENCE_S)
+        try:
+            status = command.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise LabError(
+                f"{self._path} cannot be carried in or out of the virtual machine: no answer within {_PATIENCE_S:g} s",
+                "try again when this machine is less busy",
+            ) from None
         if status == _ABSENT:
             return None
         if status != 0 or len(said) > _LARGEST:

@@ -165,7 +165,13 @@ def refresh(lab: str, channel: Channel, inputs: Sequence[Path], carried: Sequenc
     code = changed(Path(__file__).parents[2].rglob("*.py"))
     if code or changed(beside):
         drop = Order(("sh", "-c", "echo 3 >/proc/sys/vm/drop_caches"), ENVIRONMENT)
-        channel.start(drop).wait(_DROP_S)
+        try:
+            channel.start(drop).wait(_DROP_S)
+        except subprocess.TimeoutExpired:
+            raise LabError(
+                f"The virtual machine of lab {lab} does not answer within {_DROP_S:g} s",
+                f"try again when this machine is less busy, or clear it with: holdfast lab down {lab}",
+            ) from None
     os.utime(mark, ns=(began, began)) if mark.exists() else _make(mark, began)
     return code
 

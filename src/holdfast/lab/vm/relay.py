@@ -21,6 +21,7 @@ from holdfast.lab.vm.wire import MAX_PAYLOAD, Order
 _PASSED_ON = {"TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LANG", "TZ", "PYTHONPATH"}
 _PREFIXES = ("LC_", "HOLDFAST_")
 _CLEANING_UP_S = 60.0  # what an interrupted command gets to take down what it has built
+_KILLED_S = 60.0  # and the machine, to say that it has killed it
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -68,7 +69,13 @@ def _wait(command: Running) -> int:
         return command.wait(_CLEANING_UP_S)
     except (KeyboardInterrupt, subprocess.TimeoutExpired):
         command.signal(signal.SIGKILL)
-        return command.wait(_CLEANING_UP_S)
+    try:
+        return command.wait(_KILLED_S)
+    except subprocess.TimeoutExpired:
+        raise LabError(
+            f"the command in the virtual machine was killed, and that is not told within {_KILLED_S:g} s",
+            "the machine is very busy, or stuck: where the lab is still there, holdfast lab down NAME ends both",
+        ) from None
 
 
 def _write(descriptor: int, data: bytes) -> None:

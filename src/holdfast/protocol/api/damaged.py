@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from .base import Asked, Count, Told
+from .base import Asked, Count, Number, Saying, Told
 
 _Kind = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=400)]
@@ -21,6 +21,14 @@ class DamagedRecord(Told):
     why: str = Field(description="What is not understood.")
     clearable: bool = Field(description="Whether it may be removed.")
     then: str = Field(description="What is lost with it, or takes its place.")
+
+
+class DamagedPlace(Told):
+    """A numbered record that is not understood, among others that are."""
+
+    number: Number
+    why: Saying = Field(description="What is not understood.")
+    hint: Saying = Field(default="", description="What to do.")
 
 
 class DamagedList(Told):

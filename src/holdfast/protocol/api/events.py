@@ -9,6 +9,9 @@ from pydantic import AwareDatetime, Field
 from holdfast.bundle import SafeName
 
 from .base import Count, Number, Told
+from .damaged import DamagedPlace
+
+_DAMAGED = "Records in between that are not understood; of whose cluster they are, nobody knows."
 
 
 class EventView(Told):
@@ -28,6 +31,7 @@ class EventList(Told):
 
     events: tuple[EventView, ...]
     after: Count
+    damaged: tuple[DamagedPlace, ...] = Field(default=(), description=_DAMAGED)
 
 
 class AuditView(Told):
@@ -50,3 +54,4 @@ class AuditList(Told):
 
     records: tuple[AuditView, ...]
     before: Number | None = None
+    damaged: tuple[DamagedPlace, ...] = Field(default=(), description=_DAMAGED)

@@ -73,6 +73,9 @@ class PlanView(Told):
     counts: dict[HazardClass, int] = Field(default={}, description="How many changes there are of each class.")
     steps: tuple[StepView, ...] = ()
     nodes: tuple[NodeChangeView, ...] = ()
+    too_old: tuple[SafeName, ...] = Field(
+        default=(), description="Nodes whose agents say that they are too old for this: the rollout would be refused."
+    )
 
 
 class ProposalView(Told):

@@ -10,6 +10,7 @@ from holdfast.bundle import Expectations, SafeName
 from holdfast.findings import Finding
 
 from .base import Asked, Count, Digest, FileName, Message, Number, SpecText, Told
+from .damaged import DamagedPlace
 from .plans import FileDiff, PlanView
 from .rollouts import RolloutId, RolloutOptions
 
@@ -34,6 +35,7 @@ class RevisionList(Told):
     revisions: tuple[RevisionView, ...]
     newest: Count
     before: Number | None = None
+    damaged: tuple[DamagedPlace, ...] = Field(default=(), description="Revisions in between that are not understood.")
 
 
 class RevisionDetail(Told):

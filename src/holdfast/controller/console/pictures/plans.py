@@ -84,6 +84,7 @@ class Plan:
     waves: tuple[Wave, ...]
     files: tuple[AlikeFiles, ...]
     spec: Diff
+    too_old: tuple[str, ...] = ()  # nodes whose agents are
 
     @property
     def nodes(self) -> int:
@@ -110,6 +111,7 @@ def plan_of(plan: PlanView, spec_diff: str = "") -> Plan:
         waves=tuple(Wave(number, one.nodes, one.at_once, one.why) for number, one in enumerate(plan.steps, 1)),
         files=tuple(_alike_files(plan.nodes)),
         spec=diff_of(spec_diff),
+        too_old=plan.too_old,
     )
 
 

@@ -13,6 +13,7 @@ from holdfast.protocol.realtime import Connections, FivePerS, Sample, TableServe
 from holdfast.protocol.realtime_ring import Ring
 
 from ...operations.situation import Situation
+from ...operations.written import Written, as_written, servers_of
 from ..words import N_
 from .realtime_charts import Chart, chart_of, shown, spark
 from .servers import STATES, rows_of
@@ -77,6 +78,7 @@ class Judged:
     connected: bool = False
     real: Mapping[tuple[str, str], Health] = field(default_factory=dict)  # by virtual server and server
     pools: Mapping[tuple[str, str], Health] = field(default_factory=dict)  # by pool and endpoint
+    names: Written = field(default_factory=dict)  # of servers, by the names that a sample has
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,8 @@ class Realtime:
 
 
 def judged(seen: Situation, node: str) -> Judged:
-    """What health checks say, by the names that a sample has."""
+    """What health checks say, by the names that a sample has, and those that the spec has."""
+    names = dict(servers_of(seen.spec)) if seen.spec is not None else {}
     real: dict[tuple[str, str], Health] = {}
     for row in rows_of(seen):
         for one in row.servers:
@@ -215,12 +218,13 @@ def judged(seen: Situation, node: str) -> Judged:
     fresh = node in seen.connected
     for pool in heard.report.status.pools if heard is not None and heard.report.status is not None else ():
         for server in pool.servers:
+            names[("pool", pool.pool), server.endpoint] = as_written(names, ("pool", pool.pool), server.name)
             asked = bool(server.last)
             word = (
                 ("in service" if server.up else "down") if asked and fresh else "not checked" if fresh else "not known"
             )
             pools[pool.pool, server.endpoint] = Health(STATES[word], word, server.last if not server.up else "")
-    return Judged(fresh, real, pools)
+    return Judged(fresh, real, pools, names)
 
 
 def is_old(taken: datetime | None, now: datetime, every_s: float) -> bool:
@@ -234,7 +238,7 @@ def realtime_of(
     """The whole picture; of a node that has not told anything, only that."""
     sample = sample or Sample(node=wanted.node, controller="-")
     words = wanted.find.lower().split()
-    fitting = [one for one in sample.services if not words or _fits(words, _text(one))]
+    fitting = [one for one in sample.services if not words or _fits(words, _text(one, health.names))]
     fitting.sort(key=_order(wanted.sort))
     page = leaf(len(fitting), MOST_SERVICES, wanted.page)
     services = page.of(fitting)
@@ -254,7 +258,7 @@ def realtime_of(
         leaf=page,
         total=len(sample.services),
         left_out=sample.left_out,
-        engines=tuple(_engines(sample, wanted, words, ring, last, None if old else health)),
+        engines=tuple(_engines(sample, wanted, words, ring, last, None if old else health, health.names)),
         connections=next((one for one in sample.connections if one.find == wanted.search), None),
         estimated=sample.estimated,
         problems=sample.problems,
@@ -265,8 +269,9 @@ def _fits(words: Sequence[str], text: str) -> bool:
     return all(word in text for word in words)
 
 
-def _text(one: TableService) -> str:
-    servers = (f"{each.name} {each.address}:{each.port}" for each in one.servers)
+def _text(one: TableService, names: Written) -> str:
+    of = "virtual_server", one.source
+    servers = (f"{each.name} {as_written(names, of, each.name)} {each.address}:{each.port}" for each in one.servers)
     return " ".join((one.name, one.source, *servers)).lower()
 
 
@@ -327,7 +332,7 @@ def _server(service: TableService, one: TableServer, health: Judged) -> ServerRo
     address = f"[{one.address}]" if ":" in one.address else one.address
     return ServerRow(
         key=f"{service.name} {one.address} {one.port}",
-        name=one.name,
+        name=as_written(health.names, ("virtual_server", service.source), one.name),
         endpoint=f"{address}:{one.port}",
         method=one.method,
         absent=one.absent,
@@ -367,18 +372,18 @@ _KINDS = {WebKind.LISTENER: N_("Listener"), WebKind.POOL: N_("Pool"), WebKind.SE
 
 
 def _engines(
-    sample: Sample, wanted: Wanted, words: Sequence[str], ring: Ring, last: int, health: Judged | None
+    sample: Sample, wanted: Wanted, words: Sequence[str], ring: Ring, last: int, health: Judged | None, names: Written
 ) -> Iterable[Engine]:
     """`health` None: what is known of the node is old."""
     for engine in dict.fromkeys(row.engine for row in sample.web):
         rows = [one for one in sample.web if one.engine == engine]
-        fitting = [one for one in rows if _fits(words, f"{one.kind.value} {one.name} {one.pool}".lower())]
+        fitting = [one for one in rows if _fits(words, _web_text(one, names))]
         fitting = _arranged(fitting, wanted.sort)
         page = leaf(len(fitting), MOST_WEB, wanted.page)
         yield Engine(
             key=engine,
             name=NAMES.get(engine, engine),
-            rows=tuple(_line(one, ring, last, health) for one in page.of(fitting)),
+            rows=tuple(_line(one, ring, last, health, names) for one in page.of(fitting)),
             leaf=page,
             asks=any(one.queue is not None or one.active is not None for one in rows),
         )
@@ -401,14 +406,23 @@ def _arranged(rows: Sequence[WebRow], sort: Sort) -> list[WebRow]:
     return [*found, *(one for rest in servers.values() for one in rest)]
 
 
-def _line(one: WebRow, ring: Ring, last: int, health: Judged | None) -> WebLine:
+def _web_text(one: WebRow, names: Written) -> str:
+    return f"{one.kind.value} {one.name} {_web_name(one, names)} {one.pool}".lower()
+
+
+def _web_name(one: WebRow, names: Written) -> str:
+    """A pool's servers as the spec writes them; a backend is named after its pool, and a dot."""
+    return as_written(names, ("pool", one.pool.partition(".")[0]), one.name) if one.kind is WebKind.SERVER else one.name
+
+
+def _line(one: WebRow, ring: Ring, last: int, health: Judged | None, names: Written) -> WebLine:
     each = one.statuses_per_s or ()
     classes = tuple((name, shown(figure, "/s")) for name, figure in zip(_CLASSES, each, strict=False) if figure > 0)
     figures = [point[0] for point in ring.of(f"{one.engine} {one.kind.value} {one.name}", last)]
     return WebLine(
         key=f"{one.engine} {one.kind.value} {one.pool} {one.name}",
         kind=_KINDS[one.kind],
-        name=one.name,
+        name=_web_name(one, names),
         pool=one.pool,
         per_s=shown(one.per_s, "/s"),
         classes=classes,

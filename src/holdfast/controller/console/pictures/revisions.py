@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.findings import Finding, Severity
+from holdfast.protocol.api.damaged import DamagedPlace
 from holdfast.protocol.api.nodes import NodeSummary
 from holdfast.protocol.api.revisions import RevisionDetail, RevisionList, RevisionView
 from holdfast.protocol.api.rollouts import RolloutView
@@ -45,6 +46,7 @@ class History:
     rows: tuple[Row, ...]
     newest: int
     before: int | None
+    damaged: tuple[DamagedPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def history_of(found: RevisionList, rollouts: Iterable[RolloutView], nodes: Sequ
         if one.revision not in last or last[one.revision].id < one.id:
             last[one.revision] = one
     rows = tuple(_row(one, last, nodes, found.newest) for one in found.revisions)
-    return History(rows, found.newest, found.before)
+    return History(rows, found.newest, found.before, found.damaged)
 
 
 def _row(one: RevisionView, last: Mapping[int, RolloutView], nodes: Sequence[NodeSummary], newest: int) -> Row:

@@ -100,10 +100,11 @@ async def part(page: Console, who: Reading, cluster: ClusterName, asked: Filters
 
 async def _events(store: Store, cluster: str, asked: Asked, before: int | None) -> Mapping[str, Any]:
     kinds = TOPICS.get(asked.topic, TOPICS["all"])[1]
-    found, more = await happened.happened(
+    found = await happened.happened(
         store, cluster, before=before, limit=_PAGE, steps=bool(kinds), wanted=asked.wanted(kinds)
     )
-    return {"events": events_of(found), "more": more, "asked": asked, "before": before}
+    told = {"events": events_of(found.events), "more": found.before, "damaged": found.damaged}
+    return {**told, "asked": asked, "before": before}
 
 
 @router.get(_IN_CLUSTER + "/audit", name="console_audit")
@@ -156,7 +157,8 @@ async def _records(page: Page, cluster: str | None, asked: Asked, before: int | 
     export = {"action": kinds, "by": asked.by, "thing": asked.thing, "outcome": asked.result, **_times(asked)}
     start, place = ("console_audit", {"cluster": cluster}) if cluster else ("console_whole_audit", {})
     return {
-        "records": audit_of(found.records), "more": found.before, "asked": asked, "before": before, "topics": topics,
+        "records": audit_of(found.records), "damaged": found.damaged,
+        "more": found.before, "asked": asked, "before": before, "topics": topics,
         "outcomes": OUTCOMES, "start": start, "place": place, "whole": cluster is None,
         "export": _export(f"clusters/{cluster}/audit" if cluster else "audit", export),
     }  # fmt: skip

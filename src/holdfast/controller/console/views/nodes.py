@@ -143,8 +143,8 @@ async def now(page: Console, who: Reading, cluster: ClusterName, node: NodeName)
 
 async def _now(store: Store, cluster: str, node: str) -> Mapping[str, object]:
     detail = await status.node(store, cluster, node)
-    events, _ = await happened.happened(store, cluster, VRRP_KINDS, node, limit=_HISTORY, most_read=_LOOKED_THROUGH)
-    return {"node": node_of(detail, events, await leaving.maintenance_of(store, cluster, node))}
+    found = await happened.happened(store, cluster, VRRP_KINDS, node, limit=_HISTORY, most_read=_LOOKED_THROUGH)
+    return {"node": node_of(detail, found.events, await leaving.maintenance_of(store, cluster, node))}
 
 
 @router.get("/{node}/maintenance", name="console_maintenance")

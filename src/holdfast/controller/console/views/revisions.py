@@ -74,7 +74,7 @@ async def part(page: Console, who: Reading, cluster: ClusterName, before: Before
 
 async def _list(store: Store, cluster: str, before: int | None) -> Mapping[str, object]:
     found = await history.history(store, cluster, before, _PAGE)
-    lowest = found.revisions[-1].number if found.revisions else 1
+    lowest = min((*(one.number for one in found.revisions), *(one.number for one in found.damaged)), default=1)
     carried = await rollouts.of_revisions(store, cluster, lowest)
     nodes = await status.nodes(store, cluster)
     return {"history": history_of(found, carried, nodes.nodes), "begin": before}
