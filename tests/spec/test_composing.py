@@ -103,3 +103,15 @@ def test_what_is_refused_is_refused_in_the_same_words(text: str, message: str, m
     assert message in small
     monkeypatch.setattr(composing, "_LARGE", -1)
     assert said() == small
+
+
+def test_a_very_large_text_whose_values_need_quotes_says_so() -> None:
+    """Below the bound the same is read by the other parser, which does not need them."""
+    line = "  - {servers: [10.0.0.1:80]}\n"
+    assert read_yaml(f"a:\n{line}", "x")[0] == {"a": [{"servers": ["10.0.0.1:80"]}]}
+    with pytest.raises(SpecError) as raised:
+        read_yaml("a:\n" + line * (1_000_000 // len(line) + 1), "x")
+    (finding,) = raised.value.findings
+    assert "in quotes" in finding.hint
+    assert finding.location is not None
+    assert finding.location.line == 2

@@ -99,6 +99,11 @@ YAML: tuple[tuple[str, str, str], ...] = (
         "a second ': ' on this line",
         "put the value in quotes, or look for an open quote above",
     ),
+    (
+        r"found unexpected ':'",
+        "a value with ':' in it has no quotes within [ ] or { }; a text of more than a megabyte needs them",
+        "put it in quotes, such as ['10.0.0.1:80']",
+    ),
     (r"sequence entries are not", "a list entry '- ' where none can stand", "begin it on a line of its own"),
     (r"could not find expected ':'", "here is neither `key: value` nor a list entry", "is a blank missing after ':'?"),
     (r"expected <block end>", "this line does not fit those above it", "indent lines that belong together alike"),
