@@ -1,0 +1,89 @@
+"""A spec of a megabyte in the console's editor: it opens, answers keys at once, says what is wrong."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+from tests.browser.conftest import SPEC as SMALL
+from tests.browser.conftest import Console, Looking
+from tests.browser.test_editor import EDITOR, at
+from tests.browser.test_servers import LONG_MS, newest
+
+from holdfast.store.models import RevisionContent
+from holdfast.store.revisions import Draft
+
+pytestmark = [pytest.mark.browser, pytest.mark.measures]
+LARGE = 1_000_000  # characters
+WITHIN_MS = 100.0  # from a key to the frame that shows it
+AT_WORST_MS = 300.0  # of the one key in ten that waits for completion, which reads the whole text
+GROUPS, EACH = 100, 10
+_TIMED = """() => {
+  window.took = [];
+  const keep = (list) => {
+    for (const one of list.getEntries()) if (one.name === "keydown") window.took.push(one.duration);
+  };
+  new PerformanceObserver(keep).observe({type: "event", durationThreshold: 16});
+}"""
+
+
+def large() -> str:
+    """Virtual servers with ten real servers each, on a hundred groups, until it is long enough."""
+    lines = [
+        "holdfast: 1",
+        "cluster: shop",
+        "networks:",
+        "  front: {cidr: 10.0.0.0/8}",
+        "nodes: {lb01: 10.0.0.5, lb02: 10.0.0.6}",
+        "vrrp:",
+        *(f"  g{n}: {{addresses: [10.1.0.{n + 1}/8], nodes: [lb01, lb02]}}" for n in range(GROUPS)),
+        "virtual_servers:",
+    ]
+    size, number = sum(len(line) + 1 for line in lines), 0
+    while size <= LARGE:
+        servers = ", ".join(f"'10.{2 + number // 200}.{number % 200}.{10 + m}:80'" for m in range(EACH))
+        lines.append(
+            f"  service-{number}: {{on: 'g{number % GROUPS}:{8000 + number // GROUPS}', forward: nat, "
+            f"check: {{tcp: true}}, servers: [{servers}]}}"
+        )
+        size, number = size + len(lines[-1]) + 1, number + 1
+    return "\n".join([*lines, ""])
+
+
+@pytest.fixture(scope="module")
+def text(console: Console) -> str:
+    """It is the newest revision; nobody rolls it out."""
+    made = large()
+    number, _ = newest(console)
+    assert console.world is not None
+    store = console.world.store
+    draft = Draft(number, "admin", "a megabyte", store.clock.now(), RevisionContent(spec=made))
+    console.do(store.cluster("shop").revisions.add(draft))
+    return made
+
+
+@pytest.mark.timeout(900)
+def test_a_megabyte_opens_answers_keys_and_is_checked_and_completed(looking: Looking, text: str) -> None:
+    assert len(text) >= LARGE > len(SMALL)
+    looking.login(path=EDITOR)
+    page = looking.page
+    page.locator(".cm-line").first.wait_for()
+    at(looking, "service-3000: {on: 'g0:8030', ")
+    page.evaluate(_TIMED)
+    for key in "sched":
+        page.keyboard.type(key)
+        page.wait_for_timeout(250)  # as fast as people type; completion and the draft come in between
+    page.locator(".cm-tooltip-autocomplete li[aria-selected]").filter(has_text="scheduler").wait_for(timeout=LONG_MS)
+    page.wait_for_timeout(1500)
+    page.keyboard.press("Escape")
+    page.keyboard.type("uler: nonsense, ", delay=120)
+    page.wait_for_timeout(1500)
+    took = sorted(page.evaluate("window.took"))
+    assert took
+    assert took[len(took) * 9 // 10] <= WITHIN_MS, took
+    assert took[-1] <= AT_WORST_MS, took
+    page.locator("#check-list").get_by_text("nonsense").first.wait_for(timeout=LONG_MS)
+    expect(page.locator("#check-state")).to_have_text(re.compile("^1 mistake"))
+    page.locator(".cm-lint-marker-error").wait_for()
+    page.get_by_text("Saved in this browser").wait_for()
