@@ -39,8 +39,9 @@ class Checker:
             return
         if node.origin is not None:
             where = f"{node.origin.source.name}:{node.origin.line}"
+            name = shown(node.origin.name)[1:-1]
             message = Sentence(
-                "%(message)s (the text of $%(name)s, %(where)s)", message=message, name=node.origin.name, where=where
+                "%(message)s (the text of $%(name)s, %(where)s)", message=message, name=name, where=where
             )
         self._notes.add(code, node.source, node.line, node.span(word)[0], message, hint)
 

@@ -127,3 +127,9 @@ def test_a_neighbour_may_be_any_number_of_hops_away() -> None:
     assert found.complete
     assert not found.declared_differences
     assert found.data["origin"]["bfd_instance"]["b"]["max_hops"] == -1
+
+
+def test_the_name_of_a_sequence_may_be_any_bytes() -> None:
+    found = imported(lb1=b"~SEQ(LA\xf9T, 1, 3) $LA\xf9T x\n")
+    assert not found.complete
+    assert any("\\xf9" in left.reason for left in (*found.not_carried, *found.declared_differences))
