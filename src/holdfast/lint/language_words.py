@@ -95,7 +95,7 @@ KA008 = of(
 )
 KA009 = of(
     complaints.TWICE,
-    effect="keepalived leaves the second block out: the addresses in it are on no node.",
+    effect="keepalived leaves the second block out: nothing in it counts, and addresses of an instance are on no node.",
     hint="give it another name, or remove one of the two",
     bad=instance() + instance(vrid=52, address="10.0.0.101/24"),
     good=instance() + instance(vrid=52, address="10.0.0.101/24", name="mail"),
