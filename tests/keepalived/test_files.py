@@ -68,9 +68,7 @@ def test_files_that_one_include_names_count_each(tmp_path: Path, monkeypatch: py
         (tmp_path / f"{number}.conf").write_text("preempt\n")
     monkeypatch.setattr(statements, "MOST_INCLUDES", 10)
     found = parse(b"include *.conf\n" * 5, f"{tmp_path}/a.txt", files=OnDisk())
-    assert [(one.code, one.location.line) for one in found.findings if one.code == "KA043"] == [
-        ("KA043", 4), ("KA043", 5)
-    ]  # fmt: skip
+    assert [one.location.line for one in found.findings if one.location and one.code == "KA043"] == [4]  # told once
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "executable", "missing", "large", "broken link"])

@@ -55,6 +55,7 @@ class Statements:
         self._defining: Variable | None = None
         self._including: list[str] = []
         self._bytes = self._expanded = self._depth = self._includes = 0
+        self._unfollowed = False
 
     def read(self, source: Source) -> Iterator[Statement]:
         """All statements of `source`, and of what it includes."""
@@ -315,9 +316,10 @@ class Statements:
 
     def _include(self, pattern: str, number: int, at: int, source: Source) -> Iterator[Statement]:
         if self._includes >= MOST_INCLUDES:
-            self._into.complete = False
             message = Sentence("there are more than %(most)s includes; the rest is not followed", most=MOST_INCLUDES)
-            self._note(complaints.TOO_LARGE, source, number, message, at=at)
+            if not self._unfollowed:
+                self._note(complaints.TOO_LARGE, source, number, message, at=at)
+            self._into.complete, self._unfollowed = False, True
             return
         if isinstance(self._files, Nowhere):
             self._into.complete = False

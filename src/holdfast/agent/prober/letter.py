@@ -54,10 +54,11 @@ def _text(mail: ServerMail, batch: Batch) -> str:
 def _told(change: Change) -> list[str]:
     use = "nginx sends it requests" if change.in_use else "nginx sends it no requests"
     name = spoken_at(change.server, change.endpoint)
+    where = f"{name} ({change.endpoint})" if name != change.endpoint else name
     if not change.up and change.in_use:
         use = "nginx goes on sending it requests: too few others are up"
     return [
-        f"{name} ({change.endpoint}) of pool {change.pool} is {_state(change).upper()}",
+        f"{where} of pool {change.pool} is {_state(change).upper()}",
         f"  since: {change.at}",
         f"  why:   {_printable(change.why)}",
         f"  use:   {use}",
