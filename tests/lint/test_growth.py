@@ -14,6 +14,7 @@ pytestmark = pytest.mark.measures
 
 FEW, TIMES = 1500, 4
 MOST = 9.0  # times as long: linear is 4, squares are 16; processor time, so that others do not count
+LEAST_S = 0.1  # what takes less is as much the clock's and the collector's as its own
 FACTS = host(users={"nobody": None, "keepalived_script": None}, groups={"nobody": None})
 
 
@@ -105,7 +106,7 @@ KINDS: dict[str, Callable[[int], str]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_four_times_as_many_take_four_times_as_long(kind: str) -> None:
     few, many = (min(_seconds(KINDS[kind](count)) for _ in range(2)) for count in (FEW, TIMES * FEW))
-    assert many / few < MOST, f"{few:.2f} s for {FEW}, {many:.2f} s for {TIMES * FEW}"
+    assert many / max(few, LEAST_S) < MOST, f"{few:.2f} s for {FEW}, {many:.2f} s for {TIMES * FEW}"
 
 
 def _seconds(text: str) -> float:
