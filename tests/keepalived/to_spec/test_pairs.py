@@ -59,8 +59,14 @@ def test_keepalived_understands_a_pair_as_before(path: Path, tmp_path: Path) -> 
         theirs.write_text(before[node], encoding="utf-8")
         ours.write_text(after[node], encoding="utf-8")
         names = interfaces(parse(before[node], config_id=node).root)
-        said = {kind: (dump(kind, theirs, names, _LONG_S), dump(kind, ours, names, _LONG_S)) for kind in ("-P", "-C")}
-        assert any(one for one, _ in said.values()), "keepalived says nothing of this file"
-        for kind, (one, other) in said.items():
-            # With BFD two processes write at once.
-            assert sorted(one.splitlines()) == sorted(other.splitlines()), (node, kind)
+        # With BFD two processes write one dump at once, and lines of one may be lost: never is a dump equal by that.
+        tries = 5 if "bfd" in before[node] else 1
+        if not any(_said(theirs, names) == _said(ours, names) for _ in range(tries - 1)):
+            assert _said(theirs, names) == _said(ours, names), node
+
+
+def _said(path: Path, names: list[str]) -> dict[str, list[str]]:
+    """What keepalived makes of a file; never nothing."""
+    found = {kind: sorted(dump(kind, path, names, _LONG_S).splitlines()) for kind in ("-P", "-C")}
+    assert any(found.values()), "keepalived says nothing of this file"
+    return found
