@@ -272,7 +272,7 @@ def test_a_phone_has_a_plain_box_with_the_same_findings(looking: Looking) -> Non
     box.fill(SPEC.replace("engine: nginx", "engine: apache"))
     page.locator("#check-list").get_by_text("apache").first.wait_for(timeout=LONG_MS)
     page.locator("#check-list button").first.click()
-    page.wait_for_function("document.activeElement.selectionStart > 0")
+    page.wait_for_function("() => document.activeElement.selectionStart > 0")
     box.fill(SPEC.replace("www.example.com", "www.example.org"))
     checked(looking)
     planned(looking)

@@ -28,7 +28,7 @@ def _taken(page: Page) -> str:
 
 def test_figures_come_by_themselves_and_stand_still_while_paused(looking: Looking) -> None:
     page = _open(looking)
-    expect(page.locator("#realtime-table")).to_contain_text("web01-80", timeout=WITHIN_MS)
+    expect(page.locator("#realtime-table")).to_contain_text("web01:80", timeout=WITHIN_MS)
     expect(page.locator("#realtime-table .health").first).to_contain_text("in service", timeout=WITHIN_MS)
     assert page.locator(".chart").count() == 3
     before = page.locator("#chart-connections").bounding_box()
@@ -76,7 +76,7 @@ def test_a_server_that_is_down_is_said_to_be_so_beside_the_table(looking: Lookin
     page = _open(looking)
     console.change(lambda fleet: fleet.down.add("web01-80"))
     try:
-        row = page.locator("#realtime-table tr", has_text="web01-80")
+        row = page.locator("#realtime-table tr", has_text="web01:80")
         expect(row).to_contain_text("not in the kernel's table", timeout=WITHIN_MS)
         expect(row).to_contain_text("down", timeout=WITHIN_MS)
     finally:

@@ -78,7 +78,7 @@ def test_the_keyboard_reaches_everything(looking: Looking) -> None:
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox").first).to_be_focused()
     page.keyboard.press("Tab")
-    page.wait_for_function("document.activeElement.matches('a')")
+    page.wait_for_function("() => document.activeElement.matches('a')")
     shown = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert shown != "none" or page.evaluate("document.activeElement.closest('svg') !== null")
     page.get_by_label("Settings").focus()
