@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 from tests.cli.conftest import Command
+
+from holdfast.cli.whatif_view import print_report
+from holdfast.failover import whatif
+from holdfast.failover.whatif import what_if
+from holdfast.keepalived.parse import parse
+from holdfast.keepalived.to_failover import cluster_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -259,3 +267,14 @@ def test_an_imported_spec_says_what_its_files_say(holdfast: Command, tmp_path: P
     assert imported["singles"] == read["singles"]
     assert imported["singles"]
     assert imported["partitions"] == read["partitions"]
+
+
+def test_what_was_not_looked_at_is_not_said_to_be_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whatif, "MOST_WORK_OF_PART", 0)
+    texts = {"lb1": TWO.format(priority=150, weight=0), "lb2": TWO.format(priority=100, weight=0)}
+    report = what_if(cluster_of({node: parse(text, node) for node, text in texts.items()}))
+    told = StringIO()
+    print_report(report, Console(file=told, width=120))
+    assert "1 groups were not looked at" in told.getvalue()
+    assert "\nof what was looked at, no single failure is an outage" in told.getvalue()
+    assert "\nno single failure" not in told.getvalue()

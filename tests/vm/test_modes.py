@@ -40,7 +40,7 @@ def test_every_byte_arrives_both_ways(said: dict[str, Any], mode: str) -> None:
 
 @pytest.mark.parametrize("node", ["ipip01", "gre01", "gue01"])
 def test_the_packets_came_through_the_tunnel(said: dict[str, Any], node: str) -> None:
-    """An upload of 300 KB is many packets, even where the network card joins them (GSO)."""
+    """Bytes, not packets: by the guest's own clock the kernel joins a different number of them at a time (GRO)."""
     links = json.loads(said["links"][node])
-    through = [link["stats64"]["rx"]["packets"] for link in links if link["ifname"] not in ("lo", "eth0")]
-    assert max(through, default=0) > 20, said["tables"][node]
+    through = [link["stats64"]["rx"]["bytes"] for link in links if link["ifname"] not in ("lo", "eth0")]
+    assert max(through, default=0) > 300_000, said["tables"][node]

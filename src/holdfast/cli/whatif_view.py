@@ -12,6 +12,7 @@ from rich.text import Text
 
 from holdfast.failover.failures import FailureKind
 from holdfast.failover.result import HARM, Held, Left, Part, Report, Scenario, Verdict, Way
+from holdfast.failover.whatif import MOST_COUNTED
 
 STYLE = {
     Verdict.STAYS: "green",
@@ -180,7 +181,9 @@ def _print_summary(report: Report, console: Console) -> None:
         titles = ", ".join(scenario.title for scenario in report.outages[:_MOST_GROUPS])
         console.print(Text(f"single failures that users notice as more than a move: {titles}", style="bold red"))
     else:
-        console.print(Text("no single failure is an outage", style="green"))
+        # What was not looked at is not said to be well.
+        far = ("of what was looked at, no single failure is an outage", "yellow")
+        console.print(Text(*(far if report.unplayed else ("no single failure is an outage", "green"))))
     if missed:
         titles = ", ".join(scenario.title for scenario in missed[:_MOST_GROUPS])
         console.print(Text(f"promised times that cannot be kept: {titles}", style="bold red"))
@@ -192,7 +195,8 @@ def _print_summary(report: Report, console: Console) -> None:
         titles = ", ".join(scenario.title for scenario in report.split[:_MOST_GROUPS])
         console.print(Text(f"two holders while a network is in two: {titles}", style="yellow"))
     if report.left_out:
-        console.print(Text(f"{report.left_out} combinations were not played: there are too many", style="yellow"))
+        some = f"at least {report.left_out}" if report.left_out >= MOST_COUNTED else f"{report.left_out}"
+        console.print(Text(f"{some} combinations were not played: there are too many", style="yellow"))
 
 
 def _print_unplayed(report: Report, console: Console) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from holdfast.protocol import OverrideKind
 from holdfast.sentences import Sentence
 from holdfast.spec.load import LoadedSpec
+from holdfast.spec.vrrp import VrrpGroup
 
 
 class Kind(StrEnum):
@@ -167,3 +168,11 @@ class Scenario:
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+
+
+def moved_and_back(name: str, group: VrrpGroup) -> tuple[Step, Step]:
+    """A planned switchover of a group to its second member, and back."""
+    first, second = group.members[:2]
+    there = Sentence("move %(group)s to %(node)s", group=name, node=second)
+    back = Sentence("move %(group)s back", group=name)
+    return Step(there, Kind.PLANNED, Move(name, second)), Step(back, Kind.PLANNED, Move(name, first, back=True))

@@ -18,10 +18,10 @@ from holdfast.lab.scenario import (
     Change,
     Heal,
     Kind,
-    Move,
     Occupied,
     Scenario,
     Step,
+    moved_and_back,
 )
 from holdfast.lab.scenario_file import members, scripts_of, servers, services_of
 from holdfast.lab.scenario_lvs import lvs_scenario
@@ -124,16 +124,8 @@ class _Maker:
         return next((host for host in reversed(shared) if host not in alone), next(iter(shared), None))
 
     def _switchover(self) -> Iterator[Step]:
-        for name, group in self._spec.vrrp.items():
-            yield Step(
-                Sentence("move %(group)s to %(node)s", group=name, node=group.members[1]),
-                Kind.PLANNED,
-                Move(name, group.members[1]),
-            )
-            yield Step(
-                Sentence("move %(group)s back", group=name), Kind.PLANNED, Move(name, group.members[0], back=True)
-            )
-            return
+        for name, group in list(self._spec.vrrp.items())[:1]:
+            yield from moved_and_back(name, group)
 
     def _changes(self, nodes: tuple[str, ...]) -> Iterator[Step]:
         grown, what = with_more(self._loaded)

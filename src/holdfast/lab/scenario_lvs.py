@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.lab.scenario import KIND_OF, Break, Breakage, Change, Heal, Kind, Move, Overrule, Scenario, Step
+from holdfast.lab.scenario import KIND_OF, Break, Breakage, Change, Heal, Kind, Overrule, Scenario, Step, moved_and_back
 from holdfast.lab.scenario_file import members, services_of
 from holdfast.protocol import OverrideKind
 from holdfast.sentences import Sentence
@@ -99,15 +99,7 @@ class _Maker:
 
     def _switchover(self) -> Iterator[Step]:
         for name in directed_groups(self._spec)[:1]:
-            group = self._spec.vrrp[name]
-            yield Step(
-                Sentence("move %(group)s to %(node)s", group=name, node=group.members[1]),
-                Kind.PLANNED,
-                Move(name, group.members[1]),
-            )
-            yield Step(
-                Sentence("move %(group)s back", group=name), Kind.PLANNED, Move(name, group.members[0], back=True)
-            )
+            yield from moved_and_back(name, self._spec.vrrp[name])
 
     def _changes(self) -> Iterator[Step]:
         grown, what = with_another_server(self._loaded)
