@@ -27,6 +27,7 @@ from holdfast.bundle import (
 from holdfast.lab.lab import Lab
 from holdfast.lab.node import Node
 from holdfast.lab.topology import CLIENT, Interface, LabNode, LabTopology, Network, Role, with_client
+from holdfast.protocol import NodeStatus
 
 pytestmark = [pytest.mark.lab, pytest.mark.traffic]
 
@@ -243,6 +244,24 @@ def test_a_mover_that_is_killed_holds_nothing_back_after_the_next_command(pair: 
     assert pair.node(CLIENT).exec(reach).returncode != 0
     agent(one, "recover")
     assert pair.node(CLIENT).exec(reach).returncode == 0
+
+
+def test_a_standby_that_is_in_fault_says_so(pair: Lab) -> None:
+    """Its services run and nothing holds it back: only keepalived knows that it would take over nothing."""
+    two = pair.node("lb02")
+
+    def fault() -> bool:
+        (facts,) = NodeStatus.model_validate(agent(two, "status")).groups
+        return facts.fault
+
+    assert not fault()
+    two.exec(["ip", "link", "set", "eth0", "down"], check=True)
+    wait_until(fault)
+    two.exec(["ip", "link", "set", "eth0", "up"], check=True)
+    wait_until(lambda: not fault())
+    agent(two, "hold", "www")
+    agent(two, "release", "www")
+    wait_until(lambda: not fault())
 
 
 def test_keepalived_that_hangs_is_said_and_nothing_is_held_back(pair: Lab) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.agent.host.port import LocalAddress, Places
-from holdfast.agent.vrrp_state import groups_of
+from holdfast.agent.vrrp_state import groups_of, in_fault
 from holdfast.bundle import Bundle, Expectations, HeldAddress, ImportedGroupExpectation
 
 
@@ -55,3 +55,24 @@ def test_an_imported_group_is_held_with_all_its_addresses(
     assert group.holds is holds
     assert bool(group.present and group.missing) is in_part
     assert not group.given_up
+
+
+START = "Sun Nov 22 12:00:00 2026: Starting VRRP child process, pid=7"
+FAULT = "Sun Nov 22 12:00:01 2026: (www) Entering FAULT STATE"
+OTHER = "Sun Nov 22 12:00:02 2026: (mail.one) Entering FAULT STATE"
+STANDBY = "Sun Nov 22 12:00:03 2026: (www) Entering BACKUP STATE"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ((), set()),
+        ((START, FAULT, OTHER), {"www", "mail.one"}),
+        ((START, FAULT, OTHER, STANDBY), {"mail.one"}),
+        ((START, FAULT, START), set()),
+        ((START, STANDBY, FAULT), {"www"}),
+        (("(www) Entering nothing", "Entering FAULT STATE", "(a (www) Entering FAULT STATE"), {"www"}),
+    ],
+)
+def test_what_keepalived_says_last_counts(lines: tuple[str, ...], found: set[str]) -> None:
+    assert in_fault(lines) == found

@@ -32,6 +32,8 @@ class FakeTransport:
     hold: dict[tuple[str, str], int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     dead_services: set[str] = field(default_factory=set)
+    fault: set[str] = field(default_factory=set)  # keepalived of these nodes cannot hold a group, and says so
+    unable: set[str] = field(default_factory=set)  # the same, and nobody knows
     preempts: bool = True
     follows: dict[str, tuple[str, ...]] = field(default_factory=dict)  # node → its controllers
     overrides: dict[str, Overrides] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class FakeTransport:
                 vrid=e.vrid,
                 holds=self.holders.get(e.group) == node,
                 hold=self.hold.get((node, e.group), 0),
+                fault=node in self.fault,
             )
             for e in self.running[node][-1].expected.vrrp
         )
@@ -109,7 +112,9 @@ class FakeTransport:
             (expected.priority, node)
             for node, bundles in self.running.items()
             for expected in bundles[-1].expected.vrrp
-            if expected.group == group and not self.hold.get((node, group)) and node not in self.unreachable
+            if expected.group == group
+            and not self.hold.get((node, group))
+            and node not in self.unreachable | self.fault | self.unable
         ]
         stays = not self.preempts and self.holders.get(group) in {node for _, node in able}
         if not stays:

@@ -9,7 +9,7 @@ from tests.rollout.bundles import bundle
 from tests.rollout.fake import FakeTransport
 
 from holdfast.bundle import Bundle
-from holdfast.errors import PlanRefused
+from holdfast.errors import PlanRefused, RolloutFailed
 from holdfast.rollout.switchover import Switch
 
 BUNDLES = {"lb01": bundle("lb01", groups=(("www", 250),)), "lb02": bundle("lb02", groups=(("www", 245),))}
@@ -63,14 +63,34 @@ def test_back_without_a_better_node_only_releases() -> None:
 
 @pytest.mark.parametrize(
     "trouble",
-    [{"unreachable": {"lb02"}}, {"hold": {("lb02", "www"): -254}}, {"dead_services": {"lb02"}}],
-    ids=["peer gone", "peer held back", "peer's services dead"],
+    [{"unreachable": {"lb02"}}, {"hold": {("lb02", "www"): -254}}, {"dead_services": {"lb02"}}, {"fault": {"lb02"}}],
+    ids=["peer gone", "peer held back", "peer's services dead", "peer in fault"],
 )
 def test_the_last_node_that_could_hold_a_group_keeps_it(trouble: dict[str, object]) -> None:
     transport = cluster(**trouble)
     with pytest.raises(PlanRefused, match="no other node could hold 'www' now, so lb01 keeps it"):
         switch(transport).away()
     assert transport.order == []
+
+
+def test_what_nobody_took_over_its_old_holder_has_again() -> None:
+    transport = cluster(unable={"lb02"})
+    with pytest.raises(RolloutFailed, match="nobody took 'www' over within 10 s: lb01 has it again"):
+        switch(transport).away()
+    assert (transport.holders["www"], set(transport.hold.values())) == ("lb01", {0})
+
+
+def test_an_old_holder_that_does_not_get_it_back_either_is_told_with_what_to_do() -> None:
+    class Deaf(FakeTransport):
+        def release(self, node: str, group: str) -> None:
+            if node == "lb01":
+                raise RolloutFailed("lb01 cannot be reached", "is it up?")
+            super().release(node, group)
+
+    transport = Deaf({node: [b] for node, b in BUNDLES.items()}, {"www": "lb01"}, unable={"lb02"})
+    with pytest.raises(RolloutFailed, match="lb01 does not have it again: lb01 cannot be reached") as failed:
+        switch(transport).away()
+    assert "on the node: holdfast-agent release www" in failed.value.hint
 
 
 def test_a_group_without_a_holder_is_not_moved() -> None:

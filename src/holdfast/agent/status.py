@@ -16,8 +16,9 @@ from holdfast.agent.realtime import haproxy
 from holdfast.agent.recovery import Nothing, decide
 from holdfast.agent.services.base import Node, service_of
 from holdfast.agent.services.daemons import DAEMONS
+from holdfast.agent.services.logs import LogTail
 from holdfast.agent.supervisor.processes import is_halted
-from holdfast.agent.vrrp_state import groups_of
+from holdfast.agent.vrrp_state import groups_of, in_fault
 from holdfast.bundle import Bundle, Service, VrrpExpectation
 from holdfast.errors import ApplyError, TableUnreadable, UsageError
 from holdfast.findings import Finding, Severity
@@ -162,6 +163,8 @@ def _spoken(bundle: Bundle) -> dict[tuple[str, str], str]:
 
 
 def _groups(node: Node, bundle: Bundle | None) -> tuple[GroupFacts, ...]:
+    known = bundle is not None and (bundle.expected.vrrp or bundle.expected.imported)
+    faults = in_fault(LogTail(node.places, Service.KEEPALIVED, {}).lines()) if known else frozenset()
     return tuple(
         GroupFacts(
             group=group.expected.group,
@@ -170,6 +173,7 @@ def _groups(node: Node, bundle: Bundle | None) -> tuple[GroupFacts, ...]:
             present=group.present,
             missing=group.missing,
             hold=group.hold,
+            fault=group.expected.group in faults and not group.holds,
         )
         for group in (groups_of(bundle, node.host, node.places) if bundle else ())
     )
@@ -195,7 +199,8 @@ def lines(found: NodeStatus) -> list[str]:
     ]
     for each in found.groups:
         held = "holds" if each.holds else "does not hold"
-        out.append(f"  group {each.group}: {held}{', given up by its hold file' if each.hold <= -254 else ''}")
+        why = ", given up by its hold file" if each.hold <= -254 else ""
+        out.append(f"  group {each.group}: {held}{why or (', keepalived is in FAULT' if each.fault else '')}")
     for pool in found.pools:
         for server in pool.servers:
             kept = ", but stays in use" if server.in_use and not server.up else ""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from holdfast.agent.hold import read_hold
 from holdfast.agent.host.port import Host, LocalAddress, Places
 from holdfast.bundle import HOLD_DIR, Bundle, HeldAddress, ImportedGroupExpectation, VrrpExpectation
+
+_STARTED = "Starting VRRP child process"
+_ENTERED = re.compile(r"\((?P<group>[!-'*-~]+)\) Entering (?P<state>[A-Z]+) STATE")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,17 @@ def groups_of(bundle: Bundle, host: Host, places: Places) -> tuple[Group, ...]:
 def group_now(expected: VrrpExpectation, host: Host, places: Places) -> Group:
     """This one group."""
     return _group(expected, host.addresses(), places)
+
+
+def in_fault(lines: Iterable[str]) -> frozenset[str]:
+    """The groups that keepalived cannot hold, by the last that its log says of each since it started."""
+    found: set[str] = set()
+    for line in lines:
+        if _STARTED in line:
+            found.clear()
+        elif said := _ENTERED.search(line):
+            (found.add if said["state"] == "FAULT" else found.discard)(said["group"])
+    return frozenset(found)
 
 
 def _imported(expected: ImportedGroupExpectation, here: frozenset[LocalAddress]) -> Group:

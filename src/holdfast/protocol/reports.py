@@ -105,7 +105,11 @@ class ListenerFacts(Message):
 
 
 class GroupFacts(Message):
-    """A VRRP group as this node sees it; `hold` is the hold file's number (0: may hold, -254: gave it up)."""
+    """A VRRP group as this node sees it; `hold` is the hold file's number (0: may hold, -254: gave it up).
+
+    `fault`: keepalived says that it cannot hold it, since an interface is down or a check fails; older agents, and
+    those whose log says nothing of it, do not know.
+    """
 
     group: SafeName
     vrid: int
@@ -113,6 +117,7 @@ class GroupFacts(Message):
     present: tuple[HeldAddress, ...] = ()
     missing: tuple[HeldAddress, ...] = ()
     hold: int = 0
+    fault: bool = False
 
 
 class ServerFacts(Message):
@@ -160,6 +165,12 @@ class NodeStatus(Message):
     interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
     # Whose desired state its agent follows; none where the node never joined. What is brought here otherwise is drift.
     controllers: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=100)] = ()
+
+    def could_hold(self, group: str) -> bool:
+        """Whether it would take a group over: not held back, not in fault, and every service of its own runs."""
+        facts = next((each for each in self.groups if each.group == group), None)
+        running = bool(self.services) and all(each.running for each in self.services)
+        return facts is not None and facts.hold == 0 and not facts.fault and running
 
 
 class MoveReport(Message):

@@ -38,8 +38,8 @@ class _Member:
 
     @property
     def could_hold(self) -> bool:
-        """Whether it would take over: not held back, and every service of its own runs."""
-        return self.facts.hold == 0 and bool(self.status.services) and all(s.running for s in self.status.services)
+        """As of NodeStatus."""
+        return self.status.could_hold(self.expected.group)
 
 
 def refuse_imported(bundles: Mapping[str, Bundle], asked: Iterable[str]) -> None:
@@ -82,7 +82,8 @@ class Switch:
     def away(self) -> Switchover:
         """Move the group from its holder to the best other node, and keep it away until `back`.
 
-        PlanRefused if no other node could hold it. Where nobody may preempt, nothing has to keep it away afterwards.
+        PlanRefused if no other node could hold it. If nobody takes over all the same, the holder gets it back, and it
+        is RolloutFailed. Where nobody may preempt, nothing has to keep it away afterwards.
         """
         members = self._members()
         holder = self._holder(members)
@@ -90,13 +91,16 @@ class Switch:
         if not heirs:
             raise PlanRefused(
                 f"no other node could hold '{self._group}' now, so {holder.node} keeps it",
-                "bring its peer up, or release it, before you move the group",
+                "bring its peer up, see why keepalived there is in FAULT, or release it, before you move the group",
             )
         for heir in heirs:
             # It may hold the group already; but so it also forgets clients that it lost when it last gave the group up.
             self._transport.release(heir.node, self._group)
         report = self._transport.move(holder.node, self._group)
-        after = self._taken_over({m.node for m in heirs})
+        try:
+            after = self._taken_over({m.node for m in heirs})
+        except RolloutFailed as error:
+            raise self._had_again(holder.node, error) from None
         if not holder.expected.preempts:
             self._release([holder.node])
         return Switchover(self._group, holder.node, after, report)
@@ -131,6 +135,17 @@ class Switch:
             if not released.result().moved:
                 self._release([heir.node])
         return report
+
+    def _had_again(self, old: str, error: RolloutFailed) -> RolloutFailed:
+        """Nobody took over: a group that nobody holds is worse than one that was not moved. What to say of that."""
+        by_hand = f"let it hold it again, on the node: holdfast-agent release {self._group}"
+        try:
+            self._transport.release(old, self._group)
+            after = self._taken_over(set(self._expected))
+        except HoldfastError as failed:
+            return RolloutFailed(f"{error.message}, and {old} does not have it again: {failed.message}", by_hand)
+        log = "read keepalived's log on the node that should have"
+        return RolloutFailed(f"{error.message}: {after} has it again", log)
 
     def _release(self, nodes: list[str]) -> None:
         for node in nodes:
@@ -168,5 +183,5 @@ class Switch:
             self._sleep(_POLL_S)
         raise RolloutFailed(
             f"nobody took '{self._group}' over within {TAKEN_OVER_WITHIN_S:.0f} s",
-            f"let the old holder have it again: holdfast-agent release {self._group}",
+            f"let a node have it, on that node: holdfast-agent release {self._group}",
         )

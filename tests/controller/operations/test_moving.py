@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -40,6 +41,9 @@ def test_a_group_is_moved_by_its_name_or_its_address_and_comes_back() -> None:
         assert (back.after, members.holder, members.held_back) == ("lb01", "lb01", set())
         audit = [one.record for one in await members.desk.store.audit.newest()]
         assert [one.action for one in audit[:3]] == ["group.move"] * 3
+        assert [(json.loads(one.before)["holder"], json.loads(one.after)["holder"]) for one in audit[:3]] == [
+            ("lb02", "lb01"), ("lb02", "lb02"), ("lb01", "lb02"),
+        ]  # fmt: skip
         assert {one.record.kind for one in await members.desk.store.events.newest()} >= {"vip.moved"}
 
     _story(SPEC, ["lb01", "lb02"], told)
@@ -130,6 +134,16 @@ def test_maintenance_gives_everything_up_first_and_ends_with_everything_back() -
         assert [(one.before, one.after) for one in ended.moved] == [("lb02", "lb01")]
         assert members.held_back == set()
         assert not await members.desk.store.cluster("shop").overrides.all()
+        told = [one.record for one in await members.desk.store.audit.newest()]
+        off, end, _, _, on, begun, *_ = told
+        assert [(one.action, one.outcome) for one in (off, end, on, begun)] == [
+            ("maintenance.off", "done"), ("override.end", "done"), ("maintenance.on", "done"), ("override.set", "done"),
+        ]  # fmt: skip
+        assert json.loads(end.before)["why"] == json.loads(begun.after)["why"] == "reboot"
+        assert (json.loads(on.before), json.loads(on.after)["holders"]) == (
+            {"holders": {"www": "lb01"}},
+            {"www": "lb02"},
+        )
 
     _story(SPEC, ["lb01", "lb02"], told)
 

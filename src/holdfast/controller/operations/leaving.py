@@ -89,7 +89,7 @@ def _group(
         if each.group == mine.group and name != node and name not in out and name in statuses
     }
     holder = next((name for name in sorted(others) if _holds(statuses[name], mine.group)), None)
-    able = [name for name in others if _could_hold(statuses[name], mine.group)]
+    able = [name for name in others if statuses[name].could_hold(mine.group)]
     best = max(able, key=lambda name: (others[name], name), default=None)
     return LeavingGroup(
         group=mine.group,
@@ -106,9 +106,3 @@ def _facts(status: NodeStatus, group: str) -> GroupFacts | None:
 def _holds(status: NodeStatus, group: str) -> bool:
     facts = _facts(status, group)
     return facts is not None and facts.holds
-
-
-def _could_hold(status: NodeStatus, group: str) -> bool:
-    """Not held back, and every service of its own runs."""
-    facts = _facts(status, group)
-    return facts is not None and facts.hold == 0 and all(each.running for each in status.services)

@@ -9,13 +9,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.bundle import Bundle, VrrpExpectation
-from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused, RolloutFailed, StoreError, UsageError
+from holdfast.errors import (
+    Conflict,
+    HoldfastError,
+    NotFound,
+    PlanRefused,
+    RolloutFailed,
+    StoreDamaged,
+    StoreError,
+    UsageError,
+)
 from holdfast.protocol import NodeStatus, Verb
 from holdfast.protocol.api.nodes import MaintenanceRequest, MaintenanceResult, MovedGroup, MoveRequest
 from holdfast.rollout.orders import Orders, StoreTransport
 from holdfast.rollout.records import RolloutStore
 from holdfast.rollout.switchover import Switch, Switchover, refuse_imported
 from holdfast.sentences import Sentence
+from holdfast.store.holding import Held
 from holdfast.store.models import Override, OverrideKind
 from holdfast.store.store import override_name
 
@@ -89,10 +99,11 @@ async def move(desk: Desk, cluster: str, group: str, request: MoveRequest) -> Mo
         try:
             done = await _moved(place, name, request)
         except HoldfastError as error:
-            await _audit(place, "group.move", name, request, error)
+            await _audit(place, "group.move", name, after={"asked": request}, error=error)
             raise
         went = Sentence("%(group)s went from %(old)s to %(new)s", group=name, old=str(done.before), new=done.after)
-        await _audit(place, "group.move", name, request, None, went)
+        before, after = {"holder": done.before}, {"asked": request, "holder": done.after}
+        await _audit(place, "group.move", name, before=before, after=after, said=went)
     return MovedGroup(group=name, before=done.before, after=done.after, report=done.report)
 
 
@@ -182,30 +193,33 @@ async def begin_maintenance(desk: Desk, cluster: str, node: str, request: Mainte
         raise UsageError(f"{request.until.isoformat()} is over already", "name a moment to come")
     place = await _place(desk, cluster)
     await _known_node(place, node)
-    async with _alone(desk, cluster):
+    async with _alone(desk, cluster) as alone:
         try:
             refuse_imported(place.bundles, place.imported_on(node))
             await _refuse_last(place, node)
         except PlanRefused as error:
-            await _audit(place, "maintenance.on", node, request, error)
+            await _audit(place, "maintenance.on", node, after={"asked": request}, error=error)
             raise
         began = await _note(place, node, request)
         done: list[MovedGroup] = []
         try:
             for group in place.groups_of(node):
+                await desk.store.holdings.keep(alone)  # of many groups, all together may take longer than one may
                 done.append(await _given_up(place, node, group))
         except HoldfastError as error:
             # What is refused was not begun; what failed may be half done.
             touched = [one.group for one in done] + ([] if isinstance(error, PlanRefused) else [group])
             await _undone(place, node, began, touched)
-            await _audit(place, "maintenance.on", node, request, error)
+            await _audit(place, "maintenance.on", node, after={"asked": request}, error=error)
             raise
         moved = tuple(one for one in done if one.before == node)
         said = Sentence("%(node)s is in maintenance: it held nothing", node=node)
         if moved:
             now = ", ".join(f"{one.group} → {one.after}" for one in moved)
             said = Sentence("%(node)s is in maintenance; what it held has moved: %(moved)s", node=node, moved=now)
-        await _audit(place, "maintenance.on", node, request, None, said, node)
+        before, after = _holders(done)
+        after["asked"] = request
+        await _audit(place, "maintenance.on", node, before=before, after=after, said=said, event_of=node)
     return MaintenanceResult(node=node, on=True, moved=moved)
 
 
@@ -220,15 +234,15 @@ async def _refuse_last(place: _Place, node: str) -> None:
         if not any(_could_hold(status, group) for status in others):
             raise PlanRefused(
                 f"no other node could hold '{group}' now, so {node} is needed",
-                "bring its peer up, end its maintenance, or, where the group was moved away from it, give it back "
+                "bring its peer up, see why keepalived there is in FAULT, end its maintenance, or, where the group was "
+                "moved away from it, give it back "
                 f"(holdfast move {group} --back), first",
             )
 
 
 def _could_hold(status: NodeStatus, group: str) -> bool:
-    """Whether it holds the group, or would: not held back, and every service of its own runs."""
-    running = bool(status.services) and all(service.running for service in status.services)
-    return _holds(status, group) or (running and _facts(status, group) and not _held_back(status, group))
+    """Whether it holds the group, or would."""
+    return _holds(status, group) or status.could_hold(group)
 
 
 async def _given_up(place: _Place, node: str, group: str) -> MovedGroup:
@@ -249,16 +263,19 @@ async def end_maintenance(desk: Desk, cluster: str, node: str) -> MaintenanceRes
     """The node may hold its groups again; what it takes back, it takes without a lost answer."""
     place = await _place(desk, cluster)
     await _known_node(place, node)
-    async with _alone(desk, cluster):
+    done: list[MovedGroup] = []
+    async with _alone(desk, cluster) as alone:
         try:
-            done = [moved for group in place.groups_of(node) if (moved := await _taken_back(place, node, group))]
+            for group in place.groups_of(node):
+                await desk.store.holdings.keep(alone)
+                done += [moved] if (moved := await _taken_back(place, node, group)) else []
         except HoldfastError as error:
-            await _audit(place, "maintenance.off", node, None, error)
+            await _audit(place, "maintenance.off", node, error=error)
             raise
         await _undone(place, node, created=True)
-        await _audit(
-            place, "maintenance.off", node, None, None, Sentence("%(node)s is in service again", node=node), node
-        )
+        before, after = _holders(done)
+        said = Sentence("%(node)s is in service again", node=node)
+        await _audit(place, "maintenance.off", node, before=before, after=after, said=said, event_of=node)
     return MaintenanceResult(node=node, on=False, moved=tuple(done))
 
 
@@ -297,8 +314,9 @@ async def _note(place: _Place, node: str, request: MaintenanceRequest) -> bool:
         since=desk.now(),
         until=request.until,
     )
+    told = desk.told("override.set", node, place.cluster, after=record)
     try:
-        await kept.create(override_name(OverrideKind.MAINTENANCE, node), record)
+        await desk.store.commit(kept.creating(override_name(OverrideKind.MAINTENANCE, node), record), audit=[told])
     except Conflict:
         return False
     return True
@@ -311,28 +329,43 @@ async def _undone(place: _Place, node: str, created: bool, groups: Sequence[str]
     for group in groups:
         with suppress(HoldfastError):  # the agent may be what is broken
             await place.order(node, Verb.RELEASE, group)
-    kept = place.desk.store.cluster(place.cluster).overrides
+    desk = place.desk
+    kept = desk.store.cluster(place.cluster).overrides
     name = override_name(OverrideKind.MAINTENANCE, node)
-    version = await kept.version(name)  # also of one that is damaged: that it is over is what somebody said
-    if version:
-        with suppress(Conflict):  # somebody else has changed it, and says so
-            await kept.delete(name, version)
+    version = await kept.version(name)
+    if not version:
+        return
+    try:
+        found = await kept.get(name)
+    except StoreDamaged:  # that it is over is what somebody said
+        found = None
+    told = desk.told("override.end", node, place.cluster, before=found.record if found else {"damaged": name})
+    with suppress(Conflict):  # somebody else has changed it, and says so
+        await desk.store.commit(kept.deleting(name, version), audit=[told])
+
+
+def _holders(moved: Sequence[MovedGroup]) -> tuple[dict[str, object], dict[str, object]]:
+    """Who held these groups before, and who does now."""
+    return ({"holders": {one.group: one.before for one in moved}}, {"holders": {one.group: one.after for one in moved}})
 
 
 async def _audit(
     place: _Place,
     action: str,
     target: str,
-    request: object,
-    error: HoldfastError | None,
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+    error: HoldfastError | None = None,
     said: str = "",
-    node: str | None = None,
+    event_of: str | None = None,
 ) -> None:
     desk = place.desk
-    after = {"asked": request, "error": error.message} if error else {"asked": request}
-    told = desk.told(action, target, place.cluster, after=after, outcome=_outcome(error))
+    if error is not None:
+        after = {**(after or {}), "error": error.message}
+    told = desk.told(action, target, place.cluster, before=before, after=after, outcome=_outcome(error))
     kind = {"group.move": "vip.moved"}.get(action, action)
-    events = [desk.event(kind, place.cluster, said, node)] if error is None else []
+    events = [desk.event(kind, place.cluster, said, event_of)] if error is None else []
     await desk.store.commit(audit=[told], events=events)
 
 
@@ -343,7 +376,7 @@ def _outcome(error: HoldfastError | None) -> Literal["done", "refused", "failed"
 
 
 @asynccontextmanager
-async def _alone(desk: Desk, cluster: str) -> AsyncIterator[None]:
+async def _alone(desk: Desk, cluster: str) -> AsyncIterator[Held]:
     """One move at a time in a cluster: two at once could each rely on the node that the other takes out."""
     holdings = desk.store.holdings
     held = await holdings.acquire(f"moving-{cluster}"[:63], desk.actor, _LONGEST_S)
@@ -352,7 +385,7 @@ async def _alone(desk: Desk, cluster: str) -> AsyncIterator[None]:
         who = f" by {found.record.holder}" if found else ""
         raise PlanRefused(f"something is being moved in {cluster} at this moment{who}", "try again in a moment")
     try:
-        yield
+        yield held
     finally:
         with suppress(StoreError):  # it ends by itself
             await holdings.release(held)
