@@ -32,7 +32,8 @@ class Stage:
     """One command; `junit` tells that it is pytest and leaves its counts in RESULTS.
 
     With `marks` it is given the files alone that hold tests which fit: to collect all takes each process many seconds.
-    `meanwhile` are run, one after the other, while this one waits; the next stage begins when all have ended.
+    `then` follow it, one after the other. `meanwhile` are run, one after the other, while it and they wait; the next
+    stage begins when all have ended. One of `then` begins when those of `meanwhile` that it is `not_beside` have ended.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Stage:
     junit: bool = False
     marks: str = ""
     meanwhile: tuple[Stage, ...] = ()
+    then: tuple[Stage, ...] = ()
+    not_beside: tuple[str, ...] = ()
 
 
 def tests(name: str, marks: str, *more: str) -> Stage:
@@ -61,43 +64,52 @@ LAB = tests(
 TRAFFIC = tests(
     "traffic", "traffic and not (vm or measures or rehearsal or soak or browser)", "-n", "2", "--dist", "loadgroup"
 )
-# Two at a time would measure each other.
+# Two at a time would measure each other. What takes processor time alone is elsewhere: that is its own.
 MEASURES = tests("measures", "measures and not (vm or soak or browser)")
 # In real time: each takes half a core.
 REHEARSALS = tests("rehearsals", "rehearsal and not (vm or soak)", "-n", "2")
 # Emulated machines in the owner's time, which mostly wait. Beside what does not make room they are too slow for
 # keepalived.
 VM = tests("vm", "vm and not (own_clock or measures or soak)", "-n", "2", "--dist", "loadgroup")
-# Those with a clock of their own compute without a pause, one processor each, and do not notice what else runs.
-INSIDE = tests("inside", "own_clock and not (rehearsal or measures or soak)", "-n", "2", "--dist", "loadgroup")
-# All at a time: they take about as long as each other.
-VM_REHEARSALS = tests("vm-rehearsals", "own_clock and rehearsal and not soak", "-n", "3")
+# Those with a clock of their own compute without a pause, one processor each, and do not notice what else runs. A
+# rehearsal of LVS is one of them.
+INSIDE = tests("inside", "own_clock and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
 BROWSER = tests("browser", "browser and not soak", "-n", "2", "--dist", "loadfile")
 SOAK = tests("soak", "soak", "--timeout=14400")
 # What `make check` asks with the same examples every time is asked with others here.
 SEARCHING = tests("searching", f"hypothesis and not ({NOT_PLAIN})", "--hypothesis-profile=searching", "-n", "2")
 
+# What starts many processes is not beside what counts each request, or takes times: there emulated machines alone are,
+# each of which is one process that yields at once.
+BUSY = (UNIT.name, WHOLE.name)
+
 TARGETS = {
     # Unit tests take both processors, but for what mypy has of one.
     "check": (replace(TYPES, meanwhile=(STYLE, UNIT)),),
     "test": (
-        replace(REHEARSALS, meanwhile=(STYLE, TYPES, WHOLE)),
-        replace(LAB, meanwhile=(UNIT,)),
-        TRAFFIC,
-        MEASURES,
-        replace(VM, meanwhile=(INSIDE,)),
-        VM_MEASURES,
-        replace(BROWSER, meanwhile=(VM_REHEARSALS,)),
+        replace(
+            REHEARSALS,
+            then=(
+                LAB,
+                VM,
+                BROWSER,
+                replace(TRAFFIC, not_beside=BUSY),
+                replace(MEASURES, not_beside=BUSY),
+                replace(VM_MEASURES, not_beside=BUSY),
+            ),
+            meanwhile=(STYLE, TYPES, WHOLE, UNIT, INSIDE),
+        ),
     ),
     "soak": (SEARCHING, SOAK),
 }
 
 
 def every(stages: Iterable[Stage]) -> Iterator[Stage]:
-    """Each stage, and those that run meanwhile."""
+    """Each stage, those that follow it, and those that run meanwhile."""
     for stage in stages:
         yield stage
+        yield from every(stage.then)
         yield from every(stage.meanwhile)
 
 
@@ -158,19 +170,22 @@ class Runner:
             self._places = files(self._stages)
         for stage in self._stages:
             with ThreadPoolExecutor(max_workers=1) as beside:
-                meanwhile = beside.submit(self._behind, stage.meanwhile)
-                say(heading(stage))
-                self._one(stage)
-                meanwhile.result()
+                meanwhile = {each.name: beside.submit(self._behind, each) for each in stage.meanwhile}
+                for each in (stage, *stage.then):
+                    for name in each.not_beside:
+                        meanwhile[name].result()
+                    say(heading(each))
+                    self._one(each)
+                for one in meanwhile.values():
+                    one.result()
 
-    def _behind(self, stages: tuple[Stage, ...]) -> None:
+    def _behind(self, stage: Stage) -> None:
         """With what is left of the processors; shown as a whole, or two would print at the same time."""
         idle = (chrt, "--idle", "0") if (chrt := shutil.which("chrt")) else ("nice", "-n", "19")
-        for stage in stages:
-            printed = RESULTS / f"{stage.name}.log"
-            with printed.open("wb") as file:
-                self._one(stage, idle, file)
-            say(f"{heading(stage)}\n{printed.read_text(encoding='utf-8', errors='replace').rstrip()}")
+        printed = RESULTS / f"{stage.name}.log"
+        with printed.open("wb") as file:
+            self._one(stage, idle, file)
+        say(f"{heading(stage)}\n{printed.read_text(encoding='utf-8', errors='replace').rstrip()}")
 
     def _one(self, stage: Stage, prefix: tuple[str, ...] = (), output: BinaryIO | None = None) -> None:
         began = time.monotonic()

@@ -85,6 +85,34 @@ def test_what_runs_meanwhile_yields_and_is_summed_up_and_shown_whole(
     ]
 
 
+def test_what_runs_meanwhile_goes_on_beside_what_follows_unless_that_must_not_be_beside_it(
+    runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def script(name: str, text: str) -> Any:
+        return runner.Stage(name, (sys.executable, "-c", f"import pathlib, time\nfile = pathlib.Path\n{text}"))
+
+    told = {name: str(tmp_path / name) for name in ("second", "busy", "long")}
+    wait = "while not file({!r}).exists(): time.sleep(0.02)"
+    first = script("first", "pass")
+    second = script("second", f"file({told['second']!r}).touch()")
+    # It ends once the second stage has begun, and the third one begins once it has ended.
+    busy = script("busy", f"{wait.format(told['second'])}\ntime.sleep(0.3)\nfile({told['busy']!r}).touch()")
+    third = script("third", f"assert file({told['busy']!r}).exists()\nfile({told['long']!r}).touch()")
+    long = script("long", wait.format(told["long"]))
+    third = dataclasses.replace(third, not_beside=("busy",))
+    assert runner.run((dataclasses.replace(first, then=(second, third), meanwhile=(busy, long)),)) == 0
+    shown = capfd.readouterr().out
+    order = [shown.index(f"───── {name}") for name in ("first", "second", "busy", "third", "long")]
+    assert order == sorted(order)
+
+
+def test_who_is_not_beside_another_names_one_that_there_is(runner: ModuleType) -> None:
+    for stages in runner.TARGETS.values():
+        for stage in stages:
+            names = {each.name for each in stage.meanwhile}
+            assert all(names.issuperset(each.not_beside) for each in stage.then)
+
+
 def test_what_died_before_it_could_report_fails(runner: ModuleType) -> None:
     died = runner.Stage("lab", (sys.executable, "-c", "import os; os._exit(9)"), True)
     assert runner.run((died,)) == 1
@@ -106,6 +134,7 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
     from _pytest.mark.expression import Expression
 
     stages = [stage for stage in runner.every(runner.TARGETS["test"]) if stage.junit]
+    assert len({stage.name for stage in stages}) == len(stages)
     expressions = [Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in stages]
     alone = ((), ("lab",), ("whole",), ("traffic",), ("measures",), ("browser",), ("vm",), ("rehearsal",))
     more = (("vm", "measures"), ("lab", "vm", "measures"), ("vm", "rehearsal"))

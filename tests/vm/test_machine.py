@@ -240,16 +240,15 @@ def processor_s(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_clock_of_its_own_hurries_through_waits_and_stands_still_with_the_machine(vm_possible: None) -> None:
-    with Machine.boot(own_clock=True) as machine:
-        before = processor_s(machine.pid)
-        machine.run(["sleep", "60"], check=True, timeout=PATIENCE_S)
-        assert processor_s(machine.pid) - before < 30
-        said = Said()
-        looking = machine.start([sys.executable, "-I", "-S", "-c", LOOK_AT_THE_CLOCK], on_output=said)
-        said.wait_for(b"begun\n")
-        os.kill(machine.pid, signal.SIGSTOP)
-        time.sleep(3)
-        os.kill(machine.pid, signal.SIGCONT)
-        assert looking.wait(PATIENCE_S) == 0
-        assert float(said.text[1].split()[1]) < 1
+def test_a_clock_of_its_own_hurries_through_waits_and_stands_still_with_the_machine(vm: Machine) -> None:
+    before = processor_s(vm.pid)
+    vm.run(["sleep", "60"], check=True, timeout=PATIENCE_S)
+    assert processor_s(vm.pid) - before < 30
+    said = Said()
+    looking = vm.start([sys.executable, "-I", "-S", "-c", LOOK_AT_THE_CLOCK], on_output=said)
+    said.wait_for(b"begun\n")
+    os.kill(vm.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(vm.pid, signal.SIGCONT)
+    assert looking.wait(PATIENCE_S) == 0
+    assert float(said.text[1].split()[1]) < 1
