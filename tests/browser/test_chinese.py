@@ -86,6 +86,21 @@ def test_a_plan_says_in_chinese_what_it_does_to_traffic(console: Console, page: 
     assert english(page) == []
 
 
+_DRAWN = """(letter) => {
+  const canvas = document.createElement("canvas"), pen = canvas.getContext("2d");
+  canvas.width = canvas.height = 40;
+  pen.font = `32px ${getComputedStyle(document.body).fontFamily}`;
+  pen.fillText(letter, 2, 34);
+  return canvas.toDataURL();
+}"""
+
+
+def test_chinese_letters_are_drawn(page: Page) -> None:
+    """Without a font that has them all are the same box, and what is measured of Chinese pages is not true."""
+    drawn = {page.evaluate(_DRAWN, letter) for letter in "总览虚拟服务器"}
+    assert len(drawn) == 7, "no Chinese font: scripts/setup --test installs one"
+
+
 def test_what_is_looked_for_in_english_is_found(console: Console, page: Page) -> None:
     """It would be worth nothing if it found nothing."""
     page.evaluate("document.querySelector('h1').textContent = 'nobody has translated this'")

@@ -17,7 +17,7 @@ from holdfast.bundle import Bundle, SafeName
 from .machine import MOST_LINES, LogLine, MachineFacts
 from .message import PROTOCOL_VERSION, Message
 from .overrides import OverrideReport, Overrides
-from .realtime import Watch
+from .realtime import Requests, Watch
 from .reports import ApplyReport, Failure, MoveReport, NodeStatus
 
 LARGEST_INLINE = 262_144  # bytes of a bundle that travels with the desired state; larger ones are fetched by digest
@@ -155,7 +155,7 @@ class AgentReport(Message):
 
     `fence` and `revision` are those of the desired state that `progress` is about; None and 0 where the agent never had
     one. `applied` tells how the last attempt ended. `log` is the end of the agent's own, oldest line first.
-    `knows_lists`: as of Answer.
+    `requests` is what its proxies did lately. `knows_lists`: as of Answer.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -172,6 +172,7 @@ class AgentReport(Message):
     paused: bool = False
     machine: MachineFacts | None = None
     log: Annotated[tuple[LogLine, ...], Field(max_length=MOST_LINES)] = ()
+    requests: Requests = Requests()
     knows_lists: bool = False
 
 

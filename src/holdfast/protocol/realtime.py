@@ -26,6 +26,7 @@ MOST_ROWS = 12_000  # of all tables of one sample
 MOST_SERIES = 1_500  # of which a history is kept
 MOST_VALUES = 20_000  # of the history that one sample carries; the rest comes with the next ones
 LARGEST_SAMPLE = 4_000_000  # bytes
+MOST_POOLS = 500  # whose rates a report has
 TOTAL = "total"  # the name of a service's own series: everything together
 
 Filter = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -136,6 +137,16 @@ class WebRow(_Figures):
     queue: Count | None = None
     state: Word = ""
     check: Name = ""
+
+
+class Requests(_Figures):
+    """What a node's proxies do in a second, over the last whole bucket; None, and a pool that is not here: not known.
+
+    `total` is of all listeners together, `pools` what each pool was sent: of more than MOST_POOLS those with most.
+    """
+
+    total: Figure | None = None
+    pools: Annotated[dict[Name, Figure], Field(max_length=MOST_POOLS)] = {}
 
 
 class TableConnection(Message):

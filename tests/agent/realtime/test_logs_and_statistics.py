@@ -13,9 +13,9 @@ import pytest
 
 from holdfast.agent.realtime import haproxy, nginx
 from holdfast.agent.realtime.nginx import Counts, Growth, LogTail
-from holdfast.agent.realtime.web import Web, cut, points, rated
+from holdfast.agent.realtime.web import Web, cut, points, rated, requests
 from holdfast.errors import ApplyError
-from holdfast.protocol.realtime import WebKind, WebRow
+from holdfast.protocol.realtime import MOST_POOLS, Requests, WebKind, WebRow
 
 
 def line(
@@ -243,6 +243,23 @@ def test_the_history_of_an_engine_is_its_listeners_requests_and_its_pools_times(
     found = points([listener, *pools])
     assert found["haproxy total"] == (40.0, 1.0, 20.0, 3)
     assert found["haproxy pool other"] == (10.0, None, 50.0, 1)
+
+
+def test_what_a_pool_was_sent_is_all_that_its_backends_got() -> None:
+    """HAProxy has a backend more where a pool is used in two ways; it is named after the pool, and a dot."""
+    rows = [
+        WebRow(engine="haproxy", kind=WebKind.LISTENER, name="www:80", per_s=9.5),
+        WebRow(engine="haproxy", kind=WebKind.LISTENER, name="www:81"),
+        WebRow(engine="haproxy", kind=WebKind.POOL, name="app", per_s=4.0),
+        WebRow(engine="haproxy", kind=WebKind.POOL, name="app.2", per_s=1.5),
+        WebRow(engine="haproxy", kind=WebKind.POOL, name="new"),
+        WebRow(engine="haproxy", kind=WebKind.SERVER, name="app01-8080", pool="app", per_s=4.0),
+    ]
+    assert requests(rows) == Requests(total=9.5, pools={"app": 5.5})
+    assert requests(()) == Requests()
+    many = [WebRow(engine="nginx", kind=WebKind.POOL, name=f"p{n}", per_s=float(n)) for n in range(MOST_POOLS + 9)]
+    assert len(requests(many).pools) == MOST_POOLS
+    assert "p0" not in requests(many).pools
 
 
 def test_of_too_many_rows_the_servers_that_do_least_are_left_out() -> None:

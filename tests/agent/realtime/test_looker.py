@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from tests.agent.directors import server, virtual_server
+from tests.agent.realtime.test_logs_and_statistics import line
 from tests.ipvs.tables import MARKED, WEB, destination, service, table
 
 from holdfast.agent.host.port import Places
@@ -17,7 +18,7 @@ from holdfast.errors import TableUnreadable
 from holdfast.ipvs.connections import Connection, Connections
 from holdfast.ipvs.model import ServiceKey, Table
 from holdfast.ipvs.rates import rates_between
-from holdfast.protocol.realtime import MOST_CONNECTIONS, MOST_FILTERS
+from holdfast.protocol.realtime import MOST_CONNECTIONS, MOST_FILTERS, Requests
 
 KEY = "ipvs tcp 10.0.0.3:80"
 TOTAL = "ipvs total"
@@ -66,9 +67,10 @@ OTHER = Connection("TCP", "10.9.9.8", 0, "10.0.0.3", 80, "10.0.0.12", 80, "NONE"
 class InForce:
     """A node on which bundles were applied."""
 
-    def __init__(self, *, directs: bool) -> None:
+    def __init__(self, *, directs: bool, services: tuple[Service, ...] = (Service.KEEPALIVED,)) -> None:
         self.number = 0
         self.directs = directs
+        self.services = services
 
     def current(self) -> str | None:
         return f"{self.number:06d}-abc"
@@ -80,7 +82,7 @@ class InForce:
             cluster="shop",
             node="lb01",
             files=(),
-            services=(Service.KEEPALIVED,),
+            services=self.services,
             expected=Expectations(virtual_servers=(shop,) if self.directs else ()),
         )
 
@@ -152,6 +154,22 @@ def test_a_node_that_directs_nothing_is_not_asked_for_its_table(tmp_path: Path) 
     looker.brief()
     assert kernel.asked == []
     looker.close()
+
+
+def test_what_proxies_did_lately_is_known_whether_somebody_looks_or_not(tmp_path: Path) -> None:
+    clock, runs = Clock(), InForce(directs=False, services=(Service.NGINX,))
+    log = Places(tmp_path).log / "nginx/access.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    looker = Looker(Places(tmp_path), lambda: Kernel(clock), runs, lambda: clock.now, lambda: clock.spent)
+    looker.brief()
+    assert looker.lately() == Requests()
+    log.write_bytes((line() + b"\n") * 30)
+    clock.now += 10
+    looker.brief()
+    assert looker.lately() == Requests(total=3.0, pools={"app": 3.0})
+    clock.now += 100  # nobody has looked since
+    assert looker.lately() == Requests()
 
 
 def test_another_bundle_is_noticed(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _group(**fields: Any) -> GroupFacts:
     ("group", "connected", "state", "word"),
     [
         (_group(holds=True, present=(VIP,)), True, "ok", "holds it"),
-        (_group(missing=(VIP,)), True, "off", "standby"),
+        (_group(missing=(VIP,)), True, "standby", "standby"),
         (_group(missing=(VIP,), hold=-254), True, "warning", "kept back on purpose"),
         (_group(present=(VIP,), missing=(VIP,)), True, "bad", "holds a part of it"),
         (_group(holds=True, present=(VIP,)), False, "unknown", "not known: its agent is silent"),

@@ -15,12 +15,13 @@ from tests.controller.operations.agents import report
 from holdfast.controller.console.pictures.layout import Box, Folded, drawn, shown_marks
 from holdfast.controller.console.pictures.overview import Mark, Picture, Row, focused, overview_of
 from holdfast.controller.console.pictures.trouble import problems_of, worst
-from holdfast.controller.console.pictures.values import coded, fitted, id_of, number, rate
+from holdfast.controller.console.pictures.values import brief, coded, fitted, id_of, number, rate
 from holdfast.controller.operations import clusters
 from holdfast.controller.operations.situation import Situation
 from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.protocol.api.rollouts import RolloutView
 from holdfast.protocol.api.status import ServiceHealth
+from holdfast.protocol.realtime import Requests
 from holdfast.sentences import Sentence
 from holdfast.spec.load import parse_spec
 
@@ -48,6 +49,32 @@ vrrp: {www: {addresses: [10.9.0.3/24], nodes: [lb01, lb02], vrid: 51}}
 pools: {app: {servers: ['10.9.0.21:8080']}}
 sites: {shop: {hosts: [www.example.com], routes: [{to: app}]}}
 proxies: {edge: {engine: nginx, nodes: [lb01, lb02], listeners: [{on: 'www:80', sites: [shop]}]}}
+"""
+
+
+TIERS = """
+holdfast: 1
+cluster: shop
+networks: {front: {cidr: 10.9.0.0/24}}
+nodes: {lb01: 10.9.0.5, lb02: 10.9.0.6, hap01: 10.9.0.7}
+vrrp: {www: {addresses: [10.9.0.3/24], nodes: [lb01, lb02], vrid: 51}}
+virtual_servers: {shop: {on: 'www:80', forward: dr, servers: ['hap01:80', '10.9.0.99:80'], check: {tcp: true}}}
+pools: {app: {servers: ['10.9.0.21:8080']}}
+sites: {shop: {hosts: [www.example.com], routes: [{to: app}]}}
+proxies: {edge: {engine: nginx, nodes: [hap01], listeners: [{on: 'www:80', sites: [shop]}]}}
+"""
+PAST = """
+holdfast: 1
+cluster: shop
+networks: {front: {cidr: 10.9.0.0/24}}
+nodes: {lb01: 10.9.0.5, lb02: 10.9.0.6, hap01: 10.9.0.7, hap02: 10.9.0.8}
+vrrp:
+  www: {addresses: [10.9.0.3/24], nodes: [lb01, lb02], vrid: 51}
+  web: {addresses: [10.9.0.4/24], nodes: [hap01, hap02], vrid: 52}
+virtual_servers: {shop: {on: 'www:80', forward: nat, servers: ['10.9.0.21:80'], check: {tcp: true}}}
+pools: {app: {servers: ['10.9.0.21:8080']}}
+sites: {shop: {hosts: [www.example.com], routes: [{to: app}]}}
+proxies: {edge: {engine: nginx, nodes: [hap01, hap02], listeners: [{on: 'web:80', sites: [shop]}]}}
 """
 
 
@@ -141,6 +168,33 @@ def test_the_worst_comes_first_and_leads_to_what_it_is_about() -> None:
     assert found[5].text == "dns: 6 of 7 servers are down: rs00:80, rs01:80, rs02:80, rs03:80 …"
     assert worst(one.tone for one in found) == "bad"
     assert worst(()) == "ok"
+
+
+def test_every_way_says_what_goes_there_as_far_as_it_is_known() -> None:
+    """Connections as the holder's kernel counts them, requests as proxies do: of nodes that can be heard."""
+    rows = (row("hap01-80", per_s=120), row("10.9.0.99-80", per_s=30))
+    counted = {"hap01": Requests(total=7.5, pools={"app": 7.25}), "lb01": Requests(pools={"other": 3})}
+
+    def rates(requests: Mapping[str, Requests]) -> list[tuple[str, float]]:
+        nodes = [heard("lb01", *rows), heard("lb02", *rows, holds=False), heard("hap01", holds=False)]
+        said = [replace(one, report=one.report.model_copy(update={"requests": requests[one.report.node]}))
+                if one.report.node in requests else one for one in nodes]  # fmt: skip
+        drawing = drawn(overview_of(replace(situation(*said), spec=parse_spec(TIERS).spec)))
+        return sorted((one.what, one.per_s) for one in drawing.edges if one.per_s is not None)
+
+    connections = [("connections", 120.0), ("connections", 150.0), ("connections", 150.0)]
+    assert rates({}) == connections
+    assert rates(counted) == [*connections, ("requests", 7.25)]
+
+
+def test_balancers_that_are_proxies_say_how_many_requests_they_get() -> None:
+    seen = situation(heard("lb01"), heard("lb02", holds=False))
+    counted = Requests(total=12.0, pools={"app": 11.5})
+    there = {name: replace(one, report=one.report.model_copy(update={"requests": counted}))
+             for name, one in seen.heard.items()}  # fmt: skip
+    picture = overview_of(replace(seen, spec=parse_spec(POOLED).spec, heard=there))
+    assert picture.pools[0].per_s == 23.0
+    assert sorted(one.per_s for one in drawn(picture).edges if one.per_s is not None) == [12.0, 12.0, 23.0]
 
 
 def test_two_holders_are_two_broken_edges() -> None:
@@ -248,6 +302,40 @@ def test_an_override_is_off_and_no_problem() -> None:
 )
 def test_texts_fit(text: str, most: int, shown: str) -> None:
     assert fitted(text, most) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.25, "0.2"),
+        (9.96, "10"),
+        (10.4, "10"),
+        (999, "999"),
+        (1234, "1.2k"),
+        (52_300, "52k"),
+        (3.1e6, "3.1M"),
+    ],
+)
+def test_beside_a_line_rates_are_short(value: float, shown: str) -> None:
+    assert brief(value) == shown
+
+
+def test_a_way_past_a_column_can_be_followed_between_its_frames() -> None:
+    """Balancers that are proxies themselves lead past virtual servers of others."""
+    drawing = drawn(overview_of(replace(both(), spec=parse_spec(PAST).spec)))
+    edge = f"H{drawing.services[0].box.x + drawing.services[0].box.width:.0f}"
+    past = [one for one in drawing.edges if edge in one.path]
+    assert len(past) == 2
+    for one in past:
+        height = float(one.path.split("H")[0].split(" ")[-1])
+        assert all(not frame.box.y <= height <= frame.box.y + frame.box.height for frame in drawing.services)
+
+
+def test_who_directs_nothing_is_no_director() -> None:
+    roles = {one.name: one.roles for one in overview_of(replace(both(), spec=parse_spec(PAST).spec)).machines}
+    assert roles["lb01"] == ("director",)
+    assert roles["hap01"] == ("nginx",)
 
 
 def test_ids_are_safe_and_their_own() -> None:

@@ -31,6 +31,18 @@ from holdfast.store.models import Role
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ODD = "<img src=x onerror=alert(1)>"
+APART = """
+holdfast: 1
+cluster: shop
+networks: {front: {cidr: 10.0.0.0/24}}
+nodes: {lb01: 10.0.0.5, lb02: 10.0.0.6, hap01: 10.0.0.21, hap02: 10.0.0.22}
+vrrp:
+  www: {addresses: [10.0.0.3/24], nodes: [lb01, lb02], vrid: 51}
+  mail: {addresses: [10.0.0.4/24], nodes: [hap01, hap02], vrid: 52}
+virtual_servers:
+  shop: {on: 'www:80', forward: nat, servers: ['10.0.0.31:80'], check: {tcp: true}}
+  smtp: {on: 'mail:25', forward: nat, servers: ['10.0.0.32:25'], check: {tcp: true}}
+"""
 UNWATCHED = SPEC.replace(", keeps_while: [{process: nginx}]", "")  # nginx dies, and the address stays with it
 
 
@@ -78,6 +90,16 @@ def test_an_outage_is_one_in_the_picture_too() -> None:
     gone = played(SPEC, "web01", "web02")
     assert gone.report.asked is not None
     assert picture_of(gone, gone.report.asked, NOW).pools[0].state == "bad"
+
+
+def test_a_group_that_the_failure_does_not_touch_is_as_it_was() -> None:
+    """Of pairs of nodes that have nothing to do with each other, only one is played."""
+    found = played(APART, "lb01", "lb02")
+    assert found.report.asked is not None
+    picture = picture_of(found, found.report.asked, NOW)
+    states = {one.name: (one.state, one.holders) for one in picture.groups}
+    assert states == {"www": ("bad", ()), "mail": ("ok", ("hap01",))}
+    assert {one.name: one.state for one in picture.services} == {"shop": "bad", "smtp": "ok"}
 
 
 def test_single_failures_that_are_outages_come_first() -> None:

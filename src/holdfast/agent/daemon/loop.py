@@ -53,6 +53,7 @@ class Agent:
         self.state = State(cluster, node, work)
         self._worker = Worker(self.state)
         self._realtime = Realtime(node, work.node.places, connect, rotation.controllers)
+        self.state.lately = self._realtime.lately
         inbox = Inbox(self.state, self._worker.afresh, self._worker.order, self._realtime.watch)
         self._connection = Connection(rotation, connect, inbox.take, self.state.outbox, self._connected)
         self._renewal = renewal

@@ -22,6 +22,7 @@ from holdfast.protocol.realtime import (
     LARGEST_SAMPLE,
     MOST_VALUES,
     Bucket,
+    Requests,
     Sample,
     Watch,
     Watching,
@@ -77,6 +78,10 @@ class Realtime:
         self._sampled = 0.0  # when that was
         self._looked = False  # for somebody, and what only that needs is not forgotten yet
         self._unable = ""
+
+    def lately(self) -> Requests:
+        """What this node's proxies did lately, whether somebody looks or not."""
+        return self._looker.lately()
 
     def connected(self, controller: str | None) -> None:
         """The stream is open, or is not any more: whoever looks will be told anew over the next one."""

@@ -26,6 +26,7 @@ from holdfast.agent.daemon.work import Work
 from holdfast.agent.down import is_down
 from holdfast.errors import HoldfastError
 from holdfast.protocol import AgentReport, Drift, MachineFacts, NodeStatus, OverrideReport, PoolOverride, ServerOverride
+from holdfast.protocol.realtime import Requests
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class State:
         self.recent = Recent()
         self.drift: tuple[Drift, ...] = ()
         self.outbox = Outbox(self.present)
+        self.lately: Callable[[], Requests] = Requests  # what this node's proxies did
         self.beat = Beat()
         self.wake = asyncio.Event()
         self.shown = asyncio.Event()
@@ -178,5 +180,6 @@ class State:
             paused=known.paused,
             machine=self.machine,
             log=self.recent.lines(),
+            requests=self.lately(),
             knows_lists=True,
         )

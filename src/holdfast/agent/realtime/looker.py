@@ -17,13 +17,14 @@ from holdfast.ipvs.connections import Connections as Listed
 from holdfast.ipvs.model import Table
 from holdfast.ipvs.rates import rates_between
 from holdfast.ipvs.reader import KernelTable
-from holdfast.protocol.realtime import BUCKET_S, TOTAL, Connections, Sample, TableService, WebRow
+from holdfast.protocol.realtime import BUCKET_S, TOTAL, Connections, Requests, Sample, TableService, WebRow
 from holdfast.protocol.realtime_ring import Point, Ring
 
 TABLE = "ipvs"  # before the names of the table's series
 _SHARE = 0.001  # of a processor, for a history that perhaps nobody looks at
 _BRIEF_LOG = 200_000  # bytes of nginx's log in one look …
 _WHOLE_LOG = 8_000_000  # … while somebody looks
+_LATELY_S = 60.0  # a look may be put off by what it costs
 _MOST_LISTED = 50_000  # connections that are read of the kernel's list: a quarter of a second
 _ACCESS_LOG = "nginx/access.log"
 
@@ -98,6 +99,7 @@ class Looker:
         self._before: _Look | None = None  # the last whole look
         self._much = False  # whether the last look for the history took too long, …
         self._dear = False  # … and so all of the table is too much for it
+        self._lately = 0.0, Requests()  # by the clock, when that was so
         self.brief_at = 0.0  # by the clock: before, nothing is due
 
     def close(self) -> None:
@@ -176,8 +178,15 @@ class Looker:
             rates = rates_between(base.table, now.table)
             known = table.points(now.table, rates, whole=now.whole)
             found = {f"{TABLE} {name or TOTAL}"[:200]: point for name, point in known.items()}
-        found |= web.points(self._rated(base, now))
+        rows = self._rated(base, now)
+        found |= web.points(rows)
+        self._lately = now.at, web.requests(rows)
         self.ring.add(number - 1, found)
+
+    def lately(self) -> Requests:
+        """What proxies did in the last bucket; nothing where that was long ago. For any thread."""
+        when, found = self._lately
+        return found if self._clock() - when <= _LATELY_S else Requests()
 
     @staticmethod
     def _rated(base: _Look, now: _Look) -> tuple[WebRow, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.protocol.realtime import MOST_ROWS, TOTAL, SixPerS, WebKind, WebRow
+from holdfast.protocol.realtime import MOST_POOLS, MOST_ROWS, TOTAL, Requests, SixPerS, WebKind, WebRow
 from holdfast.protocol.realtime_ring import Point
 
 Key = tuple[str, WebKind, str, str]  # engine, kind, name, pool
@@ -72,6 +72,20 @@ def points(rows: Sequence[WebRow]) -> dict[str, Point]:
     for engine in dict.fromkeys(row.engine for row in rows):
         found[f"{engine} {TOTAL}"] = _total([row for row in rows if row.engine == engine])
     return found
+
+
+def requests(rows: Sequence[WebRow]) -> Requests:
+    """What all listeners got together, and each pool: of HAProxy, all backends that are one."""
+    total = [row.per_s for row in rows if row.kind is WebKind.LISTENER and row.per_s is not None]
+    pools: dict[str, float] = {}
+    for row in rows:
+        if row.kind is WebKind.POOL and row.per_s is not None:
+            name = row.name.partition(".")[0]
+            pools[name] = pools.get(name, 0.0) + row.per_s
+    most = sorted(pools.items(), key=lambda one: (-one[1], one[0]))[:MOST_POOLS]
+    return Requests(
+        total=round(sum(total), 3) if total else None, pools={name: round(figure, 3) for name, figure in most}
+    )
 
 
 def series(row: WebRow) -> str:

@@ -22,6 +22,7 @@ from holdfast.store.store import ClusterStore, Store, override_name
 
 from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
+from .left import nothing_left
 from .reports import SAID_WITHIN, Heard, is_fresh, latest_and_damaged, standing
 from .told import file_views, override_view, revision_view, rollout_view
 from .written import Written, as_written, written
@@ -86,7 +87,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     if rollouts and rollouts[0].phase in _ENDED_BADLY and rollouts[0].revision >= seen.newest:
         trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision))
     services = tuple(_services(seen, await written(store, cluster)))
-    trouble += [_nothing_is_up(one) for one in services if _down(one)]
+    trouble += nothing_left(services)
     return ClusterStatus(
         cluster=cluster,
         time=seen.now,
@@ -354,16 +355,6 @@ def _merge(known: dict[str, ServerHealth], one: ServerHealth, *, believed: bool)
     seen_by = (*before.seen_by, *one.seen_by)
     better = one if believed and (one.up is False or before.up is None) else before
     known[one.name] = better.model_copy(update={"seen_by": seen_by})
-
-
-def _down(service: ServiceHealth) -> bool:
-    return bool(service.servers) and all(one.up is False and one.override is None for one in service.servers)
-
-
-def _nothing_is_up(one: ServiceHealth) -> Sentence:
-    if one.kind == "pool":
-        return Sentence("pool %(pool)s has no server that is up", pool=one.name)
-    return Sentence("virtual server %(virtual_server)s has no server that is up", virtual_server=one.name)
 
 
 def _not_understood(kind: str, name: str) -> Sentence:

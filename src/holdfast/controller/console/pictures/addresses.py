@@ -20,7 +20,7 @@ from ..words import N_
 # What a member does, and with which mark that is shown.
 MEMBER_STATES = {
     N_("holds the addresses"): "ok",
-    N_("standby"): "ok",
+    N_("standby"): "standby",
     N_("holds them beside another"): "bad",
     N_("holds a part of it"): "bad",
     N_("cannot hold them now"): "warning",

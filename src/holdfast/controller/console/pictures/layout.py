@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .addresses import Group
 from .overview import Machine, Mark, Picture, ProxyBox, Row
 
-GAP = 44
+GAP = 52
 ROW_GAP = 12
 PAD = 10
 LINE = 20
@@ -80,11 +80,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A way that traffic takes (`active`), could take (`standby`), or should and cannot (`broken`)."""
+    """A way that traffic takes (`active`), could take (`standby`), or should and cannot (`broken`).
+
+    `per_s` is what goes there in a second, `what` of: connections or requests.
+    """
 
     kind: str
     path: str
-    label: str = ""
+    per_s: float | None = None
+    what: str = "connections"
     at: tuple[float, float] = (0.0, 0.0)
 
 
@@ -274,16 +278,17 @@ def _edges(drawing: Drawing) -> Iterable[Edge]:
     for placed in drawing.groups:
         group = placed.thing
         assert isinstance(group, Group)
-        yield _edge("active" if group.holders else "broken", drawing.clients, placed.box)
+        frame = frames.get(group.name)
+        rate = _rate(frame.rows) if frame is not None else None
+        yield _edge("active" if group.holders else "broken", drawing.clients, placed.box, rate)
         for member in group.members:
             if member.node not in machines:
                 continue
             holds = member.node in group.holders
             kind = "standby" if not holds else "broken" if len(group.holders) > 1 else "active"
             yield _edge(kind, placed.box, machines[member.node])
-            frame = frames.get(group.name)
             if holds and frame is not None:
-                yield _edge(kind, machines[member.node], frame.box, _rate(frame.rows))
+                yield _edge(kind, machines[member.node], frame.box, rate)
     yield from _to_proxies(drawing, machines, proxies)
     yield from _to_pools(drawing)
 
@@ -291,12 +296,15 @@ def _edges(drawing: Drawing) -> Iterable[Edge]:
 def _to_proxies(drawing: Drawing, machines: Mapping[str, Box], proxies: Mapping[str, Box]) -> Iterable[Edge]:
     """From virtual servers whose servers they are; else from the balancers on which they run and hold addresses."""
     behind = set()
+    holding = {one.thing.name: one.thing.holders for one in drawing.groups if isinstance(one.thing, Group)}
     for frame in drawing.services:
-        fed = {name for row in frame.rows if isinstance(row.thing, Row) for name in row.thing.feeds}
+        fed = {name for row in _rows(frame.rows) for name in row.feeds}
         behind |= fed
         for name in sorted(fed & proxies.keys()):
-            yield _edge("active", frame.box, proxies[name])
-    holding = {one.thing.name: one.thing.holders for one in drawing.groups if isinstance(one.thing, Group)}
+            sent = [figure for row in _rows(frame.rows) for to, figure in row.sends if to == name]
+            kind = "active" if holding.get(frame.title) or not frame.title else "standby"
+            yield _edge(kind, frame.box, proxies[name], sum(sent) if sent else None)
+    passed = [frame.box for frame in drawing.services]
     for placed in drawing.proxies:
         proxy = placed.thing
         assert isinstance(proxy, ProxyBox)
@@ -304,30 +312,58 @@ def _to_proxies(drawing: Drawing, machines: Mapping[str, Box], proxies: Mapping[
             continue
         holders = {node for group in proxy.groups for node in holding.get(group, ())}
         for node in [one.name for one in proxy.nodes if one.name in machines]:
-            yield _edge("active" if node in holders else "standby", machines[node], placed.box)
+            rate = dict(proxy.gets).get(node)
+            kind = "active" if node in holders else "standby"
+            yield _past(_edge(kind, machines[node], placed.box, rate, "requests"), machines[node], passed, placed.box)
+
+
+def _past(edge: Edge, source: Box, frames: Sequence[Box], target: Box) -> Edge:
+    """By a column that has nothing to do with it: above, below or between its frames, where it can be followed."""
+    if not frames:
+        return edge
+    (x1, y1), (x2, y2) = source.right, target.left
+    left, right = frames[0].x, frames[0].x + frames[0].width
+    ways = [frames[0].y - ROW_GAP / 2, *(one.y + one.height + ROW_GAP / 2 for one in frames)]
+    way = min(ways, key=lambda y: (abs(y - y1) + abs(y - y2), y))
+    path = f"{_curve(x1, y1, left, way)}H{right:.0f}C{_curve(right, way, x2, y2).partition('C')[2]}"
+    return replace(edge, path=path, at=((right + x2) / 2, (way + y2) / 2 - 4))
 
 
 def _to_pools(drawing: Drawing) -> Iterable[Edge]:
-    rows = {row.thing.name: row for frame in drawing.pools for row in frame.rows}
+    rows = {row.thing.name: (row, frame.box.x) for frame in drawing.pools for row in frame.rows}
     for placed in drawing.proxies:
         proxy = placed.thing
         assert isinstance(proxy, ProxyBox)
         for name in proxy.pools:
-            row = rows.get(name)
+            row, left = rows.get(name, (None, 0.0))
             if row is not None and isinstance(row.thing, Row):
-                yield _edge("broken" if row.thing.state == "bad" else "active", placed.box, row.box)
+                kind, rate = "broken" if row.thing.state == "bad" else "active", dict(proxy.sends).get(name)
+                before_frame = replace(row.box, x=left)  # it would hide the end of the line
+                yield _edge(kind, placed.box, before_frame, rate, "requests")
 
 
-def _rate(rows: Iterable[Placed]) -> str:
-    counted = [row.thing.per_s for row in rows if isinstance(row.thing, Row) and row.thing.per_s is not None]
-    return str(sum(counted)) if counted else ""
+def _rows(placed: Iterable[Placed]) -> Iterable[Row]:
+    """Those that are drawn, and those that are not."""
+    for one in placed:
+        if isinstance(one.thing, Row):
+            yield one.thing
+        elif isinstance(one.thing, Folded):
+            yield from one.thing.rows
 
 
-def _edge(kind: str, source: Box, target: Box, label: str = "") -> Edge:
+def _rate(rows: Iterable[Placed]) -> float | None:
+    counted = [row.per_s for row in _rows(rows) if row.per_s is not None]
+    return sum(counted) if counted else None
+
+
+def _edge(kind: str, source: Box, target: Box, per_s: float | None = None, what: str = "connections") -> Edge:
     (x1, y1), (x2, y2) = source.right, target.left
+    return Edge(kind, _curve(x1, y1, x2, y2), per_s, what, ((x1 + x2) / 2, (y1 + y2) / 2 - 4))
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
     bend = max(18.0, (x2 - x1) / 2)
-    path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
-    return Edge(kind, path, label, ((x1 + x2) / 2, min(y1, y2) - 3))
+    return f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
 
 
 def shown_marks(marks: Sequence[Mark], most: int) -> tuple[Mark, ...]:

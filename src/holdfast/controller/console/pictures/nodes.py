@@ -19,7 +19,7 @@ from holdfast.sentences import from_data, heard
 from ..words import N_
 from .diffs import Diff, diff_of
 
-State = Literal["ok", "warning", "bad", "unknown", "off", "busy"]
+State = Literal["ok", "warning", "bad", "unknown", "off", "busy", "standby"]
 
 _DRIFT_KINDS = {
     "file": N_("file"), "service": N_("service"), "address": N_("address"),
@@ -293,7 +293,7 @@ def _bare(address: str) -> str:
 
 def _groups(report: AgentReport, connected: bool) -> Iterable[Group]:
     for one in report.status.groups if report.status else ():
-        state: State = "off"
+        state: State = "standby"
         word = N_("standby")
         if not connected:
             state, word = "unknown", _SILENT

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.protocol.api.nodes import NodeSummary
+from holdfast.protocol.realtime import Requests
 from holdfast.sentences import Sentence
+from holdfast.spec.resolve_lvs import all_directors
 
 from ...operations.situation import Situation
 from ..words import N_
@@ -28,7 +30,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A virtual server or a pool. `feeds` are the proxies that its servers are, `group` whose addresses it is on."""
+    """A virtual server or a pool. `feeds` are the proxies that its servers are, `group` whose addresses it is on.
+
+    `per_s` are new connections, of a pool requests, in a second; `sends` the part of them that goes to a proxy.
+    """
 
     kind: str
     name: str
@@ -38,7 +43,8 @@ class Row:
     servers: tuple[Mark, ...]
     group: str = ""
     feeds: tuple[str, ...] = ()
-    per_s: int | None = None
+    per_s: float | None = None
+    sends: tuple[tuple[str, float], ...] = ()
 
     @property
     def up(self) -> int:
@@ -58,13 +64,18 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class ProxyBox:
-    """A tier of proxies: who runs it, on which groups it listens, to which pools it sends."""
+    """A tier of proxies: who runs it, on which groups it listens, to which pools it sends.
+
+    `gets` are the requests in a second of each of its nodes, `sends` those to each pool, as far as they are known.
+    """
 
     name: str
     engine: str
     nodes: tuple[Machine, ...]
     groups: tuple[str, ...]
     pools: tuple[str, ...]
+    gets: tuple[tuple[str, float], ...] = ()
+    sends: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,8 @@ class Picture:
 def overview_of(seen: Situation) -> Picture:
     """The picture of a cluster. Without a spec there is nothing but nodes."""
     services = tuple(_service(seen, one) for one in rows_of(seen))
-    pools = tuple(_pool(one) for one in pools_of(seen))
+    requests = lately(seen)
+    pools = tuple(_pool(one, requests) for one in pools_of(seen))
     machines = machines_of(seen)
     known = {one.name: one for one in machines}
     groups = groups_of(seen)
@@ -108,7 +120,7 @@ def overview_of(seen: Situation) -> Picture:
         groups=groups,
         machines=machines,
         services=services,
-        proxies=tuple(_proxy(seen, one, known) for one in proxies_of(seen)),
+        proxies=tuple(_proxy(seen, one, known, requests) for one in proxies_of(seen)),
         pools=pools,
         problems=(*_parted(groups), *problems),
     )
@@ -173,7 +185,7 @@ def _roles(seen: Situation, node: str) -> tuple[str, ...]:
         return ()
     member = any(node in one.members for one in spec.vrrp.values())
     engines: list[str] = sorted({one.engine for one in spec.proxies.values() if node in one.nodes})
-    found = [N_("director")] if member and spec.virtual_servers else []
+    found = [N_("director")] if node in all_directors(spec) else []
     return tuple(found + engines) or ((N_("holds addresses"),) if member else ())
 
 
@@ -191,24 +203,54 @@ def _service(seen: Situation, one: VirtualRow) -> Row:
         group=one.group or "",
         feeds=tuple(name for name, proxy in proxies.items() if hosts & set(proxy.nodes)),
         per_s=one.per_s,
+        sends=tuple(_sent(one, {name: proxy.nodes for name, proxy in proxies.items()})),
     )
 
 
-def _pool(one: PoolRow) -> Row:
+def _sent(one: VirtualRow, proxies: Mapping[str, Iterable[str]]) -> Iterable[tuple[str, float]]:
+    for name, nodes in proxies.items():
+        there = [each.holder.per_s for each in one.servers if each.host in set(nodes) and each.holder]
+        if known := [figure for figure in there if figure is not None]:
+            yield name, sum(known)
+
+
+def _pool(one: PoolRow, requests: Mapping[str, Requests]) -> Row:
     marks = tuple(Mark(each.written, each.state, each.word) for each in one.servers)
-    return Row("pool", one.name, ", ".join(one.sites[:3]), one.state, one.word, marks)
+    known = [each.pools[one.name] for each in requests.values() if one.name in each.pools]
+    per_s = sum(known) if known else None
+    return Row("pool", one.name, ", ".join(one.sites[:3]), one.state, one.word, marks, per_s=per_s)
 
 
-def _proxy(seen: Situation, one: ProxyRow, machines: dict[str, Machine]) -> ProxyBox:
+def lately(seen: Situation) -> Mapping[str, Requests]:
+    """What the proxies of each node do in a second, of nodes that can be heard."""
+    return {node: heard.report.requests for node, heard in seen.heard.items() if node in seen.connected}
+
+
+def _proxy(seen: Situation, one: ProxyRow, machines: dict[str, Machine], requests: Mapping[str, Requests]) -> ProxyBox:
     pools = [
         pool for listener in one.listeners for site in listener.sites for route in site.routes for pool in route.pools
     ]
     assert seen.spec is not None, "there are no proxies without a spec"
     groups = [listener.on.group for listener in seen.spec.proxies[one.name].listeners]
+    # Nodes count what all of their proxies do: where one runs several, nobody can say which of them it was.
+    shared = {node for name, other in seen.spec.proxies.items() if name != one.name for node in other.nodes}
+    alone = {node: requests[node] for node in one.nodes if node in requests}
+    if shared & set(one.nodes):
+        alone = {}
     return ProxyBox(
         name=one.name,
         engine=one.engine,
         nodes=tuple(machines[node] for node in one.nodes if node in machines),
         groups=tuple(dict.fromkeys(each for each in groups if each)),
         pools=tuple(dict.fromkeys(name for name, _ in pools)),
+        gets=tuple((node, each.total) for node, each in alone.items() if each.total is not None),
+        sends=tuple(_added(each.pools for each in alone.values()).items()),
     )
+
+
+def _added(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for one in each:
+        for name, figure in one.items():
+            found[name] = found.get(name, 0.0) + figure
+    return found

@@ -49,6 +49,14 @@ def rate(value: float | None) -> str:
     return number(value)
 
 
+def brief(value: float) -> str:
+    """Something per second, in two or three figures: beside a line there is no room for more."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{float(f'{value / limit:.2g}'):g}{unit}" if value < 100 * limit else f"{value / limit:.0f}{unit}"
+    return f"{value:.0f}" if value >= 10 else f"{round(value, 1):g}"
+
+
 def fitted(text: object, most: int) -> str:
     """A text of so many letters at most; letters as wide as Chinese ones count twice."""
     told, width = str(text), 0
@@ -69,5 +77,6 @@ def coded(text: str) -> Markup:
 
 
 FILTERS: Mapping[str, Callable[..., str]] = {
-    "id_of": id_of, "stamp": stamp, "utc": utc, "number": number, "rate": rate, "fitted": fitted, "coded": coded,
+    "id_of": id_of, "stamp": stamp, "utc": utc, "number": number, "rate": rate, "fitted": fitted, "brief": brief,
+    "coded": coded,
 }  # fmt: skip

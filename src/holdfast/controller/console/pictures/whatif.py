@@ -246,14 +246,15 @@ def promises_of(played: Played) -> tuple[tuple[str, float, float | None, bool], 
 
 
 def picture_of(played: Played, scenario: Scenario, now: datetime) -> Picture:
-    """The overview's picture as it would be: nothing in it was seen, all of it is played."""
-    spec, way = played.spec, scenario.ways[0]
+    """The overview's picture as it would be: nothing in it was seen, all of it is played.
+
+    A failure is played for those groups alone that it may touch: all others are as they are without it.
+    """
+    spec = played.spec
     blank = Situation(ClusterStatus(cluster=spec.cluster, time=now, ok=True), spec, {})
     base = overview_of(blank)
-    held: dict[str, list[Held]] = {}
-    for one in way.held:
-        held.setdefault(one.group, []).append(one)
-    groups = tuple(_group(one, held.get(one.name, [])) for one in base.groups)
+    held = {**_by_group(played.report.normal), **_by_group(scenario)}
+    groups = tuple(_group(one, held[one.name]) if one.name in held else _not_played(one) for one in base.groups)
     dead = {one.node for one in scenario.failures if one.kind in (FailureKind.NODE, FailureKind.SERVER)}
     unserved = {one.name for one in groups if one.state == "bad"}
     served = {one.name: one.served for one in scenario.backends}
@@ -271,6 +272,18 @@ def picture_of(played: Played, scenario: Scenario, now: datetime) -> Picture:
     return replace(base, groups=groups, machines=machines, services=services, pools=pools, proxies=proxies, problems=())
 
 
+def _by_group(scenario: Scenario) -> dict[str, list[Held]]:
+    found: dict[str, list[Held]] = {}
+    for one in scenario.ways[0].held:
+        found.setdefault(one.group, []).append(one)
+    return found
+
+
+def _not_played(base: Group) -> Group:
+    """There were too many: nobody can say what becomes of it."""
+    return replace(base, holders=(), state="unknown", word="not known")
+
+
 def _hosts(spec: ClusterSpec, pool: str) -> list[tuple[str, str]]:
     return [(one.written, one.host) for one in spec.pools[pool].servers]
 
@@ -279,7 +292,7 @@ def _group(base: Group, held: Sequence[Held]) -> Group:
     holders = tuple(dict.fromkeys(node for one in held for node in one.holders))
     standing = {part.node: part.state for one in held for part in one.parts}
     members = tuple(_member(one, standing.get(one.node), holders) for one in base.members)
-    worst = max((one.verdict for one in held), key=lambda verdict: verdict.rank, default=Verdict.NOBODY)
+    worst = max((one.verdict for one in held), key=lambda verdict: verdict.rank)
     if worst in HARM:
         state, word = VERDICTS[worst]
     elif any(one.word == "standby" for one in members):
