@@ -78,7 +78,7 @@ def _works_s(instances: int) -> float:
     return time.process_time() - began
 
 
-@pytest.mark.measures
+@pytest.mark.whole
 def test_a_large_sync_group_takes_time_by_its_size() -> None:
     """Four times as large, six times as long on a quiet machine; a plan of 200 once took 27 s."""
     small, large = (min(_works_s(size) for _ in range(3)) for size in (60, 240))

@@ -242,6 +242,7 @@ def vip_of(number: int) -> str:
     return f"10.1.{number // 250}.{number % 250 + 1}"
 
 
+@pytest.mark.whole
 def test_combinations_beyond_counting_end_the_counting() -> None:
     made = replace(pair(), backends=(Backends("web", {f"web{at}": 1.0 for at in range(2_000)}),))
     began = time.process_time()
@@ -261,6 +262,7 @@ def test_no_example_loses_an_address_to_one_failure(path: Path) -> None:
     assert Failure(FailureKind.NODE, next(iter(made.nodes))) in own
 
 
+@pytest.mark.whole
 def test_a_big_cluster_is_bounded_and_says_what_was_not_looked_at() -> None:
     calm = "".join(
         instance(f"g{at}", priority=120, vrid=at, vip=f"10.0.0.{at}", more="    nopreempt\n") for at in range(1, 201)

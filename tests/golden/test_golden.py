@@ -88,6 +88,7 @@ def digests_of_other_processes() -> list[str]:
     return answers
 
 
+@pytest.mark.whole
 def test_the_same_input_gives_the_same_bytes_in_every_process(digests_of_other_processes: list[str]) -> None:
     one, other = digests_of_other_processes
     assert one == other

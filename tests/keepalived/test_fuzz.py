@@ -106,6 +106,7 @@ def test_what_was_found_before(path: Path) -> None:
     check(path.read_bytes())
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("share", [4, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     "data",

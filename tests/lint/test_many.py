@@ -26,6 +26,7 @@ _LINES = {
 }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", _LINES)
 def test_time_grows_with_the_number(name: str) -> None:
     """Ten times as many take some ten times as long; a square would make it a hundred."""

@@ -107,7 +107,7 @@ def test_a_host_with_several_ports_has_to_be_named_with_one() -> None:
     assert "- {address: web01:81, weight: 2}" in edit(spec, [("pools.app.servers[web01:81].weight", "2")])
 
 
-@pytest.mark.measures
+@pytest.mark.whole
 def test_a_very_large_spec_takes_a_few_seconds() -> None:
     servers = [f"      - {{address: 'web{at:02d}.example.com:80', weight: {at}}}   # the ünï one\n" for at in range(10)]
     spec = "pools:\n" + "".join(f"  p{at}:\n    servers:\n{''.join(servers)}" for at in range(2500))

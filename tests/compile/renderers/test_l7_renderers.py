@@ -95,6 +95,7 @@ def test_the_agent_admits_it(engine: str, fields: dict[str, Any]) -> None:
     assert ADMISSION[engine](file) == []
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_same_bytes_whatever_the_hash_seed(engine: str) -> None:
     program = (

@@ -223,6 +223,7 @@ def test_a_form_with_a_whole_spec_may_be_large_and_others_not() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("language", "said"), [("en", "spec is longer than 8,000,000"), ("zh", "超过 8,000,000 个字符")]
 )

@@ -444,6 +444,7 @@ def test_what_people_typed_is_never_markup() -> None:
     run(story())
 
 
+@pytest.mark.whole
 def test_five_hundred_servers_stay_small_and_open_one_by_one() -> None:
     servers = "".join(
         f"  vs{n:02}: {{on: 'www:{8000 + n}', forward: dr, check: {{tcp: true}}, servers: ["

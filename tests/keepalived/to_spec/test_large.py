@@ -21,7 +21,7 @@ _LONGEST_S = 20.0  # of processor time, for each step of a thousand; five is the
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(60, marks=pytest.mark.measures), pytest.param(1000, marks=pytest.mark.soak)]
+    "count", [pytest.param(60, marks=pytest.mark.whole), pytest.param(1000, marks=pytest.mark.soak)]
 )
 def test_a_large_cluster_is_imported_and_goes_all_the_way(count: int) -> None:
     text = configuration(count)

@@ -75,6 +75,7 @@ def test_nothing_raises_whatever_the_files_hold(seconds: float) -> None:
             parse_spec(found.text)
 
 
+@pytest.mark.whole
 def test_too_large_a_file_has_an_answer_soon() -> None:
     one = "virtual_server 10.0.0.1 {} {{\n real_server 10.0.0.2 80 {{\n TCP_CHECK {{\n }}\n }}\n}}\n"
     text = "".join(one.format(port) for port in range(1, 60_001))
@@ -108,6 +109,7 @@ def test_of_lists_only_the_lines_that_keepalived_skips_are_left_out() -> None:
     assert instance["track_process"] == [{"name": "proc", "weight": 254}]
 
 
+@pytest.mark.whole
 def test_a_spec_that_nobody_can_read_is_no_complete_import() -> None:
     addresses = "".join(f"    10.{n // 250}.{n % 250}.1/32 label eth0:{'x' * 800}\n" for n in range(9_900))
     found = imported(lb1=f"vrrp_instance a {{\n  virtual_ipaddress {{\n{addresses}  }}\n}}\n")
