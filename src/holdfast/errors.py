@@ -5,6 +5,7 @@
     │   └── SpecError             a spec (or scenario, or lock) with mistakes: carries findings; exit status 2
     ├── CompileError              the spec is sound, but a program cannot express it: carries findings
     ├── PlanRefused               a change that policy or safety forbids
+    ├── StateForbids              how things are now does not allow it: there is one already, it has ended
     ├── ApplyError                a node could not be brought to the wanted state (it was put back)
     │   ├── PolicyRefused         the bundle asks for what this node's local policy does not allow
     │   ├── NotOurs               a file that Holdfast did not write is in the way
@@ -80,6 +81,10 @@ class CompileError(_WithFindings):
 
 class PlanRefused(HoldfastError):
     """A change that policy or safety forbids, refused before anything was touched."""
+
+
+class StateForbids(HoldfastError):
+    """How things are now does not allow what was asked: there is one of that name already, or it has ended."""
 
 
 class ApplyError(HoldfastError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -197,6 +198,14 @@ def test_what_cannot_be_listened_with_is_said(tmp_path: Path) -> None:
         bound("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(UsageError, match="cannot listen"):
         bound("192.0.2.1", 0)
+
+
+def test_the_body_of_an_answer_does_not_wait_until_its_head_was_acknowledged() -> None:
+    """RFC 896 holds a second small segment back, and the peer's RFC 1122 delays its word by 40 ms: of each answer."""
+    with bound("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def self_made(expires: timedelta) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

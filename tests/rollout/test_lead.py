@@ -13,7 +13,7 @@ from tests.rollout.agents import PAIR, Agents, revision_of
 from tests.rollout.bundles import bundle
 from tests.rollout.virtual import run
 
-from holdfast.errors import LeaseLost, PlanRefused, UsageError
+from holdfast.errors import LeaseLost, PlanRefused, StateForbids, UsageError
 from holdfast.plan import Hazard
 from holdfast.protocol import Progress
 from holdfast.rollout import carry
@@ -249,7 +249,7 @@ def test_it_waits_behind_the_first_node_until_somebody_has_looked() -> None:
             record = await going
         assert record.phase is RolloutPhase.SUCCEEDED
         assert agents.log == ["lb02 2", "lb01 2"]
-        with pytest.raises(PlanRefused, match="has ended"):
+        with pytest.raises(StateForbids, match="has ended"):
             await wish(agents.store, "shop", record.id, Wish.STOP)
 
     run(scenario())

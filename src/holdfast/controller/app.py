@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from holdfast import __version__
 from holdfast.errors import HoldfastError
@@ -136,4 +136,11 @@ async def _elsewhere(request: Request, error: Exception) -> Response:
     message = "there is nothing here" if error.status_code == 404 else str(error.detail)[:200]
     if console_problems.is_ours(request):
         return await console_problems.strayed(request, message, error.status_code)
-    return plain(error.status_code, message, "see /api/openapi.json", code, error.headers)
+    headers = {"Allow": _methods_of(request)} if error.status_code == 405 else error.headers
+    return plain(error.status_code, message, "see /api/openapi.json", code, headers)
+
+
+def _methods_of(request: Request) -> str:
+    """All that may be done with what is at this address; the framework names those of one operation (RFC 9110)."""
+    routes = [one for one in request.app.routes if one.matches(request.scope)[0] is Match.PARTIAL]
+    return ", ".join(sorted({method for one in routes for method in getattr(one, "methods", None) or ()}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.errors import Conflict, NotFound, PlanRefused, StoreDamaged, UsageError
+from holdfast.errors import Conflict, NotFound, PlanRefused, StateForbids, StoreDamaged, UsageError
 from holdfast.protocol import Bundle
 from holdfast.sentences import Sentence, cut
 from holdfast.store.collection import Step, Versioned
@@ -212,8 +212,8 @@ async def wish(
     """Say how a rollout goes on: GO_ON ends its pause, STOP and PUT_BACK let it begin nothing new.
 
     `why` is the reason of one that is stopped, unless something had gone wrong before. `audit` and `events` tell of it,
-    in the same commit. PlanRefused if it has ended, or if it is to go on although
-    somebody has stopped it; NotFound if there is none.
+    in the same commit. StateForbids if it has ended, or if it is to go on although somebody has stopped it; NotFound
+    if there is none.
     """
     kept = RolloutStore(store, cluster)
     while True:
@@ -221,10 +221,10 @@ async def wish(
         record = found.record
         if record.phase.ended:
             ended = Sentence("rollout %(id)s has ended: %(phase)s", id=number, phase=Sentence(record.phase.value))
-            raise PlanRefused(ended, Sentence("begin a new one"))
+            raise StateForbids(ended, Sentence("begin a new one"))
         if wanted is Wish.GO_ON and record.wish is not Wish.GO_ON:
             stopping = Sentence("rollout %(id)s is being stopped", id=number)
-            raise PlanRefused(stopping, Sentence("wait for its end, then begin a new one"))
+            raise StateForbids(stopping, Sentence("wait for its end, then begin a new one"))
         stopped: dict[str, object] = {"wish": wanted, "reason": record.reason or cut(why, _LONGEST_REASON)}
         changed = {"confirmed": True} if wanted is Wish.GO_ON else stopped
         after = record.model_copy(update=changed)

@@ -32,6 +32,7 @@ from holdfast.errors import (
     NotFound,
     NotPermitted,
     SealBroken,
+    StateForbids,
     StoreDamaged,
     TooManyAttempts,
     UsageError,
@@ -469,7 +470,7 @@ def test_a_rotation_cuts_off_nobody_until_the_old_authority_is_withdrawn() -> No
             await world.authorities.withdraw(ADMIN, after)
         with pytest.raises(NotFound):
             await world.authorities.withdraw(ADMIN, "0" * 64)
-        with pytest.raises(UsageError, match="an earlier certificate authority is trusted still"):
+        with pytest.raises(StateForbids, match="an earlier certificate authority is trusted still"):
             await world.authorities.rotate(ADMIN)
         assert world.authorities.current.fingerprint == after
         last = await world.joined("lb03")

@@ -30,6 +30,7 @@ from holdfast.errors import (
     Conflict,
     NotAuthenticated,
     NotPermitted,
+    StateForbids,
     StoreDamaged,
     StoreUnavailable,
     TooManyAttempts,
@@ -660,7 +661,7 @@ def test_names_have_their_rules(name: str) -> None:
         office = await Office.make()
         with pytest.raises(UsageError):
             await office.users.create(office.admin, name, Role.VIEWER)
-        with pytest.raises(UsageError, match="already"):
+        with pytest.raises(StateForbids, match="already"):
             await office.users.create(office.admin, "admin", Role.VIEWER)
         with pytest.raises(UsageError, match="no user"):
             await office.users.remove(office.admin, name or "nobody")

@@ -23,7 +23,7 @@ from holdfast.controller.operations.edits import (
     VirtualServerAsked,
 )
 from holdfast.controller.turns import Turns
-from holdfast.errors import NotFound, Outdated, PlanRefused, SpecError, UsageError
+from holdfast.errors import NotFound, Outdated, PlanRefused, SpecError, StateForbids, UsageError
 from holdfast.protocol.api.rollouts import RolloutOptions
 from holdfast.spec.load import parse_spec
 
@@ -120,7 +120,7 @@ def test_an_edit_changes_what_it_is_about_and_nothing_else(edit: Edit, old: str,
         (RemoveServer(section="virtual_servers", entry="shop", server="rs09:80"), NotFound),
         (RemoveServer(section="pools", entry="other", server="rs09:80"), NotFound),
         (RemoveServer(section="virtual_servers", entry="api", server="rs01:443"), PlanRefused),
-        (AddVirtualServer(entry="api", to=VirtualServerAsked(), servers=()), UsageError),
+        (AddVirtualServer(entry="api", to=VirtualServerAsked(), servers=()), StateForbids),
     ],
 )
 def test_an_edit_of_what_is_not_there_is_refused(edit: Edit, kind: type[Exception]) -> None:
@@ -170,7 +170,7 @@ def test_an_edit_of_an_old_revision_is_refused_with_both_diffs_and_mistakes_are_
         with pytest.raises(SpecError) as mistaken:
             await editing.propose_edit(desk, "shop", 2, wrong)
         assert "nobody" in mistaken.value.findings[0].message
-        with pytest.raises(PlanRefused, match="no revision yet"):
+        with pytest.raises(NotFound, match="no revision yet"):
             await editing.propose_edit(desk, "shop", 0, wrong)
 
     run(story())

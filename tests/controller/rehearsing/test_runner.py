@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.controller.rehearsing import child
 from holdfast.controller.rehearsing.runner import Rehearsals
-from holdfast.errors import Conflict, NotFound, PlanRefused
+from holdfast.errors import Conflict, NotFound, PlanRefused, StateForbids
 from holdfast.protocol.api.rehearsals import RehearsalView
 from holdfast.sentences import from_data
 
@@ -129,7 +129,7 @@ def test_one_at_a_time_and_it_can_be_stopped(tmp_path: Path) -> None:
         assert (found.state, found.message) == ("stopped", "stopped by bob")
         assert from_data(found.message_said) == found.message
         assert (tmp_path / "kept" / "1" / "ended").exists()
-        with pytest.raises(PlanRefused):
+        with pytest.raises(StateForbids):
             here.stop("shop", 1, "bob")
 
     asyncio.run(story())

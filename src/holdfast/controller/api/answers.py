@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query
 
+from holdfast.protocol.api.base import CLUSTER_NAME
 from holdfast.protocol.api.problems import Problem
 
 _WHY = {
@@ -13,7 +14,7 @@ _WHY = {
     401: "Nobody is logged in, or not any more.",
     403: "Whoever asks is known, and may not do that.",
     404: "What was asked for is not there.",
-    409: "Somebody else was first; look again.",
+    409: "Somebody else was first, or how things are now does not allow it; look again.",
     413: "The request is too large.",
     422: "The request, or the spec in it, has mistakes; or policy forbids what it would do.",
     429: "Too many requests, or too many attempts.",
@@ -24,7 +25,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 } | {"default": {"model": Problem, "description": "Anything else that went wrong."}}
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-ClusterName = Annotated[str, Path(pattern=_NAME, examples=["shop"])]
+ClusterName = Annotated[str, Path(pattern=CLUSTER_NAME, examples=["shop"])]
 NodeName = Annotated[str, Path(pattern=_NAME, examples=["lb01"])]
 UserName = Annotated[str, Path(pattern=_NAME, examples=["alice"])]
 GroupName = Annotated[str, Path(pattern=_NAME, examples=["www"])]

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 from starlette.responses import Response
 
+from holdfast.protocol.api.base import Moment
 from holdfast.protocol.api.damaged import DamagedPlace
 from holdfast.protocol.api.events import AuditList, EventList, EventView
 from holdfast.store.log import Unread
@@ -21,7 +22,7 @@ from ..operations.desk import known_cluster
 from ..operations.happened import ALL, Wanted, audited, is_event
 from ..operations.told import damaged_place, event_view
 from .answers import PROBLEMS, After, Before, ClusterName, Limit
-from .streams import EVENTS, events, sent_event
+from .streams import EVENTS, events, sent_event, told_as
 
 router = APIRouter(prefix="/api/v1", tags=["history"], responses=PROBLEMS)
 
@@ -42,8 +43,8 @@ Kinds = Annotated[
 Thing = Annotated[str, Query(max_length=200, description="A part of what it is about, with or without capitals.")]
 By = Annotated[str, Query(max_length=200, description="A part of the name of who did it.")]
 Outcome = Annotated[Literal["done", "refused", "failed"] | None, Query()]
-Since = Annotated[AwareDatetime | None, Query(description="Not before this time.")]
-Until = Annotated[AwareDatetime | None, Query(description="Before this time.")]
+Since = Annotated[Moment | None, Query(description="Not before this time.")]
+Until = Annotated[Moment | None, Query(description="Before this time.")]
 
 
 def events_wanted(kind: Kinds = (), thing: Thing = "", since: Since = None, until: Until = None) -> Wanted:
@@ -71,7 +72,12 @@ RecordsWanted = Annotated[Wanted, Depends(records_wanted)]
     "/clusters/{cluster}/events",
     operation_id="list_events",
     response_model=EventList,
-    responses={200: {"content": {EVENTS: {}}, "description": "Oldest first; as an event stream, followed."}},
+    responses={
+        200: {
+            "content": {EVENTS: told_as("event", EventView)},
+            "description": "Oldest first; as an event stream, followed.",
+        }
+    },
 )
 async def list_events(
     context: Ctx,

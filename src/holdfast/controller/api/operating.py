@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -28,6 +28,7 @@ router = APIRouter(prefix="/api/v1/clusters/{cluster}", tags=["operating"], resp
 Reading = Annotated[Person, Depends(Allowed(Action.READ))]
 Overriding = Annotated[Person, Depends(Allowed(Action.OVERRIDE))]
 Moving = Annotated[Person, Depends(Allowed(Action.MOVE))]
+OfServer = Literal[OverrideWord.DRAINED, OverrideWord.SUSPENDED, OverrideWord.WEIGHT]
 Target = Annotated[str, Path(max_length=200, examples=["web01:80"])]
 OfVirtualServer = Annotated[str | None, Query(max_length=63, description="Of this virtual server alone.")]
 OfPool = Annotated[str | None, Query(max_length=63, description="A server of this pool.")]
@@ -66,7 +67,7 @@ async def list_overrides(context: Ctx, who: Reading, cluster: ClusterName) -> Ov
 
 @router.put("/overrides/{kind}/{target}", operation_id="set_override")
 async def set_override(
-    desk: AtDesk, who: Overriding, cluster: ClusterName, kind: OverrideWord, target: Target, asked: OverrideRequest
+    desk: AtDesk, who: Overriding, cluster: ClusterName, kind: OfServer, target: Target, asked: OverrideRequest
 ) -> OverrideResult:
     """Drain or suspend a server, or give it another weight; without a reload."""
     return await overrides.set_override(desk, cluster, kind, target, asked)

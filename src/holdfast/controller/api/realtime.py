@@ -18,7 +18,7 @@ from ..identity import Action, Person
 from ..operations import realtime as operations
 from ..realtime.desk import Realtime
 from .answers import PROBLEMS, ClusterName, NodeName
-from .streams import EVENTS, events, sent_event
+from .streams import EVENTS, events, sent_event, told_as
 
 router = APIRouter(prefix="/api/v1", tags=["operating"], responses=PROBLEMS)
 
@@ -37,7 +37,12 @@ History = Annotated[bool, Query(description="With the last quarter of an hour; o
     "/clusters/{cluster}/nodes/{node}/realtime",
     operation_id="realtime",
     response_model=RealtimeView,
-    responses={200: {"content": {EVENTS: {}}, "description": "One sample; as an event stream, one after the other."}},
+    responses={
+        200: {
+            "content": {EVENTS: told_as("sample", RealtimeView)},
+            "description": "One sample; as an event stream, one after the other.",
+        }
+    },
 )
 async def realtime(
     context: Ctx,

@@ -17,7 +17,7 @@ from ..identity import Action, Person
 from ..operations import rollouts as operations
 from ..operations.told import rollout_view
 from .answers import PROBLEMS, Before, ClusterName, Limit
-from .streams import EVENTS, Events, events, sent_event
+from .streams import EVENTS, Events, events, sent_event, told_as
 
 router = APIRouter(prefix="/api/v1/clusters/{cluster}/rollouts", tags=["rollouts"], responses=PROBLEMS)
 
@@ -44,7 +44,12 @@ async def rollout(context: Ctx, who: Reading, cluster: ClusterName, number: Numb
     "/{number}/events",
     operation_id="follow_rollout",
     response_class=Events,
-    responses={200: {"content": {EVENTS: {}}, "description": "`rollout`: as it is, whenever that changes."}},
+    responses={
+        200: {
+            "content": {EVENTS: told_as("rollout", RolloutView)},
+            "description": "`rollout`: as it is, whenever that changes.",
+        }
+    },
 )
 async def follow(context: Ctx, who: Reading, cluster: ClusterName, number: Number) -> Events:
     """A rollout as it goes on, until it has ended."""

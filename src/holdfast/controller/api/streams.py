@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
@@ -117,6 +118,17 @@ async def _first(over: asyncio.Event, stopping: Stopping) -> None:
 async def _next(source: AsyncGenerator[bytes, None]) -> bytes:
     """What comes next; nothing at the end."""
     return await anext(source, b"")
+
+
+def told_as(kind: str, model: type[BaseModel]) -> dict[str, object]:
+    """How the document describes a stream of such events: each as its reader gets it, what `data` holds included."""
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": f"#/components/schemas/{model.__name__}"},
+    }
+    fields = {"event": {"const": kind}, "data": data, "id": {"type": "string"}}
+    return {"schema": {"type": "object", "properties": fields, "required": ["event", "data"]}}
 
 
 def sent_event(kind: str, data: str, number: int | None = None) -> bytes:

@@ -10,7 +10,7 @@ from typing import Annotated
 from cryptography import x509
 from pydantic import AwareDatetime, Field
 
-from holdfast.errors import Conflict, NotFound, StoreDamaged, UsageError
+from holdfast.errors import Conflict, NotFound, StateForbids, StoreDamaged, UsageError
 from holdfast.store.collection import Update
 from holdfast.store.models import Digest, Record
 from holdfast.store.store import Store
@@ -113,14 +113,14 @@ class Authorities:
         """A new authority signs from now on, and the old ones stay trusted; returns the new fingerprint.
 
         Nodes go on with the one that they pinned: it vouches for the new one, to which each goes over when it renews
-        its certificate, or joins again. UsageError while one from before is trusted.
+        its certificate, or joins again. StateForbids while one from before is trusted.
         """
         require(who, Action.AUTHORITY_ROTATE)
         await self.refresh()
         if len(self._kept) > 1:
             # With two earlier ones a server would have to send two certificates for one key, and OpenSSL follows the
             # first alone: nodes that pinned the other one would be cut off.
-            raise UsageError(
+            raise StateForbids(
                 "an earlier certificate authority is trusted still, and only one may be",
                 "withdraw it first, once no node comes with a certificate of it: holdfast authority list",
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr, ValidationError
 
-from holdfast.errors import Conflict, NotAuthenticated, NotPermitted, TooManyAttempts, UsageError
+from holdfast.errors import Conflict, NotAuthenticated, NotPermitted, StateForbids, TooManyAttempts, UsageError
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import AuditRecord, Role, User
 from holdfast.store.store import Store
@@ -61,7 +61,7 @@ class Users:
     async def create(
         self, who: Person, name: str, role: Role, clusters: Sequence[str] | None = None, source: str = ""
     ) -> SecretStr:
-        """A new user; returns the one-time password, to be shown to `who` once. UsageError for a name that is taken."""
+        """A new user; returns the one-time password, to be shown to `who` once. StateForbids for a name in use."""
         require(who, Action.USER_MANAGE)
         _in_person(who)
         password = one_time_password(self._randomness)
@@ -71,7 +71,7 @@ class Users:
                 self._store.users.creating(name, user), audit=[self._told(who, "user.create", name, None, user, source)]
             )
         except Conflict:
-            raise UsageError(f"there is a user {name} already", "take another name") from None
+            raise StateForbids(f"there is a user {name} already", "take another name") from None
         return SecretStr(password)
 
     async def change(

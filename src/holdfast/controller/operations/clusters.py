@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from holdfast.compile.lock import Lock, Secrets
-from holdfast.errors import Conflict, StoreDamaged, UsageError
+from holdfast.errors import Conflict, StateForbids, StoreDamaged, UsageError
 from holdfast.protocol.api.clusters import (
     ClusterList,
     ClusterRequest,
@@ -50,13 +50,13 @@ async def _view(store: Store, name: str) -> ClusterView:
 
 
 async def make_cluster(desk: Desk, request: ClusterRequest) -> ClusterView:
-    """Make a cluster known; UsageError if it is."""
+    """Make a cluster known; StateForbids if it is."""
     record = ClusterRecord(name=request.name, created=desk.now(), description=request.description)
     told = desk.told("cluster.create", request.name, request.name, after=record)
     try:
         await desk.store.commit(desk.store.clusters.creating(request.name, record), audit=[told])
     except Conflict:
-        raise UsageError(f"there is a cluster '{request.name}' already", "take another name") from None
+        raise StateForbids(f"there is a cluster '{request.name}' already", "take another name") from None
     return await _view(desk.store, request.name)
 
 

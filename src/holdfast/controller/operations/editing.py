@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import NotFound, PlanRefused, UsageError
+from holdfast.errors import NotFound, PlanRefused, StateForbids, UsageError
 from holdfast.protocol.api.plans import ProposalView
 from holdfast.protocol.api.revisions import Applied, RevisionRequest
 from holdfast.protocol.api.rollouts import RolloutOptions
@@ -115,7 +115,7 @@ async def merge(desk: Desk, turns: Turns, cluster: str, base: int, text: str) ->
 async def _text(desk: Desk, cluster: str, base: int, edit: Edit) -> str:
     await known_cluster(desk.store, cluster)
     if not base:
-        raise PlanRefused(
+        raise NotFound(
             Sentence("%(name)s has no revision yet", name=cluster),
             Sentence("apply a spec first: holdfast apply cluster.yaml"),
         )
@@ -147,7 +147,7 @@ def _changes(spec: ClusterSpec, data: Any, edit: Edit) -> Iterable[Rewriting]:
             yield Remove((edit.section, edit.entry, "servers", place))
         case AddVirtualServer():
             if edit.entry in spec.virtual_servers:
-                raise UsageError(f"there is a virtual server '{edit.entry}' already", "take another name")
+                raise StateForbids(f"there is a virtual server '{edit.entry}' already", "take another name")
             yield Put(("virtual_servers", edit.entry), _whole(edit.to, edit.servers))
         case ChangeVirtualServer():
             virtual = _virtual(spec, edit.entry)

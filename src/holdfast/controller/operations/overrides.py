@@ -186,7 +186,7 @@ def _override(desk: Desk, server: str, wanted: _Wanted, request: OverrideRequest
 async def _spec(store: Store, known: ClusterStore) -> LoadedSpec:
     newest = await known.revisions.newest_number()
     if not newest:
-        raise PlanRefused(
+        raise NotFound(
             Sentence("%(name)s has no revision yet", name=known.name),
             Sentence("apply a spec first: holdfast apply cluster.yaml"),
         )

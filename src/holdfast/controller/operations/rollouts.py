@@ -44,12 +44,12 @@ async def rollout(store: Store, cluster: str, number: int) -> RolloutView:
 
 
 async def go_on(desk: Desk, cluster: str, number: int) -> RolloutView:
-    """Let a paused rollout go on; PlanRefused if it has ended or is being stopped."""
+    """Let a paused rollout go on; StateForbids if it has ended or is being stopped."""
     return await _wished(desk, cluster, number, Wish.GO_ON, "")
 
 
 async def stop(desk: Desk, cluster: str, number: int, request: StopRequest) -> RolloutView:
-    """End a rollout: it begins nothing new, and takes back what is done if `put_back`; PlanRefused if it has ended."""
+    """End a rollout: it begins nothing new, and takes back what is done if `put_back`; StateForbids if it has ended."""
     return await _wished(desk, cluster, number, Wish.PUT_BACK if request.put_back else Wish.STOP, request.why)
 
 

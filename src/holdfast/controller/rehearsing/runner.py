@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused
+from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused, StateForbids
 from holdfast.protocol.api.rehearsals import MOST_STEPS, RehearsalView, RehearsedStep
 from holdfast.sentences import Sentence, as_data, from_data
 
@@ -103,10 +103,10 @@ class Rehearsals:
         return view
 
     def running(self, cluster: str, number: int) -> RehearsalView:
-        """The one that runs; PlanRefused where it has ended, NotFound."""
+        """The one that runs; StateForbids where it has ended, NotFound."""
         found = self.one(cluster, number)
         if self._running is None or self._running.id != number:
-            raise PlanRefused(f"rehearsal {number} has ended", "there is nothing to stop")
+            raise StateForbids(f"rehearsal {number} has ended", "there is nothing to stop")
         return found
 
     def stop(self, cluster: str, number: int, by: str) -> RehearsalView:

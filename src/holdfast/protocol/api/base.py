@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from holdfast.sentences import Sentence
 
@@ -30,9 +40,24 @@ def _kept(value: object, usual: ValidatorFunctionWrapHandler) -> str:
     return value if isinstance(value, Sentence) else told
 
 
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+
+
+def _written(value: object) -> object:
+    """pydantic also takes a number for seconds since 1970: "30" would be a moment half a century ago."""
+    if (isinstance(value, str) and not _WRITTEN.match(value)) or isinstance(value, int | float):
+        raise ValueError("write a time with its zone, such as 2026-05-01T12:00:00Z")
+    return value
+
+
+CLUSTER_NAME = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"  # as a spec may name it: a test compares the two
+ClusterText = Annotated[str, StringConstraints(pattern=CLUSTER_NAME)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
 Saying = Annotated[str, WrapValidator(_kept)]
 SpecText = Annotated[
-    str, StringConstraints(max_length=LONGEST_SPEC), Field(description="The spec's YAML, as its author wrote it.")
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_SPEC),
+    Field(description="The spec's YAML, as its author wrote it."),
 ]
 FileName = Annotated[
     str,

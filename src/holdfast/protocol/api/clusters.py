@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, SecretStr, StringConstraints
 
 from holdfast.bundle import SafeName
 
-from .base import Asked, Count, Line, Told
+from .base import Asked, ClusterText, Count, Line, Told
 
 
 class ClusterView(Told):
@@ -30,7 +30,7 @@ class ClusterList(Told):
 class ClusterRequest(Asked):
     """A cluster to be made known."""
 
-    name: SafeName
+    name: ClusterText
     description: Line = ""
 
 
@@ -46,6 +46,6 @@ class LockView(Told):
 class LockRequest(Asked):
     """CLUSTER.lock and CLUSTER.secrets as files have them; without `secrets`, those that are kept stay."""
 
-    lock: Annotated[str, StringConstraints(max_length=500_000)]
+    lock: Annotated[str, StringConstraints(min_length=1, max_length=500_000)]
     secrets: Annotated[SecretStr, Field(max_length=200_000)] | None = None
     version: Count = 0

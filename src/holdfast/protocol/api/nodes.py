@@ -10,7 +10,7 @@ from holdfast.bundle import SafeName
 
 from ..desired import AgentReport, Progress
 from ..reports import MoveReport
-from .base import Asked, Count, Digest, Line, Saying, Told
+from .base import Asked, Count, Digest, Line, Moment, Saying, Told
 from .revisions import FileView
 
 
@@ -67,7 +67,7 @@ class MaintenanceRequest(Asked):
     """Take a node out: it gives its groups up first, without a lost answer, and holds none until that ends."""
 
     why: Line = ""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 class MovedGroup(Told):

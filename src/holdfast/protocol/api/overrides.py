@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from holdfast.bundle import SafeName
 
 from ..overrides import OverrideReport
-from .base import Asked, Line, Saying, Told
+from .base import Asked, Line, Moment, Saying, Told
 
 
 class OverrideWord(StrEnum):
@@ -34,7 +34,7 @@ class OverrideRequest(Asked):
     pool: SafeName | None = Field(default=None, description="The pool that it is a server of.")
     weight: Annotated[int, Field(ge=1, le=65535)] | None = None
     why: Line = ""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     force: bool = False
     wait_s: Annotated[float, Field(ge=0, le=60)] = 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, model_validator
 
 from holdfast.bundle import SafeName
 
@@ -15,8 +15,18 @@ _SAID: dict[str, Any] = Field(default={}, description="The same as a template an
 State = Literal["running", "stopping", "passed", "failed", "stopped", "broken"]
 
 
+_NOT_BOTH: dict[str, JsonValue] = {
+    "not": {
+        "required": ["spec", "revision"],
+        "properties": {"spec": {"type": "string"}, "revision": {"type": "integer"}},
+    }
+}
+
+
 class RehearsalRequest(Asked):
     """What is to be rehearsed: a proposed `spec`, or a `revision`; the newest one if neither is given."""
+
+    model_config = ConfigDict(json_schema_extra=_NOT_BOTH)
 
     spec: SpecText | None = None
     revision: Number | None = None

@@ -13,6 +13,7 @@ EXPLAINED: Mapping[str, str] = {
     "spec_error": N_("The spec has mistakes."),
     "compile_error": N_("One of the programs cannot do what the spec asks for."),
     "plan_refused": N_("This was refused before anything was touched."),
+    "state_forbids": N_("How things are now does not allow this: nothing was touched."),
     "apply_error": N_("The node could not be brought to the wanted state."),
     "policy_refused": N_("The node's own policy does not allow this."),
     "not_ours": N_("A file that Holdfast did not write is in the way."),

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, ValidationError
 from starlette.responses import Response
 
-from holdfast.errors import PlanRefused, UsageError
+from holdfast.errors import NotFound, UsageError
 from holdfast.protocol.api.base import Asked, Digest, HazardClass
 from holdfast.protocol.api.rollouts import RolloutOptions
 
@@ -64,7 +64,7 @@ async def edit(
     """A form, filled in with what the newest revision says; for what is to be deleted, its plan."""
     newest = await page.store.cluster(cluster).revisions.newest_number()
     if not newest:
-        raise PlanRefused(f"{cluster} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
+        raise NotFound(f"{cluster} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
     spec = (await spec_of(page.store, cluster, newest)).spec
     form = form_of(spec, newest, kind, section, entry, server)
     return await page.show(
