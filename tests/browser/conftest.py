@@ -15,6 +15,7 @@ from tests.controller.world import PASSWORD, WITHIN_S, World, running
 from tests.waiting import wait_until
 
 from holdfast.controller.serving import Options
+from holdfast.controller.settings import MARK_COOKIE, SESSION_COOKIE
 from holdfast.store.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CLUSTER = "shop"
 HERE = f"/console/clusters/{CLUSTER}"
+OF_A_SESSION = (SESSION_COOKIE, MARK_COOKIE)
 BY_THEN_MS = 60_000  # whatever a page is waited for has come; the machine may be busy
 SPEC = """\
 holdfast: 1
@@ -54,6 +56,7 @@ class Console:
     fleet: Fleet | None = None
     loop: asyncio.AbstractEventLoop | None = None
     admin: Any = None
+    sessions: dict[str, list[Any]] = field(default_factory=dict)  # cookies, by who has logged in
     _over: threading.Event = field(default_factory=threading.Event)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -155,12 +158,22 @@ class Looking:
     asked: list[str] = field(default_factory=list)
 
     def login(self, name: str = "admin", password: str = PASSWORD, path: str = f"{HERE}/") -> None:
-        """As a person does."""
+        """With the session of whoever was here before, which spares the page; as a person does where it is over."""
+        if sessions := self.console.sessions.get(name):
+            self.page.context.add_cookies(sessions)
+            self.page.goto(self.console.url + path)
+            if self.page.url == self.console.url + path:
+                return
+        self.login_as_a_person(name, password, path)
+
+    def login_as_a_person(self, name: str = "admin", password: str = PASSWORD, path: str = f"{HERE}/") -> None:
+        """By the page."""
         self.page.goto(self.console.url + path)
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_url(self.console.url + path)
+        self.console.sessions[name] = [one for one in self.page.context.cookies() if one["name"] in OF_A_SESSION]
 
 
 @pytest.fixture

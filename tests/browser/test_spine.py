@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser]
 
 
 def test_somebody_logs_in_and_out(looking: Looking) -> None:
-    looking.login()
+    looking.login_as_a_person()
     page = looking.page
     assert page.title() == "Overview · shop · Holdfast"
     page.get_by_label("Settings").click()
@@ -62,7 +62,7 @@ def test_a_page_is_light_and_asks_for_nothing_elsewhere(looking: Looking) -> Non
     """Below 300 kB with everything; `looking` fails if anything comes from another host."""
     sizes: list[int] = []
     looking.page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
-    looking.login()
+    looking.login_as_a_person()
     looking.page.get_by_text("Live", exact=True).wait_for()
     assert len(sizes) >= 5
     assert sum(sizes) < 300_000
