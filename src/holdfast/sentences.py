@@ -7,7 +7,7 @@ language looks up `template`, and fills in `values` there. Each template is a li
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 _PLACE = re.compile(r"%(?:%|\(\w{1,40}\)[sd])")
@@ -46,6 +46,14 @@ def as_it_is(text: str) -> Sentence:
 def cut(text: str, most: int) -> str:
     """A text of so many characters at most; one that fits stays the sentence that it is."""
     return text if len(text) <= most else text[:most]
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Texts one after another, each of which stays the sentence that it is: halved, as sentences go only so deep."""
+    if len(parts) < 2:
+        return parts[0] if parts else ""
+    half = len(parts) // 2
+    return Sentence("%(first)s; %(next)s", first=joined(parts[:half]), next=joined(parts[half:]))
 
 
 def as_data(text: Sentence) -> dict[str, Any]:

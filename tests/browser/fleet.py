@@ -17,12 +17,14 @@ from holdfast.agent.overriding import overridable
 from holdfast.agent.pool_servers import pooled, servers_of
 from holdfast.agent.weights import weighted
 from holdfast.bundle import Bundle, RealServerExpectation, Service
+from holdfast.findings import Finding
 from holdfast.protocol import (
     TO_AGENT,
     AgentReport,
     Answer,
     ApplyReport,
     Desired,
+    Drift,
     Failure,
     GroupFacts,
     MoveReport,
@@ -36,14 +38,17 @@ from holdfast.protocol import (
     Progress,
     ServerFacts,
     ServiceFacts,
+    TableSaid,
     Verb,
     WeighedServer,
     WhyDown,
 )
 from holdfast.protocol.realtime import HEEDS_HEADER, WATCH, Watch, Watching
+from holdfast.sentences import Sentence, said_of
 
 EVERY_S = 2.0
 GIVEN_UP = -254
+_ANSWERS = {True: "answers 200", False: Sentence("no answer within %(ms)s ms", ms=500)}  # as the prober says it
 
 
 @dataclass
@@ -77,6 +82,8 @@ class Fleet:
     open: dict[str, int] = field(default_factory=dict)
     answers: str = "connection refused"  # what servers that are down say
     refuses: dict[str, Failure] = field(default_factory=dict)  # the next desired state of a node is, for this
+    drift: dict[str, tuple[Drift, ...]] = field(default_factory=dict)  # of a node
+    differs: dict[str, tuple[Finding, ...]] = field(default_factory=dict)  # a node's IPVS table from its bundle
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def join(self, admin: httpx.AsyncClient, names: Iterable[str], cluster: str) -> None:
@@ -178,7 +185,8 @@ class Fleet:
             self.held_back.add(place)
         elif order.verb is not Verb.STATUS:
             self.held_back.discard(place)
-        moved = MoveReport(group=order.group, moved=True) if order.group else None
+        said = Sentence("moved; %(n)s answers took longer than %(s)s s and were cut", n=2, s="10")
+        moved = MoveReport(group=order.group, moved=True, detail=said, said=said_of(said)) if order.group else None
         knows = {"heeds_word": True, "knows_lists": True}
         answer = Answer(order=order.id, node=node.name, moved=moved, status=self.status(node), **knows)
         for each in self.nodes.values():
@@ -210,6 +218,7 @@ class Fleet:
             status=self.status(node),
             overrides=self.table(node),
             knows_lists=True,
+            drift=self.drift.get(node.name, ()),
         )
         headers = {"content-type": "application/json"}
         await node.agent.client.post("/agent/v1/reports", content=report.model_dump_json(), headers=headers)
@@ -234,6 +243,8 @@ class Fleet:
             digest=node.desired.digest if node.desired else None,
             services=tuple(ServiceFacts(service=each, running=True, pid=4711, state="running") for each in services),
             groups=groups,
+            table=self.differs.get(node.name, ()),
+            table_said=tuple(TableSaid.of(one) for one in self.differs.get(node.name, ())),
             pools=self._pools() if Service.NGINX in services else (),
         )
 
@@ -243,7 +254,15 @@ class Fleet:
                 pool=name,
                 min_servers=1,
                 servers=tuple(
-                    ServerFacts(name=one, endpoint=one, up=up, in_use=up, last="200") for one, up in servers.items()
+                    ServerFacts(
+                        name=one,
+                        endpoint=one,
+                        up=up,
+                        in_use=up,
+                        last=_ANSWERS[up],
+                        last_said={} if up else said_of(_ANSWERS[up]),
+                    )
+                    for one, up in servers.items()
                 ),
             )
             for name, servers in self.pools.items()
@@ -257,6 +276,7 @@ class Fleet:
             said=f"TCP_CHECK on service [{server.address}]:tcp:{server.port} failed after 2 retries.",
             question="tcp",
             answer=self.answers,
+            answer_said=said_of(self.answers),
             asked=now,
         )
 

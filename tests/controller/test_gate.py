@@ -239,3 +239,25 @@ def test_the_log_has_every_request_and_no_secret(caplog: pytest.LogCaptureFixtur
     assert any('"user:admin token:t"' in line for line in told)
     for secret in secrets.splitlines():
         assert not any(secret in line for line in told)
+
+
+def test_what_the_gate_refuses_is_a_page_in_the_language_of_whoever_looks_at_one() -> None:
+    """A script, and a program, get what they understand."""
+
+    async def story() -> None:
+        async with running(change=limited(replace(FREE, stranger_body=100))) as world:
+            stranger = world.client()
+            chinese = {"accept": "text/html", "accept-language": "zh-CN"}
+            form = {"name": "x" * 200, "password": "y"}
+            page = await stranger.post("/console/login", data=form, headers=chinese)
+            assert (page.status_code, page.headers["content-type"]) == (413, "text/html; charset=utf-8")
+            assert '<html lang="zh-CN">' in page.text
+            assert "请求超过 100 字节" in page.text
+            box = await stranger.post("/console/login", data=form, headers={**chinese, "hx-request": "true"})
+            assert "请求超过 100 字节" in box.text
+            assert "<html" not in box.text
+            for headers in ({"accept": "application/json"}, {"accept": "*/*"}):
+                answer = await stranger.post("/console/login", data=form, headers=headers)
+                assert answer.json()["error"]["message"] == "the request is larger than 100 bytes"
+
+    asyncio.run(story())

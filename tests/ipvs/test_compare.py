@@ -29,6 +29,8 @@ from holdfast.ipvs.model import (
     Tunnel,
     TunnelKind,
 )
+from holdfast.protocol import NodeStatus, TableSaid
+from holdfast.sentences import Sentence
 
 ONE, TWO, SORRY = (destination_key(f"10.0.0.{n}", 80) for n in (11, 12, 99))
 GUE = Tunnel(TunnelKind.GUE, 6080, Checksum.NONE)
@@ -54,6 +56,10 @@ ACTUAL = service(WEB, SECOND, FIRST, flags=STICKY, timeout_s=300, prefix=24)
 def codes(*actual: Service, expected: ExpectedService = EXPECTED, overrides: object = None) -> list[str]:
     found = compare(ExpectedTable((expected,)), table(1.0, *actual), overrides)  # type: ignore[arg-type]
     assert all(finding.hint and finding.message for finding in found)
+    told = NodeStatus(table=found, table_said=tuple(TableSaid.of(one) for one in found)).model_dump_json()
+    for finding in NodeStatus.model_validate_json(told).table_told:  # as the console gets it, to say it in Chinese
+        assert isinstance(finding.message, Sentence), finding.message
+        assert isinstance(finding.hint, Sentence), finding.hint
     return [finding.code for finding in found]
 
 

@@ -28,6 +28,7 @@ from holdfast.bundle import RUN_DIR, STATE_DIR, Bundle, Service
 from holdfast.errors import ApplyError, HoldfastError, PolicyRefused, ValidationFailed
 from holdfast.findings import Finding, Severity
 from holdfast.protocol import ApplyReport, Outcome, Progress
+from holdfast.sentences import Sentence, joined
 
 Admit = Callable[[Bundle], tuple[Finding, ...]]
 Tell = Callable[[Progress], None]  # called at `written` and at `applied`
@@ -124,7 +125,7 @@ def journal_path(node: Node) -> Path:
 
 def _broken(trouble: tuple[str, ...]) -> ApplyError:
     return ApplyError(
-        f"the old state could not be put back: {'; '.join(trouble)}",
+        Sentence("the old state could not be put back: %(trouble)s", trouble=joined(trouble)),
         "put right what it names, then run `python -m holdfast.agent recover`",
     )
 
@@ -283,7 +284,11 @@ class _Run:
         if taken:
             names = ", ".join(f"{each.address} port {each.port}" for each in taken)
             raise ValidationFailed(
-                f"another program listens on {names} already, so {service} could not",
+                Sentence(
+                    "another program listens on %(names)s already, so %(service)s could not",
+                    names=names,
+                    service=service,
+                ),
                 "stop that program (ss -ltnp names it), or choose another port",
             )
 
@@ -327,7 +332,7 @@ class _Run:
             if service in changes.KERNEL:
                 continue
             if why := base.healthy(self._node, self._bundle, service):
-                raise ApplyError(f"after the change {why}", "it worked before: read its log")
+                raise ApplyError(Sentence("after the change %(why)s", why=why), "it worked before: read its log")
         self._kernel.verify()
 
     def _commit(self) -> ApplyReport:
@@ -352,7 +357,7 @@ class _Run:
         )
         if trouble:
             told = failure(error)
-            both = f"{told.message}; and {_broken(trouble).message}"
+            both = Sentence("%(first)s; and %(next)s", first=told.told, next=_broken(trouble).message)
             return self._report(Outcome.BROKEN, ApplyError(both, _broken(trouble).hint, told.program_line))
         return self._report(_outcome_of(action.attempt), error)
 
@@ -384,13 +389,24 @@ def _outcome_of(attempt: Attempt) -> Outcome:
     return Outcome.ROLLED_BACK if attempt.swapping is not None else Outcome.REFUSED
 
 
+def _refused_by(finding: Finding) -> Sentence:
+    where = finding.location or Sentence("the bundle")
+    said = Sentence("%(where)s: %(code)s: %(what)s", where=where, code=finding.code, what=finding.message)
+    return Sentence("%(what)s (%(hint)s)", what=said, hint=finding.hint) if finding.hint else said
+
+
 def _refuse_inadmissible(bundle: Bundle, findings: tuple[Finding, ...]) -> None:
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise PolicyRefused(
-            f"this node does not admit the bundle: {'; '.join(map(str, errors))}",
+            Sentence(
+                "this node does not admit the bundle: %(errors)s", errors=joined([_refused_by(one) for one in errors])
+            ),
             "change the spec, or have the node's own policy allow it",
         )
     for path in bundle.state_files:
         if not path.startswith((f"{STATE_DIR}/", f"{RUN_DIR}/")) or ".." in path.split("/"):
-            raise PolicyRefused(f"the bundle wants a state file at {path}", f"they belong below {STATE_DIR}")
+            raise PolicyRefused(
+                Sentence("the bundle wants a state file at %(path)s", path=path),
+                Sentence("they belong below %(folder)s", folder=STATE_DIR),
+            )

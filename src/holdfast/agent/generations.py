@@ -33,6 +33,7 @@ from holdfast.agent.host.port import Places
 from holdfast.agent.server_lists import carried_over, unmarked
 from holdfast.bundle import CONFIG_DIR, Bundle, BundleFile, Service
 from holdfast.errors import ApplyError, NotOurs, PolicyRefused
+from holdfast.sentences import Sentence, joined
 
 KEPT = 5  # generations that stay for a rollback
 _NAME_LENGTH = 12
@@ -137,7 +138,10 @@ class Generations:
                 return name, True
             if manifest is not None and manifest.digest == digest and not self.drift(name):
                 return name, False
-        raise ApplyError(f"{self._folder} holds a thousand damaged copies of {base}", "remove them")
+        raise ApplyError(
+            Sentence("%(folder)s holds a thousand damaged copies of %(base)s", folder=self._folder, base=base),
+            "remove them",
+        )
 
     def stage(self, bundle: Bundle, name: str) -> None:
         """Write all files, synced, under `name`; until it returns the name does not exist.
@@ -271,7 +275,11 @@ def relative_path(file: BundleFile, bundle: Bundle) -> str:
     inside = file.path.startswith(f"{CONFIG_DIR}/") and len(parts) > 1 and parts[0] in bundle.services
     if not inside or any(part in ("", ".", "..") for part in parts):
         raise PolicyRefused(
-            f"the bundle holds {file.path}, which is in no folder of its services below {CONFIG_DIR}",
+            Sentence(
+                "the bundle holds %(path)s, which is in no folder of its services below %(folder)s",
+                path=file.path,
+                folder=CONFIG_DIR,
+            ),
             "a bundle may only bring files of the services that it lists",
         )
     return "/".join(parts)
@@ -282,7 +290,12 @@ def _owner(file: BundleFile) -> tuple[int, int]:
         return pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid
     except KeyError as error:
         raise ApplyError(
-            f"{file.path} should belong to {file.owner}:{file.group}, which this node does not know",
+            Sentence(
+                "%(path)s should belong to %(owner)s:%(group)s, which this node does not know",
+                path=file.path,
+                owner=file.owner,
+                group=file.group,
+            ),
             "install the program that brings this user, or correct the owner",
         ) from error
 
@@ -336,12 +349,12 @@ def refuse_what_is_not_ours(foreign: tuple[Path, ...], drifted: tuple[Path, ...]
     """Raise NotOurs naming every file in the way; does nothing where there is none."""
     if not foreign and not drifted:
         return
-    parts = []
+    parts: list[Sentence] = []
     if foreign:
-        parts.append(f"not written by Holdfast: {', '.join(map(str, foreign))}")
+        parts.append(Sentence("not written by Holdfast: %(files)s", files=", ".join(map(str, foreign))))
     if drifted:
-        parts.append(f"changed by hand: {', '.join(map(str, drifted))}")
+        parts.append(Sentence("changed by hand: %(files)s", files=", ".join(map(str, drifted))))
     raise NotOurs(
-        f"files are in the way ({'; '.join(parts)})",
+        Sentence("files are in the way (%(parts)s)", parts=joined(parts)),
         "take what you need into the spec, then apply with --adopt, which moves these files aside",
     )

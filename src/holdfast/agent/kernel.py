@@ -17,6 +17,7 @@ from holdfast.agent.services.base import Node
 from holdfast.agent.steps import Steps
 from holdfast.bundle import Bundle, Service
 from holdfast.errors import HoldfastError, VerificationFailed
+from holdfast.sentences import Sentence
 
 
 @dataclass
@@ -156,13 +157,21 @@ def verify(node: Node, bundle: Bundle) -> None:
     lacking = ipvs_view.absent(bundle, node.host.virtual_servers()) if bundle.expected.virtual_servers else ()
     if lacking:
         raise VerificationFailed(
-            f"the kernel's table has no virtual server {', '.join(lacking)}",
+            Sentence("the kernel's table has no virtual server %(names)s", names=", ".join(lacking)),
             "keepalived should have put it there: compare its file with `ipvsadm -Ln`, then restart it",
         )
     if found := network.claimed(node.host, bundle):
         raise VerificationFailed(
-            f"{found.address} is on {found.interface} as well, so this node answers for it on the wire",
-            f"remove it there: ip address del {found.address} dev {found.interface}",
+            Sentence(
+                "%(address)s is on %(interface)s as well, so this node answers for it on the wire",
+                address=found.address,
+                interface=found.interface,
+            ),
+            Sentence(
+                "remove it there: ip address del %(address)s dev %(interface)s",
+                address=found.address,
+                interface=found.interface,
+            ),
         )
 
 

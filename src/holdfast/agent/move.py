@@ -21,7 +21,7 @@ from holdfast.bundle import Service, VrrpExpectation
 from holdfast.errors import VerificationFailed
 from holdfast.ipvs.sync import TOLD_AFTER_S
 from holdfast.protocol import MoveReport
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, said_of
 from holdfast.vrrp import AdvertListener
 
 _POLL_S = 0.01
@@ -39,7 +39,7 @@ def release(node: Node, group: VrrpExpectation) -> MoveReport:
     forget_lost_clients(node, group)
     with translated():
         write_hold(node.places.at(group.hold_file), MAY_HOLD)
-    return MoveReport(group=group.group, moved=True, detail="may be held here again")
+    return _told(group, Sentence("may be held here again"))
 
 
 def forget_lost_clients(node: Node, group: VrrpExpectation) -> None:
@@ -73,8 +73,9 @@ def release_when_given_up(node: Node, group: VrrpExpectation, within_s: float) -
         if not listener.wait_until_given_up(group.vrid, silent_after_s, within_s):
             with translated():
                 write_hold(path, before)
-            detail = f"its holder did not give it up within {within_s:g} s"
-            return MoveReport(group=group.group, moved=False, detail=detail)
+            return _told(
+                group, Sentence("its holder did not give it up within %(s)s s", s=f"{within_s:g}"), moved=False
+            )
     # A priority that changes now would make keepalived wait for three adverts again: it takes over as it is.
     _poll(node.host, node.host.monotonic() + silent_after_s, lambda: group_now(group, node.host, node.places).holds)
     return release(node, group)
@@ -88,9 +89,9 @@ def hold(node: Node, group: VrrpExpectation) -> MoveReport:
     if not group_now(group, node.host, node.places).present:
         with translated():
             write_hold(node.places.at(group.hold_file), GIVE_UP)
-        return MoveReport(group=group.group, moved=True, detail="was not held here, and will not be")
+        return _told(group, Sentence("was not held here, and will not be"))
     _give_up(node, group)
-    return MoveReport(group=group.group, moved=True, detail="given up")
+    return _told(group, Sentence("given up"))
 
 
 def move(node: Node, group: VrrpExpectation, within_s: float | None = None, *, directs: bool = False) -> MoveReport:
@@ -116,6 +117,9 @@ def move(node: Node, group: VrrpExpectation, within_s: float | None = None, *, d
     finally:
         let_go(node.host, node.places)
     ended = node.host.monotonic()
+    said = Sentence("moved")
+    if cut:
+        said = Sentence("moved; %(n)s answers took longer than %(s)s s and were cut", n=cut, s=f"{limit_s:g}")
     return MoveReport(
         group=group.group,
         moved=True,
@@ -123,8 +127,13 @@ def move(node: Node, group: VrrpExpectation, within_s: float | None = None, *, d
         requests_held_s=round(ended - requests_from, 3),
         cut=cut,
         reset=left - cut,
-        detail="moved" if not cut else f"moved; {cut} answers took longer than {limit_s:g} s and were cut",
+        detail=said,
+        said=said_of(said),
     )
+
+
+def _told(group: VrrpExpectation, said: Sentence, *, moved: bool = True) -> MoveReport:
+    return MoveReport(group=group.group, moved=moved, detail=said, said=said_of(said))
 
 
 class _Mover:

@@ -21,7 +21,7 @@ from holdfast.findings import Finding
 from holdfast.ipvs.connections import Connection
 from holdfast.ipvs.model import Destination, DestinationKey, ServiceKey
 from holdfast.protocol import OverrideKind, OverrideReport, Overrides, WeighedServer
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, joined, said_of
 
 SEEN_WITHIN_S = 2.0  # keepalived follows a file within 50 ms; a busy machine takes longer
 _POLL_S = 0.002
@@ -55,19 +55,37 @@ def read(places: Places) -> Overrides:
 def parse(data: bytes) -> Overrides:
     """What somebody sends; raises UsageError."""
     if len(data) > _LARGEST:
-        raise UsageError(f"the overrides are larger than {_LARGEST} bytes")
+        raise UsageError(Sentence("the overrides are larger than %(most)s bytes", most=_LARGEST))
     try:
         sent = Overrides.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "its beginning"
-        raise UsageError(f"these are no overrides: {first['msg']} (at {where})", "see `holdfast drain`") from error
+        raise UsageError(
+            Sentence("these are no overrides: %(what)s (at %(where)s)", what=first["msg"], where=where),
+            "see `holdfast drain`",
+        ) from error
     for each in sent.servers:
         if (each.kind is OverrideKind.WEIGHT) is (each.weight is None):
-            raise UsageError(f"the override of {each.server} is {each.kind}, with weight {each.weight}")
+            raise UsageError(
+                Sentence(
+                    "the override of %(server)s is %(kind)s, with weight %(weight)s",
+                    server=each.server,
+                    kind=each.kind,
+                    weight=each.weight,
+                )
+            )
     for one in sent.pools:
         if (one.kind is OverrideKind.WEIGHT) is (one.weight is None):
-            raise UsageError(f"the override of {one.pool}/{one.server} is {one.kind}, with weight {one.weight}")
+            raise UsageError(
+                Sentence(
+                    "the override of %(pool)s/%(server)s is %(kind)s, with weight %(weight)s",
+                    pool=one.pool,
+                    server=one.server,
+                    kind=one.kind,
+                    weight=one.weight,
+                )
+            )
     return sent
 
 
@@ -225,6 +243,7 @@ def report(
         for row, each in zip(servers, all_weighted, strict=True)
         if _is_wrong(row, each, changed, seen or {})
     ]
+    detail = _detail(wrong, lacking)
     return OverrideReport(
         node=bundle.node,
         done=not wrong and not lacking,
@@ -233,7 +252,8 @@ def report(
         unknown=weights.unknown(bundle, known),
         reloaded=reloaded,
         sessions_end=host.read_sysctl("net.ipv4.vs.expire_quiescent_template") == "1" if table is not None else True,
-        detail=_detail(wrong, lacking),
+        detail=detail,
+        said=said_of(detail),
     )
 
 
@@ -272,9 +292,12 @@ def _row(
 
 
 def _detail(wrong: Collection[tuple[WeighedServer, str]], lacking: Collection[str]) -> str:
-    parts = [f"the kernel's table has no virtual server {name}" for name in lacking]
+    parts = [Sentence("the kernel's table has no virtual server %(names)s", names=name) for name in lacking]
     parts += [
-        f"{spoken} of {row.virtual_server} weighs {row.weight} in the kernel's table, not {row.wanted or 0}"
+        Sentence(
+            "%(server)s of %(virtual_server)s weighs %(weight)s in the kernel's table, not %(wanted)s",
+            server=spoken, virtual_server=row.virtual_server, weight=row.weight, wanted=row.wanted or 0,
+        )
         for row, spoken in wrong
-    ]
-    return "; ".join(parts[:20])
+    ]  # fmt: skip
+    return joined(parts[:20])

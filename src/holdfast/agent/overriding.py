@@ -12,6 +12,7 @@ from holdfast.agent.services.base import Node
 from holdfast.agent.steps import translated
 from holdfast.bundle import Bundle, Service
 from holdfast.protocol import OverrideReport, Overrides, PooledServer
+from holdfast.sentences import Sentence, joined, said_of
 
 
 def carry_out(node: Node, generations: Generations, sent: Overrides) -> OverrideReport | None:
@@ -69,10 +70,12 @@ def _with_pools(
 ) -> OverrideReport:
     rows = pool_overrides.rows(node, bundle, folder, known, now, took)
     wrong = [row for row in rows if not row.as_wanted]
+    detail = joined([one for one in (report.told, _detail(wrong, bundle)) if one])
     return report.model_copy(
         update={
             "done": report.done and not wrong,
-            "detail": "; ".join(filter(None, (report.detail, _detail(wrong, bundle)))),
+            "detail": detail,
+            "said": said_of(detail),
             "unknown": (*report.unknown, *pool_servers.unknown(bundle, known)),
             "knows_pools": True,
             "pool_names": pool_overrides.pool_names(bundle),
@@ -83,10 +86,17 @@ def _with_pools(
 
 
 def _detail(wrong: Collection[PooledServer], bundle: Bundle) -> str:
-    parts = []
+    parts: list[Sentence] = []
     names = {(one.pool, one.name): one.spoken for one in pool_servers.servers_of(bundle)} if wrong else {}
     for row in tuple(wrong)[:20]:
-        there = "gets no new requests" if row.weight is None else f"has weight {row.weight}"
-        meant = "none" if row.wanted is None else str(row.wanted)
-        parts.append(f"{names[row.pool, row.server]} of pool {row.pool} {there} in {row.engine}, not {meant}")
-    return "; ".join(parts)
+        there = Sentence("has weight %(weight)s", weight=row.weight)
+        said = Sentence(
+            "%(server)s of pool %(pool)s %(there)s in %(engine)s, not %(wanted)s",
+            server=names[row.pool, row.server],
+            pool=row.pool,
+            there=Sentence("gets no new requests") if row.weight is None else there,
+            engine=row.engine,
+            wanted=Sentence("none") if row.wanted is None else row.wanted,
+        )
+        parts.append(said)
+    return joined(parts)

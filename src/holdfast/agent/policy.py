@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from holdfast.bundle import CONFIG_DIR, SafeName
 from holdfast.errors import PolicyRefused
+from holdfast.sentences import Sentence
 
 POLICY_FILE = f"{CONFIG_DIR}/policy.toml"
 LARGEST_POLICY = 262_144  # bytes
@@ -85,9 +86,14 @@ def load_policy(path: Path = Path(POLICY_FILE), root: Path = Path("/")) -> Polic
     except FileNotFoundError:
         return Policy()
     except OSError as error:
-        raise PolicyRefused(f"{path} cannot be read: {error.strerror}", "let root read it") from error
+        raise PolicyRefused(
+            Sentence("%(path)s cannot be read: %(error)s", path=path, error=error.strerror), "let root read it"
+        ) from error
     if len(text) > LARGEST_POLICY:
-        raise PolicyRefused(f"{path} is larger than {LARGEST_POLICY} bytes", "a policy is a few lines")
+        raise PolicyRefused(
+            Sentence("%(path)s is larger than %(most)s bytes", path=path, most=LARGEST_POLICY),
+            "a policy is a few lines",
+        )
     return parse_policy(text, str(path))
 
 
@@ -96,14 +102,18 @@ def parse_policy(text: bytes, name: str) -> Policy:
     try:
         return Policy.model_validate(tomllib.loads(text.decode()))
     except UnicodeDecodeError as error:
-        raise PolicyRefused(f"{name} is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
+        raise PolicyRefused(
+            Sentence("%(name)s is not UTF-8 (byte %(byte)s)", name=name, byte=error.start), "save it as UTF-8"
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise PolicyRefused(f"{name} is not TOML: {error}", "correct that line") from error
+        raise PolicyRefused(
+            Sentence("%(name)s is not TOML: %(error)s", name=name, error=error), "correct that line"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise PolicyRefused(
-            f"{name}: {key}: {first['msg']}",
+            Sentence("%(name)s: %(key)s: %(what)s", name=name, key=key, what=first["msg"]),
             "known are [scripts.NAME] and [hooks.NAME], each with command, user and timeout, and [drift] with correct",
         ) from error
 
@@ -115,8 +125,8 @@ def _check_safe(path: Path, root: Path) -> None:
         status = os.lstat(here) if here == path else os.stat(here)
         if status.st_uid != 0 or status.st_mode & 0o022:
             raise PolicyRefused(
-                f"{here} must belong to root and be writable by nobody else",
-                f"chown root {here}; chmod go-w {here}",
+                Sentence("%(here)s must belong to root and be writable by nobody else", here=here),
+                Sentence("chown root %(here)s; chmod go-w %(here)s", here=here),
             )
     if not stat.S_ISREG(status.st_mode):
-        raise PolicyRefused(f"{path} is not a regular file", "replace it by one")
+        raise PolicyRefused(Sentence("%(path)s is not a regular file", path=path), "replace it by one")

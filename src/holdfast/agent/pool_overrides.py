@@ -23,6 +23,7 @@ from holdfast.bundle import HAPROXY_STATE, Bundle, Service
 from holdfast.errors import ApplyError
 from holdfast.protocol import Overrides, PooledServer
 from holdfast.protocol.realtime import WebKind, WebRow
+from holdfast.sentences import Sentence
 
 _ORDERS_AT_ONCE = 50  # one line that HAProxy reads: 16 kB at most
 _DOWN = "DOWN"
@@ -96,7 +97,10 @@ def _tell_haproxy(places: Places, servers: Wanted) -> bool:
     for start in range(0, len(orders), _ORDERS_AT_ONCE):
         said = haproxy.ask(socket, question="; ".join(orders[start : start + _ORDERS_AT_ONCE])).strip()
         if said:
-            raise ApplyError(f"HAProxy does not do what an override wants: {said.splitlines()[0]}", "look at its log")
+            raise ApplyError(
+                Sentence("HAProxy does not do what an override wants: %(said)s", said=said.splitlines()[0]),
+                "look at its log",
+            )
     return bool(orders)
 
 

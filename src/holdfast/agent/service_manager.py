@@ -14,6 +14,7 @@ from holdfast.agent.supervisor.paths import Paths
 from holdfast.agent.systemctl import Systemctl, unit_name
 from holdfast.bundle import Service
 from holdfast.errors import ApplyError
+from holdfast.sentences import Sentence
 
 SYSTEMD_MARK = Path("/run/systemd/system")  # exists where systemd is process 1 (sd_booted(3))
 STOP_WITHIN_S = 25.0  # longer than all the steps of the most patient stop
@@ -59,7 +60,10 @@ class SupervisorManager:
         """See ServiceManager."""
         found = ask("status", path=self._socket).get(service.value)
         if found is None:
-            raise ApplyError(f"the supervisor does not know {service.value}", "are both of the same version?")
+            raise ApplyError(
+                Sentence("the supervisor does not know %(service)s", service=service.value),
+                "are both of the same version?",
+            )
         pid = found.get("pid")
         return ServiceStatus(
             running=found.get("running") is True,
@@ -141,8 +145,13 @@ def _wait_until_down(status: Callable[[], ServiceStatus], service: Service) -> N
             return
         if time.monotonic() >= deadline:
             raise ApplyError(
-                f"{service.value} is not down {STOP_WITHIN_S:g} s after the order to stop: {found.state}",
-                f"look at process {found.pid}: is it stuck in the kernel?",
+                Sentence(
+                    "%(service)s is not down %(s)s s after the order to stop: %(state)s",
+                    service=service.value,
+                    s=f"{STOP_WITHIN_S:g}",
+                    state=found.state,
+                ),
+                Sentence("look at process %(pid)s: is it stuck in the kernel?", pid=found.pid),
             )
         time.sleep(_POLL_S)
 

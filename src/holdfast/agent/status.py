@@ -31,7 +31,11 @@ from holdfast.protocol import (
     PoolOverride,
     ServerOverride,
     ServiceFacts,
+    TableSaid,
 )
+from holdfast.sentences import Sentence
+
+_MOST_SAID = 200  # findings about the table that are told in a way for other languages, too
 
 
 def node_status(node: Node) -> NodeStatus:
@@ -40,7 +44,7 @@ def node_status(node: Node) -> NodeStatus:
     name = generations.current()
     bundle = generations.bundle(name)
     journal = Journal(node.places.state / "journal.jsonl")
-    services = _services(node, bundle)
+    services, table = _services(node, bundle), _table(node, bundle)
     return NodeStatus(
         node=bundle.node if bundle else None,
         cluster=bundle.cluster if bundle else None,
@@ -52,7 +56,8 @@ def node_status(node: Node) -> NodeStatus:
         pools=(*_probed(node, services), *_asked_by_haproxy(node, bundle, services)),
         overrides=_overrides(node),
         pool_overrides=_pool_overrides(node),
-        table=_table(node, bundle),
+        table=table,
+        table_said=tuple(TableSaid.of(one) for one in table[:_MOST_SAID]),
         drift=generations.drift(name),
         interrupted=not isinstance(decide(journal.entries), Nothing),
         controllers=_controllers(node),
@@ -184,7 +189,10 @@ def group(bundle: Bundle | None, name: str) -> VrrpExpectation:
     known = {expected.group: expected for expected in bundle.expected.vrrp} if bundle else {}
     if name not in known:
         there = ", ".join(sorted(known)) or "none"
-        raise UsageError(f"there is no VRRP group {name} on this node", f"the groups of this node: {there}")
+        raise UsageError(
+            Sentence("there is no VRRP group %(name)s on this node", name=name),
+            Sentence("the groups of this node: %(there)s", there=there),
+        )
     return known[name]
 
 

@@ -64,13 +64,19 @@ def _sentence(error: OSError) -> ApplyError:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ApplyError(
-            f"the disk is full{where}; nothing is left half done", "make room on this node, then apply again"
+            Sentence("the disk is full%(where)s; nothing is left half done", where=where),
+            "make room on this node, then apply again",
         )
     if error.errno in (errno.EACCES, errno.EPERM):
-        return ApplyError(f"not permitted{where}", "the agent needs root")
+        return ApplyError(Sentence("not permitted%(where)s", where=where), "the agent needs root")
     if error.errno == errno.EROFS:
-        return ApplyError(f"the file system is read-only{where}", "the agent's own folders must be writable")
-    return ApplyError(f"{error.strerror or error}{where}", "look at the disk of this node, then apply again")
+        return ApplyError(
+            Sentence("the file system is read-only%(where)s", where=where), "the agent's own folders must be writable"
+        )
+    return ApplyError(
+        Sentence("%(error)s%(where)s", error=error.strerror or error, where=where),
+        "look at the disk of this node, then apply again",
+    )
 
 
 def failure(error: HoldfastError | KeyboardInterrupt) -> Failure:

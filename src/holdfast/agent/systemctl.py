@@ -6,6 +6,7 @@ import subprocess
 
 from holdfast.bundle import Service
 from holdfast.errors import ApplyError, MissingProgram
+from holdfast.sentences import Sentence
 
 _TIMEOUT_S = 30.0
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "SYSTEMD_COLORS": "0"}
@@ -25,8 +26,12 @@ class Systemctl:
             what = " ".join([verb, *(word for word in arguments if not word.startswith("-"))])
             units = [word for word in arguments if word.endswith(".service")]
             raise ApplyError(
-                f"systemd refused to {what}: {said[0] if said else done.returncode}",
-                f"look at `systemctl status {' '.join(units)}`" if units else "look at systemd's journal",
+                Sentence(
+                    "systemd refused to %(what)s: %(reason)s", what=what, reason=said[0] if said else done.returncode
+                ),
+                Sentence("look at `systemctl status %(units)s`", units=" ".join(units))
+                if units
+                else "look at systemd's journal",
             )
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,11 +49,13 @@ class Systemctl:
             )
         except FileNotFoundError as error:
             raise MissingProgram(
-                f"{self._program} is not installed",
+                Sentence("%(program)s is not installed", program=self._program),
                 "run the supervisor: python3 -m holdfast.agent.supervisor",
             ) from error
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ApplyError(f"systemctl does not answer: {error}", "look at systemd's journal") from error
+            raise ApplyError(
+                Sentence("systemctl does not answer: %(error)s", error=error), "look at systemd's journal"
+            ) from error
 
 
 def unit_name(service: Service) -> str:

@@ -16,6 +16,7 @@ from holdfast.agent.weights import Weighted
 from holdfast.bundle import Bundle
 from holdfast.errors import VerificationFailed
 from holdfast.ipvs.model import Destination
+from holdfast.sentences import Sentence
 
 _WITHIN_S = 5.0  # keepalived follows a file within 50 ms; a busy machine takes longer
 _POLL_S = 0.01
@@ -42,8 +43,10 @@ def carry(node: Node, bundle: Bundle) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(map(_spoken, late)))
     if names:
         raise VerificationFailed(
-            f"the kernel's table does not take the thresholds of {', '.join(names[:20])}",
-            f"does keepalived follow its weight files? its log is in {node.places.log / 'keepalived'}",
+            Sentence("the kernel's table does not take the thresholds of %(names)s", names=", ".join(names[:20])),
+            Sentence(
+                "does keepalived follow its weight files? its log is in %(log)s", log=node.places.log / "keepalived"
+            ),
         )
     return tuple(map(_spoken, stale))
 

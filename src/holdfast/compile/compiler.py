@@ -69,7 +69,9 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
     """A bundle for every node that does anything, by name; CompileError lists all that cannot be expressed."""
     findings = _unproved(source) + _missing_choices(source)
     if findings:
-        raise CompileError(f"{source.loaded.positions.file} cannot be compiled", sorted(findings, key=_place))
+        raise CompileError(
+            Sentence("%(file)s cannot be compiled", file=source.loaded.positions.file), sorted(findings, key=_place)
+        )
     bundles: dict[str, Bundle] = {}
     refusals: dict[tuple[str, str], Refusal] = {}
     for node in sorted(source.loaded.spec.nodes):
@@ -82,7 +84,7 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
         bundles[node] = _bundle(view, renderings)
     if refusals:
         raise CompileError(
-            f"{source.loaded.positions.file} asks for what a program cannot do",
+            Sentence("%(file)s asks for what a program cannot do", file=source.loaded.positions.file),
             sorted((_refused(source, refusal) for refusal in refusals.values()), key=_place),
         )
     return bundles
@@ -93,7 +95,11 @@ def _rendered(service: Service, renderer: Renderer, view: NodeView) -> Rendering
         return renderer(view)
     except ValidationError:  # a bundle is bounded: what is refused here would be refused by the node
         raise CompileError(
-            f"the {service} configuration of '{view.node}' is too large for a bundle: one file has 16 MB at most",
+            Sentence(
+                "the %(service)s configuration of '%(node)s' is too large for a bundle: one file has 16 MB at most",
+                service=service,
+                node=view.node,
+            ),
             [],
             "serve fewer sites on each listener, or give several addresses to one listener",
         ) from None

@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from holdfast.errors import UsageError
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.resolve import advert_family, advert_interface, interface_in
 from holdfast.spec.values import Frozen, Name
@@ -73,7 +74,9 @@ def complete_lock(spec: ClusterSpec, lock: Lock) -> Lock:
             }
             if len(taken) == 255:
                 hint = "spread the groups over networks, or put several addresses into one group"
-                raise UsageError(f"no VRID is left for '{name}': its network has 255 groups already", hint)
+                raise UsageError(
+                    Sentence("no VRID is left for '%(name)s': its network has 255 groups already", name=name), hint
+                )
             chosen[name] = _free_vrid(f"{spec.cluster}/{name}", taken)
     return Lock(
         cluster=spec.cluster,

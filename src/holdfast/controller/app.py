@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Match
 
 from holdfast import __version__
 from holdfast.errors import HoldfastError
+from holdfast.sentences import Sentence
 
 from .agents import routes as agents
 from .api import (
@@ -126,7 +127,8 @@ async def _mistaken(request: Request, error: Exception) -> Response:
         return plain(422, other, "install one version of Holdfast on nodes and controllers", "other_protocol")
     told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:_MOST_MISTAKES]]
     if console_problems.is_ours(request):
-        return await console_problems.strayed(request, "; ".join(told)[:1000])
+        said = Sentence("the request has mistakes: %(what)s", what="; ".join(told)[:1000])
+        return await console_problems.strayed(request, said)
     return plain(422, "the request has mistakes: " + "; ".join(told)[:2000], "see /api/openapi.json", "invalid_request")
 
 

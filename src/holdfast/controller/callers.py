@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from holdfast.errors import HoldfastError, NotAuthenticated, NotPermitted
+from holdfast.sentences import Sentence
 
 from .connections import CONNECTION, Connection
 from .context import Context
@@ -164,7 +165,10 @@ class AllowedNode:
 
 def _same_site(request: Request, session: SecretStr) -> None:
     if not same(request.headers.get(CSRF_HEADER, "")[:100], csrf_of(session)):
-        raise NotPermitted("the header against forged requests is missing or wrong", f"send {CSRF_HEADER}; see session")
+        raise NotPermitted(
+            "the header against forged requests is missing or wrong",
+            Sentence("send %(header)s; see session", header=CSRF_HEADER),
+        )
 
 
 def desk_of(request: Request) -> Desk:

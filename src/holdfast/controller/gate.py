@@ -6,15 +6,20 @@ import asyncio
 import logging
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.errors import HoldfastError
+from holdfast.protocol.api.problems import ProblemDetails
+from holdfast.sentences import Sentence
 
 from .callers import CALLER, Caller, find_caller
+from .console import problems as console_problems
 from .context import Context
 from .identity import NodeAgent
 from .identity.sealing import Randomness
@@ -78,20 +83,32 @@ class _Request:
             await self._instead(answer(error))
         except Exception:  # noqa: BLE001  # the loop's edge: whatever it is, it ends this request alone
             _log.exception("a request failed", extra={"request": self._number})
-            hint = f"look for {self._number} in the controller's log"
-            await self._instead(plain(500, "the controller failed at this request", hint, "internal"))
+            hint = Sentence("look for %(number)s in the controller's log", number=self._number)
+            await self._instead(self._said(500, Sentence("the controller failed at this request"), hint, "internal"))
         finally:
             self._logged(caller)
 
-    def _refusal(self, caller: Caller) -> JSONResponse | None:
+    def _said(
+        self, status: int, message: str, hint: str, code: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        request = Request(self._scope)
+        if console_problems.is_shown(request):
+            return console_problems.bare(
+                request, status, ProblemDetails(code=code, message=message, hint=hint), headers
+            )
+        return plain(status, message, hint, code, headers)
+
+    def _refusal(self, caller: Caller) -> Response | None:
         body, rate = _limits(caller, self._context.settings.limits)
         wait = self._context.rates.take(caller.key, rate, self._context.store.clock.steady())
         if wait > 0:
             headers = {"Retry-After": str(math.ceil(wait))}
-            return plain(429, "too many requests", f"wait {wait:.1f} s", "too_many_requests", headers)
+            hint = Sentence("wait %(s)s s", s=f"{wait:.1f}")
+            return self._said(429, Sentence("too many requests"), hint, "too_many_requests", headers)
         length = next((value for name, value in self._scope["headers"] if name == b"content-length"), b"0")
         if not _LENGTH.fullmatch(length) or int(length) > body:
-            return _too_large(body)
+            said = Sentence("the request is larger than %(most)s bytes", most=body)
+            return self._said(413, said, Sentence("send less"), "too_large")
         self._left = body
         return None
 
@@ -123,7 +140,7 @@ class _Request:
             message = {**message, "headers": headers}
         await self._send(message)
 
-    async def _instead(self, response: JSONResponse) -> None:
+    async def _instead(self, response: Response) -> None:
         if not self._status:
             await response(self._scope, self._receive, self._told)
             return
@@ -148,7 +165,3 @@ def _limits(caller: Caller, limits: Limits) -> tuple[int, Rate]:
     if isinstance(caller.principal, NodeAgent):
         return limits.node_body, limits.node_rate
     return limits.person_body, limits.person_rate
-
-
-def _too_large(most: int) -> JSONResponse:
-    return plain(413, f"the request is larger than {most} bytes", "send less", "too_large")

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from holdfast.errors import UsageError
+from holdfast.sentences import Sentence
 
 from .model import Cluster, Cut, Node, Watch, Watched, World
 
@@ -145,5 +146,7 @@ def failure_named(cluster: Cluster, text: str) -> Failure:
         return Failure(FailureKind.PARTITION, what=network, side=side)
     near = difflib.get_close_matches(text, known, n=1)
     shown = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
-    hint = f"did you mean {near[0]}?" if near else f"there are: {shown}"
-    raise UsageError(f"nothing that may fail is called {text!r}", hint)
+    hint = Sentence("there are: %(names)s", names=shown)
+    if near:
+        hint = Sentence("did you mean %(names)s?", names=near[0])
+    raise UsageError(Sentence("nothing that may fail is called %(text)s", text=repr(text)), hint)

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import combinations, permutations
 
 from holdfast.errors import UsageError
+from holdfast.sentences import Sentence
 
 from .failures import Failure, FailureKind, every_failure, every_partition, world_with
 from .judge import holders, way
@@ -38,8 +39,12 @@ def what_if(
     atoms = every_failure(cluster)
     if max(len(atoms), len(cluster.places)) > MOST_FAILURES:
         raise UsageError(
-            f"{len(cluster.places):,} VRRP instances and {len(atoms):,} things that may fail: too many to play",
-            f"{MOST_FAILURES:,} of each is the most; ask about a part of the file",
+            Sentence(
+                "%(n)s VRRP instances and %(most)s things that may fail: too many to play",
+                n=f"{len(cluster.places):,}",
+                most=f"{len(atoms):,}",
+            ),
+            Sentence("%(most)s of each is the most; ask about a part of the file", most=f"{MOST_FAILURES:,}"),
         )
     playing = _Playing(cluster, atoms)
     normal = playing.normal()

@@ -21,10 +21,12 @@ from collections.abc import Iterator, Mapping
 from holdfast.findings import Finding, Severity
 from holdfast.ipvs.expected import ExpectedDestination, ExpectedService, ExpectedTable
 from holdfast.ipvs.model import Destination, DestinationKey, Service, ServiceFlag, ServiceKey, Table, Tunnel
+from holdfast.sentences import Sentence
 
 Overrides = Mapping[tuple[ServiceKey, DestinationKey], int]  # the weights that overrides have set
-_APPLY = "apply the bundle again: what keepalived has loaded is not what it says"
-_SEE = "holdfast realtime shows the table; keepalived's log says which check failed"
+_NONE = Sentence("none")
+_APPLY = Sentence("apply the bundle again: what keepalived has loaded is not what it says")
+_SEE = Sentence("holdfast realtime shows the table; keepalived's log says which check failed")
 
 
 def compare(expected: ExpectedTable, actual: Table, overrides: Overrides | None = None) -> tuple[Finding, ...]:
@@ -36,28 +38,41 @@ def compare(expected: ExpectedTable, actual: Table, overrides: Overrides | None 
     for service in expected.services:
         found = services.get(service.key)
         if found is None:
-            findings.append(_error("IPVS001", f"{service.key} is not in the kernel's table", _APPLY))
+            said = Sentence("%(service)s is not in the kernel's table", service=service.key)
+            findings.append(_error("IPVS001", said, _APPLY))
         else:
             findings += _service(service, found, known)
-    findings += [
-        _warning("IPVS002", f"{key} is in the kernel's table, but not in the bundle", "who made it? ipvsadm -D removes")
-        for key in services
-        if key not in wanted
-    ]
+    findings += [_too_many(key) for key in services if key not in wanted]
     return tuple(findings)
+
+
+def _too_many(key: ServiceKey) -> Finding:
+    said = Sentence("%(service)s is in the kernel's table, but not in the bundle", service=key)
+    return _warning("IPVS002", said, Sentence("who made it? ipvsadm -D removes"))
 
 
 def _service(expected: ExpectedService, actual: Service, overrides: Overrides) -> Iterator[Finding]:
     if expected.scheduler != actual.scheduler:
-        yield _differs("IPVS003", f"{expected.key}: the scheduler", actual.scheduler, expected.scheduler)
+        yield _differs(
+            "IPVS003",
+            Sentence("%(service)s: the scheduler", service=expected.key),
+            actual.scheduler,
+            expected.scheduler,
+        )
     if expected.flags != actual.flags:
-        yield _differs("IPVS004", f"{expected.key}: flags", _words(actual.flags), _words(expected.flags))
+        yield _differs(
+            "IPVS004",
+            Sentence("%(service)s: flags", service=expected.key),
+            _words(actual.flags),
+            _words(expected.flags),
+        )
     yield from _persistence(expected, actual)
     found = {destination.key: destination for destination in actual.destinations}
     for destination in expected.destinations:
-        where = f"{destination.key} of {expected.key}"
+        where = Sentence("%(server)s of %(service)s", server=destination.key, service=expected.key)
         if (now := found.get(destination.key)) is None:
-            yield _info("IPVS006", f"{where} is not in the kernel's table, as if it failed its checks", _SEE)
+            said = Sentence("%(server)s is not in the kernel's table, as if it failed its checks", server=where)
+            yield _info("IPVS006", said, _SEE)
         else:
             yield from _destination(where, destination, now)
             yield from _weight(where, destination, now, expected, overrides)
@@ -66,44 +81,54 @@ def _service(expected: ExpectedService, actual: Service, overrides: Overrides) -
 
 def _persistence(expected: ExpectedService, actual: Service) -> Iterator[Finding]:
     if expected.persistence_engine != actual.persistence_engine:
-        words = actual.persistence_engine or "none", expected.persistence_engine or "none"
-        yield _differs("IPVS005", f"{expected.key}: the persistence engine", *words)
+        words = actual.persistence_engine or _NONE, expected.persistence_engine or _NONE
+        yield _differs("IPVS005", Sentence("%(service)s: the persistence engine", service=expected.key), *words)
     if ServiceFlag.PERSISTENT not in expected.flags & actual.flags:
         return  # whether it is persistent at all is a flag
     if expected.timeout_s != actual.timeout_s:
         times = f"{actual.timeout_s} s", f"{expected.timeout_s} s"
-        yield _differs("IPVS005", f"{expected.key}: the time of persistence", *times)
+        yield _differs("IPVS005", Sentence("%(service)s: the time of persistence", service=expected.key), *times)
     if expected.prefix != actual.prefix:
-        yield _differs(
-            "IPVS005", f"{expected.key}: the prefix of persistence", f"/{actual.prefix}", f"/{expected.prefix}"
-        )
+        said = Sentence("%(service)s: the prefix of persistence", service=expected.key)
+        yield _differs("IPVS005", said, f"/{actual.prefix}", f"/{expected.prefix}")
 
 
 def _others(expected: ExpectedService, found: Mapping[DestinationKey, Destination]) -> Iterator[Finding]:
     wanted = {destination.key for destination in expected.destinations}
     for key in found:
         if key == expected.sorry and key not in wanted:
-            yield _info("IPVS008", f"{expected.key} is answered by its sorry server {key}", _SEE)
+            said = Sentence("%(service)s is answered by its sorry server %(server)s", service=expected.key, server=key)
+            yield _info("IPVS008", said, _SEE)
         elif key not in wanted:
-            yield _error("IPVS007", f"{key} of {expected.key} is in the kernel's table, but not in the bundle", _APPLY)
+            where = Sentence("%(server)s of %(service)s", server=key, service=expected.key)
+            said = Sentence("%(service)s is in the kernel's table, but not in the bundle", service=where)
+            yield _error("IPVS007", said, _APPLY)
     if not found and (expected.destinations or expected.sorry):
-        yield _warning("IPVS013", f"{expected.key} has no destination left: its clients are refused", _SEE)
+        said = Sentence("%(service)s has no destination left: its clients are refused", service=expected.key)
+        yield _warning("IPVS013", said, _SEE)
 
 
 def _destination(where: str, expected: ExpectedDestination, actual: Destination) -> Iterator[Finding]:
     if expected.forwarding is not actual.forwarding:
-        yield _differs("IPVS009", f"{where}: forwarding", actual.forwarding, expected.forwarding)
+        yield _differs(
+            "IPVS009", Sentence("%(server)s: forwarding", server=where), actual.forwarding, expected.forwarding
+        )
     elif expected.tunnel is not None and not _same_tunnel(expected, actual):
-        yield _differs("IPVS010", f"{where}: the tunnel", _tunnel(actual.tunnel), _tunnel(expected.tunnel))
+        yield _differs(
+            "IPVS010",
+            Sentence("%(server)s: the tunnel", server=where),
+            _tunnel(actual.tunnel),
+            _tunnel(expected.tunnel),
+        )
     have, want = _thresholds(actual), _thresholds(expected)
     if have == want:
         return
-    what = f"{where}: thresholds (upper/lower)"
+    what = Sentence("%(server)s: thresholds (upper/lower)", server=where)
     if actual.weight:
         yield _differs("IPVS012", what, have, want)
     else:  # keepalived tells the kernel of thresholds together with a weight, and nothing counts until then
-        words = f"{what}: the kernel has {have}, the bundle says {want}"
-        yield _info("IPVS012", words, "it has weight 0: they come with its next weight")
+        hint = Sentence("it has weight 0: they come with its next weight")
+        yield _info("IPVS012", _unlike(what, have, want), hint)
 
 
 def _same_tunnel(expected: ExpectedDestination, actual: Destination) -> bool:
@@ -125,13 +150,21 @@ def _weight(
     if actual.weight == weight:
         return
     if actual.weight == 0 and service.zero_when_down:
-        yield _info("IPVS014", f"{where} has weight 0, as if it failed its checks", _SEE)
+        yield _info("IPVS014", Sentence("%(server)s has weight 0, as if it failed its checks", server=where), _SEE)
     elif override is not None:
-        hint = "the override is not in force: set it again, and look whether keepalived reads its file"
-        yield _error("IPVS011", f"{where} has weight {actual.weight}, an override wants {weight}", hint)
+        said = Sentence(
+            "%(server)s has weight %(weight)s, an override wants %(wanted)s",
+            server=where, weight=actual.weight, wanted=weight,
+        )  # fmt: skip
+        hint = Sentence("the override is not in force: set it again, and look whether keepalived reads its file")
+        yield _error("IPVS011", said, hint)
     else:
-        hint = "no override explains that: was it set by hand, or is a weight file left over?"
-        yield _error("IPVS011", f"{where} has weight {actual.weight}, the bundle says {weight}", hint)
+        said = Sentence(
+            "%(server)s has weight %(weight)s, the bundle says %(wanted)s",
+            server=where, weight=actual.weight, wanted=weight,
+        )  # fmt: skip
+        hint = Sentence("no override explains that: was it set by hand, or is a weight file left over?")
+        yield _error("IPVS011", said, hint)
 
 
 def _thresholds(of: ExpectedDestination | Destination) -> str:
@@ -139,18 +172,28 @@ def _thresholds(of: ExpectedDestination | Destination) -> str:
 
 
 def _words(flags: frozenset[ServiceFlag]) -> str:
-    return ", ".join(sorted(flags)) or "none"
+    return ", ".join(sorted(flags)) or _NONE
 
 
 def _tunnel(found: Tunnel | None) -> str:
     if found is None:
-        return "none"
-    port = f" to port {found.port}" if found.port else ""
-    return f"{found.kind}{port}, checksum {found.checksum}"
+        return _NONE
+    if found.port:
+        return Sentence(
+            "%(kind)s to port %(port)s, checksum %(checksum)s",
+            kind=found.kind, port=found.port, checksum=found.checksum,
+        )  # fmt: skip
+    return Sentence("%(kind)s, checksum %(checksum)s", kind=found.kind, checksum=found.checksum)
 
 
 def _differs(code: str, what: str, actual: str, expected: str) -> Finding:
-    return _error(code, f"{what}: the kernel has {actual}, the bundle says {expected}", _APPLY)
+    return _error(code, _unlike(what, actual, expected), _APPLY)
+
+
+def _unlike(what: str, actual: str, expected: str) -> Sentence:
+    return Sentence(
+        "%(what)s: the kernel has %(actual)s, the bundle says %(wanted)s", what=what, actual=actual, wanted=expected
+    )
 
 
 def _error(code: str, message: str, hint: str) -> Finding:

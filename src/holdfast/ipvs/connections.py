@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple
 
 from holdfast.errors import TableUnreadable
 from holdfast.ipvs.model import Service, endpoint
+from holdfast.sentences import Sentence
 
 CONNECTIONS_FILE = Path("/proc/net/ip_vs_conn")
 LONGEST_LINE = 1024  # bytes; two full IPv6 lines with the longest data of a persistence engine (255) fit
@@ -123,7 +124,13 @@ def _address(text: bytes) -> str:
 def _odd(number: int, line: bytes) -> TableUnreadable:
     shown = line[:80].decode("ascii", "backslashreplace").rstrip()
     return TableUnreadable(
-        f"line {number} of {CONNECTIONS_FILE} was not understood: {shown!r}", "compare with ipvsadm -Lcn"
+        Sentence(
+            "line %(number)s of %(file)s was not understood: %(shown)s",
+            number=number,
+            file=CONNECTIONS_FILE,
+            shown=repr(shown),
+        ),
+        "compare with ipvsadm -Lcn",
     )
 
 
@@ -138,10 +145,12 @@ def read_connections(limit: int, path: Path = CONNECTIONS_FILE) -> Connections:
                 listed.append(connection)
     except FileNotFoundError:
         raise TableUnreadable(
-            f"{path} is not there: this kernel has no IPVS loaded", "load it with: modprobe ip_vs"
+            Sentence("%(path)s is not there: this kernel has no IPVS loaded", path=path), "load it with: modprobe ip_vs"
         ) from None
     except OSError as error:
-        raise TableUnreadable(f"{path} cannot be read: {error.strerror}", "run it as root") from None
+        raise TableUnreadable(
+            Sentence("%(path)s cannot be read: %(error)s", path=path, error=error.strerror), "run it as root"
+        ) from None
     return Connections(tuple(listed), cut=False)
 
 

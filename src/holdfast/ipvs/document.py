@@ -30,6 +30,7 @@ from holdfast.ipvs.model import (
     canonical,
 )
 from holdfast.ipvs.rates import TableRates
+from holdfast.sentences import Sentence
 
 LONGEST = 128_000_000  # bytes of a line; a thousand services of ten servers take 7 million
 
@@ -257,5 +258,6 @@ def from_line(line: str | bytes, where: str) -> Look:
 
 def _not_understood(where: str, what: str) -> TableUnreadable:
     return TableUnreadable(
-        f"what {where} told of its IPVS table was not understood: {what}", "does it run this version of Holdfast?"
+        Sentence("what %(where)s told of its IPVS table was not understood: %(what)s", where=where, what=what),
+        "does it run this version of Holdfast?",
     )

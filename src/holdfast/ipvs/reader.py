@@ -29,6 +29,7 @@ from holdfast.netlink import (
     open_socket,
     send,
 )
+from holdfast.sentences import Sentence
 
 _NETLINK_GENERIC = 16
 _LARGEST = 1 << 16  # bytes; the kernel makes no larger datagrams than 32 KiB (netlink_dump)
@@ -95,7 +96,7 @@ class KernelTable:
 
     def table(self, wanted: Callable[[ServiceKey], bool] | None = None) -> Table:
         """One dump of the services, then one for each service: the kernel has no dump of all destinations."""
-        with self._asking("services"):
+        with self._asking(Sentence("services")):
             began, listed = time.monotonic(), self._services()
             chosen = {key: one for key, one in listed.items() if wanted is None or wanted(key)}
             self._questions = {
@@ -108,29 +109,29 @@ class KernelTable:
 
     def services(self) -> Table:
         """See TableReader."""
-        with self._asking("services"):
+        with self._asking(Sentence("services")):
             began = time.monotonic()
             return Table(began, tuple(self._services().values()))
 
     def daemons(self) -> tuple[SyncDaemon, ...]:
         """See TableReader."""
-        with self._asking("sync daemons"):
+        with self._asking(Sentence("sync daemons")):
             link = self._open()
             return tuple(map(wire.daemon, self._ask(link, self._family, wire.request(wire.GET_DAEMON), DUMP)))
 
     def timeouts(self) -> Timeouts:
         """See TableReader."""
-        with self._asking("timeouts"):
+        with self._asking(Sentence("timeouts")):
             return self._get(wire.timeouts, wire.request(wire.GET_TIMEOUTS))
 
     def info(self) -> KernelInfo:
         """See TableReader."""
-        with self._asking("version"):
+        with self._asking(Sentence("version")):
             return self._get(wire.info, wire.request(wire.GET_INFO))
 
     def connections(self, limit: int) -> Connections:
         """See TableReader. Netlink tells nothing of connections; /proc does, of the namespace of this thread."""
-        with self._asking("connections"):
+        with self._asking(Sentence("connections")):
             self._open()  # what is missing is said here, where the reason is known
         return read_connections(limit)
 
@@ -210,7 +211,9 @@ class KernelTable:
         except (ValueError, LookupError, struct.error) as error:
             self.close()
             raise TableUnreadable(
-                f"the kernel's answer about its IPVS {what} was not understood: {error}",
+                Sentence(
+                    "the kernel's answer about its IPVS %(what)s was not understood: %(error)s", what=what, error=error
+                ),
                 "compare with ipvsadm -Ln; this needs Linux 4.1 or newer",
             ) from None
 
@@ -243,9 +246,10 @@ def _translated(error: OSError, what: str) -> TableUnreadable:
         )
     if error.errno in (errno.EPERM, errno.EACCES):
         return TableUnreadable(
-            f"the kernel does not let this user read its IPVS {what}",
+            Sentence("the kernel does not let this user read its IPVS %(what)s", what=what),
             "run it as root (it needs CAP_NET_ADMIN outside any user namespace)",
         )
     return TableUnreadable(
-        f"the kernel did not tell its IPVS {what}: {error.strerror or error}", "try again; compare with ipvsadm -Ln"
+        Sentence("the kernel did not tell its IPVS %(what)s: %(error)s", what=what, error=error.strerror or error),
+        "try again; compare with ipvsadm -Ln",
     )

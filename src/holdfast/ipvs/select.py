@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from holdfast.errors import UsageError
 from holdfast.ipvs.model import ServiceKey, canonical
+from holdfast.sentences import Sentence
 
 _ENDPOINT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9.]+):(\d{1,5})|([0-9A-Fa-f:.]+)")
 _MARK = re.compile(r"mark[ :=]?(\d{1,10})")
@@ -24,7 +25,8 @@ def wanted(text: str) -> Callable[[ServiceKey], bool]:
         address = canonical(found.group(1) or found.group(3) or found.group(5))
     except ValueError:
         raise UsageError(
-            f"{text!r} names no virtual server", "write 10.0.0.1, 10.0.0.1:80, [2001:db8::1]:80 or mark:7"
+            Sentence("%(text)s names no virtual server", text=repr(text)),
+            "write 10.0.0.1, 10.0.0.1:80, [2001:db8::1]:80 or mark:7",
         ) from None
     port = found.group(2) or found.group(4)
     if port is None:

@@ -19,6 +19,7 @@ from holdfast.bundle import (
     Service,
 )
 from holdfast.errors import UsageError
+from holdfast.sentences import Sentence
 
 from . import facts_haproxy, facts_nginx
 from .facts import Fact, Key
@@ -43,7 +44,9 @@ def _read(model: type[Read], file: BundleFile) -> Read:
     try:
         return model.model_validate_json(file.content)
     except ValidationError:
-        raise UsageError(f"{file.path} of a bundle cannot be read", "compile the spec again") from None
+        raise UsageError(
+            Sentence("%(path)s of a bundle cannot be read", path=file.path), "compile the spec again"
+        ) from None
 
 
 def network_facts(bundle: Bundle) -> Iterator[Fact]:

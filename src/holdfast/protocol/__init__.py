@@ -67,6 +67,7 @@ from .reports import (
     ServerFacts,
     ServiceFacts,
     StageReport,
+    TableSaid,
 )
 
 __all__ = [
@@ -122,6 +123,7 @@ __all__ = [
     "Service",
     "ServiceFacts",
     "StageReport",
+    "TableSaid",
     "Together",
     "UnreadFacts",
     "Verb",

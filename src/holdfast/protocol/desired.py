@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from holdfast.bundle import Bundle, SafeName
+from holdfast.sentences import heard
 
 from .machine import MOST_LINES, LogLine, MachineFacts
 from .message import PROTOCOL_VERSION, Message
@@ -138,16 +139,28 @@ class DriftKind(StrEnum):
 class Drift(Message):
     """Something is not as the agent left it. `diff` is unified, without secrets; `corrected` where policy says so.
 
-    `said` is `detail` for other languages, as `holdfast.sentences` has it; older agents send none.
+    `said` is `detail` for other languages, as `holdfast.sentences` has it, and `what_said` is `what`; older agents send
+    none.
     """
 
     kind: DriftKind
     what: Annotated[str, Field(max_length=300)]
+    what_said: dict[str, Any] = {}
     detail: Annotated[str, Field(max_length=LONGEST_DETAIL)] = ""
     said: dict[str, Any] = {}
     diff: Annotated[str, Field(max_length=LONGEST_DIFF)] = ""
     since: AwareDatetime
     corrected: bool = False
+
+    @property
+    def named(self) -> str:
+        """What it is that differs, as the sentence that it is where its agent says so."""
+        return heard(self.what_said, self.what)
+
+    @property
+    def told(self) -> str:
+        """The detail likewise."""
+        return heard(self.said, self.detail)
 
 
 class AgentReport(Message):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from holdfast.bundle import SafeName
+from holdfast.sentences import heard
 
 from .message import PROTOCOL_VERSION, Message
 
@@ -70,7 +71,8 @@ class WhyDown(Message):
     """Why a real server is out of the table though nobody took it out; what is not known is left out.
 
     `since` is when keepalived took it out, and `said` its last words before, both out of its log. `question` is what it
-    asks; `answer` is what became of the same question when the agent asked it by itself, at `asked`.
+    asks; `answer` is what became of the same question when the agent asked it by itself, at `asked`; `answer_said` is
+    the same for other languages, as `holdfast.sentences` has it.
     """
 
     since: AwareDatetime | None = None
@@ -78,6 +80,12 @@ class WhyDown(Message):
     question: _Words = ""
     answer: _Words = ""
     asked: AwareDatetime | None = None
+    answer_said: dict[str, Any] = {}
+
+    @property
+    def told(self) -> str:
+        """The answer as the sentence that it is, where its agent says so."""
+        return heard(self.answer_said, self.answer)
 
 
 class WeighedServer(Message):
@@ -140,7 +148,8 @@ class PooledServer(Message):
 class OverrideReport(Message):
     """What overrides do on one director or proxy. `sessions_end`: clients bound to a drained server go elsewhere.
 
-    `knows_pools`: this agent carries overrides of pools out; `pool_names` are those that its proxies use.
+    `knows_pools`: this agent carries overrides of pools out; `pool_names` are those that its proxies use. `said` is
+    `detail` for other languages, as `holdfast.sentences` has it; older agents send none.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -152,7 +161,13 @@ class OverrideReport(Message):
     reloaded: bool = False
     sessions_end: bool = True
     detail: str = ""
+    said: dict[str, Any] = {}
     knows_pools: bool = False
     pool_names: tuple[SafeName, ...] = ()
     pools: tuple[PooledServer, ...] = ()
     expired_pools: tuple[PoolOverride, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The detail as the sentence that it is, where its agent says so."""
+        return heard(self.said, self.detail)

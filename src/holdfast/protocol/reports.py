@@ -136,6 +136,12 @@ class ServerFacts(Message):
     last: str = ""  # what became of the last question; empty: none was asked yet
     failures: int = 0
     successes: int = 0
+    last_said: dict[str, Any] = {}  # `last` for other languages, of one that is down
+
+    @property
+    def told(self) -> str:
+        """What became of the last question, as the sentence that it is where its agent says so."""
+        return heard(self.last_said, self.last)
 
 
 class PoolFacts(Message):
@@ -144,6 +150,23 @@ class PoolFacts(Message):
     pool: str
     min_servers: int
     servers: tuple[ServerFacts, ...] = ()
+
+
+class TableSaid(Message):
+    """A finding's texts for other languages, as `holdfast.sentences` has them."""
+
+    message: dict[str, Any] = {}
+    hint: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, finding: Finding) -> TableSaid:
+        """What stands beside a finding."""
+        return cls(message=said_of(finding.message), hint=said_of(finding.hint))
+
+    def with_them(self, finding: Finding) -> Finding:
+        """The finding, with the sentences that its agent says its texts are."""
+        said = {"message": heard(self.message, finding.message), "hint": heard(self.hint, finding.hint)}
+        return finding.model_copy(update=said)
 
 
 class NodeStatus(Message):
@@ -161,6 +184,7 @@ class NodeStatus(Message):
     overrides: tuple[ServerOverride, ...] = ()  # in force
     pool_overrides: tuple[PoolOverride, ...] = ()  # in force
     table: tuple[Finding, ...] = ()  # how the kernel's IPVS table differs from what the bundle expects
+    table_said: tuple[TableSaid, ...] = ()  # the first of these for other languages
     drift: tuple[str, ...] = ()  # files of the current generation that somebody changed by hand
     interrupted: bool = False  # an attempt was cut off; any other agent command puts that right
     # Whose desired state its agent follows; none where the node never joined. What is brought here otherwise is drift.
@@ -172,13 +196,20 @@ class NodeStatus(Message):
         running = bool(self.services) and all(each.running for each in self.services)
         return facts is not None and facts.hold == 0 and not facts.fault and running
 
+    @property
+    def table_told(self) -> tuple[Finding, ...]:
+        """The findings about the table, each with the sentences that its texts are, as far as the agent told them."""
+        said = (*self.table_said, *(TableSaid() for _ in self.table))
+        return tuple(one.with_them(finding) for one, finding in zip(said, self.table, strict=False))
+
 
 class MoveReport(Message):
     """What a planned switchover cost: times in seconds, connections counted.
 
     `cut` connections still had an answer on its way when the limit was reached; `reset` ones were idle and
     are closed
-    by the new holder when their client next uses them.
+    by the new holder when their client next uses them. `said` is `detail` for other languages, as
+    `holdfast.sentences` has it; older agents send none.
     """
 
     version: Literal[1] = PROTOCOL_VERSION
@@ -189,3 +220,9 @@ class MoveReport(Message):
     cut: int = 0
     reset: int = 0
     detail: str = ""
+    said: dict[str, Any] = {}
+
+    @property
+    def told(self) -> str:
+        """The detail as the sentence that it is, where its agent says so."""
+        return heard(self.said, self.detail)

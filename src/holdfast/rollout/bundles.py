@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from holdfast.errors import BundleNotWhole, Conflict, StoreDamaged, StoreFull
 from holdfast.protocol import Bundle, SafeName
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Collection, Step, Versioned
 from holdfast.store.models import Count, Digest, Record
 from holdfast.store.port import Check, Delete
@@ -83,7 +84,8 @@ class Bundles:
         digest = hashlib.sha256(text).hexdigest()
         if len(text) > LARGEST_BUNDLE:
             raise StoreFull(
-                f"the bundle of {bundle.node} takes {len(text)} bytes", f"a bundle takes {LARGEST_BUNDLE} bytes at most"
+                Sentence("the bundle of %(node)s takes %(n)s bytes", node=bundle.node, n=len(text)),
+                Sentence("a bundle takes %(most)s bytes at most", most=LARGEST_BUNDLE),
             )
         while True:
             found = await self._heads.get(digest)
@@ -92,7 +94,9 @@ class Bundles:
             packed = zlib.compress(text, 6)
             pieces = [packed[at : at + _PIECE] for at in range(0, len(packed), _PIECE)]
             if len(pieces) > _MOST_PIECES:
-                raise StoreFull(f"the bundle of {bundle.node} is too large", "describe less on one node")
+                raise StoreFull(
+                    Sentence("the bundle of %(node)s is too large", node=bundle.node), "describe less on one node"
+                )
             if not found:
                 await self._write(digest, pieces)
             head = _Head(revision=revision, pieces=len(pieces), size=len(text))
@@ -128,7 +132,7 @@ class Bundles:
             return Bundle.from_json(text)
         except ValidationError:  # byte for byte what somebody wrote, who knew what it means
             raise StoreDamaged(
-                f"the bundle {digest[:12]} in the store is not understood",
+                Sentence("the bundle %(digest)s in the store is not understood", digest=digest[:12]),
                 "it was written by a newer version: update this controller",
             ) from None
 
@@ -243,6 +247,6 @@ def _unpacked(pieces: Sequence[str], digest: str) -> str:
 
 def _damaged(digest: str) -> BundleNotWhole:
     return BundleNotWhole(
-        f"the bundle {digest[:12]} in the store is not whole",
+        Sentence("the bundle %(digest)s in the store is not whole", digest=digest[:12]),
         "roll out again: it is compiled anew then; or restore a dump",
     )

@@ -71,7 +71,12 @@ async def run_rollout(
             except Conflict as conflict:
                 if conflict.key == held.guard.key:
                     raise LeaseLost(
-                        f"rollout {rollout} of {cluster} is led by somebody else by now", "it goes on there"
+                        Sentence(
+                            "rollout %(rollout)s of %(cluster)s is led by somebody else by now",
+                            rollout=rollout,
+                            cluster=cluster,
+                        ),
+                        "it goes on there",
                     ) from None
                 await asyncio.sleep(_AGAIN_S)  # somebody changed the record; what is there now counts
             except StoreUnsure:
@@ -190,7 +195,8 @@ class _Leading:
             raise
         if bundle is None:
             raise StoreDamaged(
-                f"the bundle {digest[:12]} that a node has or shall have is not in the store", "restore a dump of it"
+                Sentence("the bundle %(digest)s that a node has or shall have is not in the store", digest=digest[:12]),
+                "restore a dump of it",
             )
         return bundle
 
@@ -204,8 +210,10 @@ class _Leading:
             if isinstance(one, HoldfastError):
                 lost = carry.both(lost, self._hearing.lost(lost.record, node, one.message, one.hint))
             elif together and is_deaf(one):
-                said = f"{node}: its agent was replaced by one that is too old to wait for the others"
-                hint = "install this controller's version of Holdfast there"
+                said = Sentence(
+                    "%(node)s: its agent was replaced by one that is too old to wait for the others", node=node
+                )
+                hint = Sentence("install this controller's version of Holdfast there")
                 lost = carry.both(lost, self._hearing.lost(lost.record, node, said, hint))
         if lost.events:
             return lost
@@ -226,8 +234,8 @@ class _Leading:
             elif not self._hearing.is_waiting(found.record.nodes[node], one) and self._hearing.time_is_over(
                 node, found.record.nodes[node], "stage", self._patience.stage_s
             ):
-                said = f"{node} was ready to change with the others, and is not any more"
-                gone = self._hearing.lost(changed.record, node, said, "what does its agent log?")
+                said = Sentence("%(node)s was ready to change with the others, and is not any more", node=node)
+                gone = self._hearing.lost(changed.record, node, said, Sentence("what does its agent log?"))
                 changed = carry.both(changed, gone)
         if changed.record is not found.record:
             await self._write(found, changed)
@@ -280,7 +288,9 @@ class _Leading:
         """What a node was told, with the word."""
         present = await self._kept.assignments.get(node)
         if present is None or present.record.number != number:
-            raise StoreDamaged(f"what {node} was told last is not in the store any more", "restore a dump of it")
+            raise StoreDamaged(
+                Sentence("what %(node)s was told last is not in the store any more", node=node), "restore a dump of it"
+            )
         return self._kept.assignments.replacing(node, present.record.model_copy(update={"go": True}), present.version)
 
     async def _bring_along(self, record: RolloutRecord) -> None:

@@ -149,7 +149,10 @@ async def _states(
         )
     if unknown := sorted(set(without) - bundles.keys() - assigned.keys()):
         known = ", ".join(sorted(bundles.keys() | assigned.keys())[:20])
-        raise UsageError(f"there is no node {', '.join(unknown[:5])} that need not be waited for", f"known: {known}")
+        raise UsageError(
+            Sentence("there is no node %(names)s that need not be waited for", names=", ".join(unknown[:5])),
+            Sentence("known: %(known)s", known=known),
+        )
     await content.put(revision, bundles)
     states: dict[str, NodeState] = {}
     for node in sorted(bundles.keys() | assigned.keys()):
@@ -181,7 +184,10 @@ async def rollout_in(kept: RolloutStore, number: int) -> Versioned[RolloutRecord
     """The same, for whoever asks often."""
     found = await kept.rollout(number)
     if found is None:
-        raise NotFound(f"there is no rollout {number} of {kept.name}", "the last ones are kept; see: holdfast history")
+        raise NotFound(
+            Sentence("there is no rollout %(number)s of %(name)s", number=number, name=kept.name),
+            "the last ones are kept; see: holdfast history",
+        )
     return found
 
 

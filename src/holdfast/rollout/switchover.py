@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError, PlanRefused, RolloutFailed
 from holdfast.protocol import Bundle, GroupFacts, MoveReport, NodeStatus, VrrpExpectation
+from holdfast.sentences import Sentence
 
 from .transport import Mover
 
@@ -50,7 +51,10 @@ def refuse_imported(bundles: Mapping[str, Bundle], asked: Iterable[str]) -> None
             addresses = {held.address.partition("/")[0] for held in kept.addresses}
             if wanted & {kept.group, *addresses}:
                 raise PlanRefused(
-                    f"'{kept.group}' keeps the shape of its import, which has no hold file: it cannot be moved",
+                    Sentence(
+                        "'%(group)s' keeps the shape of its import, which has no hold file: it cannot be moved",
+                        group=kept.group,
+                    ),
                     "give it Holdfast's own shape first: `holdfast import steps SPEC --write`, then apply each step",
                 )
 
@@ -77,7 +81,10 @@ class Switch:
         if not self._expected:
             refuse_imported(bundles, [group])
             known = sorted({expected.group for bundle in bundles.values() for expected in bundle.expected.vrrp})
-            raise PlanRefused(f"there is no VRRP group '{group}'", f"known: {', '.join(known)}")
+            raise PlanRefused(
+                Sentence("there is no VRRP group '%(group)s'", group=group),
+                Sentence("known: %(known)s", known=", ".join(known)),
+            )
 
     def away(self) -> Switchover:
         """Move the group from its holder to the best other node, and keep it away until `back`.
@@ -90,7 +97,11 @@ class Switch:
         heirs = [m for m in members if m.node != holder.node and m.could_hold]
         if not heirs:
             raise PlanRefused(
-                f"no other node could hold '{self._group}' now, so {holder.node} keeps it",
+                Sentence(
+                    "no other node could hold '%(group)s' now, so %(node)s keeps it",
+                    group=self._group,
+                    node=holder.node,
+                ),
                 "bring its peer up, see why keepalived there is in FAULT, or release it, before you move the group",
             )
         for heir in heirs:
@@ -138,14 +149,20 @@ class Switch:
 
     def _had_again(self, old: str, error: RolloutFailed) -> RolloutFailed:
         """Nobody took over: a group that nobody holds is worse than one that was not moved. What to say of that."""
-        by_hand = f"let it hold it again, on the node: holdfast-agent release {self._group}"
+        by_hand = Sentence("let it hold it again, on the node: holdfast-agent release %(group)s", group=self._group)
         try:
             self._transport.release(old, self._group)
             after = self._taken_over(set(self._expected))
         except HoldfastError as failed:
-            return RolloutFailed(f"{error.message}, and {old} does not have it again: {failed.message}", by_hand)
+            said = Sentence(
+                "%(why)s, and %(node)s does not have it again: %(failed)s",
+                why=error.message,
+                node=old,
+                failed=failed.message,
+            )
+            return RolloutFailed(said, by_hand)
         log = "read keepalived's log on the node that should have"
-        return RolloutFailed(f"{error.message}: {after} has it again", log)
+        return RolloutFailed(Sentence("%(why)s: %(node)s has it again", why=error.message, node=after), log)
 
     def _release(self, nodes: list[str]) -> None:
         for node in nodes:
@@ -161,7 +178,9 @@ class Switch:
             if any(facts.group == self._group for facts in status.groups):
                 members.append(_Member(node, expected, status))
         if not members:
-            raise RolloutFailed(f"no node of '{self._group}' could be asked", "are its nodes up?")
+            raise RolloutFailed(
+                Sentence("no node of '%(group)s' could be asked", group=self._group), "are its nodes up?"
+            )
         return members
 
     def _holder(self, members: list[_Member]) -> _Member:
@@ -170,7 +189,10 @@ class Switch:
             return holding[0]
         names = ", ".join(member.node for member in holding) or "nobody"
         raise PlanRefused(
-            f"'{self._group}' is held by {names}: a move needs exactly one holder", "see what is wrong first"
+            Sentence(
+                "'%(group)s' is held by %(names)s: a move needs exactly one holder", group=self._group, names=names
+            ),
+            "see what is wrong first",
         )
 
     def _taken_over(self, heirs: set[str]) -> str:
@@ -182,6 +204,6 @@ class Switch:
                     return member.node
             self._sleep(_POLL_S)
         raise RolloutFailed(
-            f"nobody took '{self._group}' over within {TAKEN_OVER_WITHIN_S:.0f} s",
-            f"let a node have it, on that node: holdfast-agent release {self._group}",
+            Sentence("nobody took '%(group)s' over within %(s)s s", group=self._group, s=f"{TAKEN_OVER_WITHIN_S:.0f}"),
+            Sentence("let a node have it, on that node: holdfast-agent release %(group)s", group=self._group),
         )

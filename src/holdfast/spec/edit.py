@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from holdfast.errors import SpecError, UsageError
+from holdfast.sentences import Sentence
 
 from .positions import Path, dotted, read_yaml
 from .rewrite import Document, Put
@@ -50,7 +51,7 @@ def _parts(path: str) -> list[tuple[str, bool]]:
             at += 1
         match = _PART.match(path, at)
         if match is None:
-            raise UsageError(f"'{path}' is no path", _EXAMPLE)
+            raise UsageError(Sentence("'%(path)s' is no path", path=path), _EXAMPLE)
         found.append((match["name"], False) if match["name"] else (match["item"], True))
         at = match.end()
     if not found:
@@ -91,13 +92,18 @@ def _step(data: Any, path: Path, name: str, *, bracketed: bool, last: bool) -> s
             return meant
         if not path or not last:
             near = difflib.get_close_matches(name, data, 1, 0.6)
-            hint = f"did you mean '{near[0]}'?" if near else f"there is: {', '.join(list(data)[:12])}"
-            raise UsageError(f"there is no '{name}' in {dotted(path) or 'the spec'}", hint)
+            hint = Sentence("there is: %(known)s", known=", ".join(list(data)[:12]))
+            if near:
+                hint = Sentence("did you mean '%(name)s'?", name=near[0])
+            raise UsageError(
+                Sentence("there is no '%(name)s' in %(what)s", name=name, what=dotted(path) or Sentence("the spec")),
+                hint,
+            )
         return None
     if isinstance(data, list):
         return _item(data, name, dotted(path))
     if bracketed:
-        raise UsageError(f"{dotted(path)} is no list", "name a field of it: weight")
+        raise UsageError(Sentence("%(path)s is no list", path=dotted(path)), "name a field of it: weight")
     return None
 
 
@@ -110,8 +116,14 @@ def _item(items: list[Any], name: str, at: str) -> int:
         return found[0]
     known = ", ".join(sorted({names[0] for names in called if names})[:12])
     if not found:
-        raise UsageError(f"there is no '{name}' in {at}", f"there is: {known}" if known else "it is empty")
-    raise UsageError(f"'{name}' means {len(found)} entries of {at}", f"write which: {known}")
+        raise UsageError(
+            Sentence("there is no '%(name)s' in %(at)s", name=name, at=at),
+            Sentence("there is: %(known)s", known=known) if known else "it is empty",
+        )
+    raise UsageError(
+        Sentence("'%(name)s' means %(n)s entries of %(at)s", name=name, n=len(found), at=at),
+        Sentence("write which: %(known)s", known=known),
+    )
 
 
 def _called(item: Any) -> list[str]:
@@ -126,7 +138,10 @@ def _with(data: Any, path: Path, parts: list[tuple[str, bool]], value: Any) -> P
     """A field more, where nothing of that name is."""
     name, bracketed = parts[0]
     if len(parts) > 1 or bracketed:
-        raise UsageError(f"there is no '{name}' in {dotted(path)}", "write it into the spec itself")
+        raise UsageError(
+            Sentence("there is no '%(name)s' in %(path)s", name=name, path=dotted(path)),
+            "write it into the spec itself",
+        )
     if data is None or isinstance(data, dict):
         return Put((*path, name), value)
     return Put(path, {"address": data, name: value})  # a short form, `web01:80`: what it stands for, and the field

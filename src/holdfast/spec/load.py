@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from holdfast.errors import SpecError, UsageError
 from holdfast.findings import Finding, Severity
+from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
 from .positions import MAX_BYTES, Positions, read_yaml
@@ -40,14 +41,24 @@ def read_text(path: FilePath | str) -> str:
         with FilePath(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)  # no more: somebody will name /dev/zero
         if len(content) > MAX_BYTES:
-            raise UsageError(f"{path} is larger than {MAX_BYTES // 1_000_000} MB", "no spec is; check the path")
+            raise UsageError(
+                Sentence("%(path)s is larger than %(n)s MB", path=path, n=MAX_BYTES // 1_000_000),
+                "no spec is; check the path",
+            )
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path} is not UTF-8 text (line {line}, byte {error.start})", "save it as UTF-8") from None
+        raise UsageError(
+            Sentence(
+                "%(path)s is not UTF-8 text (line %(line)s, byte %(byte)s)", path=path, line=line, byte=error.start
+            ),
+            "save it as UTF-8",
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{path} cannot be read: {reason}", "check the path") from None
+        raise UsageError(
+            Sentence("%(path)s cannot be read: %(reason)s", path=path, reason=reason), "check the path"
+        ) from None
 
 
 def parse_spec(text: str, file: str = "spec") -> LoadedSpec:
@@ -71,8 +82,14 @@ def parse_model(model: type[Model], text: str, file: str) -> tuple[Model, Positi
 
 def _spec_error(file: str, findings: list[Finding]) -> SpecError:
     errors = [f for f in findings if f.severity is Severity.ERROR]
-    count = f"{len(errors)} mistake{'s' if len(errors) > 1 else ''}"
-    return SpecError(f"{file} has {count}", sorted(findings, key=_place))
+    return SpecError(mistakes_in(file, len(errors)), sorted(findings, key=_place))
+
+
+def mistakes_in(file: str, number: int) -> Sentence:
+    """What a SpecError says above its findings."""
+    if number == 1:
+        return Sentence("%(file)s has 1 mistake", file=file)
+    return Sentence("%(file)s has %(n)s mistakes", file=file, n=number)
 
 
 def _place(finding: Finding) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from holdfast.findings import Finding, Severity
 from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
-from .load import LoadedSpec, parse_model, read_text
+from .load import LoadedSpec, mistakes_in, parse_model, read_text
 from .positions import Path, Positions
 from .values import Frozen, Name, Text, WrongError, shown
 
@@ -152,8 +152,7 @@ def parse_overrides(text: str, spec: ClusterSpec, file: str = "overrides") -> Lo
     found, positions = parse_model(OverridesFile, text, file)
     mistakes = list(_mistakes(found, spec, positions))
     if mistakes:
-        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
-        raise SpecError(f"{file} has {count}", mistakes)
+        raise SpecError(mistakes_in(file, len(mistakes)), mistakes)
     return LoadedOverrides(found.servers, text, positions)
 
 

@@ -58,7 +58,7 @@ def dotted(path: Path) -> str:
 def _failure(file: str, line: int, column: int, message: Sentence, hint: Sentence | Literal[""] = "") -> SpecError:
     where = Location(file=file, line=line, column=column)
     finding = Finding(code="YAML001", severity=Severity.ERROR, message=message, hint=hint, location=where)
-    return SpecError(f"{file} is not readable YAML", [finding])
+    return SpecError(Sentence("%(file)s is not readable YAML", file=file), [finding])
 
 
 def read_yaml(text: str, file: str) -> tuple[Any, Positions]:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from holdfast.errors import SpecError, UsageError
+from holdfast.sentences import Sentence
 
 from .positions import Path, dotted, read_tree
 
@@ -83,7 +84,7 @@ class Document:
             after = None
         if after is None or after.data != wanted:
             raise UsageError(
-                f"{dotted(change.path)} cannot be changed without touching something else",
+                Sentence("%(path)s cannot be changed without touching something else", path=dotted(change.path)),
                 "edit the text of the spec itself",
             )
         return after
@@ -111,7 +112,7 @@ def _apply(data: Any, change: Rewriting) -> Any:
         case Append(path, value):
             found = _at(data, path)
             if not isinstance(found, list):
-                raise UsageError(f"{dotted(path)} is no list", "name one")
+                raise UsageError(Sentence("%(path)s is no list", path=dotted(path)), "name one")
             found.append(value)
         case Remove(path):
             _at(data, path)  # it is there
@@ -129,7 +130,9 @@ def _at(data: Any, path: Path) -> Any:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
-            raise UsageError(f"there is no {dotted(path[: number + 1])} in the spec", "look at its text") from None
+            raise UsageError(
+                Sentence("there is no %(path)s in the spec", path=dotted(path[: number + 1])), "look at its text"
+            ) from None
     return data
 
 
@@ -140,11 +143,13 @@ def _hold(data: Any, path: Path) -> Any:
             data[part] = {}
         data = _at(data, (part,)) if isinstance(data, dict | list) else None
         if data is None:
-            raise UsageError(f"there is no {dotted(path[: number + 2])} in the spec", "look at its text")
+            raise UsageError(
+                Sentence("there is no %(path)s in the spec", path=dotted(path[: number + 2])), "look at its text"
+            )
     last = path[-1]
     fits = isinstance(data, dict) if isinstance(last, str) else isinstance(data, list) and last < len(data)
     if not fits:
-        raise UsageError(f"there is no place for {dotted(path)} in the spec", "look at its text")
+        raise UsageError(Sentence("there is no place for %(path)s in the spec", path=dotted(path)), "look at its text")
     return data
 
 
@@ -159,13 +164,13 @@ def _put(text: str, root: Node, path: Path, value: Any, data: Any) -> str:
     if around is None or (isinstance(around, ScalarNode) and around.tag.endswith(":null")):
         return _put(text, root, path[:-1], {str(path[-1]): value}, data)
     if not isinstance(around, MappingNode):
-        raise UsageError(f"there is no place for {dotted(path)} in the spec", "look at its text")
+        raise UsageError(Sentence("there is no place for %(path)s in the spec", path=dotted(path)), "look at its text")
     return _entered(text, around, str(path[-1]), value, top=len(path) == 1)
 
 
 def _replaced(text: str, root: Node, path: Path, node: Node, value: Any, data: Any) -> str:
     if isinstance(node, ScalarNode) and node.style in ("|", ">"):
-        raise UsageError(f"{dotted(path)} has several lines", "edit the text of the spec itself")
+        raise UsageError(Sentence("%(path)s has several lines", path=dotted(path)), "edit the text of the spec itself")
     present = _at(data, path)
     if isinstance(node, MappingNode) and isinstance(value, dict) and value:
         gone = [Remove((*path, key)) for key in present if key not in value]
@@ -178,7 +183,9 @@ def _replaced(text: str, root: Node, path: Path, node: Node, value: Any, data: A
         return rewrite(text, [*put, *(Append(path, item) for item in value[common:]), *gone])
     if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
         if isinstance(path[-1], int):
-            raise UsageError(f"{dotted(path)} is a whole section", "edit the text of the spec itself")
+            raise UsageError(
+                Sentence("%(path)s is a whole section", path=dotted(path)), "edit the text of the spec itself"
+            )
         return rewrite(text, [Remove(path), Put(path, value)])
     return _spliced(text, root, path, node, _inline(value))
 
@@ -246,7 +253,7 @@ def _out_of_block(text: str, parts: list[tuple[int, Node]], number: int, path: P
         return text[:line] + text[_next_line(text, node) :]
     if number + 1 < len(parts) and re.fullmatch(r" *- +", before):  # the first field of an entry, behind its dash
         return text[:start] + text[parts[number + 1][0] :]
-    raise UsageError(f"{dotted(path)} cannot be taken out", "edit the text of the spec itself")
+    raise UsageError(Sentence("%(path)s cannot be taken out", path=dotted(path)), "edit the text of the spec itself")
 
 
 def _node(root: Node, path: Path) -> Node | None:
@@ -284,7 +291,7 @@ def _spliced(text: str, root: Node, path: Path, node: Node, new: str) -> str:
     around = _node(root, path[:-1])  # nothing stands there, `weight:`, and its mark may be anywhere behind
     key = next((key for key, item in around.value if item is node), None) if isinstance(around, MappingNode) else None
     if key is None:
-        raise UsageError(f"{dotted(path)} is empty", "edit the text of the spec itself")
+        raise UsageError(Sentence("%(path)s is empty", path=dotted(path)), "edit the text of the spec itself")
     colon = text.index(":", key.end_mark.index) + 1
     return f"{text[:colon]} {new}{text[colon:]}"
 

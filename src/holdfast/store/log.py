@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, Field
 
 from holdfast.errors import Conflict, StoreDamaged, StoreUnavailable
+from holdfast.sentences import Sentence
 
 from .collection import Reader, Step, do
 from .models import Count, Record
@@ -247,5 +248,6 @@ async def with_appends(
         else:
             return tuple(one.first for one in drawn), version
     raise StoreUnavailable(
-        f"{_ATTEMPTS} times others were first to write to the log", "the store is very busy; try again in a moment"
+        Sentence("%(n)s times others were first to write to the log", n=_ATTEMPTS),
+        "the store is very busy; try again in a moment",
     )

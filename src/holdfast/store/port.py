@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from holdfast.errors import StoreError, StoreFull
+from holdfast.sentences import Sentence
 
 LONGEST_KEY = 600  # characters
 LARGEST_VALUE = 1_000_000  # bytes; etcd takes 1.5 MiB a request unless told otherwise
@@ -181,7 +182,10 @@ def end_of(prefix: str) -> str:
 def check_key(key: str) -> None:
     """Raise StoreError for what cannot be a key: anything but 1 to LONGEST_KEY printable ASCII characters."""
     if not _KEY.fullmatch(key):
-        raise StoreError(f"{key[:80]!r} cannot be a key of the store", f"take 1 to {LONGEST_KEY} printable characters")
+        raise StoreError(
+            Sentence("%(key)s cannot be a key of the store", key=repr(key[:80])),
+            Sentence("take 1 to %(most)s printable characters", most=LONGEST_KEY),
+        )
 
 
 def check_prefix(prefix: str) -> None:
@@ -195,7 +199,10 @@ def check_commit(checks: Sequence[Check], writes: Sequence[Write]) -> None:
     if not writes:
         raise StoreError("a commit without a write does nothing", "leave it out")
     if max(len(checks), len(writes)) > MOST_OPERATIONS:
-        raise StoreError(f"a commit of {len(writes)} writes is too large", f"write at most {MOST_OPERATIONS} at once")
+        raise StoreError(
+            Sentence("a commit of %(n)s writes is too large", n=len(writes)),
+            Sentence("write at most %(most)s at once", most=MOST_OPERATIONS),
+        )
     for named in ([check.key for check in checks], [write.key for write in writes]):
         for key in named:
             check_key(key)
@@ -204,15 +211,23 @@ def check_commit(checks: Sequence[Check], writes: Sequence[Write]) -> None:
     sizes = {write.key: len(write.value) for write in writes if isinstance(write, Put)}
     for key, size in sizes.items():
         if size > LARGEST_VALUE:
-            raise StoreFull(f"{key} would take {size} bytes", f"one record takes {LARGEST_VALUE} bytes at most")
+            raise StoreFull(
+                Sentence("%(key)s would take %(size)s bytes", key=key, size=size),
+                Sentence("one record takes %(most)s bytes at most", most=LARGEST_VALUE),
+            )
     if sum(sizes.values()) > LARGEST_COMMIT:
-        raise StoreFull(f"a commit of {sum(sizes.values())} bytes is too large", f"{LARGEST_COMMIT} is the most")
+        raise StoreFull(
+            Sentence("a commit of %(n)s bytes is too large", n=sum(sizes.values())),
+            Sentence("%(most)s is the most", most=LARGEST_COMMIT),
+        )
 
 
 def check_ttl(ttl: int) -> None:
     """Raise StoreError for a lease that is shorter than a second or longer than LONGEST_TTL."""
     if not 1 <= ttl <= LONGEST_TTL:
-        raise StoreError(f"a lease cannot last {ttl} seconds", f"take 1 to {LONGEST_TTL}")
+        raise StoreError(
+            Sentence("a lease cannot last %(ttl)s seconds", ttl=ttl), Sentence("take 1 to %(most)s", most=LONGEST_TTL)
+        )
 
 
 def check_scan(first: str, end: str, limit: int) -> None:
@@ -220,4 +235,7 @@ def check_scan(first: str, end: str, limit: int) -> None:
     check_key(first)
     check_key(end)
     if not 1 <= limit <= MOST_ENTRIES:
-        raise StoreError(f"{limit} entries cannot be asked for at once", f"take 1 to {MOST_ENTRIES}")
+        raise StoreError(
+            Sentence("%(limit)s entries cannot be asked for at once", limit=limit),
+            Sentence("take 1 to %(most)s", most=MOST_ENTRIES),
+        )

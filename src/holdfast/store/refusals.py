@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from holdfast.errors import Conflict, LeaseLost, StoreUnavailable
+from holdfast.sentences import Sentence
 
 from .port import Check
+
+_WENT, _CAME, _CHANGED = Sentence("is not there any more"), Sentence("is there already"), Sentence("was changed")
 
 
 def conflict(check: Check, present: int) -> Conflict:
     """The error of a check that does not hold."""
-    happened = "is not there any more" if not present else "is there already" if not check.version else "was changed"
+    happened = _WENT if not present else _CAME if not check.version else _CHANGED
     return Conflict(
-        f"{check.key} {happened}: somebody else was first (version {check.version} was expected, {present} is there)",
+        Sentence(
+            "%(key)s %(happened)s: somebody else was first (version %(version)s was expected, %(present)s is there)",
+            key=check.key,
+            happened=happened,
+            version=check.version,
+            present=present,
+        ),
         "read it again and repeat what you did, if it still makes sense",
         key=check.key,
         expected=check.version,

@@ -130,8 +130,15 @@ class Revisions:
 def outdated(base: int, present: int) -> Conflict:
     """The error of a change that was made on a revision which is not the newest."""
     return Conflict(
-        f"this was made from revision {base}, but revision {present} is the newest",
-        f"look at what changed since (holdfast diff {base} {present}), and make your change on revision {present}",
+        Sentence(
+            "this was made from revision %(base)s, but revision %(present)s is the newest", base=base, present=present
+        ),
+        Sentence(
+            "look at what changed since (holdfast diff %(base)s %(present)s), "
+            "and make your change on revision %(present)s",
+            base=base,
+            present=present,
+        ),
         key="revision",
         expected=base,
         present=present,
@@ -188,5 +195,6 @@ def _unpack(key: str, value: bytes) -> RevisionContent:
         return RevisionContent.model_validate_json(text)
     except (ValidationError, binascii.Error, zlib.error) as error:
         raise StoreDamaged(
-            f"{key} in the store is not understood ({type(error).__name__})", "restore a dump of this store"
+            Sentence("%(key)s in the store is not understood (%(name)s)", key=key, name=type(error).__name__),
+            "restore a dump of this store",
         ) from None

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from holdfast.errors import StoreDamaged, StoreError, StoreFull, StoreUnavailable
+from holdfast.sentences import Sentence
 
 APPLICATION = 0x484F4C44  # "HOLD": tells our files from other programs' databases
 FORMAT = 1
@@ -58,12 +59,16 @@ def _make_private(path: Path) -> None:
         os.close(os.open(there, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         if path.is_dir():
-            raise StoreUnavailable(f"{path} is a folder", "name a file in it") from None
+            raise StoreUnavailable(Sentence("%(path)s is a folder", path=path), "name a file in it") from None
     except FileNotFoundError:
-        raise StoreUnavailable(f"{path}: there is no folder {path.parent}", "make it, or check the path") from None
+        raise StoreUnavailable(
+            Sentence("%(path)s: there is no folder %(parent)s", path=path, parent=path.parent),
+            "make it, or check the path",
+        ) from None
     except OSError as error:
         raise StoreUnavailable(
-            f"{path} cannot be opened: {error.strerror}", "check the path, and who may read and write there"
+            Sentence("%(path)s cannot be opened: %(error)s", path=path, error=error.strerror),
+            "check the path, and who may read and write there",
         ) from None
 
 
@@ -109,10 +114,15 @@ def _known(connection: sqlite3.Connection, path: Path) -> bool:
     if empty and application == 0:
         return False
     if application != APPLICATION:
-        raise StoreDamaged(f"{path} is an SQLite file of another program", "name another path")
+        raise StoreDamaged(Sentence("%(path)s is an SQLite file of another program", path=path), "name another path")
     if version > FORMAT:
         raise StoreDamaged(
-            f"{path} was written by a newer release (format {version}; this one knows {FORMAT})",
+            Sentence(
+                "%(path)s was written by a newer release (format %(version)s; this one knows %(format)s)",
+                path=path,
+                version=version,
+                format=FORMAT,
+            ),
             "update this program, or dump the store with the newer one",
         )
     return True
@@ -134,28 +144,35 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
         return full(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreUnavailable(
-            f"{path} has been locked by another process for {PATIENCE:g} seconds; nothing was written",
+            Sentence(
+                "%(path)s has been locked by another process for %(s)s seconds; nothing was written",
+                path=path,
+                s=f"{PATIENCE:g}",
+            ),
             "try again; if it stays locked, find out who has it open (fuser, lsof)",
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA):
         return StoreDamaged(
-            f"{path} is damaged, or is no SQLite file ({error})",
+            Sentence("%(path)s is damaged, or is no SQLite file (%(error)s)", path=path, error=error),
             "keep a copy of it, with its -wal and -shm, then load your last dump into a new file: "
             "holdfast store load FILE",
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH):
         return StoreUnavailable(
-            f"{path} cannot be opened for writing ({error}); nothing was written",
+            Sentence("%(path)s cannot be opened for writing (%(error)s); nothing was written", path=path, error=error),
             "check who may write the file and its folder, and that the file system is not read-only",
         )
-    return StoreUnavailable(f"{path}: {error}; nothing was written", "check the disk (dmesg) and its file system")
+    return StoreUnavailable(
+        Sentence("%(path)s: %(error)s; nothing was written", path=path, error=error),
+        "check the disk (dmesg) and its file system",
+    )
 
 
 def full(path: Path) -> StoreFull:
     """The error of a disk without room."""
     return StoreFull(
-        f"{path}: the disk is full; nothing was written, what was there is unharmed",
-        f"make room on the file system of {path.parent}; reading goes on meanwhile",
+        Sentence("%(path)s: the disk is full; nothing was written, what was there is unharmed", path=path),
+        Sentence("make room on the file system of %(parent)s; reading goes on meanwhile", parent=path.parent),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from holdfast.errors import Conflict, StoreDamaged, StoreError
+from holdfast.sentences import Sentence
 
 from .clock import Clock, SystemClock
 from .collection import Collection, Step, key_of
@@ -74,7 +75,7 @@ class Store:
         if identity.loading:
             raise StoreDamaged(
                 "a dump was being loaded into this store, and that did not end",
-                f"load it again: holdfast store load FILE --replace {identity.store_id[:8]}",
+                Sentence("load it again: holdfast store load FILE --replace %(store)s", store=identity.store_id[:8]),
             )
         return cls(engine, clock, identity)
 

@@ -13,7 +13,8 @@ from tests.controller.console.world import CLUSTER, HERE, World, part, world
 
 from holdfast import controller
 from holdfast.controller.console.pictures.actions import DID
-from holdfast.controller.console.pictures.history import Link, change_of, link_of
+from holdfast.controller.console.pictures.history import Link, change_of, link_of, named
+from holdfast.controller.console.words import words_of
 from holdfast.controller.identity import audited
 from holdfast.controller.identity.certificates import Standing
 from holdfast.protocol.api.events import AuditView
@@ -236,3 +237,17 @@ def test_damaged_records_are_shown_among_the_others_with_what_to_do() -> None:
             assert "恢复一份转储" in answer.text
 
     asyncio.run(story())
+
+
+def test_what_a_record_is_about_is_said_in_the_language_of_the_page() -> None:
+    targets = ("rollout 3", "lb1, by ann", "12 sessions", "ann: all but this one")
+    said = {one: words_of("zh").name(named(one)) for one in targets}
+    assert said == {
+        "rollout 3": "发布 3",
+        "lb1, by ann": "lb1，由 ann 邀请",
+        "12 sessions": "12 个会话",
+        "ann: all but this one": "ann：除此之外的全部",
+    }
+    assert words_of("zh").name(named("the whole store")) == "整个存储"
+    for name in ("maintenance", "web", "node: why", "revision 0"):  # a name stays what it is, also where it is a word
+        assert words_of("zh").name(named(name)) == name

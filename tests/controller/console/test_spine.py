@@ -186,6 +186,11 @@ def test_language_and_theme_are_kept_and_rendered_by_the_server() -> None:
             page = await client.get(f"{HERE}/")
             assert '<html lang="en">' in page.text
             assert '<html lang="zh-CN">' in (await client.get(f"{HERE}/", headers={"accept-language": "zh-CN"})).text
+            searched = await client.get(f"{HERE}/events?what=a%20b%26c&since=%22%3E")
+            assert f'name="next" value="{HERE}/events?what=a%20b%26c&amp;since=%22%3E"' in searched.text
+            asked = {"language": "zh", "next": f"{HERE}/events?what=a%20b%26c"}
+            answer = await client.post("/console/preferences", data=asked)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}/events?what=a%20b%26c")
             asked = {"language": "zh", "next": f"{HERE}/"}
             answer = await client.post("/console/preferences", data=asked)
             assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}/")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from babel.messages.extract import extract, extract_from_dir
 from babel.messages.pofile import read_po
+from tests.controller.console.raised import texts, unsayable
 from tests.lint.test_compiled_places import IMPORTED
 
 import holdfast
@@ -54,8 +55,9 @@ def lint_words() -> frozenset[str]:
 
 
 def core() -> Iterator[tuple[str, str]]:
-    """What the core says: its data, and every sentence in its code."""
+    """What the core says: its data, every sentence in its code, and what errors say in plain words."""
     yield from core_texts()
+    yield from texts()
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_bytes()
         if b"Sentence(" in text:
@@ -79,6 +81,11 @@ def test_every_text_is_translated(language: str) -> None:
     assert not missing, "not translated:\n" + "\n".join(missing)
     gone = [str(text) for text in there if text not in said]
     assert not gone, "translated, and not said any more:\n" + "\n".join(gone)
+
+
+def test_what_an_error_says_can_be_said_in_another_language() -> None:
+    """A text that is put together from parts is in no catalogue: `Sentence` keeps its names apart."""
+    assert not unsayable(), "\n".join(unsayable())
 
 
 @pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {SOURCE}))
@@ -213,6 +220,18 @@ def test_code_translates_what_it_can_name() -> None:
         ("", "fr;q=1, *;q=0.1", "en"),
         ("", "zh;q=0, en", "en"),
         ("", "zh-Hant-TW", "zh"),
+        ("", "zh-TW", "zh"),
+        ("", "zh-HK,zh-TW;q=0.9,en-US;q=0.8,en;q=0.7", "zh"),
+        ("", "zh-Hans-CN,zh-Hans;q=0.9", "zh"),
+        ("", "ZH-cn", "zh"),
+        ("", "en-GB;q=0.8, zh-Hans-CN;q=0.9", "zh"),
+        ("", "en-GB;q=0.9,zh-CN;q=0.8", "en"),
+        ("", "zh-CN;q=0.5, en-GB;q=0.5", "zh"),
+        ("", "ja, zh-CN ; q=0.8 , en ; q=0.9", "en"),
+        ("", "yue-HK, zh;q=0.9, en;q=0.8", "zh"),
+        ("", "en;q=1.000, zh;q=0.999", "en"),
+        ("", "zh-CN;q=2", "zh"),
+        ("", "x-zh, de-DE", "en"),
         ("zh", "en", "zh"),
         ("xx", "zh", "zh"),
         ("", "zh;q=abc,,;;q", "en"),

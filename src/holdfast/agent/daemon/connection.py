@@ -18,6 +18,7 @@ from holdfast.agent.daemon.wire import Controller
 from holdfast.errors import ControllerUnreachable, HoldfastError, NotAuthenticated
 from holdfast.protocol import TO_AGENT, Desired, Order, Ping
 from holdfast.protocol.realtime import Watch
+from holdfast.sentences import Sentence
 
 Handle = Callable[[Controller, Desired | Order | Watch], Awaitable[None]]
 
@@ -75,7 +76,7 @@ class Connection:
             for task in done:
                 if not task.cancelled():  # by again()
                     task.result()
-        raise ControllerUnreachable(f"{url} ended the stream", "it stops, or starts again")
+        raise ControllerUnreachable(Sentence("%(url)s ended the stream", url=url), "it stops, or starts again")
 
     def again(self) -> None:
         """Close the stream and open it anew, at the same controller and at once: with another certificate."""

@@ -19,7 +19,7 @@ from holdfast.protocol import (
     Progress,
     Verb,
 )
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, cut, said_of
 
 ENDS = frozenset({Progress.VERIFIED, Progress.REFUSED, Progress.PUT_BACK})  # nothing more is done about such a state
 COUNT_EVERY_S = 1.0  # while a server is being emptied: somebody waits for its last connection
@@ -188,7 +188,9 @@ def not_overridden(known: Known, why: str) -> Known:
     report = known.override_report
     if report is None:
         return known
-    return replace(known, override_report=report.model_copy(update={"done": False, "detail": why[:1000]}))
+    said = cut(why, 1000)
+    told = report.model_copy(update={"done": False, "detail": said, "said": said_of(said)})
+    return replace(known, override_report=told)
 
 
 def empties(known: Known) -> bool:

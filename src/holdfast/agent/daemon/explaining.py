@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from holdfast.agent.down import MOST_ASKED, Down, Logged, is_down
 from holdfast.agent.prober.ask import ask
 from holdfast.protocol import OverrideReport, WhyDown
+from holdfast.sentences import cut, said_of
 
 
 async def explained(
@@ -41,4 +42,7 @@ async def _why(one: Down, said: Mapping[tuple[str, str], Logged], may_ask: bool)
         return WhyDown(since=told.since, said=told.said, question=words)
     asked = datetime.now(UTC)
     _, answer = await ask(one.server, one.question.probe)
-    return WhyDown(since=told.since, said=told.said, question=words, answer=answer[:300], asked=asked)
+    answer = cut(answer, 300)
+    return WhyDown(
+        since=told.since, said=told.said, question=words, answer=answer, asked=asked, answer_said=said_of(answer)
+    )

@@ -17,6 +17,7 @@ from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError, ControllerUnreachable, NotTaken
 from holdfast.protocol import ApplyReport, Desired, Order, Outcome, Progress
 from holdfast.protocol.realtime import Watch
+from holdfast.sentences import Sentence
 
 _FETCH_S = 120.0
 
@@ -102,11 +103,15 @@ class Inbox:
                     bundle = await controller.bundle(desired.digest)
             except TimeoutError:
                 raise ControllerUnreachable(
-                    f"{controller.url} did not send a bundle within {_FETCH_S:g} s", "is the network that slow?"
+                    Sentence("%(url)s did not send a bundle within %(s)s s", url=controller.url, s=f"{_FETCH_S:g}"),
+                    "is the network that slow?",
                 ) from None
         if (bundle.cluster, bundle.node, bundle.digest) != (desired.cluster, desired.node, desired.digest):
             raise ApplyError(
-                f"the controller sent a bundle that is not the one of revision {desired.revision} for this node",
+                Sentence(
+                    "the controller sent a bundle that is not the one of revision %(revision)s for this node",
+                    revision=desired.revision,
+                ),
                 "install the controller's version of Holdfast on this node",
             )
         return bundle

@@ -20,6 +20,7 @@ from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError, ControllerUnreachable, HoldfastError, NotAuthenticated, NotTaken
 from holdfast.protocol import PING_EVERY_S, AgentReport, Answer
 from holdfast.protocol.realtime import HEEDS_HEADER, WATCH
+from holdfast.sentences import Sentence
 
 SILENCE_S = 3 * PING_EVERY_S
 LARGEST_LINE = 2_000_000  # bytes of one message: an inline bundle, escaped, and overrides
@@ -42,7 +43,8 @@ def stream_lines(buffer: bytearray, chunk: bytes) -> Iterator[bytes]:
             yield line
     if len(buffer) > LARGEST_LINE:
         raise ControllerUnreachable(
-            f"the controller sent a line of more than {LARGEST_LINE} bytes", "is it a controller, and of this version?"
+            Sentence("the controller sent a line of more than %(most)s bytes", most=LARGEST_LINE),
+            "is it a controller, and of this version?",
         )
 
 
@@ -118,11 +120,18 @@ class Controller:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise ApplyError(
-                f"{self.url} sent a bundle that this agent does not understand: {first['msg']}",
+                Sentence(
+                    "%(url)s sent a bundle that this agent does not understand: %(what)s",
+                    url=self.url,
+                    what=first["msg"],
+                ),
                 "install the controller's version of Holdfast on this node",
             ) from None
         if bundle.digest != digest:
-            raise ApplyError(f"{self.url} sent another bundle than {digest[:12]}", "install the controller's version")
+            raise ApplyError(
+                Sentence("%(url)s sent another bundle than %(digest)s", url=self.url, digest=digest[:12]),
+                "install the controller's version",
+            )
         return bundle
 
     async def report(self, report: AgentReport) -> None:
@@ -160,10 +169,14 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except httpcore.TimeoutException:
-        raise ControllerUnreachable(f"{url} does not answer", "is the controller running?") from None
+        raise ControllerUnreachable(
+            Sentence("%(url)s does not answer", url=url), "is the controller running?"
+        ) from None
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as error:
         why = str(error) or type(error).__name__
-        raise ControllerUnreachable(f"{url} cannot be reached: {why}", "is the controller running?") from None
+        raise ControllerUnreachable(
+            Sentence("%(url)s cannot be reached: %(why)s", url=url, why=why), "is the controller running?"
+        ) from None
 
 
 async def _whole(url: str, parts: AsyncIterable[bytes], most: int) -> bytes:
@@ -171,13 +184,17 @@ async def _whole(url: str, parts: AsyncIterable[bytes], most: int) -> bytes:
     async for part in parts:
         data += part
         if len(data) > most:
-            raise ControllerUnreachable(f"{url} sent more than {most} bytes", "is it a controller?")
+            raise ControllerUnreachable(
+                Sentence("%(url)s sent more than %(most)s bytes", url=url, most=most), "is it a controller?"
+            )
     return bytes(data)
 
 
 def _refused(url: str, status: int, body: bytes) -> HoldfastError:
     message, hint = _problem(body)
-    said = f"{url} answers {status}" + (f": {message}" if message else "")
+    said = Sentence("%(url)s answers %(status)s", url=url, status=status)
+    if message:
+        said = Sentence("%(url)s answers %(status)s: %(what)s", url=url, status=status, what=message)
     if status in (401, 403):
         return NotAuthenticated(said, hint or "was this node revoked? join anew: holdfast agent join --again")
     if 400 <= status < 500 and status != _TOO_MANY:

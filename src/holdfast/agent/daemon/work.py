@@ -29,6 +29,7 @@ from holdfast.protocol import (
     Overrides,
     Verb,
 )
+from holdfast.sentences import Sentence
 
 _PATIENCE_S = 60.0
 
@@ -128,7 +129,7 @@ class Work:
         with translated(), exclusive(self.node.places):
             bundle = applier.generations.bundle(applier.generations.current())
             if order.group is None:
-                raise UsageError(f"the order to {order.verb} names no VRRP group")
+                raise UsageError(Sentence("the order to %(verb)s names no VRRP group", verb=order.verb))
             group = status.group(bundle, order.group)
             match order.verb:
                 case Verb.HOLD:

@@ -27,6 +27,7 @@ from holdfast.errors import ApplyError, MissingProgram
 from holdfast.ipvs.connections import Connection as VirtualConnection
 from holdfast.ipvs.model import Table
 from holdfast.ipvs.reader import KernelTable
+from holdfast.sentences import Sentence
 
 _SS_WITHIN_S = 10.0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -56,14 +57,18 @@ class LinuxHost:
         except FileNotFoundError as error:
             package = _PACKAGES.get(argv[0], argv[0])
             raise MissingProgram(
-                f"{argv[0]} is not installed on this node", f"install the package {package}"
+                Sentence("%(program)s is not installed on this node", program=argv[0]),
+                Sentence("install the package %(package)s", package=package),
             ) from error
         except subprocess.TimeoutExpired as error:
             raise ApplyError(
-                f"{' '.join(argv)} did not end within {timeout_s:g} s", "look at what it waits for, then apply again"
+                Sentence("%(program)s did not end within %(s)s s", program=" ".join(argv), s=f"{timeout_s:g}"),
+                "look at what it waits for, then apply again",
             ) from error
         except OSError as error:
-            raise ApplyError(f"{argv[0]} cannot be run: {error.strerror}") from error
+            raise ApplyError(
+                Sentence("%(program)s cannot be run: %(error)s", program=argv[0], error=error.strerror)
+            ) from error
         return Completed(done.returncode, _text(done.stdout), _text(done.stderr))
 
     def processes(self) -> tuple[Process, ...]:
@@ -95,14 +100,18 @@ class LinuxHost:
         try:
             return netlink.local_addresses()
         except OSError as error:
-            raise ApplyError(f"the kernel does not tell this node's addresses: {error}") from error
+            raise ApplyError(
+                Sentence("the kernel does not tell this node's addresses: %(error)s", error=error)
+            ) from error
 
     def connections(self, addresses: frozenset[str]) -> tuple[Connection, ...]:
         """See Host."""
         try:
             return netlink.tcp_connections(addresses)
         except OSError as error:
-            raise ApplyError(f"the kernel does not tell this node's connections: {error}") from error
+            raise ApplyError(
+                Sentence("the kernel does not tell this node's connections: %(error)s", error=error)
+            ) from error
 
     def end_connections(self, address: str) -> None:
         """See Host. A kernel without CONFIG_INET_DIAG_DESTROY ends none, and `ss` says nothing."""
@@ -113,7 +122,10 @@ class LinuxHost:
         try:
             return " ".join(_sysctl_path(key).read_text(encoding="ascii").split())
         except (OSError, UnicodeDecodeError) as error:
-            raise ApplyError(f"sysctl {key} cannot be read: {_reason(error)}", "is it spelt right?") from error
+            raise ApplyError(
+                Sentence("sysctl %(key)s cannot be read: %(reason)s", key=key, reason=_reason(error)),
+                "is it spelt right?",
+            ) from error
 
     def has_sysctl(self, key: str) -> bool:
         """See Host."""
@@ -125,7 +137,9 @@ class LinuxHost:
             _sysctl_path(key).write_text(f"{value}\n", encoding="ascii")
         except (OSError, UnicodeEncodeError) as error:
             raise ApplyError(
-                f"sysctl {key} cannot be set to {value}: {_reason(error)}",
+                Sentence(
+                    "sysctl %(key)s cannot be set to %(value)s: %(reason)s", key=key, value=value, reason=_reason(error)
+                ),
                 "the kernel refuses the value, or this node (a container?) may not change it",
             ) from error
 
@@ -164,7 +178,11 @@ class LinuxHost:
         done = self.run(("ip", *words), _IP_WITHIN_S)
         if done.status != 0:
             said = done.lines[0] if done.lines else f"status {done.status}"
-            raise ApplyError(f"`ip {' '.join(words)}` fails: {said}", "is iproute2 installed, and is it whole?", said)
+            raise ApplyError(
+                Sentence("`ip %(words)s` fails: %(said)s", words=" ".join(words), said=said),
+                "is iproute2 installed, and is it whole?",
+                said,
+            )
         return done.output
 
     def ruleset_number(self) -> int | None:
@@ -197,7 +215,11 @@ class LinuxHost:
         done = self._modprobe(name)
         if done.status != 0 and not modules.is_among(name, self.modules()):
             said = done.lines[0] if done.lines else f"modprobe ended with status {done.status}"
-            raise ApplyError(f"the kernel module {name} cannot be loaded", f"try `modprobe {name}`", said)
+            raise ApplyError(
+                Sentence("the kernel module %(name)s cannot be loaded", name=name),
+                Sentence("try `modprobe %(name)s`", name=name),
+                said,
+            )
 
     def _modprobe(self, name: str, *options: str) -> Completed:
         try:
@@ -227,7 +249,7 @@ def _sysctl_path(key: str) -> Path:
     # names with dots.
     parts = key.split("/") if "/" in key else key.split(".")
     if not all(parts) or ".." in parts:
-        raise ApplyError(f"{key!r} is not the name of a sysctl")
+        raise ApplyError(Sentence("%(key)s is not the name of a sysctl", key=repr(key)))
     return Path("/proc/sys", *parts)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 
 from holdfast.bundle import Probe, ProbedServer
+from holdfast.sentences import Sentence
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r\n]")
 _READ_AT_MOST = 4096  # bytes: a status line is shorter
@@ -20,7 +21,7 @@ async def ask(server: ProbedServer, check: Probe) -> tuple[bool, str]:
         async with asyncio.timeout(check.timeout_ms / 1000):
             return await _asked(server, check)
     except TimeoutError:
-        return False, f"no answer within {check.timeout_ms} ms"
+        return False, Sentence("no answer within %(ms)s ms", ms=check.timeout_ms)
     except OSError as error:
         return False, _in_words(error)
 
@@ -29,20 +30,20 @@ async def _asked(server: ProbedServer, check: Probe) -> tuple[bool, str]:
     reader, writer = await asyncio.open_connection(str(server.address), check.port or server.port, limit=_READ_AT_MOST)
     try:
         if check.http is None:
-            return True, "takes connections"
+            return True, Sentence("takes connections")
         writer.write(_request(server, check))
         await writer.drain()
         try:
             line = await reader.readuntil(b"\n")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return False, "answers, but not in HTTP"
+            return False, Sentence("answers, but not in HTTP")
     finally:
         writer.transport.abort()  # the rest of the answer is of no interest, and nobody may make us wait for it
     found = _STATUS_LINE.match(line)
     if found is None:
-        return False, "answers, but not in HTTP"
+        return False, Sentence("answers, but not in HTTP")
     status = int(found[1])
-    return (status in check.expect if check.expect else status in _GOOD), f"answers {status}"
+    return (status in check.expect if check.expect else status in _GOOD), Sentence("answers %(status)s", status=status)
 
 
 def _request(server: ProbedServer, check: Probe) -> bytes:

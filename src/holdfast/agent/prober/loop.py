@@ -24,6 +24,7 @@ from holdfast.agent.server_lists import backups_in, down_in, list_path, taken_ou
 from holdfast.agent.services.base import Node
 from holdfast.bundle import PROBER_FILE, ProbedPool, ProbedPools, ProbedServer
 from holdfast.errors import ApplyError, HoldfastError
+from holdfast.sentences import Sentence
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 256  # questions on their way; servers that do not answer each take one for their timeout
@@ -84,7 +85,7 @@ class Prober:
         try:
             wanted = ProbedPools.model_validate_json(content)
         except ValidationError as error:
-            raise ApplyError(f"{PROBER_FILE} is damaged", "apply the bundle again") from error
+            raise ApplyError(Sentence("%(file)s is damaged", file=PROBER_FILE), "apply the bundle again") from error
         known, self._pools = self._pools, {pool.pool: self._watch(pool, generation) for pool in wanted.pools}
         self._mailer.address(wanted.mail)
         for name in known.keys() & self._pools.keys():

@@ -9,6 +9,7 @@ from holdfast.agent.prober.decide import Health, after, wanted_down
 from holdfast.agent.prober.outbox import Change
 from holdfast.bundle import ProbedPool, ProbedServer
 from holdfast.protocol import PoolFacts, ServerFacts
+from holdfast.sentences import said_of
 
 
 class WatchedPool:
@@ -84,6 +85,7 @@ class WatchedPool:
                 in_use=endpoint not in self.marked | self.out,
                 since=self._since[endpoint],
                 last=self._last[endpoint],
+                last_said={} if self._health[endpoint].up else said_of(self._last[endpoint]),
                 failures=self._health[endpoint].failures,
                 successes=self._health[endpoint].successes,
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from holdfast.bundle import OWNERSHIP_LINE, PROBE_DIR
 from holdfast.errors import ApplyError, NotOurs
+from holdfast.sentences import Sentence
 
 PROBE_NAME = "probe"
 PROBE = f"{PROBE_DIR}/{PROBE_NAME}"
@@ -34,7 +35,7 @@ def install_probes(host_root: str = "/") -> bool:
         _write(target, text)
     except OSError as error:
         raise ApplyError(
-            f"the probe cannot be installed as {target}: {error.strerror}",
+            Sentence("the probe cannot be installed as %(target)s: %(error)s", target=target, error=error.strerror),
             "run the agent as root, on a file system that can be written to",
         ) from error
     return True
@@ -46,7 +47,9 @@ def _is_right(target: Path, text: bytes) -> bool:
     with target.open("rb") as stream:
         found = stream.read(_LARGEST)
     if OWNERSHIP_LINE.encode() not in b"".join(found.splitlines()[:3]):
-        raise NotOurs(f"{target} was not written by Holdfast", "move it away, then apply again")
+        raise NotOurs(
+            Sentence("%(target)s was not written by Holdfast", target=target), "move it away, then apply again"
+        )
     status = target.stat()
     return found == text and status.st_mode & 0o7777 == 0o755 and status.st_uid == os.geteuid()
 

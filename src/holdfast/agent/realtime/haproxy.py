@@ -12,6 +12,7 @@ from pathlib import Path
 
 from holdfast.errors import ApplyError
 from holdfast.protocol.realtime import WebKind, WebRow
+from holdfast.sentences import Sentence
 
 ENGINE = "haproxy"
 SOCKET = "/run/holdfast/haproxy/admin.sock"
@@ -37,9 +38,11 @@ def ask(path: Path, within_s: float = _WITHIN_S, question: str = "show stat") ->
                 if len(found) > _LARGEST or time.monotonic() > deadline:
                     raise ApplyError("HAProxy does not come to an end with its answer", "look at its log")
     except TimeoutError:
-        raise ApplyError(f"HAProxy does not answer at {path}", "look at its log") from None
+        raise ApplyError(Sentence("HAProxy does not answer at %(path)s", path=path), "look at its log") from None
     except OSError as error:
-        raise ApplyError(f"HAProxy cannot be asked at {path}: {error.strerror}", "does it run?") from None
+        raise ApplyError(
+            Sentence("HAProxy cannot be asked at %(path)s: %(error)s", path=path, error=error.strerror), "does it run?"
+        ) from None
     return found.decode("utf-8", "replace")
 
 
@@ -58,7 +61,7 @@ def _entries(text: str) -> Iterator[dict[str, str | None]]:
     try:
         yield from csv.DictReader([lines[0].removeprefix("# "), *lines[1:]])
     except csv.Error as error:
-        said = f"HAProxy's table of statistics cannot be read: {error}"
+        said = Sentence("HAProxy's table of statistics cannot be read: %(error)s", error=error)
         raise ApplyError(said, "is it HAProxy, of version 2?") from None
 
 

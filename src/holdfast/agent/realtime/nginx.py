@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from holdfast.errors import ApplyError
 from holdfast.protocol.realtime import WebKind, WebRow
+from holdfast.sentences import Sentence
 
 ENGINE = "nginx"
 MOST_ROWS = 2_000
@@ -50,7 +51,8 @@ class LogTail:
         except OSError as error:
             self.close()
             raise ApplyError(
-                f"{self._path} cannot be read: {error.strerror}", "is it a file, and may root read it?"
+                Sentence("%(path)s cannot be read: %(error)s", path=self._path, error=error.strerror),
+                "is it a file, and may root read it?",
             ) from None
 
     def _read(self, most: int) -> Growth:

@@ -134,8 +134,13 @@ class WorkerGenerations(ABC):
                 deadline = min(deadline, now + _LISTEN_WITHIN_S)
             if now >= deadline:
                 raise VerificationFailed(
-                    f"{self.service}: {why}, {now - started:.1f} s after it was told to use its new configuration",
-                    f"read {node.places.log / self.service}; is another program using the port?",
+                    Sentence(
+                        "%(service)s: %(why)s, %(seconds)s s after it was told to use its new configuration",
+                        service=self.service,
+                        why=why,
+                        seconds=f"{now - started:.1f}",
+                    ),
+                    Sentence("read %(log)s; is another program using the port?", log=node.places.log / self.service),
                 )
             node.host.sleep(_POLL_S)
 
@@ -147,17 +152,17 @@ class WorkerGenerations(ABC):
         lines = tuple(line for line in lines if not self.from_one_of(present, line))
         if any(self.gave_up(line, before.running) for line in lines):
             raise VerificationFailed(
-                f"{self.service} took the order, but not its new configuration",
-                f"correct what it complains about; its log is in {node.places.log / self.service}",
+                Sentence("%(service)s took the order, but not its new configuration", service=self.service),
+                Sentence("correct what it complains about; its log is in %(log)s", log=node.places.log / self.service),
                 next((line.strip() for line in lines if self.worth_quoting(line)), ""),
             )
         if not status.running or status.pid is None:
-            return f"it does not run ({status.state})", False
+            return Sentence("it does not run (%(state)s)", state=status.state), False
         workers = [pid for pid in present if pid not in before.pids]
         if not workers:
-            return "no new worker process has appeared", False
+            return Sentence("no new worker process has appeared"), False
         missing = missing_listeners(node.host, listeners_of(bundle, self.service), workers)
-        return f"nothing of it listens on {_names(missing)}" if missing else "", True
+        return Sentence("nothing of it listens on %(names)s", names=_names(missing)) if missing else "", True
 
 
 def _names(listeners: Sequence[ListenerExpectation]) -> str:

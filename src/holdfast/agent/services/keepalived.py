@@ -18,6 +18,7 @@ from holdfast.agent.services.logs import LogTail, log_lengths
 from holdfast.agent.vrrp_state import Group, groups_of
 from holdfast.bundle import Bundle, Service, VrrpExpectation
 from holdfast.errors import ValidationFailed, VerificationFailed
+from holdfast.sentences import Sentence
 
 # Lines of `keepalived -t` that change nothing of what the file means; every other line refuses.
 _HARMLESS = (
@@ -48,7 +49,7 @@ class Keepalived:
         """See Daemon."""
         file = folder / "keepalived.conf"
         if not file.is_file():
-            raise ValidationFailed(f"the bundle brings no {file.name}", "compile it again")
+            raise ValidationFailed(Sentence("the bundle brings no %(name)s", name=file.name), "compile it again")
         done = node.host.run(("keepalived", "-t", "-f", str(file)), VALIDATE_TIMEOUT_S)
         refused = [line for line in map(_unstamped, done.lines) if not _harmless(line)]
         # 2.2.7 ends `-t` by sending itself SIGTERM wherever an instance has a track_script: that is no crash.
@@ -83,8 +84,10 @@ class Keepalived:
                 return f"holds {', '.join(held)}" if held else "holds no group"
             if node.host.monotonic() >= deadline:
                 raise VerificationFailed(
-                    f"keepalived: {why or 'its groups have not settled'}",
-                    f"read {node.places.log / self.service}; a tracker that fails gives addresses up",
+                    Sentence("keepalived: %(why)s", why=why or Sentence("its groups have not settled")),
+                    Sentence(
+                        "read %(log)s; a tracker that fails gives addresses up", log=node.places.log / self.service
+                    ),
                 )
             node.host.sleep(_POLL_S)
 
@@ -94,17 +97,17 @@ class Keepalived:
             if _BAD.search(line) and not _harmless(line):
                 raise VerificationFailed(
                     "keepalived took the order, but not the whole of its new configuration",
-                    f"its log is in {node.places.log / self.service}",
+                    Sentence("its log is in %(log)s", log=node.places.log / self.service),
                     line,
                 )
         status = node.manager.status(self.service)
         if not status.running or not children(node.host, status.pid):
-            return f"it does not run ({status.state})"
+            return Sentence("it does not run (%(state)s)", state=status.state)
         done = "Reload complete" if before.running else "Startup complete"
         if not any(done in line for line in lines):
-            return f"its log does not say {done!r}"
+            return Sentence("its log does not say '%(words)s'", words=done)
         if lacking := _lacking(node, bundle):
-            return f"the kernel's table has no virtual server {', '.join(lacking)}"
+            return Sentence("the kernel's table has no virtual server %(names)s", names=", ".join(lacking))
         complaints = (_complaint(group, before) for group in groups_of(bundle, node.host, node.places))
         return next((complaint for complaint in complaints if complaint), "")
 
@@ -117,11 +120,17 @@ def _lacking(node: Node, bundle: Bundle) -> tuple[str, ...]:
 def _complaint(group: Group, before: Before) -> str:
     name = group.expected.group
     if group.present and group.missing:
-        return f"group {name} is here in part only: {_list(group.present)} present, {_list(group.missing)} missing"
+        return Sentence(
+            "group %(group)s is here in part only: %(present)s present, %(missing)s missing",
+            group=name, present=_list(group.present), missing=_list(group.missing),
+        )  # fmt: skip
     if group.given_up and group.present:
-        return f"group {name} was given up by its hold file, but {_list(group.present)} is still here"
+        return Sentence(
+            "group %(group)s was given up by its hold file, but %(present)s is still here",
+            group=name, present=_list(group.present),
+        )  # fmt: skip
     if not group.given_up and not group.holds and _identity(group.expected) in before.held:
-        return f"group {name} was held here before, and is not any more"
+        return Sentence("group %(group)s was held here before, and is not any more", group=name)
     return ""
 
 

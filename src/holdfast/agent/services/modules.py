@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.agent.host.port import Host
 from holdfast.bundle import Bundle
 from holdfast.errors import ApplyError, MissingModule
+from holdfast.sentences import Sentence, joined
 
 _TOO_SMALL = "cloud"  # Debian's kernel for cloud machines leaves most of these modules out
 
@@ -23,12 +24,17 @@ def refuse_missing(host: Host, bundle: Bundle, kernel: str) -> None:
     if not absent:
         return
     names = " ".join(absent)
-    ways = [f"as root on the host itself, if this is a container: modprobe -a {names}"]
+    ways = [Sentence("as root on the host itself, if this is a container: modprobe -a %(names)s", names=names)]
     if _TOO_SMALL in kernel:
-        ways.insert(0, "this kernel is made for cloud machines: install linux-image-amd64 and boot it")
+        ways.insert(0, Sentence("this kernel is made for cloud machines: install linux-image-amd64 and boot it"))
     else:
-        ways.append("where the kernel comes without them, install the distribution's full one (linux-image-amd64)")
-    raise MissingModule(f"the kernel ({kernel}) has no module {', '.join(absent)}", "; ".join(ways))
+        ways.append(
+            Sentence("where the kernel comes without them, install the distribution's full one (linux-image-amd64)")
+        )
+    raise MissingModule(
+        Sentence("the kernel (%(kernel)s) has no module %(names)s", kernel=kernel, names=", ".join(absent)),
+        joined(ways),
+    )
 
 
 def load(host: Host, bundle: Bundle) -> str:
@@ -37,5 +43,8 @@ def load(host: Host, bundle: Bundle) -> str:
     for name in names:
         host.load_module(name)
     if left := not_loaded(host, bundle):
-        raise ApplyError(f"the kernel took the order to load {', '.join(left)}, but does not have it", "read dmesg")
+        raise ApplyError(
+            Sentence("the kernel took the order to load %(names)s, but does not have it", names=", ".join(left)),
+            "read dmesg",
+        )
     return ", ".join(names)

@@ -13,6 +13,7 @@ from holdfast.agent.host.port import Host, LocalAddress, Places
 from holdfast.agent.network_picture import Device, Orders, Picture
 from holdfast.bundle import NETWORK_FILE, Bundle, NodeNetwork
 from holdfast.errors import NotOurs, ValidationFailed, VerificationFailed
+from holdfast.sentences import Sentence
 
 _ORIGINALS = "network-originals.json"
 
@@ -28,7 +29,9 @@ def of_text(text: str) -> Picture:
     try:
         return network_picture.wanted(NodeNetwork.model_validate_json(text))
     except ValidationError as error:
-        raise ValidationFailed(f"{NETWORK_FILE} cannot be read", "compile it again", str(error)) from error
+        raise ValidationFailed(
+            Sentence("%(file)s cannot be read", file=NETWORK_FILE), "compile it again", str(error)
+        ) from error
 
 
 def originals(places: Places) -> Picture:
@@ -73,14 +76,27 @@ def refuse_what_is_not_ours(host: Host, bundle: Bundle, old: Bundle | None) -> N
         meant = aim.tunnels[name]
         if device is not None and meant is not None and device.kind != meant.kind:
             raise NotOurs(
-                f"there is a device {name} already, and it is {device.kind or 'a card'}, not {meant.kind}",
+                Sentence(
+                    "there is a device %(name)s already, and it is %(what)s, not %(kind)s",
+                    name=name,
+                    what=device.kind or Sentence("a card"),
+                    kind=meant.kind,
+                ),
                 "rename or remove it, then apply again",
             )
     floating = {held.address.split("/")[0] for group in (old.expected.vrrp if old else ()) for held in group.addresses}
     if claimed := _elsewhere(host, aim, floating):
         raise NotOurs(
-            f"{claimed.address} is on {claimed.interface} already, so this node would answer for it on the wire",
-            f"remove it there: ip address del {claimed.address} dev {claimed.interface}",
+            Sentence(
+                "%(address)s is on %(interface)s already, so this node would answer for it on the wire",
+                address=claimed.address,
+                interface=claimed.interface,
+            ),
+            Sentence(
+                "remove it there: ip address del %(address)s dev %(interface)s",
+                address=claimed.address,
+                interface=claimed.interface,
+            ),
         )
 
 
@@ -131,7 +147,7 @@ def settle(host: Host, aim: Picture) -> str:
     host.change_network((*found.route, *found.remove))
     if left := missing(host, aim):
         raise VerificationFailed(
-            f"this node's network is not as it was told to be: {left}",
+            Sentence("this node's network is not as it was told to be: %(names)s", names=left),
             "something else on this node changes it too: find and stop that",
         )
     return _in_words(read(host, aim)) if found else "as it was"

@@ -9,6 +9,7 @@ from holdfast.agent.files import replace
 from holdfast.agent.host.port import Host, Places
 from holdfast.bundle import CONFIG_DIR, Bundle, Service
 from holdfast.errors import ApplyError, ValidationFailed, VerificationFailed
+from holdfast.sentences import Sentence
 
 _TIMEOUT_S = 15.0
 _TABLE = re.compile(r"^\s*(?:add\s+|create\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([A-Za-z][\w./-]*)", re.M)
@@ -48,7 +49,9 @@ def listing(host: Host, names: tuple[str, ...], stateless: bool = False) -> str:
         if done.status == 0:
             found.append(done.output)
         elif "No such file" not in done.errors:
-            raise ApplyError(f"nft cannot list table {name}", "is nf_tables in the kernel?", _first(done.lines))
+            raise ApplyError(
+                Sentence("nft cannot list table %(name)s", name=name), "is nf_tables in the kernel?", _first(done.lines)
+            )
     return "".join(found)
 
 
@@ -64,7 +67,9 @@ def verify(host: Host, names: tuple[str, ...], ruleset: str) -> None:
     for name in names:
         if (name in there) != (name in tables(ruleset)):
             raise VerificationFailed(
-                f"nft took the change, but table {name} is {'still' if name in there else 'not'} there",
+                Sentence("nft took the change, but table %(name)s is still there", name=name)
+                if name in there
+                else Sentence("nft took the change, but table %(name)s is not there", name=name),
                 "something else on this node changes nftables at the same time",
             )
 

@@ -11,6 +11,7 @@ from holdfast.agent.server_lists import endpoints, list_path
 from holdfast.agent.services.base import Before, Node
 from holdfast.bundle import PROBER_FILE, Bundle, ProbedPools, Service
 from holdfast.errors import ValidationFailed, VerificationFailed
+from holdfast.sentences import Sentence
 
 _POLL_S = 0.05
 _READ_WITHIN_S = 60.0  # it is a Python program that may have to start first, on a slow or busy machine
@@ -35,7 +36,11 @@ class Prober:
                 named = set(endpoints(path.read_text(errors="replace"))) if path.is_file() else set()
                 if named != {server.endpoint for server in pool.servers}:
                     raise ValidationFailed(
-                        f"pool {pool.pool}: the servers to ask are not those of nginx's upstream {upstream}",
+                        Sentence(
+                            "pool %(pool)s: the servers to ask are not those of nginx's upstream %(upstream)s",
+                            pool=pool.pool,
+                            upstream=upstream,
+                        ),
                         "compile it again",
                     )
         return f"asks the servers of {len(pools)} pool{'' if len(pools) == 1 else 's'}"
@@ -55,7 +60,7 @@ class Prober:
                 return f"works by its new file, {len(said.pools)} pool{'' if len(said.pools) == 1 else 's'}"
             if node.host.monotonic() >= deadline:
                 raise VerificationFailed(
-                    f"the prober does not work by its new file ({status.state})",
-                    f"read {node.places.log / self.service}",
+                    Sentence("the prober does not work by its new file (%(state)s)", state=status.state),
+                    Sentence("read %(log)s", log=node.places.log / self.service),
                 )
             node.host.sleep(_POLL_S)

@@ -10,6 +10,7 @@ from holdfast.agent.files import replace
 from holdfast.agent.host.port import Host, Places
 from holdfast.bundle import CONFIG_DIR, Bundle, Service
 from holdfast.errors import ValidationFailed, VerificationFailed
+from holdfast.sentences import Sentence
 
 
 class _Originals(BaseModel):
@@ -30,7 +31,11 @@ def wanted(bundle: Bundle) -> dict[str, str]:
                 continue
             key, equals, value = text.partition("=")
             if not equals or not key.strip() or not value.strip():
-                raise ValidationFailed(f"{file.path}:{number} is not `key = value`", "correct the line", text)
+                raise ValidationFailed(
+                    Sentence("%(path)s:%(number)s is not `key = value`", path=file.path, number=number),
+                    "correct the line",
+                    text,
+                )
             values[key.strip()] = " ".join(value.split())
     return values
 
@@ -78,7 +83,12 @@ def write(host: Host, values: Mapping[str, str]) -> None:
         host.write_sysctl(key, value)
     for key, value in differing(host, values).items():
         raise VerificationFailed(
-            f"sysctl {key} was set to {value}, but reads {host.read_sysctl(key)}",
+            Sentence(
+                "sysctl %(key)s was set to %(value)s, but reads %(present)s",
+                key=key,
+                value=value,
+                present=host.read_sysctl(key),
+            ),
             "something else on this node sets it too: find and remove that",
         )
 

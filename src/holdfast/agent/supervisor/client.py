@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.agent.supervisor.paths import Paths
 from holdfast.errors import ApplyError
+from holdfast.sentences import Sentence
 
 _TIMEOUT_S = 5.0
 _LARGEST_REPLY = 65_536  # bytes
@@ -26,7 +27,9 @@ def ask(op: str, service: str = "", path: Path | None = None) -> dict[str, dict[
             reply = _read_line(connection)
     except OSError as error:
         raise ApplyError(
-            f"the supervisor does not answer on {where}: {error.strerror or error}",
+            Sentence(
+                "the supervisor does not answer on %(where)s: %(error)s", where=where, error=error.strerror or error
+            ),
             "start it: python3 -m holdfast.agent.supervisor",
         ) from error
     return _services(reply, op, service)
@@ -51,7 +54,12 @@ def _services(reply: bytes, op: str, service: str) -> dict[str, dict[str, Any]]:
         raise ApplyError("the supervisor's answer makes no sense", "is another program behind its socket?")
     if answer["ok"] is not True:
         raise ApplyError(
-            f"the supervisor refused `{op} {service}`: {answer.get('error', 'no reason given')}",
+            Sentence(
+                "the supervisor refused `%(op)s %(service)s`: %(reason)s",
+                op=op,
+                service=service,
+                reason=answer.get("error") or Sentence("no reason given"),
+            ),
             "ask for its status first",
         )
     services: dict[str, dict[str, Any]] = answer["services"]

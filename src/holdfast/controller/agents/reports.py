@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from holdfast.errors import Conflict, NotFound, NotPermitted, StoreDamaged
 from holdfast.protocol import AgentReport, Answer, Drift
 from holdfast.rollout.records import AnswerRecord, RolloutStore
-from holdfast.sentences import Sentence, cut
+from holdfast.sentences import Sentence, as_it_is, cut
 from holdfast.store.models import Event, NodeReport
 from holdfast.store.store import CLOCKS_DIFFER, ClusterStore, Store
 
@@ -153,9 +153,10 @@ def _events(agent: NodeAgent, before: NodeReport | None, report: AgentReport, no
         return moved  # nearly always
     known, told = _names(_drift_of(before))
     present, corrected = _names(report.drift)
-    new = [_event(agent, "node.drift", name, now) for name in sorted(present - known)]
-    mended = [_event(agent, "node.drift_corrected", name, now) for name in sorted(corrected - told)]
-    gone = [_event(agent, "node.drift_gone", name, now) for name in sorted(known - present - corrected)]
+    new = [_event(agent, "node.drift", present[name], now) for name in sorted(present.keys() - known)]
+    mended = [_event(agent, "node.drift_corrected", corrected[name], now) for name in sorted(corrected.keys() - told)]
+    past = sorted(known.keys() - present.keys() - corrected.keys())
+    gone = [_event(agent, "node.drift_gone", known[name], now) for name in past]
     return [*moved, *new, *mended, *gone][:_MOST_EVENTS]
 
 
@@ -192,13 +193,13 @@ def _held(kept: NodeReport | None) -> set[str]:
         return set()
 
 
-def _event(agent: NodeAgent, kind: str, name: str, now: datetime) -> Event:
+def _event(agent: NodeAgent, kind: str, name: Sentence, now: datetime) -> Event:
     message = cut(_drifted(kind, agent.node, name), 1000)
     return Event(time=now, kind=kind, cluster=agent.cluster, node=agent.node, message=message)
 
 
-def _drifted(kind: str, node: str, what: str) -> Sentence:
-    names = {"node": node, "what": what}
+def _drifted(kind: str, node: str, what: Sentence) -> Sentence:
+    names: dict[str, str] = {"node": node, "what": what}
     if kind == "node.drift":
         return Sentence("%(node)s: %(what)s differs from what was applied", **names)
     if kind == "node.drift_corrected":
@@ -206,11 +207,12 @@ def _drifted(kind: str, node: str, what: str) -> Sentence:
     return Sentence("%(node)s: %(what)s is as it was applied again", **names)
 
 
-def _names(drift: Iterable[Drift]) -> tuple[set[str], set[str]]:
-    """What stands, and what was put right a short while ago."""
-    found: tuple[set[str], set[str]] = (set(), set())
+def _names(drift: Iterable[Drift]) -> tuple[dict[str, Sentence], dict[str, Sentence]]:
+    """What stands, and what was put right a short while ago, each by its text."""
+    found: tuple[dict[str, Sentence], dict[str, Sentence]] = ({}, {})
     for each in drift:
-        found[each.corrected].add(f"{each.kind.value} {each.what}")
+        named = Sentence("%(kind)s %(what)s", kind=as_it_is(each.kind.value), what=each.named)
+        found[each.corrected][str(named)] = named
     return found
 
 
@@ -230,4 +232,7 @@ def _cut(diff: str) -> str:
 def refuse_others(agent: NodeAgent, node: str) -> None:
     """NotPermitted for what an agent says of another node."""
     if node != agent.node:
-        raise NotPermitted(f"{agent.actor} cannot speak for {node}", "a node reports of itself alone")
+        raise NotPermitted(
+            Sentence("%(actor)s cannot speak for %(node)s", actor=agent.actor, node=node),
+            "a node reports of itself alone",
+        )

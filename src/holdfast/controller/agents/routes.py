@@ -18,6 +18,7 @@ from holdfast.protocol import (
 )
 from holdfast.protocol.realtime import HEEDS_HEADER, WATCH, Sample
 from holdfast.rollout.records import RolloutStore
+from holdfast.sentences import Sentence
 
 from ..api.answers import PROBLEMS
 from ..api.streams import STREAM, Lines
@@ -86,8 +87,11 @@ async def bundle(context: Ctx, agent: Fetching, digest: BundleDigest) -> Respons
     if text is None:
         number = assignment.record.revision
         raise NotFound(
-            f"the bundle of revision {number} is not kept any more, and this version would make another one of it",
-            f"roll it out again: holdfast rollback {number}",
+            Sentence(
+                "the bundle of revision %(number)s is not kept any more, and this version would make another one of it",
+                number=number,
+            ),
+            Sentence("roll it out again: holdfast rollback %(number)s", number=number),
         )
     return Response(text, media_type="application/json")
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from holdfast.errors import NotFound
 from holdfast.protocol.api.nodes import Invitation, InviteRequest
+from holdfast.sentences import Sentence
 
 from ..callers import Allowed, Calling, Ctx
 from ..identity import Action, Person
@@ -46,5 +47,8 @@ async def revoke(
     """Let a node in no more, from now on, whatever certificate it has. What runs there goes on."""
     kept = await known_cluster(context.store, cluster)
     if await kept.nodes.get(node) is None:
-        raise NotFound(f"no node {node} is enrolled in {cluster}", "look at the list of nodes")
+        raise NotFound(
+            Sentence("no node %(node)s is enrolled in %(cluster)s", node=node, cluster=cluster),
+            "look at the list of nodes",
+        )
     await context.doors.enrolment.revoke(who, cluster, node, reason, caller.source)

@@ -21,6 +21,7 @@ from holdfast.protocol.api.people import (
     UserRequest,
     UserView,
 )
+from holdfast.sentences import Sentence
 from holdfast.store.models import Role, TokenScope, User
 
 from ..callers import Allowed, Calling, Ctx
@@ -148,7 +149,7 @@ async def create_token(context: Ctx, caller: Calling, who: OwnTokens, asked: Tok
 async def revoke_token(context: Ctx, caller: Calling, who: OwnTokens, prefix: Prefix) -> None:
     """End an API token, found by how it begins."""
     if prefix not in {one.prefix for one in await context.doors.logins.tokens(who)}:
-        raise NotFound(f"there is no API token {prefix}", "look at the list of tokens")
+        raise NotFound(Sentence("there is no API token %(prefix)s", prefix=prefix), "look at the list of tokens")
     await context.doors.logins.revoke_token(who, prefix, caller.source)
 
 
@@ -159,7 +160,7 @@ def _shown(one: SessionFacts) -> dict[str, Any]:
 async def _found(context: Context, name: str) -> User:
     found = await context.store.users.get(name)
     if found is None:
-        raise NotFound(f"there is no user {name}", "look at the list of users")
+        raise NotFound(Sentence("there is no user %(name)s", name=name), "look at the list of users")
     return found.record
 
 

@@ -49,7 +49,7 @@ def _kind(request: Request) -> str:
 
 def _fields(kind: str, body: bytes) -> dict[str, list[str]]:
     if body and kind != _FORM:
-        raise UsageError("this is no form", f"send {_FORM}")
+        raise UsageError("this is no form", Sentence("send %(form)s", form=_FORM))
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:

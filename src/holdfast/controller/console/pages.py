@@ -67,7 +67,7 @@ def environment(language: str) -> Environment:
     # gettext calls are escaped by this extension only if they are of the new style
     made.install_gettext_translations(words.translations, newstyle=True)  # type: ignore[attr-defined]
     made.filters.update(FILTERS)
-    made.filters.update(said=words.say, told=words.tell)
+    made.filters.update(said=words.say, told=words.tell, named=words.name)
     made.globals.update(asset=asset, words=words, languages=LANGUAGES, title_of=title_of, explained=explained)
     return made
 
@@ -75,6 +75,12 @@ def environment(language: str) -> Environment:
 def asset(name: str) -> str:
     """The address of one of our own files."""
     return f"{PREFIX}/static/{name}?v={assets()[name].digest}"
+
+
+def asked_of(request: Request) -> str:
+    """The address that was asked for, with what was searched for there."""
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(request.url.path) + (f"?{query}" if query else "")
 
 
 class Page:
@@ -136,7 +142,7 @@ class Page:
             "csrf": self.csrf,
             "theme": self.theme,
             "themes": THEMES,
-            "path": self.request.url.path,
+            "this_address": asked_of(self.request),
         }
         return self._html(self._rendered(template, whole), status_code)
 

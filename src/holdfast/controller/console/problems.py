@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -12,7 +13,7 @@ from holdfast.protocol.api.problems import ProblemDetails, problem_of
 
 from ..problems import status_of
 from .navigation import PREFIX
-from .pages import HEADERS, LOGIN, Page
+from .pages import HEADERS, LOGIN, Page, asked_of
 from .words import N_
 
 _PASSWORD = f"{PREFIX}/password"
@@ -23,6 +24,12 @@ _REFUSED = N_("This was not done")
 def is_ours(request: Request) -> bool:
     """Whether a request is for a page, and not for the API."""
     return request.url.path == PREFIX or request.url.path.startswith(f"{PREFIX}/")
+
+
+def is_shown(request: Request) -> bool:
+    """Whether a person sees the answer as it comes: a page, or a part of one that htmx fetches."""
+    headers = request.headers
+    return is_ours(request) and (headers.get("hx-request") == "true" or "text/html" in headers.get("accept", ""))
 
 
 async def told(request: Request, error: HoldfastError) -> Response:
@@ -46,6 +53,17 @@ async def strayed(request: Request, message: str, status: int = 404) -> Response
     return await shown(page, status, ProblemDetails(code="not_found", message=message, hint=hint))
 
 
+def bare(
+    request: Request, status: int, problem: ProblemDetails, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
+    """What was refused before anybody looked at it: said without asking the store, or who it is."""
+    page = Page(request)
+    template = "problems/box.html" if page.by_htmx else "problems/bare.html"
+    response = page.part(template, status_code=status, problem=problem, title=page.words.say(_REFUSED))
+    response.headers.update(headers or {})
+    return response
+
+
 async def shown(page: Page, status: int, problem: ProblemDetails) -> HTMLResponse:
     """A problem as a box for the page that asked, or as a page of its own."""
     if page.by_htmx:
@@ -63,14 +81,8 @@ def _to_login(page: Page) -> Response:
         return page.part("session/again.html")
     if request.headers.get("accept", "").startswith("text/event-stream"):
         return Response(status_code=401, headers=dict(HEADERS))
-    back = _asked(request) if request.method == "GET" and not page.by_htmx else _shown_by(request)
+    back = asked_of(request) if request.method == "GET" and not page.by_htmx else _shown_by(request)
     return page.go(f"{LOGIN}?{urlencode({'next': back})}" if back else LOGIN)
-
-
-def _asked(request: Request) -> str:
-    """What was asked for, with what was searched for there."""
-    query = request.scope["query_string"].decode("latin-1")
-    return quote(request.url.path) + (f"?{query}" if query else "")
 
 
 def _shown_by(request: Request) -> str:

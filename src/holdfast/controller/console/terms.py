@@ -18,3 +18,12 @@ LOGIN = (
     N_("there is nothing here"),
     N_("load the page again"),
 )
+ANSWERS = (  # of a server that is asked, in the kernel's words
+    N_("connection refused"), N_("connection timed out"), N_("connection reset by peer"), N_("no route to host"),
+    N_("network is unreachable"),
+)  # fmt: skip
+STRAYED = (
+    N_("Method Not Allowed"),
+    N_("the request's body did not come in time"),
+    N_("the request is larger than it may be"),
+)

@@ -57,6 +57,10 @@ class Words:
         values = {name: self.tell(one) if isinstance(one, Sentence) else one for name, one in text.values.items()}
         return self.translations.gettext(text.template) % values
 
+    def name(self, text: str) -> str:
+        """What something is called: told where it is a sentence, and else its own name, whatever word that may be."""
+        return self.tell(text) if isinstance(text, Sentence) else str(text)
+
     @property
     def tag(self) -> str:
         """The language as HTML says it."""

@@ -11,6 +11,7 @@ from cryptography import x509
 from pydantic import AwareDatetime, Field
 
 from holdfast.errors import Conflict, NotFound, StateForbids, StoreDamaged, UsageError
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Update
 from holdfast.store.models import Digest, Record
 from holdfast.store.store import Store
@@ -137,7 +138,10 @@ class Authorities:
         await self.refresh()
         left = tuple(one for one in self._kept if one.fingerprint != fingerprint)
         if len(left) == len(self._kept):
-            raise NotFound(f"there is no certificate authority {fingerprint[:16]}…", "look at the list of authorities")
+            raise NotFound(
+                Sentence("there is no certificate authority %(fingerprint)s…", fingerprint=fingerprint[:16]),
+                "look at the list of authorities",
+            )
         if fingerprint == self.current.fingerprint:
             raise UsageError("this is the authority that signs", "rotate first: another one has to follow it")
         await self._write(left, who.actor, "authority.withdraw", fingerprint, source)

@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from holdfast.errors import EnrolmentRefused, SealBroken, UsageError
 from holdfast.protocol import node_name_in_certificate
 from holdfast.protocol.enrolment import LARGEST_REQUEST
+from holdfast.sentences import Sentence
 
 from .sealing import Randomness
 
@@ -61,7 +62,10 @@ class Authority:
     ) -> x509.Certificate:
         """A controller's certificate, for host names and addresses; UsageError for what is neither."""
         if not 1 <= len(names) <= MOST_NAMES:
-            raise UsageError(f"a server certificate for {len(names)} names", f"give 1 to {MOST_NAMES}")
+            raise UsageError(
+                Sentence("a server certificate for %(n)s names", n=len(names)),
+                Sentence("give 1 to %(most)s", most=MOST_NAMES),
+            )
         general = [_general_name(name) for name in dict.fromkeys(names)]
         return self._leaf(public, general, ExtendedKeyUsageOID.SERVER_AUTH, now, SERVER_LIFE, randomness)
 
@@ -178,7 +182,9 @@ def requested_key(request: str) -> ec.EllipticCurvePublicKey:
     Nothing else of the request is looked at: whose certificate it becomes, for what and for how long says the token.
     """
     if len(request) > LARGEST_REQUEST:
-        raise EnrolmentRefused("the certificate request is too large", f"it may have {LARGEST_REQUEST} characters")
+        raise EnrolmentRefused(
+            "the certificate request is too large", Sentence("it may have %(most)s characters", most=LARGEST_REQUEST)
+        )
     try:
         parsed = x509.load_pem_x509_csr(request.encode())
         public = parsed.public_key()
@@ -206,7 +212,10 @@ def _general_name(name: str) -> x509.GeneralName:
     with suppress(ValueError):  # then it is a host's name, or nothing
         return x509.IPAddress(ipaddress.ip_address(name))
     if not _HOST.fullmatch(name.lower()):
-        raise UsageError(f"{name[:100]!r} is neither a host's name nor an address", "give names as clients write them")
+        raise UsageError(
+            Sentence("%(name)s is neither a host's name nor an address", name=repr(name[:100])),
+            "give names as clients write them",
+        )
     return x509.DNSName(name.lower())
 
 

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime
 from holdfast.bundle import SafeName
 from holdfast.errors import NotAuthenticated
 from holdfast.protocol import node_name_in_certificate
+from holdfast.sentences import Sentence
 from holdfast.store.models import Digest, Name, NodeRecord, Number, Record
 
 from .authority import fingerprint_of, serial_text
@@ -138,8 +139,11 @@ def _refusal(leaf: x509.Certificate, now: datetime) -> NotAuthenticated:
     """Why the validation failed, as far as that helps; the certificate has proved nothing, its times included."""
     if now > leaf.not_valid_after_utc:
         expired = leaf.not_valid_after_utc.isoformat(timespec="minutes")
-        return NotAuthenticated(f"the client certificate expired at {expired}", _AGAIN)
+        return NotAuthenticated(Sentence("the client certificate expired at %(expired)s", expired=expired), _AGAIN)
     if now < leaf.not_valid_before_utc:
         begins = leaf.not_valid_before_utc.isoformat(timespec="minutes")
-        return NotAuthenticated(f"the client certificate begins at {begins}", "set the clocks of node and controller")
+        return NotAuthenticated(
+            Sentence("the client certificate begins at %(begins)s", begins=begins),
+            "set the clocks of node and controller",
+        )
     return NotAuthenticated("the client certificate is not one of this store's agents", _AGAIN)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from holdfast.errors import SealBroken
+from holdfast.sentences import Sentence
 from holdfast.store.store import Store
 
 from .authorities import Authorities, AuthorityRecords
@@ -68,7 +69,7 @@ async def _sealer(store: Store, key_file: Path, passphrase_file: Path | None, ra
     if await store.collection("authority", AuthorityRecords).get("all") is not None:
         # A new key would open nothing, and lie there as if it were the right one.
         raise SealBroken(
-            f"the keys in this store are sealed, and there is no {key_file}",
+            Sentence("the keys in this store are sealed, and there is no %(key_file)s", key_file=key_file),
             "copy it from another controller of this store, or from its backup; mode 0600",
         )
     return make_key_file(key_file, randomness)

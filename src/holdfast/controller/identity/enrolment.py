@@ -143,7 +143,9 @@ class Enrolment:
         now = self._store.clock.now()
         if now < agent.renew_after:
             when = agent.renew_after.isoformat(timespec="minutes")
-            raise EnrolmentRefused("this certificate is too young to be renewed", f"renew it after {when}")
+            raise EnrolmentRefused(
+                "this certificate is too young to be renewed", Sentence("renew it after %(when)s", when=when)
+            )
         if not await self.still_good(agent):
             raise refusal(agent, await self._lost(agent))
         in_force = await self._certificates.get(agent.serial)
@@ -186,7 +188,10 @@ class Enrolment:
         for _ in range(_ATTEMPTS):
             found = await self._nodes(cluster).get(node)
             if found is None:
-                raise UsageError(f"no node {node!r} is enrolled in {cluster}", "look at the list of nodes")
+                raise UsageError(
+                    Sentence("no node %(node)s is enrolled in %(cluster)s", node=repr(node), cluster=cluster),
+                    "look at the list of nodes",
+                )
             now = self._store.clock.now()
             after = found.record.model_copy(update={"revoked": found.record.revoked or now})
             told = audited(

@@ -22,6 +22,7 @@ from holdfast.errors import (
     TooManyAttempts,
     UsageError,
 )
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Versioned
 from holdfast.store.models import Record, Role, Token, TokenScope, User
 from holdfast.store.store import Store
@@ -208,7 +209,8 @@ class Logins:
         require(who, Action.OWN_TOKENS)
         if scopes and (role is not Role.ADMIN or clusters is not None):
             raise UsageError(
-                f"the scope {', '.join(scopes)} says nothing for such a token", "take the role admin, and no clusters"
+                Sentence("the scope %(scopes)s says nothing for such a token", scopes=", ".join(scopes)),
+                "take the role admin, and no clusters",
             )
         if not timedelta(minutes=1) <= lifetime <= LONGEST_TOKEN_LIFE:
             raise UsageError("an API token cannot live that long", "take a minute to 366 days")
@@ -217,10 +219,14 @@ class Logins:
                 f" for {', '.join(sorted(who.clusters))}" if who.clusters is not None else ""
             )
             raise NotPermitted(
-                "a token cannot do more than its owner", f"take a lesser role, or fewer clusters (--only): {own}"
+                "a token cannot do more than its owner",
+                Sentence("take a lesser role, or fewer clusters (--only): %(own)s", own=own),
             )
         if await self._good_tokens(who.name) >= MOST_TOKENS:
-            raise UsageError(f"{who.name} has {MOST_TOKENS} API tokens already", "revoke those that nobody needs")
+            raise UsageError(
+                Sentence("%(name)s has %(most)s API tokens already", name=who.name, most=MOST_TOKENS),
+                "revoke those that nobody needs",
+            )
         secret, prefix = make_secret(API_PREFIX, self._randomness)
         now = self._lasting.now()
         owner = await self._store.users.get(who.name)
@@ -262,7 +268,10 @@ class Logins:
             with suppress(Conflict):
                 await self._store.commit(self._store.tokens.replacing(found.name, after, found.version), audit=[told])
                 return
-        raise UsageError(f"there is no API token {prefix[:40]!r}", "give how it begins: hfa_ and eight letters")
+        raise UsageError(
+            Sentence("there is no API token %(prefix)s", prefix=repr(prefix[:40])),
+            "give how it begins: hfa_ and eight letters",
+        )
 
     async def _session(self, user: User, source: str) -> LoggedIn:
         secret, prefix = make_secret(SESSION_PREFIX, self._randomness)
@@ -360,4 +369,7 @@ def _token(**fields: object) -> Token:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         what = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"this token cannot be made: {what}: {first['msg']}", "shorten its name") from None
+        raise UsageError(
+            Sentence("this token cannot be made: %(what)s: %(message)s", what=what, message=first["msg"]),
+            "shorten its name",
+        ) from None

@@ -15,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from argon2.low_level import Type
 
 from holdfast.errors import StoreDamaged, TooManyAttempts, UsageError
+from holdfast.sentences import Sentence
 
 from .sealing import Randomness
 from .tokens import random_text
@@ -96,9 +97,14 @@ def check_password(password: str, name: str) -> None:
     """
     same = _same_for_all(password).decode()
     if not SHORTEST <= len(same) <= LONGEST or len(same.encode()) > _LONGEST_BYTES:
-        raise UsageError("this password is not accepted", f"take {SHORTEST} to {LONGEST} characters")
+        raise UsageError(
+            "this password is not accepted",
+            Sentence("take %(least)s to %(most)s characters", least=SHORTEST, most=LONGEST),
+        )
     if name.casefold() in same.casefold() and len(same) - len(name) < SHORTEST - 4:
-        raise UsageError("this password is little more than the name", f"take {SHORTEST} others")
+        raise UsageError(
+            "this password is little more than the name", Sentence("take %(least)s others", least=SHORTEST)
+        )
     if len(set(same)) < 5:
         raise UsageError("this password repeats too few characters", "take a sentence, or let a program make one")
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from holdfast.errors import NotPermitted
+from holdfast.sentences import Sentence, as_it_is
 from holdfast.store.models import Role, TokenScope
 
 
@@ -167,22 +168,31 @@ def require(principal: Principal, action: Action, cluster: str | None = None, no
     """Nothing, or NotPermitted with what is missing."""
     if may(principal, action, cluster, node):
         return
-    where = f" in {cluster}" if cluster else ""
+    where = Sentence(" in %(cluster)s", cluster=cluster) if cluster else ""
     if isinstance(principal, Person) and principal.must_change:
         raise NotPermitted("the password must be changed first", "choose one that nobody else knows")
     hint = _missing(action)
     if isinstance(principal, Person) and _lacks_scope(principal, action):
-        hint = (
-            f"an API token needs the scope for it: holdfast tokens add NAME --role admin --scope {_WITH_SCOPE[action]}"
+        hint = Sentence(
+            "an API token needs the scope for it: holdfast tokens add NAME --role admin --scope %(scope)s",
+            scope=_WITH_SCOPE[action],
         )
-    raise NotPermitted(f"{principal.actor} may not do this{where}: {action.value}", hint)
+    raise NotPermitted(
+        Sentence(
+            "%(actor)s may not do this%(where)s: %(action)s", actor=principal.actor, where=where, action=action.value
+        ),
+        hint,
+    )
 
 
 def _missing(action: Action) -> str:
     scope, least = TABLE[action]
     if least is None:
-        return "only the agent of that node may"
+        return Sentence("only the agent of that node may")
     if scope is Scope.SELF:
-        return "log in with a password; an API token does not do"
-    wide = ", not limited to clusters" if scope is Scope.INSTALLATION else ", for this cluster"
-    return f"it takes the role {least.value}{wide}; ask an administrator"
+        return Sentence("log in with a password; an API token does not do")
+    if scope is Scope.INSTALLATION:
+        return Sentence(
+            "it takes the role %(role)s, not limited to clusters; ask an administrator", role=as_it_is(least.value)
+        )
+    return Sentence("it takes the role %(role)s, for this cluster; ask an administrator", role=as_it_is(least.value))

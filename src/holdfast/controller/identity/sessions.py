@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.errors import Conflict, NotFound
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Versioned
 from holdfast.store.models import Token, User
 from holdfast.store.store import Store
@@ -54,7 +55,10 @@ class Sessions:
         require(who, _needed(who, owner))
         found = [one for one in await self._good() if one.record.owner == owner and one.record.prefix == prefix]
         if not await self._end(who, owner, found, prefix, source):
-            raise NotFound(f"{owner} has no session {prefix[:40]}", "it may have ended by itself; look at the list")
+            raise NotFound(
+                Sentence("%(owner)s has no session %(prefix)s", owner=owner, prefix=prefix[:40]),
+                "it may have ended by itself; look at the list",
+            )
 
     async def end_all(self, who: Person, owner: str, source: str = "", but: str = "") -> int:
         """End all sessions of a user, but the one whose secret begins with `but`; returns how many there were."""

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import TooManyAttempts
+from holdfast.sentences import Sentence
 
 MOST_COUNTERS = 10_000  # of each kind
 
@@ -115,7 +116,11 @@ class Throttle:
         """
         longest = max(wait(self._counters[kind].get(what), RULES[kind], now) for kind, what in counted)
         if longest > 0:
-            raise TooManyAttempts("too many failed attempts", f"try again in {math.ceil(longest)} s", wait=longest)
+            raise TooManyAttempts(
+                "too many failed attempts",
+                Sentence("try again in %(seconds)s s", seconds=math.ceil(longest)),
+                wait=longest,
+            )
         for kind, what in counted:
             self._set(kind, what, failed(self._counters[kind].get(what), RULES[kind], now))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr, ValidationError
 
 from holdfast.errors import Conflict, NotAuthenticated, NotPermitted, StateForbids, TooManyAttempts, UsageError
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Step, Versioned
 from holdfast.store.models import AuditRecord, Role, User
 from holdfast.store.store import Store
@@ -71,7 +72,7 @@ class Users:
                 self._store.users.creating(name, user), audit=[self._told(who, "user.create", name, None, user, source)]
             )
         except Conflict:
-            raise StateForbids(f"there is a user {name} already", "take another name") from None
+            raise StateForbids(Sentence("there is a user %(name)s already", name=name), "take another name") from None
         return SecretStr(password)
 
     async def change(
@@ -84,7 +85,9 @@ class Users:
         require(who, Action.USER_MANAGE)
         found = await self._get(name)
         if version is not None and version != found.version:
-            raise Conflict(f"{name} was changed by somebody else meanwhile", "look at the user again")
+            raise Conflict(
+                Sentence("%(name)s was changed by somebody else meanwhile", name=name), "look at the user again"
+            )
         if change.role is not None or change.clusters is not None or change.unlimited:
             _in_person(who)
         clusters = None if change.unlimited else change.clusters
@@ -164,7 +167,7 @@ class Users:
     async def _get(self, name: str) -> Versioned[User]:
         found = await self._store.users.get(name[:100])
         if found is None:
-            raise UsageError(f"there is no user {name[:100]!r}", "look at the list of users")
+            raise UsageError(Sentence("there is no user %(name)s", name=repr(name[:100])), "look at the list of users")
         return found
 
     async def _write(self, before: Versioned[User], after: User, told: AuditRecord) -> None:
@@ -183,7 +186,9 @@ class Users:
             if other.name != before.name and _rules_all(other.record):
                 relied_on = self._store.users.replacing(other.name, other.record, other.version).check
                 return (Step(relied_on),)
-        raise NotPermitted(f"{before.name} is the last administrator", "make somebody else one first")
+        raise NotPermitted(
+            Sentence("%(name)s is the last administrator", name=before.name), "make somebody else one first"
+        )
 
     def _told(
         self, who: Person, action: str, name: str, before: User | None, after: User | None, source: str
@@ -195,7 +200,9 @@ class Users:
 def _in_person(who: Person) -> None:
     """A token makes no further tokens; with a password that it has reset, or a user of its own, it could."""
     if who.via is not Via.SESSION:
-        raise NotPermitted(f"{who.actor} may not do this: it is for people", "log in with a password")
+        raise NotPermitted(
+            Sentence("%(actor)s may not do this: it is for people", actor=who.actor), "log in with a password"
+        )
 
 
 def _rules_all(user: User) -> bool:
@@ -209,5 +216,6 @@ def _user(fields: Mapping[str, object]) -> User:
         first = error.errors(include_url=False, include_input=False)[0]
         what = ".".join(str(part) for part in first["loc"])
         raise UsageError(
-            f"this user cannot be made: {what}: {first['msg']}", "names have letters, digits, dots, hyphens, 63 at most"
+            Sentence("this user cannot be made: %(what)s: %(message)s", what=what, message=first["msg"]),
+            "names have letters, digits, dots, hyphens, 63 at most",
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.errors import PlanRefused
 from holdfast.protocol.api.authorities import AuthorityList, AuthorityView
+from holdfast.sentences import Sentence
 
 from ..identity import Doors, Person
 
@@ -42,9 +43,13 @@ async def withdraw(doors: Doors, who: Person, fingerprint: str, source: str, *, 
     users = (await doors.enrolment.nodes_of_authorities()).get(fingerprint, [])
     if users and not force and fingerprint != doors.authorities.current.fingerprint:
         named = ", ".join(f"{cluster}/{node}" for cluster, node in users[:_NAMED])
-        more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
+        more = Sentence(" and %(n)s more", n=len(users) - _NAMED) if len(users) > _NAMED else ""
         raise PlanRefused(
-            f"nodes come with certificates of this authority, and would be shut out: {named}{more}",
+            Sentence(
+                "nodes come with certificates of this authority, and would be shut out: %(named)s%(more)s",
+                named=named,
+                more=more,
+            ),
             "each goes over when it renews its certificate, within three weeks, or at once with a new join token; "
             "or say --force",
         )

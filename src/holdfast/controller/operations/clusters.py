@@ -13,6 +13,7 @@ from holdfast.protocol.api.clusters import (
     LockRequest,
     LockView,
 )
+from holdfast.sentences import Sentence
 from holdfast.spec.load import parse_model
 from holdfast.store.models import ClusterRecord
 from holdfast.store.store import Store
@@ -56,7 +57,9 @@ async def make_cluster(desk: Desk, request: ClusterRequest) -> ClusterView:
     try:
         await desk.store.commit(desk.store.clusters.creating(request.name, record), audit=[told])
     except Conflict:
-        raise StateForbids(f"there is a cluster '{request.name}' already", "take another name") from None
+        raise StateForbids(
+            Sentence("there is a cluster '%(name)s' already", name=request.name), "take another name"
+        ) from None
     return await _view(desk.store, request.name)
 
 
@@ -85,7 +88,10 @@ async def write_lock(desk: Desk, name: str, request: LockRequest) -> LockView:
     if request.secrets is not None:
         secrets, _ = parse_model(Secrets, request.secrets.get_secret_value(), f"{name}.secrets")
     if {lock.cluster, secrets.cluster} != {name}:
-        raise UsageError(f"these are not the lock and secrets of cluster '{name}'", "send those of this cluster")
+        raise UsageError(
+            Sentence("these are not the lock and secrets of cluster '%(name)s'", name=name),
+            "send those of this cluster",
+        )
     after = Choices(lock, secrets, request.version)
     record = kept(desk, after)
     before = await desk.store.locks.get(name)

@@ -97,10 +97,12 @@ def compiled(
     """
     loaded = parse_spec(text, file)
     if loaded.spec.cluster != cluster:
-        message = f"this is a spec of cluster '{loaded.spec.cluster}', not of '{cluster}'"
+        message = Sentence(
+            "this is a spec of cluster '%(name)s', not of '%(cluster)s'", name=loaded.spec.cluster, cluster=cluster
+        )
         where = loaded.positions.at(("cluster",))
         finding = Finding(code="SPEC100", severity=Severity.ERROR, message=message, location=where)
-        raise SpecError(f"{file} belongs to another cluster", [finding])
+        raise SpecError(Sentence("%(file)s belongs to another cluster", file=file), [finding])
     secrets = (
         complete_secrets(loaded.spec, before.secrets, new_secret)
         if new_secret
@@ -126,7 +128,9 @@ def again(content: RevisionContent, number: int, cluster: str, secrets: Secrets,
         choices = Choices(complete_lock(loaded.spec, lock), secrets)
         bundles = compile_cluster(CompileInput(loaded, choices.lock, choices.secrets, process_events))
     except (SpecError, CompileError) as error:
-        message = f"revision {number} cannot be compiled by this version: {error.message}"
+        message = Sentence(
+            "revision %(number)s cannot be compiled by this version: %(why)s", number=number, why=error.message
+        )
         raise type(error)(message, error.findings, "look at its spec, and apply one that this version takes") from None
     return Compiled(loaded, choices, bundles, content.findings)
 

@@ -41,25 +41,35 @@ async def clear(desk: Desk, cluster: str, asked: ClearRequest) -> DamagedRecord:
     records = _collections(known).get(asked.kind)
     if records is None:
         raise NotFound(
-            f"there are no records of the kind '{asked.kind[:40]}'", f"known: {', '.join(_collections(known))}"
+            Sentence("there are no records of the kind '%(kind)s'", kind=asked.kind[:40]),
+            Sentence("known: %(known)s", known=", ".join(_collections(known))),
         )
     bad = {one.name: one for one in await _damaged(known, asked.kind, records)}
     one = bad.get(asked.name)
     if one is None:
         if await records.version(asked.name) and (asked.kind != CLUSTER or asked.name == known.name):
-            raise PlanRefused(f"{asked.kind} {asked.name} is understood", "nothing has to be cleared")
-        raise NotFound(f"there is no {asked.kind} '{asked.name[:200]}'", "list them: holdfast damaged list")
+            raise PlanRefused(
+                Sentence("%(kind)s %(name)s is understood", kind=asked.kind, name=asked.name),
+                "nothing has to be cleared",
+            )
+        raise NotFound(
+            Sentence("there is no %(kind)s '%(name)s'", kind=asked.kind, name=asked.name[:200]),
+            "list them: holdfast damaged list",
+        )
     if asked.version is not None and asked.version != one.version:
         raise Conflict(
             "it has changed since it was looked at", "look again", expected=asked.version, present=one.version
         )
     before = {"damaged": one.value[:_SHOWN].decode(errors="replace"), "why": one.why}
     told = desk.told("damaged.clear", f"{asked.kind} {one.name}", cluster, before=before)
-    said = f"the damaged {asked.kind} {one.name} was cleared by {desk.actor.removeprefix('user:')}"
+    who = desk.actor.removeprefix("user:")
+    said = Sentence("the damaged %(kind)s %(name)s was cleared by %(who)s", kind=asked.kind, name=one.name, who=who)
     event = desk.event("damaged.clear", cluster, said)
     mend = await mend_of(desk, cluster, asked.kind, records, one)
     if not mend.steps:
-        raise PlanRefused(f"{asked.kind} {one.name} cannot be cleared yet", mend.then)
+        raise PlanRefused(
+            Sentence("%(kind)s %(name)s cannot be cleared yet", kind=asked.kind, name=one.name), mend.then
+        )
     await desk.store.commit(*mend.steps, audit=[told], events=[event])
     return _told(asked.kind, one, mend)
 

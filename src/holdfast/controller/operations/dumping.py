@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from holdfast.errors import StoreUnavailable
+from holdfast.sentences import Sentence
 from holdfast.store.dump import dump
 
 from .desk import Desk
@@ -42,7 +43,9 @@ async def _next(lines: AsyncIterator[bytes], deadline: float) -> bytes:
         async with asyncio.timeout_at(deadline):  # around this alone: whoever takes the lines is not to be cancelled
             return await anext(lines, b"")
     except TimeoutError:
-        raise StoreUnavailable(f"the dump took longer than {LONGEST_S:.0f} s", "dump where the store is") from None
+        raise StoreUnavailable(
+            Sentence("the dump took longer than %(s)s s", s=f"{LONGEST_S:.0f}"), "dump where the store is"
+        ) from None
 
 
 def is_compiled(key: str) -> bool:

@@ -143,11 +143,16 @@ def _changes(spec: ClusterSpec, data: Any, edit: Edit) -> Iterable[Rewriting]:
         case RemoveServer():
             place, _ = _found(spec, edit.section, edit.entry, edit.server)
             if len(_servers(spec, edit.section, edit.entry)) == 1:
-                raise PlanRefused(f"{edit.server} is the last server of {edit.entry}", "delete the whole instead")
+                raise PlanRefused(
+                    Sentence("%(server)s is the last server of %(entry)s", server=edit.server, entry=edit.entry),
+                    "delete the whole instead",
+                )
             yield Remove((edit.section, edit.entry, "servers", place))
         case AddVirtualServer():
             if edit.entry in spec.virtual_servers:
-                raise StateForbids(f"there is a virtual server '{edit.entry}' already", "take another name")
+                raise StateForbids(
+                    Sentence("there is a virtual server '%(entry)s' already", entry=edit.entry), "take another name"
+                )
             yield Put(("virtual_servers", edit.entry), _whole(edit.to, edit.servers))
         case ChangeVirtualServer():
             virtual = _virtual(spec, edit.entry)
@@ -160,7 +165,7 @@ def _changes(spec: ClusterSpec, data: Any, edit: Edit) -> Iterable[Rewriting]:
 
 def _virtual(spec: ClusterSpec, name: str) -> VirtualServer:
     if name not in spec.virtual_servers:
-        raise NotFound(f"there is no virtual server '{name[:80]}'", "look at the list")
+        raise NotFound(Sentence("there is no virtual server '%(name)s'", name=name[:80]), "look at the list")
     return spec.virtual_servers[name]
 
 
@@ -168,7 +173,7 @@ def _servers(spec: ClusterSpec, section: Section, entry: str) -> tuple[Server, .
     if section == "virtual_servers":
         return _virtual(spec, entry).servers
     if entry not in spec.pools:
-        raise NotFound(f"there is no pool '{entry[:80]}'", "look at the list")
+        raise NotFound(Sentence("there is no pool '%(entry)s'", entry=entry[:80]), "look at the list")
     return spec.pools[entry].servers
 
 
@@ -176,7 +181,9 @@ def _found(spec: ClusterSpec, section: Section, entry: str, written: str) -> tup
     for place, server in enumerate(_servers(spec, section, entry)):
         if server.written == written:
             return place, server
-    raise NotFound(f"{entry} has no server '{written[:80]}'", "look at the list")
+    raise NotFound(
+        Sentence("%(entry)s has no server '%(written)s'", entry=entry, written=written[:80]), "look at the list"
+    )
 
 
 # --- what stands in the spec now, as forms ask for it ----------------------------------------------------------------

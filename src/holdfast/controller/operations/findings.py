@@ -132,7 +132,7 @@ def _node(name: str, heard: Heard | None, facts: HostFacts | None) -> _Node:
     said = heard.report.status if heard else None
     if heard is None or said is None or said.digest is None:
         return _Node(name, None, None, facts, ())
-    return _Node(name, heard.report.revision or None, said.digest, facts, said.table)
+    return _Node(name, heard.report.revision or None, said.digest, facts, said.table_told)
 
 
 def _facts(text: str) -> HostFacts | None:

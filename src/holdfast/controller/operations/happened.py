@@ -9,6 +9,7 @@ from datetime import datetime
 from holdfast.errors import NotFound
 from holdfast.protocol.api.damaged import DamagedPlace
 from holdfast.protocol.api.events import AuditList, AuditView, EventView
+from holdfast.sentences import Sentence
 from holdfast.store.log import Numbered, Unread
 from holdfast.store.models import AuditRecord, Event
 from holdfast.store.store import Store
@@ -165,5 +166,8 @@ async def audit_record(store: Store, cluster: str | None, number: int) -> AuditV
     """One record, of a cluster or (None) of any; NotFound."""
     found = await store.audit.get(number)
     if found is None or cluster not in (None, found.cluster):
-        raise NotFound(f"there is no audit record {number} here", "look at the list; the oldest are not kept for ever")
+        raise NotFound(
+            Sentence("there is no audit record %(number)s here", number=number),
+            "look at the list; the oldest are not kept for ever",
+        )
     return AuditView(number=number, **found.model_dump())

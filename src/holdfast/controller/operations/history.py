@@ -55,7 +55,10 @@ async def node_files(desk: Desk, cluster: str, number: int, node: str) -> NodeFi
     bundle = bundles.get(node)
     if bundle is None:
         known = ", ".join(sorted(bundles)[:20])
-        raise NotFound(f"node '{node[:80]}' gets nothing in revision {number}", f"those that do: {known}")
+        raise NotFound(
+            Sentence("node '%(node)s' gets nothing in revision %(number)s", node=node[:80], number=number),
+            Sentence("those that do: %(known)s", known=known),
+        )
     return NodeFiles(
         cluster=cluster,
         revision=number,

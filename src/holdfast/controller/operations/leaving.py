@@ -9,6 +9,7 @@ from holdfast.bundle import Bundle, VrrpExpectation
 from holdfast.errors import NotFound
 from holdfast.protocol import GroupFacts, NodeStatus
 from holdfast.protocol.api.overrides import OverrideView
+from holdfast.sentences import Sentence
 from holdfast.store.models import OverrideKind
 from holdfast.store.store import Store, overridden, override_name
 
@@ -54,7 +55,10 @@ async def would_move(desk: Desk, cluster: str, node: str) -> Leaving:
     bundles = await assigned(desk, cluster)
     if node not in bundles and await known.nodes.get(node) is None:
         listed = ", ".join(sorted(bundles)[:20])
-        raise NotFound(f"there is no node '{node[:80]}'", f"known: {listed}" if listed else "apply a spec first")
+        raise NotFound(
+            Sentence("there is no node '%(node)s'", node=node[:80]),
+            Sentence("known: %(known)s", known=listed) if listed else "apply a spec first",
+        )
     now = desk.now()
     present = {one.name for one in await known.presences.all()}
     heard = await latest(known)

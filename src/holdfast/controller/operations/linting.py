@@ -11,6 +11,7 @@ from holdfast.keepalived.source import Source
 from holdfast.lint import suppressions
 from holdfast.lint.compiled import of_compiled
 from holdfast.spec import LoadedSpec
+from holdfast.spec.load import mistakes_in
 
 
 def linted(bundles: Mapping[str, Bundle], loaded: LoadedSpec, file: str) -> tuple[Finding, ...]:
@@ -19,8 +20,6 @@ def linted(bundles: Mapping[str, Bundle], loaded: LoadedSpec, file: str) -> tupl
     findings = tuple(remark.finding for remark in remarks)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors:
-        count = f"{len(errors)} mistake{'s' if len(errors) > 1 else ''}"
-        raise SpecError(
-            f"{file} has {count}", findings, "mend them, or say in a comment why one is none: lint --explain"
-        )
+        said = mistakes_in(file, len(errors))
+        raise SpecError(said, findings, "mend them, or say in a comment why one is none: lint --explain")
     return findings

@@ -117,7 +117,10 @@ def _named(place: _Place, text: str) -> str:
             return group
     refuse_imported(place.bundles, [text])
     listed = ", ".join(sorted(known)[:20]) or "the cluster has none"
-    raise NotFound(f"there is no VRRP group '{text[:80]}', nor such an address of one", f"known: {listed}")
+    raise NotFound(
+        Sentence("there is no VRRP group '%(text)s', nor such an address of one", text=text[:80]),
+        Sentence("known: %(known)s", known=listed),
+    )
 
 
 async def _moved(place: _Place, group: str, request: MoveRequest) -> Switchover:
@@ -128,12 +131,18 @@ async def _moved(place: _Place, group: str, request: MoveRequest) -> Switchover:
         return await asyncio.to_thread(switch.away)
     target, members = request.node, place.members(group)
     if target not in members:
-        raise PlanRefused(f"{target} is no member of '{group}'", f"its members: {', '.join(sorted(members))}")
+        raise PlanRefused(
+            Sentence("%(target)s is no member of '%(group)s'", target=target, group=group),
+            Sentence("its members: %(members)s", members=", ".join(sorted(members))),
+        )
     if await _in_maintenance(place, target):
-        raise PlanRefused(f"{target} is in maintenance", f"end that first: holdfast maintenance {target} off")
+        raise PlanRefused(
+            Sentence("%(target)s is in maintenance", target=target),
+            Sentence("end that first: holdfast maintenance %(target)s off", target=target),
+        )
     statuses = await place.statuses(members)
     if target not in statuses:
-        raise PlanRefused(f"the agent of {target} does not answer", "is the node up?")
+        raise PlanRefused(Sentence("the agent of %(target)s does not answer", target=target), "is the node up?")
     holding = [node for node, status in statuses.items() if _facts(status, group) and _holds(status, group)]
     if holding == [target]:
         return Switchover(group, target, target, None)
@@ -167,7 +176,12 @@ async def _to(place: _Place, switch: Switch, group: str, target: str, statuses: 
 
 def _arrived(done: Switchover, target: str) -> Switchover:
     if done.after != target:
-        raise RolloutFailed(f"'{done.group}' went to {done.after}, not to {target}", "look at the events of both nodes")
+        raise RolloutFailed(
+            Sentence(
+                "'%(group)s' went to %(after)s, not to %(target)s", group=done.group, after=done.after, target=target
+            ),
+            "look at the events of both nodes",
+        )
     return done
 
 
@@ -190,7 +204,9 @@ async def begin_maintenance(desk: Desk, cluster: str, node: str, request: Mainte
     of its import. Asked again, it finishes what was cut off.
     """
     if request.until is not None and request.until <= desk.now():
-        raise UsageError(f"{request.until.isoformat()} is over already", "name a moment to come")
+        raise UsageError(
+            Sentence("%(until)s is over already", until=request.until.isoformat()), "name a moment to come"
+        )
     place = await _place(desk, cluster)
     await _known_node(place, node)
     async with _alone(desk, cluster) as alone:
@@ -228,15 +244,20 @@ async def _refuse_last(place: _Place, node: str) -> None:
     groups = place.groups_of(node)
     statuses = await place.statuses({member: None for group in groups for member in place.members(group)})
     if groups and node not in statuses:
-        raise PlanRefused(f"the agent of {node} does not answer", "repair it, or stop its keepalived on the node")
+        raise PlanRefused(
+            Sentence("the agent of %(node)s does not answer", node=node),
+            "repair it, or stop its keepalived on the node",
+        )
     for group in groups:
         others = [statuses[other] for other in place.members(group) if other != node and other in statuses]
         if not any(_could_hold(status, group) for status in others):
             raise PlanRefused(
-                f"no other node could hold '{group}' now, so {node} is needed",
-                "bring its peer up, see why keepalived there is in FAULT, end its maintenance, or, where the group was "
-                "moved away from it, give it back "
-                f"(holdfast move {group} --back), first",
+                Sentence("no other node could hold '%(group)s' now, so %(node)s is needed", group=group, node=node),
+                Sentence(
+                    "bring its peer up, see why keepalived there is in FAULT, end its maintenance, or, "
+                    "where the group was moved away from it, give it back (holdfast move %(group)s --back), first",
+                    group=group,
+                ),
             )
 
 
@@ -254,7 +275,9 @@ async def _given_up(place: _Place, node: str, group: str) -> MovedGroup:
         return MovedGroup(group=group, before=done.before, after=done.after, report=done.report)
     holder = next((other for other, status in statuses.items() if other != node and _holds(status, group)), None)
     if holder is None:
-        raise PlanRefused(f"nobody else holds '{group}' now", "see what is wrong with its other members first")
+        raise PlanRefused(
+            Sentence("nobody else holds '%(group)s' now", group=group), "see what is wrong with its other members first"
+        )
     await place.order(node, Verb.HOLD, group)
     return MovedGroup(group=group, before=holder, after=holder)
 
@@ -294,7 +317,10 @@ async def _taken_back(place: _Place, node: str, group: str) -> MovedGroup | None
 async def _known_node(place: _Place, node: str) -> None:
     if node not in place.bundles and await place.desk.store.cluster(place.cluster).nodes.get(node) is None:
         known = ", ".join(sorted(place.bundles)[:20])
-        raise NotFound(f"there is no node '{node[:80]}'", f"known: {known}" if known else "apply a spec first")
+        raise NotFound(
+            Sentence("there is no node '%(node)s'", node=node[:80]),
+            Sentence("known: %(known)s", known=known) if known else "apply a spec first",
+        )
 
 
 async def _in_maintenance(place: _Place, node: str) -> bool:
@@ -382,8 +408,11 @@ async def _alone(desk: Desk, cluster: str) -> AsyncIterator[Held]:
     held = await holdings.acquire(f"moving-{cluster}"[:63], desk.actor, _LONGEST_S)
     if held is None:
         found = await holdings.holder(f"moving-{cluster}"[:63])
-        who = f" by {found.record.holder}" if found else ""
-        raise PlanRefused(f"something is being moved in {cluster} at this moment{who}", "try again in a moment")
+        who = Sentence(" by %(who)s", who=found.record.holder) if found else ""
+        raise PlanRefused(
+            Sentence("something is being moved in %(cluster)s at this moment%(who)s", cluster=cluster, who=who),
+            "try again in a moment",
+        )
     try:
         yield held
     finally:

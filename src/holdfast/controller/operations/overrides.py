@@ -10,7 +10,7 @@ from datetime import datetime
 from holdfast.errors import Conflict, NotFound, PlanRefused, StoreUnavailable, UsageError
 from holdfast.protocol import MOST_POOL_WEIGHT, OverrideReport
 from holdfast.protocol.api.overrides import OverrideList, OverrideRequest, OverrideResult, OverrideWord
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, joined
 from holdfast.spec import LoadedSpec
 from holdfast.spec.load import parse_spec
 from holdfast.spec.overrides import Override as SpecOverride
@@ -82,13 +82,15 @@ async def set_override(
     PlanRefused if nobody would be left to answer, unless it is forced; UsageError for what there is not.
     """
     if kind in (OverrideWord.ANY, OverrideWord.MAINTENANCE):
-        raise UsageError(f"a server cannot be '{kind}'", "drained, suspended, or weight")
+        raise UsageError(Sentence("a server cannot be '%(kind)s'", kind=kind), "drained, suspended, or weight")
     if (kind is OverrideWord.WEIGHT) != (request.weight is not None):
         raise UsageError(
             "a weight belongs to an override of the kind 'weight', and to no other", "give it, or leave it"
         )
     if request.until is not None and request.until <= desk.now():
-        raise UsageError(f"{request.until.isoformat()} is over already", "name a moment to come")
+        raise UsageError(
+            Sentence("%(until)s is over already", until=request.until.isoformat()), "name a moment to come"
+        )
     known = await known_cluster(desk.store, cluster)
     loaded = await _spec(desk.store, known)
     wanted = _Wanted(_meant(loaded, target, request.virtual_server, request.pool), OverrideKind(kind.value))
@@ -97,7 +99,7 @@ async def set_override(
     new = [_override(desk, server, wanted, request) for server in wanted.meant.servers]
     warnings = await _warnings(desk, known, loaded, wanted, new)
     if warnings and not request.force:
-        raise PlanRefused(warnings[0] if len(warnings) == 1 else "; ".join(warnings), "say --force if you mean it")
+        raise PlanRefused(joined(warnings), "say --force if you mean it")
     began = desk.now()
     await _write(desk, known, wanted, new)
     return await _shown(desk, known, loaded, wanted, began, warnings, request.wait_s)
@@ -131,7 +133,10 @@ async def clear_override(
         one for one in present if one.target in servers.servers and one.virtual_server is None and one.pool is None
     ]
     if virtual_server is not None and everywhere:
-        raise UsageError(f"'{everywhere[0].target}' is overridden in all its virtual servers", "leave --from out")
+        raise UsageError(
+            Sentence("'%(target)s' is overridden in all its virtual servers", target=everywhere[0].target),
+            "leave --from out",
+        )
     wanted = _Wanted(servers, None)
     began = desk.now()
     await _write(desk, known, wanted, [], None if kind is OverrideWord.ANY else OverrideKind(kind.value))
@@ -145,14 +150,18 @@ def _names(one: Overridden, target: str) -> bool:
 def _meant(loaded: LoadedSpec, target: str, virtual_server: str | None, pool: str | None) -> Meant:
     found = meant(loaded.spec, target, virtual_server, pool)
     if len(found.servers) > _MOST_SERVERS:
-        raise UsageError(f"'{target}' means {len(found.servers)} servers", "name one with its port")
+        raise UsageError(
+            Sentence("'%(target)s' means %(n)s servers", target=target, n=len(found.servers)), "name one with its port"
+        )
     return found
 
 
 def _refuse_too_heavy(wanted: _Wanted, request: OverrideRequest) -> None:
     if wanted.meant.pool is not None and (request.weight or 0) > MOST_POOL_WEIGHT:
-        hint = f"{MOST_POOL_WEIGHT} is the most: HAProxy takes no larger one, and they count in proportion"
-        raise UsageError(f"{request.weight} is too large for a server of a pool", hint)
+        hint = Sentence(
+            "%(most)s is the most: HAProxy takes no larger one, and they count in proportion", most=MOST_POOL_WEIGHT
+        )
+        raise UsageError(Sentence("%(weight)s is too large for a server of a pool", weight=request.weight), hint)
 
 
 async def _refuse_older(known: ClusterStore, loaded: LoadedSpec, wanted: _Wanted) -> None:
@@ -163,7 +172,9 @@ async def _refuse_older(known: ClusterStore, loaded: LoadedSpec, wanted: _Wanted
     older = [name for name, one in heard.items() if not (one.report.overrides and one.report.overrides.knows_pools)]
     if older:
         raise PlanRefused(
-            f"the agent of {', '.join(sorted(older))} has not said that it knows overrides of pools",
+            Sentence(
+                "the agent of %(older)s has not said that it knows overrides of pools", older=", ".join(sorted(older))
+            ),
             "install this version of Holdfast there and roll out; an agent that has just started says so in a moment",
         )
 
@@ -359,20 +370,25 @@ def _reports(heard: Mapping[str, Heard], directors: Iterable[str]) -> dict[str, 
 def _missing(heard: Heard | None, wanted: _Wanted, began: datetime) -> str:
     """Why a director does not count as told, or nothing."""
     if heard is None:
-        return "its agent has never reported: it is told when it joins"
+        return Sentence("its agent has never reported: it is told when it joins")
     report = heard.report.overrides
     if report is None or heard.time < began:
-        return f"its agent has not said since that it is so (last heard of at {heard.time:%H:%M:%S} UTC)"
+        return Sentence(
+            "its agent has not said since that it is so (last heard of at %(time)s UTC)", time=f"{heard.time:%H:%M:%S}"
+        )
     if not wanted.shown_by(report):
-        return report.detail or _not_shown(report, wanted)
+        return report.told or _not_shown(report, wanted)
     return ""
 
 
 def _not_shown(report: OverrideReport, wanted: _Wanted) -> str:
     pool = wanted.meant.pool
     if pool is not None and pool not in report.pool_names:
-        return f"its proxy has no pool {pool} yet, or one from before there were overrides of pools: roll out once"
+        return Sentence(
+            "its proxy has no pool %(pool)s yet, or one from before there were overrides of pools: roll out once",
+            pool=pool,
+        )
     if pool is not None:
-        return "its proxy does not show it"
+        return Sentence("its proxy does not show it")
     shown = any(True for _ in rows(report, wanted.meant))
-    return "its kernel's table does not show it" if shown else "it does not know these servers"
+    return Sentence("its kernel's table does not show it") if shown else Sentence("it does not know these servers")

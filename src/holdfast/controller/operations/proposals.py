@@ -109,13 +109,18 @@ async def outdated(desk: Desk, cluster: str, spec: str, base: int, newest: int) 
     old = await revisions.content(base)
     new = await revisions.content(newest)
     before = old.spec if old else ""
-    made = f"revision {base}" if base else "no revision"
-    present = f"revision {newest} is the newest" if newest else "there is none yet"
+    made = Sentence("revision %(number)s", number=base) if base else Sentence("no revision")
+    present = Sentence("revision %(number)s is the newest", number=newest) if newest else Sentence("there is none yet")
     return Outdated(
-        f"this was made from {made}, but {present}",
-        f"look at what changed since (holdfast diff {base} {newest}), and make your change on revision {newest}"
+        Sentence("this was made from %(made)s, but %(present)s", made=made, present=present),
+        Sentence(
+            "look at what changed since (holdfast diff %(base)s %(present)s), "
+            "and make your change on revision %(present)s",
+            base=base,
+            present=newest,
+        )
         if old and new
-        else f"make your change on revision {newest}",
+        else Sentence("make your change on revision %(present)s", present=newest),
         base=base,
         newest=newest,
         theirs=await asyncio.to_thread(

@@ -9,6 +9,7 @@ from holdfast.errors import NotFound
 from holdfast.protocol.api.realtime import RealtimeView
 from holdfast.protocol.realtime import Sample, TableServer, WebKind, WebRow
 from holdfast.protocol.realtime_ring import Ring
+from holdfast.sentences import Sentence
 from holdfast.store.store import Store
 
 from ..realtime.desk import Realtime
@@ -24,7 +25,10 @@ async def known_node(store: Store, cluster: str, node: str) -> None:
     known = await known_cluster(store, cluster)
     if await known.nodes.get(node) is None:
         there = ", ".join([one.name for one in await known.nodes.all()][:20]) or "none yet"
-        raise NotFound(f"no node '{node[:80]}' is enrolled in {cluster}", f"enrolled: {there}")
+        raise NotFound(
+            Sentence("no node '%(node)s' is enrolled in %(cluster)s", node=node[:80], cluster=cluster),
+            Sentence("enrolled: %(there)s", there=there),
+        )
 
 
 async def text_of(store: Store, seen: Seen, *, history: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.compile.lock import Secrets
 from holdfast.errors import NotFound, PlanRefused
 from holdfast.protocol.api.rehearsals import RehearsalList, RehearsalRequest, RehearsalView
-from holdfast.sentences import Sentence
+from holdfast.sentences import Sentence, joined
 from holdfast.store.revisions import digest_of
 
 from ..rehearsing.runner import Rehearsals
@@ -55,14 +55,16 @@ async def begin(desk: Desk, here: Rehearsals, cluster: str, request: RehearsalRe
     known = await known_cluster(desk.store, cluster)
     missing = here.missing()
     if missing:
-        raise PlanRefused("this controller cannot rehearse", "; ".join(missing))
+        raise PlanRefused("this controller cannot rehearse", joined(missing))
     number: int | None = None
     if request.spec is not None:
         text, file = request.spec, "spec"
     else:
         number = request.revision or await known.revisions.newest_number()
         if not number:
-            raise NotFound(f"{cluster} has no revision yet", "apply a spec first, or propose one")
+            raise NotFound(
+                Sentence("%(cluster)s has no revision yet", cluster=cluster), "apply a spec first, or propose one"
+            )
         text, file = (await content_of(desk.store, cluster, number)).spec, f"revision {number}"
     choices = await choices_of(desk, cluster)
     blank = Choices(choices.lock, Secrets(cluster=cluster))

@@ -11,6 +11,7 @@ from holdfast.lint.registry import rules, topic_of
 from holdfast.lint.rule import Example, Needs, Rule
 from holdfast.lint.spec_findings import SPEC_FINDINGS
 from holdfast.protocol.api.findings import ExampleFile, RuleView
+from holdfast.sentences import Sentence
 
 SPECS = "Specs"  # the topic of what is found in specs themselves
 _LONGEST = 20_000  # characters of an example: some are about files that are too large
@@ -38,7 +39,8 @@ def rule_view(code: str) -> RuleView:
     if wanted in SPEC_FINDINGS:
         return RuleView(id=wanted, title=SPEC_FINDINGS[wanted], topic=SPECS)
     near = difflib.get_close_matches(wanted[:20], [*rules(), *SPEC_FINDINGS], 3, 0.5)
-    raise NotFound(f"there is no rule {code[:40]}", f"did you mean {', '.join(near)}?" if near else "look at findings")
+    hint = Sentence("did you mean %(names)s?", names=", ".join(near)) if near else "look at findings"
+    raise NotFound(Sentence("there is no rule %(code)s", code=code[:40]), hint)
 
 
 def _told(rule: Rule) -> RuleView:

@@ -9,6 +9,7 @@ from holdfast.agent.pool_servers import name_of
 from holdfast.agent.weights import file_name
 from holdfast.errors import UsageError
 from holdfast.protocol import OverrideReport, PooledServer, WeighedServer
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.overrides import Override, known_servers, nearest_server, servers_meant
 from holdfast.spec.pool_users import nodes_of_pool
@@ -51,33 +52,54 @@ def meant(spec: ClusterSpec, server: str, virtual_server: str | None, pool: str 
         return _of_pool(spec, server, pool, virtual_server)
     if virtual_server is not None and virtual_server not in spec.virtual_servers:
         known = ", ".join(sorted(spec.virtual_servers)) or "none"
-        hint = f"known: {known}"
+        hint = Sentence("known: %(known)s", known=known)
         if virtual_server in spec.pools:
-            hint = f"'{virtual_server}' is a pool: name its server {virtual_server}/{server}, without --from"
-        raise UsageError(f"there is no virtual server '{virtual_server}'", hint)
+            hint = Sentence(
+                "'%(name)s' is a pool: name its server %(name)s/%(server)s, without --from",
+                name=virtual_server, server=server,
+            )  # fmt: skip
+        raise UsageError(
+            Sentence("there is no virtual server '%(virtual_server)s'", virtual_server=virtual_server), hint
+        )
     found = servers_meant(spec, server, virtual_server)
     pools = () if virtual_server is not None else tuple(name for name in spec.pools if _in_pool(spec, server, name))
     if not found and len(pools) == 1:
         return _of_pool(spec, server, pools[0], None)
     if pools:
-        raise UsageError(f"'{server}' is in several places", f"name one: {_places(spec, server, found, pools)}")
+        raise UsageError(
+            Sentence("'%(server)s' is in several places", server=server),
+            Sentence("name one: %(places)s", places=_places(spec, server, found, pools)),
+        )
     if not found:
-        where = f"'{virtual_server}' has no server" if virtual_server else "no virtual server and no pool has a server"
-        raise UsageError(f"{where} '{server}'", nearest_server(spec, server))
+        said = Sentence("no virtual server and no pool has a server '%(server)s'", server=server)
+        if virtual_server:
+            said = Sentence("'%(name)s' has no server '%(server)s'", name=virtual_server, server=server)
+        raise UsageError(said, nearest_server(spec, server))
     return Meant(found, virtual_server)
 
 
 def _of_pool(spec: ClusterSpec, server: str, pool: str, virtual_server: str | None) -> Meant:
     if virtual_server is not None:
-        raise UsageError(f"{pool}/{server} is a server of a pool", "leave --from out: it names a virtual server")
+        raise UsageError(
+            Sentence("%(pool)s/%(server)s is a server of a pool", pool=pool, server=server),
+            "leave --from out: it names a virtual server",
+        )
     if pool not in spec.pools:
-        raise UsageError(f"there is no pool '{pool}'", f"known: {', '.join(sorted(spec.pools)) or 'none'}")
+        raise UsageError(
+            Sentence("there is no pool '%(pool)s'", pool=pool),
+            Sentence("known: %(known)s", known=", ".join(sorted(spec.pools)) or "none"),
+        )
     found = _in_pool(spec, server, pool)
     if not found:
         known = ", ".join(f"{pool}/{one.written}" for one in spec.pools[pool].servers[:12])
-        raise UsageError(f"pool '{pool}' has no server '{server}'", f"known: {known}")
+        raise UsageError(
+            Sentence("pool '%(pool)s' has no server '%(server)s'", pool=pool, server=server),
+            Sentence("known: %(known)s", known=known),
+        )
     if not nodes_of_pool(spec, pool):
-        raise UsageError(f"no proxy sends anything to pool '{pool}'", "a route of a site has to name it first")
+        raise UsageError(
+            Sentence("no proxy sends anything to pool '%(pool)s'", pool=pool), "a route of a site has to name it first"
+        )
     return Meant(found, pool=pool)
 
 

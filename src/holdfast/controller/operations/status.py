@@ -133,13 +133,18 @@ async def configuration(store: Store, cluster: str, name: str) -> NodeConfigurat
     said = heard.report.status if heard else None
     if heard is None or said is None or said.digest is None:
         raise NotFound(
-            f"nobody knows what runs on {name}: its agent has not said",
-            f"what it is to run: holdfast show {seen.newest} --node {name}" if seen.newest else "apply a spec first",
+            Sentence("nobody knows what runs on %(name)s: its agent has not said", name=name),
+            Sentence("what it is to run: holdfast show %(number)s --node %(node)s", number=seen.newest, node=name)
+            if seen.newest
+            else "apply a spec first",
         )
     bundle = await Bundles(store, cluster).get(said.digest)
     if bundle is None:
         raise NotFound(
-            f"{name} runs the bundle {said.digest[:12]}, which is not kept any more", "look at its files on the node"
+            Sentence(
+                "%(name)s runs the bundle %(digest)s, which is not kept any more", name=name, digest=said.digest[:12]
+            ),
+            "look at its files on the node",
         )
     return NodeConfiguration(
         cluster=cluster,
@@ -198,7 +203,10 @@ async def _trouble_of_store(store: Store, seen: _Seen) -> AsyncIterator[str]:
 
 def _refuse_unknown(seen: _Seen, name: str) -> None:
     if name not in seen.nodes:
-        raise NotFound(f"there is no node '{name[:80]}'", f"known: {', '.join(seen.nodes[:20]) or 'none yet'}")
+        raise NotFound(
+            Sentence("there is no node '%(name)s'", name=name[:80]),
+            Sentence("known: %(known)s", known=", ".join(seen.nodes[:20]) or "none yet"),
+        )
 
 
 def _summary(seen: _Seen, name: str) -> NodeSummary:
@@ -263,9 +271,9 @@ def _trouble(node: NodeSummary, heard: Heard | None, seen: _Seen) -> Iterable[st
     for each in standing(heard.report)[:5]:
         if each.kind is not DriftKind.SERVICE:
             kind = Sentence(each.kind.value)
-            yield Sentence("%(kind)s %(what)s differs from what was applied", kind=kind, what=each.what)
+            yield Sentence("%(kind)s %(what)s differs from what was applied", kind=kind, what=each.named)
         elif each.what not in stopped:
-            yield Sentence("%(service)s: %(detail)s", service=each.what, detail=each.detail)
+            yield Sentence("%(service)s: %(detail)s", service=each.what, detail=each.told)
     if status is None and node.connected:
         yield Sentence("its agent cannot say how the node is: see the agent's log")
     for service in status.services if status else ():
@@ -388,5 +396,7 @@ def _facts(text: str) -> dict[str, object]:
 
 def _long(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+        return Sentence("%(n)s s", n=f"{seconds:.0f}")
+    if seconds < 7200:
+        return Sentence("%(n)s min", n=f"{seconds / 60:.0f}")
+    return Sentence("%(n)s h", n=f"{seconds / 3600:.0f}")

@@ -61,7 +61,9 @@ async def what_if(desk: Desk, cluster: str, fail: Sequence[str] = (), depth: int
     """
     known = await known_cluster(desk.store, cluster)
     if len(fail) > MOST_FAILURES:
-        raise UsageError(f"{len(fail)} failures at once", f"name {MOST_FAILURES} at most")
+        raise UsageError(
+            Sentence("%(n)s failures at once", n=len(fail)), Sentence("name %(most)s at most", most=MOST_FAILURES)
+        )
     number = number or await known.revisions.newest_number()
     if not number:
         raise NotFound(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from holdfast.errors import Conflict, HoldfastError, NotFound, PlanRefused, StateForbids
 from holdfast.protocol.api.rehearsals import MOST_STEPS, RehearsalView, RehearsedStep
-from holdfast.sentences import Sentence, as_data, from_data
+from holdfast.sentences import Sentence, as_data, from_data, joined
 
 from .child import COMMAND, Child
 
@@ -26,7 +26,7 @@ _LONGEST_LINE = 1000  # characters
 _LARGEST_REPORT = 50_000_000  # bytes
 _VIEW, _REPORT = "rehearsal.json", "report"
 _NOT_ALLOWED = Sentence("its operator has not allowed it: holdfast serve --rehearsals FOLDER")
-_NOT_ROOT = "the controller does not run as root, and only root may make network namespaces and mounts"
+_NOT_ROOT = Sentence("the controller does not run as root, and only root may make network namespaces and mounts")
 _log = logging.getLogger(__name__)
 
 Said = Callable[[RehearsalView, str, str], Awaitable[None]]  # what has happened: its kind, and a sentence
@@ -62,7 +62,10 @@ class Rehearsals:
         """One of them; NotFound."""
         found = self._read(number)
         if found is None or found.cluster != cluster:
-            raise NotFound(f"there is no rehearsal {number} here", "look at the list; each controller has its own")
+            raise NotFound(
+                Sentence("there is no rehearsal %(number)s here", number=number),
+                "look at the list; each controller has its own",
+            )
         return found
 
     @property
@@ -80,14 +83,16 @@ class Rehearsals:
         except OSError:
             content = b""
         if not content or len(content) > _LARGEST_REPORT:
-            raise NotFound(f"rehearsal {number} has no report", "it did not come to its end") from None
+            raise NotFound(
+                Sentence("rehearsal %(number)s has no report", number=number), "it did not come to its end"
+            ) from None
         return content
 
     def next(self) -> int:
         """The number of the one that could be begun now; PlanRefused, Conflict while another one runs."""
         missing = self.missing()
         if missing or self._closed:
-            raise PlanRefused("this controller cannot rehearse", "; ".join(missing) or "it is about to stop")
+            raise PlanRefused("this controller cannot rehearse", joined(missing) or "it is about to stop")
         if self._running is not None:
             raise Conflict("another rehearsal runs on this controller", "wait until it has ended, or stop it")
         return max(self._numbers(), default=0) + 1
@@ -106,7 +111,7 @@ class Rehearsals:
         """The one that runs; StateForbids where it has ended, NotFound."""
         found = self.one(cluster, number)
         if self._running is None or self._running.id != number:
-            raise StateForbids(f"rehearsal {number} has ended", "there is nothing to stop")
+            raise StateForbids(Sentence("rehearsal %(number)s has ended", number=number), "there is nothing to stop")
         return found
 
     def stop(self, cluster: str, number: int, by: str) -> RehearsalView:
@@ -248,7 +253,8 @@ class Rehearsals:
                 shutil.rmtree(self._of(old), ignore_errors=True)
         except OSError as error:
             raise PlanRefused(
-                f"a rehearsal cannot be kept: {error.strerror or error}", "look at the folder of --rehearsals"
+                Sentence("a rehearsal cannot be kept: %(error)s", error=error.strerror or error),
+                "look at the folder of --rehearsals",
             ) from None
 
     def _keep(self) -> None:

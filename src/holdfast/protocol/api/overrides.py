@@ -78,6 +78,6 @@ class OverrideResult(Told):
     virtual_server: SafeName | None = None
     pool: SafeName | None = None
     directors: dict[SafeName, OverrideReport] = {}
-    failed: dict[SafeName, str] = {}
+    failed: dict[SafeName, Saying] = {}
     warnings: tuple[Saying, ...] = ()
     open: int = Field(default=0, description="Connections that have not ended.")

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from holdfast.errors import StoreError, StoreFull, StoreUnavailable, StoreUnsure
+from holdfast.sentences import Sentence
 
 from ..refusals import lease_lost
 
@@ -92,27 +93,42 @@ def translate(refused: Refused, where: str) -> StoreError:
         return lease_lost()
     if refused.meaning is Meaning.FULL:
         return StoreFull(
-            f"{where}: etcd's space is used up, and it refuses all writes until there is room; nothing was written",
+            Sentence(
+                "%(where)s: etcd's space is used up, and it refuses all writes until there is room; "
+                "nothing was written",
+                where=where,
+            ),
             "compact and defragment it, then clear the alarm: etcdctl compact, etcdctl defrag, etcdctl alarm disarm",
         )
     if refused.meaning is Meaning.TOO_LARGE:
-        return StoreFull(f"{where}: etcd takes no request of this size", "raise --max-request-bytes to 1572864 or more")
+        return StoreFull(
+            Sentence("%(where)s: etcd takes no request of this size", where=where),
+            "raise --max-request-bytes to 1572864 or more",
+        )
     if refused.meaning in (Meaning.DENIED, Meaning.LOG_IN):
         return StoreUnavailable(
-            f"{where}: etcd does not let us in ({refused.text}); nothing was written",
+            Sentence(
+                "%(where)s: etcd does not let us in (%(text)s); nothing was written", where=where, text=refused.text
+            ),
             "check user and password in the file of credentials, and the user's role (read and write on the prefix)",
         )
     if refused.meaning is Meaning.NO_LEADER:
         return no_quorum(where)
     if refused.meaning is Meaning.UNSURE:
         return unsure(where, refused.text)
-    return StoreUnavailable(f"{where}: etcd refused: {refused.text}; nothing was written", "see etcd's own log")
+    return StoreUnavailable(
+        Sentence("%(where)s: etcd refused: %(text)s; nothing was written", where=where, text=refused.text),
+        "see etcd's own log",
+    )
 
 
 def no_quorum(where: str) -> StoreUnavailable:
     """The error of a write while too few members are there."""
     return StoreUnavailable(
-        f"{where}: etcd has no quorum: too few of its members are there to agree on a write; nothing was written",
+        Sentence(
+            "%(where)s: etcd has no quorum: too few of its members are there to agree on a write; nothing was written",
+            where=where,
+        ),
         "start the members that are missing; reading goes on, and so do all nodes",
     )
 
@@ -121,27 +137,37 @@ def nobody_answered(where: str, members: Sequence[str], there: Sequence[str], *,
     """The error where no member answered a request; `there` say how they are, `led`: one of them has a leader."""
     if not there:
         return StoreUnavailable(
-            f"no member of etcd can be reached ({', '.join(members)}); nothing was written",
+            Sentence("no member of etcd can be reached (%(members)s); nothing was written", members=", ".join(members)),
             "check that etcd runs there, and the addresses, certificates and firewalls between",
         )
     gone = [one for one in members if one not in there]
-    counted = f"{len(there)} of {len(members)} members answer"
+    counted = Sentence("%(there)s of %(all)s members answer", there=len(there), all=len(members))
     if led and len(there) > len(members) // 2:
         return StoreUnavailable(
-            f"{where}: {counted}, but none did what it was asked in time; nothing was written",
+            Sentence(
+                "%(where)s: %(counted)s, but none did what it was asked in time; nothing was written",
+                where=where,
+                counted=counted,
+            ),
             "look at the load and the disks of etcd's machines, and the network between them: etcdctl endpoint status",
         )
-    missing = f"start those that are missing ({', '.join(gone)})" if gone else "see that its members reach each other"
+    missing = Sentence("see that its members reach each other")
+    if gone:
+        missing = Sentence("start those that are missing (%(names)s)", names=", ".join(gone))
     return StoreUnavailable(
-        f"{where}: etcd has no quorum: {counted}, and that is too few to agree, or they do not reach each other;"
-        " nothing was written",
-        f"{missing}; what was read last goes on being shown, and all nodes go on",
+        Sentence(
+            "%(where)s: etcd has no quorum: %(counted)s, and that is too few to agree, "
+            "or they do not reach each other; nothing was written",
+            where=where,
+            counted=counted,
+        ),
+        Sentence("%(missing)s; what was read last goes on being shown, and all nodes go on", missing=missing),
     )
 
 
 def unsure(where: str, text: str) -> StoreUnsure:
     """The error of a write of which nobody knows whether it happened."""
     return StoreUnsure(
-        f"{where}: no answer to a write ({text}); it may have happened or not",
+        Sentence("%(where)s: no answer to a write (%(text)s); it may have happened or not", where=where, text=text),
         "read what is there before you repeat it",
     )

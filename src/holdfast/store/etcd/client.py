@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from holdfast.errors import StoreUnavailable, StoreUnsure, UsageError
+from holdfast.sentences import Sentence
 
 from ..address import EtcdAddress, EtcdCredentials, must_be_safe, shown
 from .answers import Meaning, Refused, no_quorum, nobody_answered, refusal, translate, unsure
@@ -211,7 +212,9 @@ class Client:
             last = Refused(Meaning.NO_LEADER, last.text)
         if "authentication is not enabled" in last.text:
             raise StoreUnavailable(
-                f"{self.where}: etcd asks nobody for a password, so that anybody may write there",
+                Sentence(
+                    "%(where)s: etcd asks nobody for a password, so that anybody may write there", where=self.where
+                ),
                 "turn authentication on: etcdctl auth enable (docs/how-to/store.md)",
             )
         raise translate(last, self.where)
@@ -246,13 +249,21 @@ def _tls(credentials: EtcdCredentials) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(credentials.ca))
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{credentials.ca} cannot be used as a CA: {error}", "name a PEM file") from None
+        raise UsageError(
+            Sentence("%(ca)s cannot be used as a CA: %(error)s", ca=credentials.ca, error=error), "name a PEM file"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if credentials.certificate and credentials.key:
         try:
             context.load_cert_chain(credentials.certificate, credentials.key)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"{credentials.certificate} and {credentials.key} cannot be used: {error}", "name two PEM files"
+                Sentence(
+                    "%(certificate)s and %(key)s cannot be used: %(error)s",
+                    certificate=credentials.certificate,
+                    key=credentials.key,
+                    error=error,
+                ),
+                "name two PEM files",
             ) from None
     return context

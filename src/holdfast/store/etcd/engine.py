@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from holdfast.errors import StoreError, StoreUnavailable
+from holdfast.sentences import Sentence
 
 from ..address import EtcdAddress, EtcdCredentials
 from ..port import (
@@ -95,7 +96,9 @@ class EtcdEngine:
         except Refused as refused:
             if refused.meaning in (Meaning.COMPACTED, Meaning.FUTURE, Meaning.UNSURE):
                 hint = "read it again from the beginning"
-                raise StoreUnavailable(f"{self._client.where}: {refused.text}", hint) from None
+                raise StoreUnavailable(
+                    Sentence("%(where)s: %(text)s", where=self._client.where, text=refused.text), hint
+                ) from None
             raise translate(refused, self._client.where) from None
 
     # ---- writing
@@ -120,7 +123,10 @@ class EtcdEngine:
             present = int(found[0]["mod_revision"]) if found else 0
             if present != check.version:
                 raise conflict(check, present)
-        raise StoreError(f"{self._client.where}: a commit failed although all it relied on holds", "try again")
+        raise StoreError(
+            Sentence("%(where)s: a commit failed although all it relied on holds", where=self._client.where),
+            "try again",
+        )
 
     async def grant(self, ttl: int) -> int:
         """As of the port; etcd lets no lease end sooner than after one and a half elections (2 s)."""

@@ -14,6 +14,7 @@ from holdfast.sentences import cut, said_of
 _PASSING = frozenset({DriftKind.SERVICE, DriftKind.ADDRESS, DriftKind.TABLE})
 _SURE_AFTER = 2  # looks in a row
 _AT_MOST = 500
+_LONGEST_NAME = 300
 _DIFFS_AT_MOST = 60_000  # characters of all diffs together
 _TOLD_FOR = timedelta(minutes=2)  # after it was put right
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
@@ -50,7 +51,8 @@ class _Entry:
         seen = self.seen
         return Drift(
             kind=seen.kind,
-            what=seen.what[:300],
+            what=seen.what[:_LONGEST_NAME],
+            what_said=said_of(cut(seen.what, _LONGEST_NAME)),
             detail=seen.detail[:LONGEST_DETAIL],
             said=said_of(cut(seen.detail, LONGEST_DETAIL)),
             diff=seen.diff,

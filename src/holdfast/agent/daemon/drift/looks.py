@@ -17,7 +17,7 @@ from holdfast.agent.services.base import Node, healthy
 from holdfast.agent.steps import translated
 from holdfast.agent.vrrp_state import groups_of
 from holdfast.bundle import Bundle, Service
-from holdfast.findings import Severity
+from holdfast.findings import Finding, Severity
 from holdfast.protocol import DriftKind
 from holdfast.sentences import Sentence
 
@@ -132,7 +132,7 @@ class Looks:
         # it): what stays is one that has stopped to follow its interfaces.
         for group in groups_of(watched.bundle, self._node.host, self._node.places):
             for address in group.missing if group.present else ():
-                where = f"{address.address} on {address.interface}"
+                where = Sentence("%(address)s on %(interface)s", address=address.address, interface=address.interface)
                 said = Sentence("group %(group)s is held here without it", group=group.expected.group)
                 yield Seen(DriftKind.ADDRESS, where, said)
 
@@ -141,7 +141,7 @@ class Looks:
         if now >= watched.table_at:
             started = time.thread_time()
             watched.table = tuple(
-                Seen(DriftKind.TABLE, f"{finding.code} {finding.message}"[:300], finding.hint)
+                Seen(DriftKind.TABLE, _named(finding), finding.hint)
                 for finding in overrides.differences(self._node, watched.bundle)
                 if finding.severity in _TOLD
             )
@@ -176,6 +176,10 @@ class Looks:
             for order in (*orders.make, *orders.add, *orders.take, *orders.route, *orders.remove):
                 said = Sentence("this node's network is not as it was told to be")
                 yield Seen(DriftKind.ADDRESS, in_words(order), said)
+
+
+def _named(finding: Finding) -> Sentence:
+    return Sentence("%(code)s %(what)s", code=finding.code, what=finding.message)
 
 
 def _started(pid: int) -> str:

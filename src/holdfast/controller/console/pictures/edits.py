@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from holdfast.errors import NotFound, UsageError
 from holdfast.findings import Finding
 from holdfast.protocol.api.base import Asked
+from holdfast.sentences import Sentence
 from holdfast.spec.cluster import ClusterSpec
 from holdfast.spec.virtual_servers import SchedulerName
 
@@ -93,11 +94,13 @@ def edit_of(form: EditForm) -> Edit:
         return _edit_of(form)
     except ValidationError as error:
         told = "; ".join(one["msg"] for one in error.errors(include_url=False, include_input=False)[:5])
-        raise UsageError(f"this form has mistakes: {told}", "correct it and look at the plan again") from None
+        raise UsageError(
+            Sentence("this form has mistakes: %(told)s", told=told), "correct it and look at the plan again"
+        ) from None
 
 
 def _edit_of(form: EditForm) -> Edit:
-    entry = _needed(form.entry, "a name")
+    entry = _needed(form.entry, Sentence("a name"))
     match form.kind:
         case "add_server":
             return AddServer(section=form.section, entry=entry, to=_server(form))
@@ -115,13 +118,13 @@ def _edit_of(form: EditForm) -> Edit:
 
 def _needed(value: str, what: str) -> str:
     if not value:
-        raise UsageError(f"{what} is missing", "fill it in")
+        raise UsageError(Sentence("%(what)s is missing", what=what), "fill it in")
     return value
 
 
 def _server(form: EditForm) -> ServerAsked:
     return ServerAsked(
-        address=_needed(form.address, "the server's address"),
+        address=_needed(form.address, Sentence("the server's address")),
         weight=form.weight,
         max_connections=form.max_connections,
         resume_below=form.resume_below,
@@ -164,7 +167,10 @@ def _servers(text: str) -> Iterable[ServerAsked]:
     for line in _lines(text):
         address, _, weight = line.partition(" ")
         if not re.fullmatch(r"\s*|\s*[0-9]{1,5}\s*", weight):
-            raise UsageError(f"'{line[:80]}' is no server", "write a server a line, such as web01:80, or web01:80 3")
+            raise UsageError(
+                Sentence("'%(line)s' is no server", line=line[:80]),
+                "write a server a line, such as web01:80, or web01:80 3",
+            )
         yield ServerAsked(address=address, weight=int(weight) if weight.strip() else 1)
 
 
@@ -179,7 +185,9 @@ def form_of(spec: ClusterSpec, base: int, kind: Kind, section: Section, entry: s
             return form.model_copy(update=_filled(find_virtual_server(spec, entry)))
         case "add_server":
             if entry not in (spec.pools if section == "pools" else spec.virtual_servers):
-                raise NotFound(f"there is no '{entry[:80]}' to add a server to", "look at the list")
+                raise NotFound(
+                    Sentence("there is no '%(entry)s' to add a server to", entry=entry[:80]), "look at the list"
+                )
         case "add_virtual_server":
             group = next(iter(spec.vrrp), "")
             return form.model_copy(update={"on": f"{group}:80" if group else "", "check": "tcp"})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import unified_diff
 from typing import Literal
 
 from holdfast.protocol.api.events import AuditView, EventView
-from holdfast.sentences import from_data
+from holdfast.sentences import Sentence, from_data
 
 from ..words import N_
 from .actions import did
@@ -65,6 +65,18 @@ _WORDS: Mapping[State, str] = {
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _NUMBERED = re.compile(r"(revision|rollout) ([1-9][0-9]{0,11})")
 _NODE = re.compile(rf"({_NAME})(?=$|[:,])")
+_COUNTED = re.compile(r"(revision|rollout|rehearsal) ([1-9][0-9]{0,11})")
+_COUNTS: Mapping[str, Callable[[str], Sentence]] = {
+    "revision": lambda number: Sentence("revision %(number)s", number=number),
+    "rollout": lambda number: Sentence("rollout %(number)s", number=number),
+    "rehearsal": lambda number: Sentence("rehearsal %(number)s", number=number),
+}
+_BY = re.compile(rf"({_NAME}), by ({_NAME})")
+_SESSIONS = re.compile(r"([0-9]{1,9}) sessions")
+_FIXED: Mapping[str, str] = {
+    one: one for one in (Sentence("the whole store"), Sentence("the first certificate authority"))
+}
+_SESSION = re.compile(rf"({_NAME}): all but this one")
 _LONGEST = 100_000  # characters of one side of a record: it is kept shorter than that
 
 
@@ -149,7 +161,7 @@ def _audited(one: AuditView) -> Audited:
         who=one.actor.removeprefix("user:"),
         action=one.action,
         did=did(one.action),
-        target=one.target,
+        target=named(one.target),
         cluster=one.cluster,
         source=one.source,
         state=state,
@@ -162,6 +174,19 @@ def _audited(one: AuditView) -> Audited:
 def audited_of(one: AuditView) -> Audited:
     """One record."""
     return _audited(one)
+
+
+def named(target: str) -> str:
+    """What a record is about, as the sentence that it is where it is no name alone."""
+    if found := _COUNTED.fullmatch(target):
+        return _COUNTS[found[1]](found[2])
+    if found := _BY.fullmatch(target):
+        return Sentence("%(what)s, by %(who)s", what=found[1], who=found[2])
+    if found := _SESSIONS.fullmatch(target):
+        return Sentence("%(n)s sessions", n=found[1])
+    if found := _SESSION.fullmatch(target):
+        return Sentence("%(owner)s: all but this one", owner=found[1])
+    return _FIXED.get(target, target)
 
 
 def link_of(action: str, target: str, cluster: str | None) -> Link | None:

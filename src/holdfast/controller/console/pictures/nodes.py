@@ -14,7 +14,7 @@ from holdfast.protocol.api.events import EventView
 from holdfast.protocol.api.nodes import NodeDetail, NodeSummary
 from holdfast.protocol.api.overrides import OverrideView
 from holdfast.protocol.machine import LogLine
-from holdfast.sentences import from_data, heard
+from holdfast.sentences import from_data
 
 from ..words import N_
 from .diffs import Diff, diff_of
@@ -329,7 +329,7 @@ def _happened(event: EventView) -> Happened:
 def _drift(report: AgentReport) -> Iterable[Differs]:
     for one in report.drift:
         kind = _DRIFT_KINDS.get(one.kind.value, one.kind.value)
-        yield Differs(kind, one.what, heard(one.said, one.detail), one.since, one.corrected, diff_of(one.diff))
+        yield Differs(kind, one.named, one.told, one.since, one.corrected, diff_of(one.diff))
 
 
 def _attempt(report: AgentReport) -> Attempt | None:

@@ -320,7 +320,7 @@ def _named(server: Server) -> str:
 
 def _sight(seen: Situation, node: str, one: ServerFacts) -> PoolSight:
     fresh = node in seen.connected
-    return PoolSight(node, fresh, seen.heard[node].time, one.up, one.in_use, one.last, one.failures, _moment(one.since))
+    return PoolSight(node, fresh, seen.heard[node].time, one.up, one.in_use, one.told, one.failures, _moment(one.since))
 
 
 def _moment(text: str | None) -> datetime | None:

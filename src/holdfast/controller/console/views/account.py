@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from holdfast.errors import NotFound
 from holdfast.protocol.api.people import RoleWord
+from holdfast.sentences import Sentence
 from holdfast.store.models import Role, TokenScope
 
 from ...callers import Allowed, Calling
@@ -137,7 +138,7 @@ async def revoking(page: Console, who: OwnTokens, prefix: Prefix) -> Response:
     """Which token is to end."""
     token = next((one for one in await page.context.doors.logins.tokens(who) if one.prefix == prefix), None)
     if token is None:
-        raise NotFound(f"there is no API token {prefix}", "look at the list of tokens")
+        raise NotFound(Sentence("there is no API token %(prefix)s", prefix=prefix), "look at the list of tokens")
     url = page.url("console_revoke_token", prefix=prefix)
     return page.part("people/revoke.html", token=token, form_url=url)
 
@@ -146,6 +147,6 @@ async def revoking(page: Console, who: OwnTokens, prefix: Prefix) -> Response:
 async def revoke(page: Console, caller: Calling, who: OwnTokens, prefix: Prefix) -> Response:
     """End an API token, at once."""
     if prefix not in {one.prefix for one in await page.context.doors.logins.tokens(who)}:
-        raise NotFound(f"there is no API token {prefix}", "look at the list of tokens")
+        raise NotFound(Sentence("there is no API token %(prefix)s", prefix=prefix), "look at the list of tokens")
     await page.context.doors.logins.revoke_token(who, prefix, caller.source)
     return page.done(page.words.say("%(token)s is revoked", token=prefix), refresh=CHANGED)

@@ -13,6 +13,7 @@ from holdfast.errors import NotFound
 from holdfast.protocol import SafeName
 from holdfast.protocol.api.base import Asked
 from holdfast.protocol.api.nodes import MoveRequest
+from holdfast.sentences import Sentence
 
 from ...api.answers import ClusterName, GroupName
 from ...callers import Allowed, AtDesk
@@ -89,5 +90,5 @@ async def move(
 async def _group(page: Page, cluster: str, name: str) -> Group:
     seen = await situation(page.store, cluster)
     if seen.spec is None or name not in seen.spec.vrrp:
-        raise NotFound(f"there is no VRRP group '{name[:80]}'", "look at the list of virtual IPs")
+        raise NotFound(Sentence("there is no VRRP group '%(name)s'", name=name[:80]), "look at the list of virtual IPs")
     return group_picture(seen, seen.spec, name)

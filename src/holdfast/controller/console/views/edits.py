@@ -13,6 +13,7 @@ from starlette.responses import Response
 from holdfast.errors import NotFound, UsageError
 from holdfast.protocol.api.base import Asked, Digest, HazardClass
 from holdfast.protocol.api.rollouts import RolloutOptions
+from holdfast.sentences import Sentence
 
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
@@ -64,7 +65,10 @@ async def edit(
     """A form, filled in with what the newest revision says; for what is to be deleted, its plan."""
     newest = await page.store.cluster(cluster).revisions.newest_number()
     if not newest:
-        raise NotFound(f"{cluster} has no revision yet", "apply a spec first: holdfast apply cluster.yaml")
+        raise NotFound(
+            Sentence("%(cluster)s has no revision yet", cluster=cluster),
+            "apply a spec first: holdfast apply cluster.yaml",
+        )
     spec = (await spec_of(page.store, cluster, newest)).spec
     form = form_of(spec, newest, kind, section, entry, server)
     return await page.show(

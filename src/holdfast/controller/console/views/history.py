@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from holdfast.errors import UsageError
 from holdfast.protocol.api.base import LARGEST_PAGE
+from holdfast.sentences import Sentence
 from holdfast.store.store import Store
 
 from ...api.answers import Before, ClusterName
@@ -78,7 +79,9 @@ def _moment(text: str) -> datetime | None:
         found = datetime.fromisoformat(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UsageError(f"this is no time: {text[:40]}", "write it like 2026-05-01T18:30:00Z") from None
+        raise UsageError(
+            Sentence("this is no time: %(text)s", text=text[:40]), "write it like 2026-05-01T18:30:00Z"
+        ) from None
 
 
 @router.get(_IN_CLUSTER + "/events", name="console_events")

@@ -16,6 +16,7 @@ from holdfast.errors import NotFound
 from holdfast.protocol import SafeName
 from holdfast.protocol.api.base import Asked, Line
 from holdfast.protocol.api.nodes import MaintenanceRequest, NodeSummary
+from holdfast.sentences import Sentence
 from holdfast.store.store import Store
 
 from ...api.answers import ClusterName, NodeName
@@ -201,6 +202,9 @@ async def revoke(
     """Its certificate counts no more, at once."""
     kept = await known_cluster(page.store, cluster)
     if await kept.nodes.get(node) is None:
-        raise NotFound(f"no node {node} is enrolled in {cluster}", "look at the list of nodes")
+        raise NotFound(
+            Sentence("no node %(node)s is enrolled in %(cluster)s", node=node, cluster=cluster),
+            "look at the list of nodes",
+        )
     await page.context.doors.enrolment.revoke(who, cluster, node, asked.why, caller.source)
     return page.done(page.words.say("%(node)s is shut out", node=node), refresh=("status",))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from holdfast.errors import NotFound, UsageError
 from holdfast.protocol.api.base import Asked, Count
 from holdfast.protocol.api.people import ClusterLimits, RoleWord
+from holdfast.sentences import Sentence
 from holdfast.store.collection import Versioned
 from holdfast.store.models import Role, User
 
@@ -198,5 +199,5 @@ async def _found(page: Page, name: str) -> User:
 async def _versioned(page: Page, name: str) -> Versioned[User]:
     found = await page.store.users.get(name)
     if found is None:
-        raise NotFound(f"there is no user {name}", "look at the list of users")
+        raise NotFound(Sentence("there is no user %(name)s", name=name), "look at the list of users")
     return found

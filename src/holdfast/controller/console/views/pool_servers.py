@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from holdfast.errors import NotFound, PlanRefused
 from holdfast.protocol.api.overrides import OverrideWord
+from holdfast.sentences import Sentence
 
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
@@ -34,11 +35,14 @@ _RESULT = "pools/result.html"
 async def _found(page: Page, cluster: str, name: str, written: str) -> tuple[PoolRow, PoolServer]:
     pool = pool_of(await situation(page.store, cluster), name)
     if pool is None:
-        raise NotFound(f"there is no pool '{name[:80]}'", "look at the list of pools")
+        raise NotFound(Sentence("there is no pool '%(name)s'", name=name[:80]), "look at the list of pools")
     for one in pool.servers:
         if one.written == written:
             return pool, one
-    raise NotFound(f"pool {name} has no server '{written[:80]}'", "look at the list of pools")
+    raise NotFound(
+        Sentence("pool %(name)s has no server '%(written)s'", name=name, written=written[:80]),
+        "look at the list of pools",
+    )
 
 
 @router.get("/pools/{name}/override", name="console_pool_overriding")

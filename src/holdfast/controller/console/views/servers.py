@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from holdfast.errors import NotFound, PlanRefused
 from holdfast.protocol.api.overrides import OverrideWord
+from holdfast.sentences import Sentence
 
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
@@ -100,7 +101,9 @@ async def _one(page: Page, cluster: str, name: str) -> Mapping[str, object]:
 async def _row(page: Page, cluster: str, name: str) -> VirtualRow:
     seen = await situation(page.store, cluster)
     if seen.spec is None or name not in seen.spec.virtual_servers:
-        raise NotFound(f"there is no virtual server '{name[:80]}'", "look at the list of virtual servers")
+        raise NotFound(
+            Sentence("there is no virtual server '%(name)s'", name=name[:80]), "look at the list of virtual servers"
+        )
     return row_of(seen, seen.spec, name)
 
 
@@ -108,7 +111,10 @@ def _in(row: VirtualRow, written: str) -> RealServer:
     for one in row.servers:
         if one.written == written:
             return one
-    raise NotFound(f"{row.name} has no server '{written[:80]}'", "look at the list of virtual servers")
+    raise NotFound(
+        Sentence("%(name)s has no server '%(written)s'", name=row.name, written=written[:80]),
+        "look at the list of virtual servers",
+    )
 
 
 @router.get("/servers/{name}/override", name="console_overriding")

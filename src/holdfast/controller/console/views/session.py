@@ -118,9 +118,7 @@ async def preferences(page: Console) -> Response:
 async def _login_page(page: Console, back: str, name: str = "", error: HoldfastError | None = None) -> Response:
     problem = problem_of(error).error if error else None
     status = status_of(error) if error else 200
-    hint = page.words.say(problem.hint) if problem else ""
-    if isinstance(error, TooManyAttempts):
-        hint = page.words.say("try again in %(seconds)s s", seconds=ceil(error.wait))
+    hint = page.words.tell(problem.hint) if problem else ""
     response = await page.show(
         "session/login.html",
         here="",
@@ -128,7 +126,7 @@ async def _login_page(page: Console, back: str, name: str = "", error: HoldfastE
         status_code=status,
         back=back,
         name=name,
-        message=page.words.say(problem.message) if problem else "",
+        message=page.words.tell(problem.message) if problem else "",
         hint=hint,
     )
     if isinstance(error, TooManyAttempts):
