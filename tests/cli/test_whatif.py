@@ -275,6 +275,28 @@ def test_what_was_not_looked_at_is_not_said_to_be_well(monkeypatch: pytest.Monke
     report = what_if(cluster_of({node: parse(text, node) for node, text in texts.items()}))
     told = StringIO()
     print_report(report, Console(file=told, width=120))
-    assert "1 groups were not looked at" in told.getvalue()
+    assert "1 group was not looked at" in told.getvalue()
     assert "\nof what was looked at, no single failure is an outage" in told.getvalue()
     assert "\nno single failure" not in told.getvalue()
+
+
+def wide(folder: Path, nodes: int) -> list[str]:
+    """One virtual router that many nodes share."""
+    for number in range(nodes):
+        text = TWO.format(priority=250 - number, weight=0)
+        (folder / f"lb{number}.conf").write_text(text)
+    return [f"lb{number}={folder / f'lb{number}.conf'}" for number in range(nodes)]
+
+
+def test_a_group_that_could_not_be_looked_at_is_no_success(holdfast: Command, tmp_path: Path) -> None:
+    """More nodes share it than are played: nothing is known of it, so the status is not 0."""
+    done = holdfast("whatif", *wide(tmp_path, 110), "--json", timeout=240)
+    said = json.loads(done.stdout)
+    assert (said["complete"], said["unplayed"], said["harmful"]) == (False, 1, False)
+    assert done.returncode == 1
+    told = holdfast("whatif", *wide(tmp_path, 110), "--fail", "lb3", timeout=240)
+    assert "1 group was not looked at" in told.stdout
+    assert told.returncode == 1
+    small = holdfast("whatif", *wide(tmp_path, 3), "--json")
+    assert json.loads(small.stdout)["complete"] is True
+    assert small.returncode == 0

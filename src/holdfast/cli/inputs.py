@@ -11,6 +11,7 @@ from holdfast.compile.compiler import CompileInput, compile_cluster
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
 from holdfast.errors import SpecError, UsageError
 from holdfast.findings import Finding, Location, Severity
+from holdfast.keepalived.garbage import uncollected
 from holdfast.spec import LoadedSpec, load_spec
 from holdfast.spec.load import parse_model, read_text
 
@@ -62,7 +63,8 @@ def compile_input(spec_path: Path, *, process_events: bool = True, choose: bool 
 
     With `choose`, what the lock lacks is chosen in memory: good for a look or a rehearsal, never for a rollout.
     """
-    loaded = load_spec(spec_path)
+    with uncollected():  # of thousands of virtual servers, which hold no circles
+        loaded = load_spec(spec_path)
     lock, secrets = read_lock(spec_path, loaded), read_secrets(spec_path, loaded)
     if choose:
         lock, secrets = complete_lock(loaded.spec, lock), complete_secrets(loaded.spec, secrets, lambda: "rehearse")
@@ -71,4 +73,6 @@ def compile_input(spec_path: Path, *, process_events: bool = True, choose: bool 
 
 def compile_file(spec_path: Path, *, process_events: bool = True, choose: bool = False) -> Mapping[str, Bundle]:
     """The bundles of the spec at `spec_path`."""
-    return compile_cluster(compile_input(spec_path, process_events=process_events, choose=choose))
+    source = compile_input(spec_path, process_events=process_events, choose=choose)
+    with uncollected():
+        return compile_cluster(source)

@@ -45,7 +45,8 @@ def whatif(
     """Say who holds each address after every failure, alone and in pairs, and within what time. Nothing is touched.
 
     With --fail only those failures, one after another in that order, and why it ends so. Exit status 1 if what was
-    asked for, or any single failure, leaves an address unserved, stuck or with two holders.
+    asked for, or any single failure, leaves an address unserved, stuck or with two holders; or if there are groups
+    that could not be looked at.
 
     Example:  holdfast whatif cluster.yaml --fail lb1 --fail nginx@lb2
     """
@@ -61,7 +62,7 @@ def whatif(
         print_report(report, stdout())
         if svg is not None:
             stderr().print(f"graph: {svg}", markup=False)
-    if report.harmful:
+    if report.harmful or not report.complete:
         raise typer.Exit(1)
 
 

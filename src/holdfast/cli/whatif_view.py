@@ -183,7 +183,7 @@ def _print_summary(report: Report, console: Console) -> None:
     else:
         # What was not looked at is not said to be well.
         far = ("of what was looked at, no single failure is an outage", "yellow")
-        console.print(Text(*(far if report.unplayed else ("no single failure is an outage", "green"))))
+        console.print(Text(*(far if not report.complete else ("no single failure is an outage", "green"))))
     if missed:
         titles = ", ".join(scenario.title for scenario in missed[:_MOST_GROUPS])
         console.print(Text(f"promised times that cannot be kept: {titles}", style="bold red"))
@@ -200,8 +200,10 @@ def _print_summary(report: Report, console: Console) -> None:
 
 
 def _print_unplayed(report: Report, console: Console) -> None:
-    if report.unplayed:
-        console.print(Text(f"{report.unplayed} groups were not looked at: there are too many", style="bold yellow"))
+    if not report.complete:
+        groups = "1 group was" if report.unplayed == 1 else f"{report.unplayed} groups were"
+        said = f"{groups} not looked at: there are too many. So nothing is known of them; ask about a part of the nodes"
+        console.print(Text(said, style="bold yellow"))
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -223,6 +225,7 @@ def document(report: Report) -> dict[str, Any]:
         "depth": report.depth,
         "left_out": report.left_out,
         "unplayed": report.unplayed,
+        "complete": report.complete,
         "harmful": report.harmful,
     }
 

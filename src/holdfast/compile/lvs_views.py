@@ -116,7 +116,7 @@ def _servers(spec: ClusterSpec, name: str, label: str, family: int, asked: int) 
     """
     virtual = spec.virtual_servers[name]
     first = virtual.on[0].first if virtual.on else 0
-    near = tuple(near_networks(spec, name, family, virtual.forward))
+    near = near_networks(spec, name, family, virtual.forward)
     for server in virtual.servers:
         address = address_in(spec, server.host, family, near)
         if address is None:

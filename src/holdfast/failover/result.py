@@ -181,6 +181,11 @@ class Report:
     unplayed: int = 0  # groups that were not looked at, for the same reason
 
     @property
+    def complete(self) -> bool:
+        """Whether every group was looked at: nothing is known of the others, least of all that they are well."""
+        return not self.unplayed
+
+    @property
     def outages(self) -> tuple[Scenario, ...]:
         """The single failures that users notice as more than a move."""
         return tuple(scenario for scenario in self.singles if scenario.harmful)

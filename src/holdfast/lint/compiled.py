@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from holdfast.findings import Location, Severity
 from holdfast.keepalived.tree import Node
@@ -46,13 +47,13 @@ def _subject(bundle: Bundle) -> Subject | None:
 
 def _told_of_the_spec(found: list[Remark], subjects: list[Subject], loaded: LoadedSpec) -> Iterator[Remark]:
     """Warnings and errors about what is compiled, each at the value of the spec that it came from."""
-    models = {subject.file: subject.model for subject in subjects}
+    blocks = {subject.file: _Blocks.of(subject.model.root) for subject in subjects}
     for remark in found:
         where = remark.finding.location
-        if remark.finding.severity is Severity.INFO or where is None or where.file not in models:
+        if remark.finding.severity is Severity.INFO or where is None or where.file not in blocks:
             continue
         node = where.file.removesuffix(_CONFIGURATION)
-        path = _path(models[where.file].root, where, node, loaded)
+        path = _path(blocks[where.file].at(where.line), where, node, loaded)
         finding = remark.finding.model_copy(update={"location": loaded.positions.at(path)})
         yield replace(remark, finding=finding, end=0, related=(), fix=(), node=node)
 
@@ -77,9 +78,26 @@ def _named(nodes: list[str], remark: Remark) -> Remark:
     return replace(remark, finding=finding, node=nodes[0] if len(nodes) == 1 else "")
 
 
-def _path(root: Node, where: Location, node: str, loaded: LoadedSpec) -> Path:
-    """The path in the spec of what stands at a place of a compiled file; the nearest that is known."""
-    top = next((child for child in reversed(root.children) if child.line <= where.line), None)
+@dataclass(frozen=True)
+class _Blocks:
+    """The outermost blocks of a file that includes no other, by the lines where they begin."""
+
+    blocks: Sequence[Node]
+    lines: Sequence[int]
+
+    @classmethod
+    def of(cls, root: Node) -> _Blocks:
+        """Those of a whole file."""
+        return cls(root.children, [child.line for child in root.children])
+
+    def at(self, line: int) -> Node | None:
+        """The one that a line belongs to."""
+        number = bisect_right(self.lines, line)
+        return self.blocks[number - 1] if number else None
+
+
+def _path(top: Node | None, where: Location, node: str, loaded: LoadedSpec) -> Path:
+    """The path in the spec of what stands at a place of a compiled file, in this block; the nearest that is known."""
     if top is None:
         return ("cluster",)
     spec = loaded.spec

@@ -51,9 +51,12 @@ class State:
     def groups(self) -> Mapping[str, Mapping[str, Member]]:
         """The members of each group: common name → node → its part."""
         found: dict[str, dict[str, Member]] = {}
+        named = {
+            node: {group.group: frozenset(group.peers) for group in bundle.expected.vrrp}
+            for node, bundle in self.bundles.items()
+        }
         for place in self.cluster.places:
-            named = {group.group: frozenset(group.peers) for group in self.bundles[place[0]].expected.vrrp}
-            part = Member(self.cluster.instance(place), named.get(place[1]))
+            part = Member(self.cluster.instance(place), named[place[0]].get(place[1]))
             found.setdefault(self.group(place), {})[place[0]] = part
         return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from holdfast.bundle import Bundle
+from holdfast.keepalived.garbage import uncollected
 from holdfast.keepalived.tree import Configuration
 from holdfast.sentences import Sentence, as_it_is
 
@@ -117,6 +118,11 @@ def _of_group(group: str, changing: set[str], nodes: tuple[NodePlan, ...], befor
 
 def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     """Compare two compiled clusters; equal digests mean that nothing changes."""
+    with uncollected():
+        return _made(old, new)
+
+
+def _made(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     trees = tuple({node: _tree(bundle) for node, bundle in side.items()} for side in (old, new))
     compiled = {node for side in (old, new) for node, bundle in side.items() if bundle.expected.vrrp}
     common = one_name({node: tree for side in trees for node, tree in side.items() if node not in compiled})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Hashable
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -86,3 +88,20 @@ class ClusterSpec(Frozen):
     notify: Notify = Notify()
     objectives: Objectives = Objectives()
     origin: Origin | None = Field(None, description="the shape that imported nodes keep until it is written as intent")
+
+    @cached_property
+    def found_out(self) -> dict[Hashable, Any]:
+        """What `once` has found out of it; no part of what it says."""
+        return {}
+
+    def __copy__(self) -> Self:
+        """A copy is made to become another spec: nothing is known of it."""
+        copied = super().__copy__()
+        copied.__dict__.pop("found_out", None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """The same."""
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop("found_out", None)
+        return copied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from holdfast.findings import Severity
 from holdfast.sentences import Sentence
@@ -96,7 +97,7 @@ def one_group_directs(spec: ClusterSpec) -> Iterator[Mistake]:
 
 def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
     """The kernel knows one virtual server for each protocol, address and port, and one for each mark."""
-    taken: dict[tuple[str, Address], list[tuple[Taken, str]]] = {}
+    taken: dict[tuple[str, Address], _TakenBefore] = {}
     marks: dict[int, str] = {}
     for name, virtual in spec.virtual_servers.items():
         if virtual.mark is not None:
@@ -110,8 +111,8 @@ def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
             marks.setdefault(virtual.mark, name)
         told: set[int] = set()
         for one in taken_by(spec, name):
-            others = taken.setdefault((virtual.protocol, one.address), [])
-            found = next((other for other in others if _overlap(other[0], one)), None)
+            others = taken.setdefault((virtual.protocol, one.address), _TakenBefore())
+            found = others.first_of(one)
             if found and one.place not in told:
                 told.add(one.place)
                 mine = found[1] == name
@@ -128,11 +129,31 @@ def nothing_is_taken_twice(spec: ClusterSpec) -> Iterator[Mistake]:
                     ),
                     Sentence("take each address and port in one virtual server, once"),
                 )
-            others.append((one, name))
+            others.add(one, name)
 
 
-def _overlap(one: Taken, other: Taken) -> bool:
-    return one.first <= other.last and other.first <= one.last
+@dataclass
+class _TakenBefore:
+    """What is taken of one address, in its order: single ports are looked up, for there may be thousands."""
+
+    _ports: dict[int, tuple[int, Taken, str]] = field(default_factory=dict)
+    _ranges: list[tuple[int, Taken, str]] = field(default_factory=list)
+    _count: int = 0
+
+    def add(self, one: Taken, name: str) -> None:
+        """It is taken by this virtual server."""
+        self._count += 1
+        if one.first == one.last:
+            self._ports.setdefault(one.first, (self._count, one, name))
+        else:
+            self._ranges.append((self._count, one, name))
+
+    def first_of(self, one: Taken) -> tuple[Taken, str] | None:
+        """The first that has a port in common, and whose it is."""
+        several = one.first != one.last
+        found = list(self._ports.values()) if several else [self._ports[one.first]] if one.first in self._ports else []
+        found = [each for each in (*found, *self._ranges) if one.first <= each[1].last and each[1].first <= one.last]
+        return min(found, key=lambda each: each[0])[1:] if found else None
 
 
 def every_family_is_served(spec: ClusterSpec) -> Iterator[Mistake]:
@@ -161,18 +182,17 @@ def every_family_is_served(spec: ClusterSpec) -> Iterator[Mistake]:
 
 def proxies_do_not_wait_in_vain(spec: ClusterSpec) -> Iterator[Mistake]:
     """What IPVS takes on a director never reaches a proxy that listens there on the same address and port."""
-    listeners = [
-        (proxy_name, node, address, listener.on.port)
-        for proxy_name, proxy in spec.proxies.items()
-        for listener in proxy.listeners
-        for address in listener_addresses(spec, listener.on.target)
-        for node in proxy.nodes
-    ]
+    listeners: dict[Address, list[tuple[str, str, int]]] = {}
+    for proxy_name, proxy in spec.proxies.items():
+        for listener in proxy.listeners:
+            for address in listener_addresses(spec, listener.on.target):
+                at = listeners.setdefault(address, [])
+                at += ((proxy_name, node, listener.on.port) for node in proxy.nodes)
     for name, virtual in spec.virtual_servers.items():
         nodes, told = set(directors(spec, name)), set()
         for one in taken_by(spec, name) if virtual.protocol == "tcp" else ():
-            for proxy_name, node, address, port in listeners:
-                if node in nodes and address == one.address and one.first <= port <= one.last and one.place not in told:
+            for proxy_name, node, port in listeners.get(one.address, ()):
+                if node in nodes and one.first <= port <= one.last and one.place not in told:
                     told.add(one.place)
                     yield Mistake(
                         "LVS031",
@@ -182,7 +202,7 @@ def proxies_do_not_wait_in_vain(spec: ClusterSpec) -> Iterator[Mistake]:
                             "%(socket)s, but the virtual server takes every connection before it",
                             node=node,
                             proxy_name=proxy_name,
-                            socket=join_host_port(str(address), port),
+                            socket=join_host_port(str(one.address), port),
                         ),
                         Sentence("let the proxy run on the real servers, or give one of the two another port"),
                     )

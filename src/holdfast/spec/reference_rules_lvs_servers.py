@@ -10,17 +10,20 @@ from holdfast.sentences import Sentence
 
 from .cluster import ClusterSpec
 from .mistakes import Mistake, unknown
+from .once import once
 from .positions import Path
 from .resolve import network_of
 from .resolve_lvs import (
     address_in,
     directors,
     families,
+    floating_groups,
     gateway_for,
     gateways_of,
     group_of,
     near_networks,
     node_networks,
+    owners,
     real_server_nodes,
     serving,
     taken_by,
@@ -74,11 +77,16 @@ def _services(spec: ClusterSpec) -> Iterator[_Service]:
             directors=directors(spec, name),
             families=served,
             taken=frozenset((one.first, one.last) for one in taken_by(spec, name)),
-            near={(f, way): tuple(near_networks(spec, name, f, way)) for f in served for way in ways},
+            near={(f, way): near_networks(spec, name, f, way) for f in served for way in ways},
         )
 
 
-def _places(spec: ClusterSpec) -> Iterator[_Place]:
+@once
+def _places(spec: ClusterSpec) -> tuple[_Place, ...]:
+    return tuple(_all_places(spec))
+
+
+def _all_places(spec: ClusterSpec) -> Iterator[_Place]:
     for service in _services(spec):
         virtual = service.virtual
         for index, server in enumerate(virtual.servers):
@@ -91,9 +99,13 @@ def _places(spec: ClusterSpec) -> Iterator[_Place]:
 
 def servers_can_serve(spec: ClusterSpec) -> Iterator[Mistake]:
     """Each server is known, is no director, and can be reached and answer the way that is asked for."""
-    for place in _places(spec):
-        if mistake := _mistake_at(spec, place):
-            yield mistake
+    yield from (mistake for mistake in _mistakes(spec) if mistake)
+
+
+@once
+def _mistakes(spec: ClusterSpec) -> tuple[Mistake | None, ...]:
+    """What is wrong with each place, if anything is."""
+    return tuple(_mistake_at(spec, place) for place in _places(spec))
 
 
 def _mistake_at(spec: ClusterSpec, place: _Place) -> Mistake | None:
@@ -122,7 +134,7 @@ def _is_no_virtual_address(spec: ClusterSpec, place: _Place) -> Mistake | None:
     address = as_address(place.server.host)
     if address is None:
         return None
-    floating = {a.ip: group for group, vrrp in spec.vrrp.items() for a in vrrp.addresses.values()}
+    floating = floating_groups(spec)
     if address not in floating:
         return None
     return Mistake(
@@ -165,7 +177,7 @@ def _node(spec: ClusterSpec, server: ServerAddress) -> str:
     if server.host in spec.nodes:
         return server.host
     address = as_address(server.host)
-    return next((name for name, node in spec.nodes.items() if address in node.addresses), "")
+    return owners(spec).get(address, "") if address else ""
 
 
 def _sorry_is_another(spec: ClusterSpec, place: _Place) -> Mistake | None:
@@ -279,8 +291,8 @@ _JUDGES = (
 def bare_servers_are_prepared(spec: ClusterSpec) -> Iterator[Mistake]:
     """Nobody prepares a machine that is no node of the spec; what has to be done there by hand is said once."""
     found: dict[str, list[str]] = {}
-    for place in _places(spec):
-        if as_address(place.server.host) is not None and not place.sorry and not _mistake_at(spec, place):
+    for place, mistake in zip(_places(spec), _mistakes(spec), strict=True):
+        if as_address(place.server.host) is not None and not place.sorry and not mistake:
             found.setdefault(place.name, []).append(place.server.host)
     for name, bare in found.items():
         if not directors(spec, name):
@@ -314,13 +326,11 @@ def _gateway(spec: ClusterSpec, name: str, host: str) -> str:
 
 
 def _hint_of_bare(spec: ClusterSpec, bare: list[str]) -> Sentence:
-    owners = {address: name for name, node in spec.nodes.items() for address in node.addresses}
     for host in bare:
         address = as_address(host)
-        if address in owners:
-            return Sentence(
-                "%(host)s is '%(node)s': write the node's name, and it is prepared", host=host, node=owners[address]
-            )
+        node = owners(spec).get(address) if address else None
+        if node is not None:
+            return Sentence("%(host)s is '%(node)s': write the node's name, and it is prepared", host=host, node=node)
     return Sentence("name them under `nodes:`, and let an agent prepare them")
 
 

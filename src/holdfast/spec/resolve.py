@@ -6,10 +6,12 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from .cluster import ClusterSpec
 from .nodes import IPInterface
+from .once import once
 from .values import Address, as_address
 from .vrrp import FloatingAddress, VrrpGroup
 
 
+@once
 def network_of(spec: ClusterSpec, address: Address) -> str | None:
     """The name of the network that `address` lies in."""
     return next((name for name, network in spec.networks.items() if network.subnet_of(address)), None)

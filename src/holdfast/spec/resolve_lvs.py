@@ -5,11 +5,11 @@ Every function takes a spec whose names lead somewhere; what leads nowhere gives
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 
 from .cluster import ClusterSpec
+from .once import once
 from .proxies import ListenOn
 from .resolve import listener_addresses, network_of
 from .servers import ServerAddress
@@ -51,13 +51,31 @@ def group_of_target(spec: ClusterSpec, taken: TakenPorts) -> str | None:
     """The VRRP group that an entry of `on` names, itself or by one of its addresses."""
     address = as_address(taken.target)
     if address is not None:
-        for name, group in spec.vrrp.items():
-            if any(floating.ip == address for floating in group.addresses.values()):
-                return name
-        return None
+        return floating_groups(spec).get(address)
     return taken.group if taken.group in spec.vrrp else None
 
 
+@once
+def floating_groups(spec: ClusterSpec) -> Mapping[Address, str]:
+    """The VRRP group of every floating address; the first that has it."""
+    found: dict[Address, str] = {}
+    for name, group in spec.vrrp.items():
+        for address in _floating(group):
+            found.setdefault(address, name)
+    return found
+
+
+@once
+def owners(spec: ClusterSpec) -> Mapping[Address, str]:
+    """The node that has an address; the first."""
+    found: dict[Address, str] = {}
+    for name, node in spec.nodes.items():
+        for address in node.addresses:
+            found.setdefault(address, name)
+    return found
+
+
+@once
 def group_of(spec: ClusterSpec, name: str) -> str | None:
     """The VRRP group whose members are the directors of the virtual server `name`."""
     virtual = spec.virtual_servers[name]
@@ -69,24 +87,28 @@ def group_of(spec: ClusterSpec, name: str) -> str | None:
     return next(iter(spec.vrrp)) if virtual.mark is not None and len(spec.vrrp) == 1 else None
 
 
+@once
 def directors(spec: ClusterSpec, name: str) -> tuple[str, ...]:
     """The directors of the virtual server `name`, in order of preference."""
     group = group_of(spec, name)
     return tuple(node for node in spec.vrrp[group].members if node in spec.nodes) if group else ()
 
 
+@once
 def directed_groups(spec: ClusterSpec) -> tuple[str, ...]:
     """The VRRP groups with virtual servers, in the spec's order."""
     used = {group_of(spec, name) for name in spec.virtual_servers}
     return tuple(name for name in spec.vrrp if name in used)
 
 
+@once
 def all_directors(spec: ClusterSpec) -> tuple[str, ...]:
     """Every node that directs a virtual server, in the spec's order."""
     found = {node for name in spec.virtual_servers for node in directors(spec, name)}
     return tuple(node for node in spec.nodes if node in found)
 
 
+@once
 def taken_by(spec: ClusterSpec, name: str) -> tuple[Taken, ...]:
     """Every address and its ports that the virtual server `name` takes; nothing where it goes by the operator's mark.
 
@@ -116,6 +138,7 @@ def _for_clients(spec: ClusterSpec, name: str, addresses: tuple[Address, ...]) -
     return tuple(a for a in addresses if a in outer or a.version not in served)
 
 
+@once
 def virtual_addresses(spec: ClusterSpec, name: str) -> tuple[Address, ...]:
     """The addresses that the virtual server `name` takes, each once; by a mark of the operator's, all of the group."""
     group = group_of(spec, name)
@@ -124,6 +147,7 @@ def virtual_addresses(spec: ClusterSpec, name: str) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(taken.address for taken in taken_by(spec, name)))
 
 
+@once
 def families(spec: ClusterSpec, name: str) -> tuple[int, ...]:
     """4, 6 or both: those of its addresses; by a mark of the operator's, those of them that a server has, too."""
     found = sorted({address.version for address in virtual_addresses(spec, name)})
@@ -166,39 +190,42 @@ def address_in(spec: ClusterSpec, host: str, family: int, networks: Iterable[str
     return next((own[network] for network in networks if network in own), next(iter(own.values()), None))
 
 
-def near_networks(spec: ClusterSpec, name: str, family: int, forward: ForwardingMethod) -> Iterator[str]:
+@once
+def near_networks(spec: ClusterSpec, name: str, family: int, forward: ForwardingMethod) -> tuple[str, ...]:
     """Networks in which the real servers of `name` are looked for, the likeliest first."""
-    named = {address for address in _named(spec, name) if address.version == family}
+    named = [address for address in _named(spec, name) if address.version == family]
     group = group_of(spec, name)
-    others = (a for a in _floating(spec.vrrp[group]) if a.version == family and a not in named) if group else ()
-    found: set[str] = set()
-    for address in chain(others, named) if forward == "nat" else chain(named, others):
-        network = network_of(spec, address)
-        if network and network not in found:
-            found.add(network)
-            yield network
-    yield from (network for network in shared_networks(spec, name) if network not in found)
+    others = [a for a in _floating(spec.vrrp[group]) if a.version == family and a not in named] if group else []
+    first = [network_of(spec, address) for address in (others + named if forward == "nat" else named + others)]
+    return tuple(dict.fromkeys((*(network for network in first if network), *shared_networks(spec, name))))
 
 
-def _named(spec: ClusterSpec, name: str) -> set[Address]:
+@once
+def _named(spec: ClusterSpec, name: str) -> tuple[Address, ...]:
     """Addresses that `on` names one by one: they are there for the clients."""
     singly = [on for on in spec.virtual_servers[name].on if on.group is None or on.address_name]
-    return {address for on in singly for address in listener_addresses(spec, on.target)}
+    return tuple(dict.fromkeys(address for on in singly for address in listener_addresses(spec, on.target)))
 
 
-def shared_networks(spec: ClusterSpec, name: str) -> list[str]:
+def shared_networks(spec: ClusterSpec, name: str) -> tuple[str, ...]:
     """The networks that every director of `name` is on."""
-    nodes = directors(spec, name)
-    return [net for net in spec.networks if nodes and all(net in node_networks(spec, node) for node in nodes)]
+    return _networks_of_all(spec, directors(spec, name))
 
 
-def node_networks(spec: ClusterSpec, node: str) -> list[str]:
+@once
+def _networks_of_all(spec: ClusterSpec, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(net for net in spec.networks if nodes and all(net in node_networks(spec, node) for node in nodes))
+
+
+@once
+def node_networks(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The networks that a node is on, in the order of its addresses."""
     found = (network_of(spec, address) for address in spec.nodes[node].addresses)
-    return list(dict.fromkeys(name for name in found if name))
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
-def _inner_networks(spec: ClusterSpec, name: str) -> set[str | None]:
+@once
+def _inner_networks(spec: ClusterSpec, name: str) -> frozenset[str | None]:
     virtual = spec.virtual_servers[name]
     addresses = [
         real_server_address(spec, name, server.host, family)
@@ -206,9 +233,10 @@ def _inner_networks(spec: ClusterSpec, name: str) -> set[str | None]:
         if forward == "nat"
         for family in (4, 6)
     ]
-    return {network_of(spec, address) for address in addresses if address} - {None}
+    return frozenset(network_of(spec, address) for address in addresses if address) - {None}
 
 
+@once
 def gateway_for(spec: ClusterSpec, name: str, host: str, family: int) -> Address | None:
     """The floating address of the directors of `name` that `host` answers by way of, behind NAT.
 
@@ -231,7 +259,8 @@ def interface_of(spec: ClusterSpec, node: str, address: Address) -> str | None:
     return next((name for name, one in spec.nodes[node].interfaces.items() if address in one.addresses), None)
 
 
-def real_server_nodes(spec: ClusterSpec) -> dict[str, tuple[str, ...]]:
+@once
+def real_server_nodes(spec: ClusterSpec) -> Mapping[str, tuple[str, ...]]:
     """The nodes that serve virtual servers (as sorry servers, too), each with the names of those."""
     found: dict[str, list[str]] = {}
     for name, virtual in spec.virtual_servers.items():
@@ -240,6 +269,7 @@ def real_server_nodes(spec: ClusterSpec) -> dict[str, tuple[str, ...]]:
     return {node: tuple(found[node]) for node in spec.nodes if node in found}
 
 
+@once
 def served_addresses(spec: ClusterSpec, node: str) -> tuple[Served, ...]:
     """The virtual addresses that `node` takes itself, as a real server by dr or tun; each once a way."""
     found: dict[tuple[Address, str], Served] = {}
@@ -255,6 +285,7 @@ def served_addresses(spec: ClusterSpec, node: str) -> tuple[Served, ...]:
     return tuple(found.values())
 
 
+@once
 def gateways_of(spec: ClusterSpec, node: str) -> tuple[Gateway, ...]:
     """The default routes that `node` needs as a real server behind NAT: one a family, if the spec is sound."""
     found: dict[Address, Gateway] = {}
