@@ -48,7 +48,7 @@ class Steps:
 
     def _add(self, name: str, ok: bool, detail: str, started: float) -> None:
         seconds = round(self._clock() - started, 3)
-        self._done.append(StageReport(name=name, ok=ok, detail=detail, seconds=seconds))
+        self._done.append(StageReport(name=name, ok=ok, detail=_text(detail), seconds=seconds))
 
 
 @contextmanager
@@ -84,4 +84,13 @@ def failure(error: HoldfastError | KeyboardInterrupt) -> Failure:
     if isinstance(error, KeyboardInterrupt):
         return Failure.of(Sentence("interrupted"), Sentence("apply again"))
     line = error.program_line if isinstance(error, ApplyError) else ""
-    return Failure.of(error.message, error.hint, line)
+    return Failure.of(_text(error.message), _text(error.hint), _text(line))
+
+
+def _text(said: str) -> str:
+    """As a report can carry it: a file's name may hold bytes that are no text."""
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return said.encode(errors="backslashreplace").decode()
+    return said
