@@ -61,7 +61,7 @@ def test_the_overview_is_there_at_once(looking: Looking) -> None:
     times = []
     for _ in range(LOADS):
         looking.page.goto(looking.console.url + HERE + "/", wait_until="load")
-        assert looking.page.locator(".picture svg").is_visible()
+        assert looking.page.locator(".picture > svg").is_visible()
         looking.page.wait_for_function(_PAINTED)
         times.append(looking.page.evaluate(_PAINTED))
     assert min(times) < WITHIN_MS, times
@@ -73,11 +73,11 @@ def test_the_overview_can_be_read(console: Console, looking: Looking) -> None:
     looking.login()
     page = looking.page
     page.get_by_text("2 of 10 servers are down").first.wait_for()
-    drawn = page.locator(".picture svg").text_content() or ""
+    drawn = page.locator(".picture > svg").text_content() or ""
     for n in range(VIRTUAL):
         assert f"{NAMES[n % 10]}-{n // 10}" in drawn
     smallest = page.evaluate(
-        """() => Math.min(...[...document.querySelectorAll(".picture svg text")].map((one) => {
+        """() => Math.min(...[...document.querySelectorAll(".picture > svg text")].map((one) => {
           const svg = one.ownerSVGElement, scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
           return parseFloat(getComputedStyle(one).fontSize) * scale;
         }))"""
