@@ -18,6 +18,10 @@ from tests.lint.test_compiled_places import IMPORTED
 
 import holdfast
 from holdfast import errors
+from holdfast.agent.admission.files import unknown_name
+from holdfast.agent.applier import _refuse_inadmissible
+from holdfast.agent.steps import failure
+from holdfast.bundle import Bundle
 from holdfast.cli.lint_spec import remarks as lint_of_spec
 from holdfast.controller.console import words
 from holdfast.controller.console.core_texts import core_texts
@@ -31,6 +35,7 @@ from holdfast.plan import Hazard
 from holdfast.plan.changes import Change
 from holdfast.plan.plan import NodePlan
 from holdfast.plan.table import table
+from holdfast.protocol import Failure
 from holdfast.protocol.api.problems import code_of
 from holdfast.sentences import Sentence
 
@@ -183,6 +188,23 @@ def test_why_a_plan_may_do_harm_is_said_in_chinese() -> None:
     assert zh.tell(note.reason) == f"group www: address 10.0.0.9/24 removed：{zh.say(row.why)}"
     assert zh.knows(note.reason)
     assert zh.say(row.why) != row.why
+
+
+def test_why_a_node_does_not_admit_a_bundle_is_said_in_chinese() -> None:
+    """From the policy's own words to the page, by way of what its agent sends."""
+    findings = (unknown_name("hooks", "page", "/etc/policy.toml"), unknown_name("scripts", "ok", "/etc/policy.toml"))
+    with pytest.raises(errors.PolicyRefused) as refused:
+        _refuse_inadmissible(Bundle(cluster="shop", node="lb1", services=(), files=()), findings)
+    told = Failure.model_validate_json(failure(refused.value).model_dump_json()).told
+    assert str(told) == str(refused.value)
+    assert (
+        words_of("zh")
+        .tell(told)
+        .startswith(
+            "此节点不接受该配置包：/etc/policy.toml:1:1：ADM108：节点策略中没有 [hooks.page]（把它加入此节点的 "
+        )
+    )
+    assert "；/etc/policy.toml:1:1：ADM108：节点策略中没有 [scripts.ok]（" in words_of("zh").tell(told)
 
 
 def test_what_is_found_is_not_nothing() -> None:

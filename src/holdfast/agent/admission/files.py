@@ -22,6 +22,7 @@ from holdfast.bundle import (
     Service,
 )
 from holdfast.findings import Finding
+from holdfast.sentences import Sentence
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 LISTS = re.compile(rf"{NGINX_SERVERS_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}\.conf")
@@ -56,51 +57,66 @@ def check_files(bundle: Bundle, policy: Policy) -> list[Finding]:
     found: list[Finding] = []
     for path, times in Counter(file.path for file in bundle.files).items():
         if times > 1:
-            found.append(refuse("ADM102", "the bundle brings this file more than once", path))
+            found.append(refuse("ADM102", Sentence("the bundle brings this file more than once"), path))
     if sum(len(file.content) for file in bundle.files) > _LARGEST:
-        found.append(refuse("ADM109", f"the bundle is larger than {_LARGEST} characters", CONFIG_DIR))
+        found.append(
+            refuse("ADM109", Sentence("the bundle is larger than %(most)s characters", most=_LARGEST), CONFIG_DIR)
+        )
     for file in bundle.files:
         found += _check_file(file, bundle.services)
     holds = [expectation.hold_file for expectation in bundle.expected.vrrp]
     weights = [server.weight_file for each in bundle.expected.virtual_servers for server in each.servers]
     for path in (*bundle.state_files, *holds, *weights):
         if not _STATE_FILE.fullmatch(path) and not WEIGHT_FILE.fullmatch(path):
-            hint = f"they lie in {HOLD_DIR}, {SERVICE_STATE_DIR}, {TRACK_DIR} and {WEIGHT_DIR}"
-            found.append(refuse("ADM106", "state files may not lie here", path, hint=hint))
+            hint = Sentence(
+                "they lie in %(folders)s", folders=", ".join((HOLD_DIR, SERVICE_STATE_DIR, TRACK_DIR, WEIGHT_DIR))
+            )
+            found.append(refuse("ADM106", Sentence("state files may not lie here"), path, hint=hint))
     for name in bundle.kernel_modules:
         if not KERNEL_MODULES.fullmatch(name):
-            hint = "a bundle may ask for those of IPVS and of tunnels"
-            found.append(refuse("ADM111", f"the kernel module {shown(name)} may not be loaded", CONFIG_DIR, hint=hint))
+            hint = Sentence("a bundle may ask for those of IPVS and of tunnels")
+            found.append(
+                refuse(
+                    "ADM111",
+                    Sentence("the kernel module %(name)s may not be loaded", name=shown(name)),
+                    CONFIG_DIR,
+                    hint=hint,
+                )
+            )
     return found + _check_names(bundle, policy)
 
 
 def _check_file(file: BundleFile, services: tuple[Service, ...]) -> list[Finding]:
     service = service_of(file)
     if service is None:
-        hint = f"a service's files lie in {CONFIG_DIR}/SERVICE, under the names that Holdfast gives them"
-        return [refuse("ADM101", "no service may have a file here", file.path, hint=hint)]
+        hint = Sentence(
+            "a service's files lie in %(folder)s/SERVICE, under the names that Holdfast gives them", folder=CONFIG_DIR
+        )
+        return [refuse("ADM101", Sentence("no service may have a file here"), file.path, hint=hint)]
     found = []
     if service not in services:
-        found.append(refuse("ADM103", f"the bundle does not run {service}", file.path))
+        found.append(refuse("ADM103", Sentence("the bundle does not run %(service)s", service=service), file.path))
     groups = _GROUPS.get(service, ("root",))
     if file.owner != "root" or file.group not in groups:
-        message = f"{file.owner}:{file.group} may not own it"
+        message = Sentence("%(owner)s:%(group)s may not own it", owner=file.owner, group=file.group)
         found.append(refuse("ADM104", message, file.path, hint=f"root:{' or root:'.join(groups)}"))
     if file.mode not in _MODES:
-        message = f"mode {file.mode:o} is not allowed"
+        message = Sentence("mode %(mode)s is not allowed", mode=f"{file.mode:o}")
         found.append(refuse("ADM105", message, file.path, hint="0644, 0640 or 0600"))
     elif file.mode & 0o044 and service is Service.KEEPALIVED and _SECRET.search(file.content):
-        found.append(refuse("ADM105", "it holds a secret, so only root may read it", file.path, hint="0600"))
+        found.append(refuse("ADM105", Sentence("it holds a secret, so only root may read it"), file.path, hint="0600"))
     first = file.content.split("\n", 1)[0]
     # An error file is sent as it is; its name and folder must do.
     if OWNERSHIP_LINE not in first and not file.path.endswith(".http"):
-        message = f"its first line is {shown(first)}"
-        found.append(refuse("ADM107", message, file.path, hint=f"it has to say “{OWNERSHIP_LINE}”"))
+        message = Sentence("its first line is %(line)s", line=shown(first))
+        found.append(
+            refuse("ADM107", message, file.path, hint=Sentence("it has to say “%(words)s”", words=OWNERSHIP_LINE))
+        )
     elif not first.startswith('{"_": "' if service in _JSON else "#") and not file.path.endswith(".http"):
-        found.append(refuse("ADM107", "its first line has to be a comment", file.path))
+        found.append(refuse("ADM107", Sentence("its first line has to be a comment"), file.path))
     if file.state is not bool(LISTS.fullmatch(file.path)):
-        hint = f"lists of servers in {NGINX_SERVERS_DIR}, and nothing else, are state"
-        found.append(refuse("ADM110", "its `state` is not what it should be", file.path, hint=hint))
+        hint = Sentence("lists of servers in %(folder)s, and nothing else, are state", folder=NGINX_SERVERS_DIR)
+        found.append(refuse("ADM110", Sentence("its `state` is not what it should be"), file.path, hint=hint))
     return found
 
 
@@ -112,6 +128,6 @@ def _check_names(bundle: Bundle, policy: Policy) -> list[Finding]:
 
 def unknown_name(kind: str, name: str, file: str, line: int = 1, column: int = 1) -> Finding:
     """A script or hook that this node's policy does not have."""
-    message = f"the node's policy has no [{kind}.{name}]"
-    hint = f"add it to {CONFIG_DIR}/policy.toml on this node, or take it out of the spec"
+    message = Sentence("the node's policy has no [%(kind)s.%(name)s]", kind=kind, name=name)
+    hint = Sentence("add it to %(path)s on this node, or take it out of the spec", path=f"{CONFIG_DIR}/policy.toml")
     return refuse("ADM108", message, file, line, column, hint)
