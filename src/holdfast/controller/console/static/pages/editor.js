@@ -5,7 +5,7 @@
   const form = document.getElementById("editor-form");
   if (!form) return;
   const CHECK_MS = 700, SETTLE_MS = 300, AGAIN_MS = 5000, MOST_LISTED = 100, LONGEST_DRAFT = 2000000, DRAFT_DAYS = 14;
-  const LONGEST_NAMED = 1000000; // characters of a spec in which names are looked for
+  const SLICE_MS = 6; // for which the text is read before a key gets its turn
   const {words, titles, language, lint, fresh, draft, longest} = JSON.parse(form.dataset.settings);
   const say = (word, n) => words[word].replace("{n}", n);
   const figure = (n) => n.toLocaleString(document.documentElement.lang);
@@ -131,143 +131,19 @@
     },
   });
 
-  // ---- where one is in the text ----------------------------------------------------------------------------------------
-  const LONGEST_FLOW = 5000; // characters behind the cursor in which the end of its braces is looked for
-  const LONGEST_KEY = 300; // characters of a line in which a key is looked for: the pattern takes time with their square
-  const KEY = /^(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([^\s:,[\]{}#&*!|>'"%@`][^:#]*?(?::(?=\S)[^:#]*?)*?))\s*:(?=\s|$)/;
-  const named = (match) => match.slice(1).find((one) => one !== undefined);
-  const way = (entries) => entries.map((one) => one.kind === "map" ? one.key : "[]");
-  // Reads YAML as far as `upto`, telling every key with the way to it; the answer says what may be written there.
-  const place = (source, upto, on_key = () => {}) => {
-    const block = [], flow = [];
-    let quote = "", literal = -1;
-    const here = () => [...way(block), ...way(flow)];
-    const scan = (from, to) => { // inside braces and brackets
-      for (let at = from; at < to; at += 1) {
-        const sign = source[at], top = flow[flow.length - 1];
-        if (quote) {
-          if (sign === "\\" && quote === '"') at += 1;
-          else if (sign === quote) quote = "";
-        } else if ((sign === '"' || sign === "'") && /[\s,:[{]/.test(source[at - 1] || " ")) quote = sign;
-        else if (sign === "#" && /\s/.test(source[at - 1] || " ")) return true;
-        else if (sign === "{") flow.push({kind: "map", key: null, keys: [], start: at + 1});
-        else if (sign === "[") flow.push({kind: "list", start: at + 1});
-        else if (sign === "}" || sign === "]") { flow.pop(); if (!flow.length) return false; }
-        else if (top && sign === ",") { top.start = at + 1; if (top.kind === "map") top.key = null; }
-        else if (top && sign === ":" && top.kind === "map" && top.key === null && /^[\s"'[{]?$/.test(source[at + 1] || "")) {
-          top.key = source.slice(top.start, at).trim().replace(/^["']|["']$/g, "");
-          top.keys.push(top.key);
-          top.start = at + 1;
-          on_key(here());
-        }
-      }
-      return false;
-    };
-    const value = (from, to, indent) => { // what stands behind a key, or a dash; true: a comment
-      const start = source.slice(from, to).search(/\S/);
-      if (start < 0) return false;
-      const sign = source[from + start];
-      if (sign === "|" || sign === ">") literal = indent;
-      if (sign === "#") return true;
-      if (sign === "{" || sign === "[") return scan(from + start, to);
-      return / #/.test(source.slice(from, to).replace(/"[^"]*"|'[^']*'/g, ""));
-    };
-    const tidy = (at) => {
-      for (let top; (top = block[block.length - 1]) && (top.indent > at || (top.kind === "list" && top.indent >= at));) block.pop();
-    };
-    const in_flow = () => {
-      const top = flow[flow.length - 1], written = source.slice(top.start, upto).trimStart(), open = /^["']/.test(written) ? 1 : 0;
-      const kind = top.kind === "map" && top.key === null ? "key" : "value";
-      const path = kind === "key" ? [...way(block), ...way(flow.slice(0, -1))] : here();
-      return {path, kind, from: upto - written.length + open, keys: top.keys || [], flow: true, indent: 0};
-    };
-    for (let from = 0; from <= upto;) {
-      const end = source.indexOf("\n", from), to = end < 0 ? source.length : end, last = to >= upto, stop = last ? upto : to;
-      const raw = source.slice(from, stop), indent = raw.search(/\S|$/);
-      if (flow.length || quote) {
-        const comment = scan(from, stop);
-        if (last) return comment || !flow.length ? null : in_flow();
-        from = to + 1;
-        continue;
-      }
-      const blank = indent === raw.length;
-      if (literal >= 0 && (blank || indent > literal)) { if (last) return null; from = to + 1; continue; }
-      literal = -1;
-      if (raw[indent] === "#" || (blank && !last)) { if (last) return null; from = to + 1; continue; }
-      let at = indent;
-      while (raw[at] === "-" && /^\s?$/.test(raw[at + 1] || "")) {
-        for (let top; (top = block[block.length - 1]) && top.indent > at;) block.pop();
-        if (!(block.length && block[block.length - 1].kind === "list" && block[block.length - 1].indent === at)) block.push({kind: "list", indent: at});
-        at += 1;
-        while (raw[at] === " ") at += 1;
-      }
-      const rest = raw.slice(at), match = KEY.exec(rest.slice(0, LONGEST_KEY));
-      if (match) {
-        tidy(at);
-        let top = block[block.length - 1];
-        if (!top || top.kind !== "map" || top.indent !== at) block.push(top = {kind: "map", indent: at, key: null, keys: []});
-        top.key = named(match);
-        top.keys.push(top.key);
-        on_key(here());
-        const begin = from + at + match[0].length, comment = value(begin, stop, at);
-        if (last && (comment || literal >= 0 || begin === stop)) return null;
-        if (last && flow.length) return in_flow();
-        if (last && /[}\]]\s*$/.test(source.slice(begin, stop)) && /^\s*[{[]/.test(source.slice(begin, stop))) return null;
-        if (last) {
-          const written = source.slice(begin, stop).trimStart(), open = /^["']/.test(written) ? 1 : 0;
-          return {path: here(), kind: "value", from: upto - written.length + open, keys: [], flow: false, indent: at};
-        }
-      } else if (last) {
-        if (/\s#/.test(rest) || /^[{[]/.test(rest)) { scan(from + at, stop); return flow.length ? in_flow() : null; }
-        tidy(at);
-        const top = block[block.length - 1], beside = top && top.kind === "map" && top.indent === at;
-        if (block.length && !beside && top.kind === "map" && top.indent > at) return null;
-        return {
-          path: way(beside ? block.slice(0, -1) : block), kind: beside ? "key" : "either", from: from + at,
-          keys: beside ? top.keys : [], flow: false, indent: at,
-        };
-      } else value(from + at, stop, indent);
-      from = to + 1;
-    }
-    return null;
-  };
-  const keys_behind = (source, upto) => { // within the same braces
-    let depth = 0, at = upto;
-    for (const most = Math.min(source.length, upto + LONGEST_FLOW); at < most && depth >= 0; at += 1) {
-      if ("[{".includes(source[at])) depth += 1;
-      else if ("]}".includes(source[at])) depth -= 1;
-    }
-    const end = depth < 0 ? place(source, at - 1) : null;
-    return end && end.flow ? end.keys : [];
-  };
-  const keys_below = (source, upto, indent) => { // of the same block
-    const found = [];
-    for (let from = source.indexOf("\n", upto) + 1; from > 0 && from < source.length;) {
-      const end = source.indexOf("\n", from), raw = source.slice(from, end < 0 ? source.length : end), column = raw.search(/\S|$/);
-      if (column < raw.length && column < indent) break;
-      const match = column === indent && KEY.exec(raw.slice(indent, indent + LONGEST_KEY));
-      if (match) found.push(named(match));
-      from = end + 1;
-    }
-    return found;
-  };
-
   // ---- completion ------------------------------------------------------------------------------------------------------
-  let spoken = null, defined = {source: "", names: new Map()};
+  let spoken = null, outline = null;
   const learn = async () => {
     const answer = await fetch(language);
     if (answer.ok) spoken = await answer.json();
   };
-  const names_in = (source) => { // what the spec defines, by its part
-    if (defined.source === source || source.length > LONGEST_NAMED) return defined.names;
-    const names = new Map();
-    const add = (part, name) => { if (!names.has(part)) names.set(part, new Set()); names.get(part).add(name); };
-    place(source, source.length, (path) => {
-      if (path.length === 2) add(path[0], path[1]);
-      if (path.length === 4 && path[0] === "vrrp" && path[2] === "addresses") add("addresses", `${path[1]}.${path[3]}`);
-    });
-    defined = {source, names};
-    return names;
+  const later = () => new Promise((go_on) => setTimeout(go_on));
+  const read = async (upto, given_up) => { // so that no key has to wait for it
+    while (!outline.read(upto, SLICE_MS)) {
+      await later();
+      if (given_up()) return false;
+    }
+    return true;
   };
   const whole = (node) => { // a part of the schema with all that it may be
     const found = [], seen = new Set(), open = [node];
@@ -293,8 +169,8 @@
     };
     return spoken.names.filter(([pattern]) => fits(pattern)).map(([, what]) => what);
   };
-  const named_options = (path, source) => meant(path).flatMap((what) => {
-    const names = names_in(source), of = (part) => [...(names.get(part) || [])];
+  const named_options = (path) => meant(path).flatMap((what) => {
+    const names = outline.names(), of = (part) => [...(names.get(part) || [])];
     const found = what === "server" ? of("nodes").map((one) => `${one}:`)
       : what === "group" ? [...of("vrrp"), ...of("addresses")].map((one) => `${one}:`) : of(what);
     return found.map((label) => ({label, type: "variable", detail: say("defined in this spec"), boost: 5}));
@@ -343,11 +219,11 @@
     target.dispatch({changes: {from, to, insert: made}, selection: {anchor: from + cursor}, userEvent: "input.complete"});
     if (after !== ":") setTimeout(() => CodeMirror.startCompletion(target), 0);
   };
-  const key_options = (where, source) => {
-    const parts = below_all(where.path).flatMap(whole);
-    const after = where.flow ? keys_behind(source, where.upto) : keys_below(source, where.upto, where.indent);
-    const there = new Set([...where.keys, ...after]);
-    const found = new Map();
+  const key_options = (where, upto) => {
+    const parts = below_all(where.path).flatMap(whole), names = named_options([...where.path, "@"]);
+    if (!names.length && !parts.some((one) => one.properties)) return []; // nothing is known of what may stand here
+    const around = where.flow ? outline.keys_behind(upto) : outline.keys_around(upto, where.indent, where.kind === "key");
+    const there = new Set([...where.keys, ...around]), found = new Map();
     for (const part of parts) {
       for (const [label, node] of Object.entries(part.properties || {})) {
         if (there.has(label) || found.has(label)) continue;
@@ -358,11 +234,11 @@
         });
       }
     }
-    const names = named_options([...where.path, "@"], source).filter((one) => !there.has(one.label));
-    return [...found.values(), ...names.map((one) => ({...one, apply: `${one.label}: `}))];
+    const others = names.filter((one) => !there.has(one.label));
+    return [...found.values(), ...others.map((one) => ({...one, apply: `${one.label}: `}))];
   };
   const below_all = (path) => path.reduce(below, [spoken.schema]);
-  const value_options = (where, source) => {
+  const value_options = (where) => {
     const found = new Map(), nodes = below_all(where.path);
     const preset = nodes.map((one) => one.default).find((one) => one !== undefined);
     const add = (label, more) => { if (!found.has(label)) found.set(label, {label, type: "constant", ...(label === preset ? {detail: say("Default:").replace(/[:：]$/, "")} : {}), ...more}); };
@@ -372,15 +248,19 @@
       else if (node.type === "boolean") { add("true"); add("false"); }
       for (const one of node.examples || []) add(String(one), {type: "text", detail: say("for example"), boost: -5});
     }
-    return [...named_options(where.path, source), ...found.values()];
+    return [...named_options(where.path), ...found.values()];
   };
-  const complete = (context) => {
+  const complete = async (context) => {
     if (!spoken) return null;
-    const source = context.state.doc.toString(), where = place(source, context.pos);
-    if (!where || (!context.explicit && where.from === context.pos && where.kind !== "value")) return null; // nothing typed yet
-    where.upto = context.pos;
+    const {pos} = context, all = context.state.doc.length, given_up = () => context.aborted;
+    context.addEventListener("abort", () => {}, {onDocChange: true}); // what is found of another text is of no use
+    if (!await read(pos, given_up)) return null;
+    const where = outline.place(pos);
+    if (!where || (!context.explicit && where.from === pos && where.kind !== "value")) return null; // nothing typed yet
+    const refers = [where.path, [...where.path, "@"]].some((path) => meant(path).length);
+    if (refers && !await read(all, given_up)) return null;
     const options = [
-      ...(where.kind === "value" ? [] : key_options(where, source)), ...(where.kind === "key" ? [] : value_options(where, source)),
+      ...(where.kind === "value" ? [] : key_options(where, pos)), ...(where.kind === "key" ? [] : value_options(where)),
     ];
     return options.length ? {from: where.from, options, validFor: /^[\w.:/-]*$/} : null;
   };
@@ -460,12 +340,18 @@
         ...CodeMirror.lintKeymap, ...CodeMirror.defaultKeymap, CodeMirror.indentWithTab,
       ]),
       EditorState.phrases.of(words), EditorView.contentAttributes.of({"aria-label": say("The spec"), tabindex: "0"}),
-      EditorView.updateListener.of((update) => { if (update.docChanged) changed(); }), look(), colours(),
+      EditorView.updateListener.of((update) => {
+        if (!update.docChanged) return;
+        outline.changed(update.changes, update.state.doc);
+        changed();
+      }), look(), colours(),
     ]});
     area.hidden = true;
     host.hidden = false;
+    outline = window.Outline(state.doc);
     view = new EditorView({state, parent: host.attachShadow({mode: "open"})});
     learn();
+    setTimeout(() => read(state.doc.length, () => false), SETTLE_MS); // once, before somebody types
   };
 
   // ---- the draft: a spec holds no secret, only their names -------------------------------------------------------------
