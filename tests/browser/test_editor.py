@@ -273,6 +273,8 @@ def test_a_phone_has_a_plain_box_with_the_same_findings(looking: Looking) -> Non
     page.locator("#check-list").get_by_text("apache").first.wait_for(timeout=LONG_MS)
     page.locator("#check-list button").first.click()
     page.wait_for_function("() => document.activeElement.selectionStart > 0")
+    box.fill(SPEC.replace("app02:25], check: {tcp: true}}", "app02:25]}"))
+    page.locator("#check-list .editor-finding-hint code").get_by_text("check: {tcp: true}").wait_for(timeout=LONG_MS)
     box.fill(SPEC.replace("www.example.com", "www.example.org"))
     checked(looking)
     planned(looking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.audit import audited
 from tests.browser.conftest import HERE, Console, Looking
 
@@ -90,6 +91,24 @@ def test_the_overview_can_be_read(console: Console, looking: Looking) -> None:
         "most => document.querySelectorAll('.picture [data-find]:not(.filtered)').length < most", arg=VIRTUAL / 2
     )
     assert audited(page) == []
+
+
+def test_what_needs_attention_is_a_click_away_in_a_long_table(console: Console, looking: Looking) -> None:
+    console.change(lambda fleet: fleet.down.update({"10.0.34.12-80"}))
+    looking.login(path=f"{HERE}/servers")
+    looking.page.get_by_role("link", name="1 needs attention").click()
+    expect(looking.page.locator("[id^='vs-auth-3']")).to_be_in_viewport()
+
+
+def test_a_phone_lists_virtual_servers_in_short(console: Console, looking: Looking) -> None:
+    looking.page.set_viewport_size({"width": 390, "height": 844})
+    looking.login(path=f"{HERE}/servers")
+    row = looking.page.locator("[id^='vs-auth-2']")
+    expect(row.get_by_text("10.0.0.102:8023")).to_be_visible()
+    expect(row.get_by_text("10/10")).to_be_visible()
+    expect(row.get_by_text("wlc")).to_be_hidden()
+    looking.page.get_by_label("Real servers of auth-2").first.click()
+    expect(row.get_by_text("wlc")).to_be_visible()
 
 
 def test_a_phone_shows_what_is_wrong_and_folds_the_rest(console: Console, looking: Looking) -> None:

@@ -81,15 +81,22 @@
     if (left) list.append(element("li", "editor-finding muted", say("and {n} more", left)));
     if (view) view.dispatch(CodeMirror.setDiagnostics(view.state, found.map((one) => diagnostic(one, lines))));
   };
+  // What is between backticks is to be typed.
+  const coded = (made, text) => {
+    const pieces = text.split("`");
+    if (pieces.length % 2) made.append(...pieces.map((one, n) => n % 2 ? element("code", "", one) : one));
+    else made.append(text); // one of them has no partner: it is a letter
+    return made;
+  };
   // A message that is not said in the page's language comes behind what its rule is about, which is.
   const told = (one, name) => {
-    const title = one.foreign && titles[one.code], message = element("span", title ? `${name} original` : name, one.message);
+    const title = one.foreign && titles[one.code], message = coded(element("span", title ? `${name} original` : name, ""), one.message);
     if (!title) return [message];
     message.lang = "en";
     return [element("strong", name, title), message];
   };
   const hinted = (one, kind, name, text) => {
-    const made = element(kind, name, text);
+    const made = coded(element(kind, name, ""), text);
     if (one.foreign) made.lang = "en";
     return made;
   };
