@@ -173,3 +173,25 @@ def test_the_page_in_a_browser(browser: Browser, tmp_path: Path) -> None:
         assert page.locator("svg title").count() > 10
     assert asked == [page_file.as_uri()]
     assert said == []
+
+
+@pytest.mark.browser
+def test_the_page_on_paper(browser: Browser, tmp_path: Path) -> None:
+    """Light, unfolded, a table that stays one, nothing beside the sheet, and no button; whatever the screen shows."""
+    page_file = tmp_path / "report.html"
+    page_file.write_text(render_page(data()), encoding="utf-8")
+    with browser.new_page(viewport={"width": 718, "height": 1000}, color_scheme="dark") as page:
+        page.goto(page_file.as_uri())
+        page.emulate_media(media="print", color_scheme="dark")
+        unfolded = page.locator("details[open]").count()
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0
+        assert page.locator("button").locator("visible=true").count() == 0
+        assert page.evaluate("getComputedStyle(document.querySelector('td')).display") == "table-cell"
+        assert page.evaluate("document.documentElement.scrollWidth") <= 718
+        assert page.evaluate(
+            "[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)"
+        )
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(22, 32, 43)"
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details[open]").count() == unfolded
