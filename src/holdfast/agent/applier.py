@@ -313,7 +313,7 @@ class _Run:
         before = daemon.observe(self._node, self._old)
         with self._steps.step(f"{'reload' if before.running else 'start'} {service}"):
             if self._touch(service):
-                manager.reload(service)
+                base.order_reload(self._node, service)
             else:
                 manager.start(service)
         with self._steps.step(f"verify {service}") as remark:

@@ -51,13 +51,13 @@ class Kernel:
 
     def _set_sysctls(self) -> None:
         host = self.node.host
-        values = sysctl.target(self.bundle, self.node.places)
+        values = sysctl.target(self.bundle, self.node.places, self.node.host)
         if not values:
             return
         with self.steps.step("set sysctls") as remark:
             # All of them: the kernel lets some sysctls change others.
             self.journal.append(SysctlsBefore(values=sysctl.read(host, sysctl.existing(host, values))))
-            differing = sysctl.differing(host, sysctl.wanted(self.bundle))
+            differing = sysctl.differing(host, sysctl.wanted(self.bundle, host))
             sysctl.write(host, differing)
             remark.text = _listed(differing)
 
@@ -94,7 +94,7 @@ class Kernel:
         if aim:
             with self.steps.step("take addresses away") as remark:
                 remark.text = network.take(host, aim)
-        values = sysctl.target(self.bundle, self.node.places)
+        values = sysctl.target(self.bundle, self.node.places, self.node.host)
         if differing := sysctl.differing(host, sysctl.existing(host, values)):
             with self.steps.step("put sysctls back that left") as remark:
                 sysctl.write(host, differing)
@@ -110,7 +110,7 @@ def ailing(node: Node, bundle: Bundle, service: Service) -> bool:
         return True
     match service:
         case Service.SYSCTL:
-            return sysctl.amiss(node.host, sysctl.target(bundle, node.places))
+            return sysctl.amiss(node.host, sysctl.target(bundle, node.places, node.host))
         case Service.NETWORK:
             return bool(network.missing(node.host, network.target(bundle, node.places)))
         case _:

@@ -12,7 +12,7 @@ from holdfast.agent.journal import Ended, Entry, Journal, RollingBack, Touching
 from holdfast.agent.network_picture import Picture
 from holdfast.agent.recovery import Attempt
 from holdfast.agent.services import daemons, network, nftables, sysctl
-from holdfast.agent.services.base import Node
+from holdfast.agent.services.base import Node, order_reload
 from holdfast.agent.steps import Steps
 from holdfast.bundle import Bundle, Service
 from holdfast.errors import HoldfastError, VerificationFailed
@@ -26,7 +26,7 @@ def finish(node: Node, generations: Generations, journal: Journal, attempt: Atte
     name, remark = attempt.begin.new, ""
     bundle = generations.bundle(name)
     if bundle is not None:
-        sysctl.remember(node.places, bundle, attempt.sysctls.values if attempt.sysctls else {})
+        sysctl.remember(node.places, bundle, attempt.sysctls.values if attempt.sysctls else {}, node.host)
         overrides.tidy(node.places, bundle)
         before = attempt.network.before if attempt.network else Picture()
         network.remember(node.places, bundle, generations.bundle(attempt.begin.old), before)
@@ -128,7 +128,7 @@ def _told_to_use_its_files(node: Node, bundle: Bundle | None, service: Service) 
     daemon = daemons.DAEMONS[service]
     before = daemon.observe(node, bundle)
     if before.running:
-        node.manager.reload(service)
+        order_reload(node, service)
     else:
         node.manager.start(service)
     if bundle is None:

@@ -67,10 +67,11 @@ def sysctl_facts(file: BundleFile) -> Iterator[Fact]:
     for line in file.content.splitlines():
         key, equals, value = line.partition("=")
         if equals and not line.lstrip().startswith(("#", ";")):
+            name = key.strip().removeprefix("-")
             yield Fact(
-                f"sysctl.{key.strip()}",
+                f"sysctl.{name}",
                 _KERNEL,
-                key.strip(),
+                name,
                 " ".join(value.split()),
                 (_quiet(Service.SYSCTL),),
                 file.path,

@@ -146,6 +146,7 @@ backend app
 SYSCTL = """
 # A standby listens on addresses that it does not carry yet.
 net.ipv4.ip_nonlocal_bind = 1
+-net.ipv4.tcp_migrate_req = 1
 net.ipv4.conf.eth0/100.arp_ignore = 1
 net.ipv4.conf.all.rp_filter = 2
 net.ipv4.vs.conntrack = 1

@@ -32,6 +32,8 @@ from holdfast.bundle import Service
         "net.ipv4.conf.*.arp_ignore = 1",
         "net.ipv4.vs.conntrack = 99999999999",
         "NET.IPV4.IP_FORWARD = 1",
+        "--net.ipv4.tcp_migrate_req = 1",
+        "-net.ipv4.tcp_migrate_req = 2",
         "net.ipv4.ip_forward = 1\r",
         "net.ipv4.ip_forward = 1\x00",
         "net.ipv4.ip_forward\u00a0= 1",

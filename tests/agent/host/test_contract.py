@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -118,6 +119,15 @@ def test_processes_and_addresses(world: World) -> None:
     assert LocalAddress("lo", "127.0.0.1/8") in world.host.addresses()
 
 
+def test_whether_a_process_hears_a_signal(world: World) -> None:
+    assert world.host.catches(world.pid, signal.SIGINT)
+
+
+def test_what_has_no_handler_or_is_gone_does_not_hear_it() -> None:
+    assert not LinuxHost().catches(os.getpid(), signal.SIGKILL)
+    assert not LinuxHost().catches(2**22 + 1, signal.SIGINT)
+
+
 def test_sysctls_are_read_normalised_and_unknown_ones_refused(world: World) -> None:
     low, high = world.host.read_sysctl(KEY).split(" ")
     assert int(low) < int(high)
@@ -125,6 +135,8 @@ def test_sysctls_are_read_normalised_and_unknown_ones_refused(world: World) -> N
         world.host.read_sysctl("net.ipv4.no_such_key")
     with pytest.raises(ApplyError, match="no_such_key"):
         world.host.write_sysctl("net.ipv4.no_such_key", "1")
+    assert world.host.can_set_sysctl(KEY)
+    assert not world.host.can_set_sysctl("net.ipv4.no_such_key")
 
 
 def test_time_goes_forward(world: World) -> None:

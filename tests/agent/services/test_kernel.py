@@ -15,6 +15,7 @@ from holdfast.errors import ValidationFailed, VerificationFailed
 
 FORWARD = "net.ipv4.ip_forward"
 NONLOCAL = "net.ipv4.ip_nonlocal_bind"
+MIGRATE = "net.ipv4.tcp_migrate_req"
 
 
 def test_lines_are_read_and_comments_left_out() -> None:
@@ -25,15 +26,28 @@ def test_lines_are_read_and_comments_left_out() -> None:
 
 
 def test_what_leaves_goes_back_to_what_it_was_before_the_first_time(tmp_path: Path) -> None:
-    places = Places(tmp_path)
+    places, host = Places(tmp_path), FakeHost()
     both = bundles.bundle(bundles.sysctl(**{FORWARD: "1", NONLOCAL: "1"}))
     one = bundles.bundle(bundles.sysctl(**{NONLOCAL: "1"}))
-    sysctl.remember(places, both, {FORWARD: "0", NONLOCAL: "0"})
-    sysctl.remember(places, both, {FORWARD: "1", NONLOCAL: "1"})  # a second bundle: the first values stay
-    assert sysctl.target(one, places) == {FORWARD: "0", NONLOCAL: "1"}
-    sysctl.remember(places, one, {FORWARD: "1", NONLOCAL: "1"})
-    sysctl.remember(places, one, {FORWARD: "1", NONLOCAL: "1"})
+    sysctl.remember(places, both, {FORWARD: "0", NONLOCAL: "0"}, host)
+    sysctl.remember(places, both, {FORWARD: "1", NONLOCAL: "1"}, host)  # a second bundle: the first values stay
+    assert sysctl.target(one, places, host) == {FORWARD: "0", NONLOCAL: "1"}
+    sysctl.remember(places, one, {FORWARD: "1", NONLOCAL: "1"}, host)
+    sysctl.remember(places, one, {FORWARD: "1", NONLOCAL: "1"}, host)
     assert sysctl.originals(places) == {NONLOCAL: "0"}
+
+
+def test_a_key_that_a_bundle_can_do_without_is_set_where_the_kernel_has_it(tmp_path: Path) -> None:
+    places, old, new = Places(tmp_path), FakeHost(), FakeHost()
+    text = f"{FORWARD} = 1\n-{MIGRATE} = 1\n"
+    bundle = bundles.bundle(BundleFile(path="/etc/holdfast/sysctl/sysctl.conf", content=text))
+    old.sysctls, new.sysctls = {FORWARD: "1"}, {FORWARD: "1", MIGRATE: "0"}
+    assert sysctl.target(bundle, places, old) == {FORWARD: "1"}
+    assert sysctl.target(bundle, places, new) == {FORWARD: "1", MIGRATE: "1"}
+    assert not sysctl.amiss(old, sysctl.target(bundle, places, old))
+    assert sysctl.amiss(new, sysctl.target(bundle, places, new))
+    sysctl.remember(places, bundle, {FORWARD: "0"}, old)
+    assert sysctl.originals(places) == {FORWARD: "0"}
 
 
 def test_a_value_that_does_not_stay_is_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.agent import bundles
 from tests.agent.services.fakes import log, node_in, worker
 
-from holdfast.agent.services.base import WorkerGenerations, healthy
+from holdfast.agent.services.base import WorkerGenerations, healthy, order_reload
 from holdfast.agent.services.haproxy import Haproxy
 from holdfast.agent.services.nginx import Nginx
 from holdfast.bundle import Service
@@ -124,3 +124,27 @@ def test_a_pool_that_is_down_at_once_does_not_take_haproxys_start_back(tmp_path:
             Haproxy().verify(node, WANTED_HAPROXY, before)
         assert caught.value.program_line == line
         (node.places.log / Service.HAPROXY / "haproxy.log").unlink()
+
+
+def test_a_master_that_hears_nothing_yet_is_told_later(tmp_path: Path) -> None:
+    """It executes itself once more after each start and reload, and would lose the order."""
+    node, host = node_in(tmp_path, Service.HAPROXY, Service.NGINX)
+    pid = node.manager.status(Service.HAPROXY).pid
+    assert pid is not None
+    host.deaf.add(pid)
+    told_at: list[float] = []
+
+    def later(now: float) -> None:
+        assert ("reload", Service.HAPROXY) not in node.manager.orders  # type: ignore[attr-defined]
+        if now >= 1.0:
+            host.deaf.discard(pid)
+            told_at.append(now)
+
+    host.on_sleep = later
+    order_reload(node, Service.HAPROXY)
+    assert told_at
+    assert ("reload", Service.HAPROXY) in node.manager.orders  # type: ignore[attr-defined]
+    host.deaf.add(pid)
+    host.on_sleep = lambda now: None
+    order_reload(node, Service.HAPROXY)  # one that never hears is told at last: its verification will tell
+    assert 5.0 <= host.monotonic() < 8.0

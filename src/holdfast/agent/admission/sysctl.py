@@ -26,6 +26,7 @@ _PAIRS: dict[str, tuple[int, int]] = {
     r"net\.ipv4\.vs\.sync_threshold": (0, _LARGEST),
     r"net\.ipv4\.ping_group_range": (0, _LARGEST),
 }
+_OPTIONAL = {r"-net\.ipv4\.tcp_migrate_req": (0, 1)}  # not every kernel has it: sysctl.d(5), where a "-" says so
 _NUMBER = r"(?:0|[1-9][0-9]{0,9})"
 _LINE = re.compile(rf"([!-~]+) = ({_NUMBER}(?: {_NUMBER})?)")
 
@@ -51,5 +52,6 @@ def check(file: BundleFile) -> list[Finding]:
 
 
 def _bounds(key: str, count: int) -> tuple[int, int] | None:
-    known = _PAIRS if count == 2 else {pattern: bounds for pattern, bounds in _KEYS.items() if pattern not in _PAIRS}
+    single = {pattern: bounds for pattern, bounds in (_KEYS | _OPTIONAL).items() if pattern not in _PAIRS}
+    known = _PAIRS if count == 2 else single
     return next((bounds for pattern, bounds in known.items() if re.fullmatch(pattern, key)), None)

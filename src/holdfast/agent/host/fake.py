@@ -33,6 +33,7 @@ class FakeHost:
         self.ran: list[tuple[str, ...]] = []
         self.sysctls: dict[str, str] = {}
         self.process_table: list[Process] = []
+        self.deaf: set[int] = set()
         self.open_sockets: dict[int, frozenset[int]] = {}
         self.listening_sockets: list[ListeningSocket] = []
         self.local_addresses: set[LocalAddress] = set()
@@ -59,6 +60,10 @@ class FakeHost:
     def processes(self) -> tuple[Process, ...]:
         """See Host."""
         return tuple(self.process_table)
+
+    def catches(self, pid: int, number: int) -> bool:
+        """See Host."""
+        return pid not in self.deaf
 
     def sockets_of(self, pids: Sequence[int]) -> frozenset[int]:
         """See Host."""
@@ -87,6 +92,10 @@ class FakeHost:
         return self.sysctls[key]
 
     def has_sysctl(self, key: str) -> bool:
+        """See Host."""
+        return key in self.sysctls
+
+    def can_set_sysctl(self, key: str) -> bool:
         """See Host."""
         return key in self.sysctls
 

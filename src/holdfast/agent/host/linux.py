@@ -76,6 +76,15 @@ class LinuxHost:
         found = (_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
         return tuple(process for process in found if process is not None)
 
+    def catches(self, pid: int, number: int) -> bool:
+        """See Host."""
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:  # it ended while we looked
+            return False
+        caught = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
+        return bool(int(caught, 16) & 1 << (number - 1))
+
     def sockets_of(self, pids: Sequence[int]) -> frozenset[int]:
         """See Host."""
         found: set[int] = set()
@@ -130,6 +139,10 @@ class LinuxHost:
     def has_sysctl(self, key: str) -> bool:
         """See Host."""
         return _sysctl_path(key).is_file()
+
+    def can_set_sysctl(self, key: str) -> bool:
+        """See Host."""
+        return os.access(_sysctl_path(key), os.W_OK)
 
     def write_sysctl(self, key: str, value: str) -> None:
         """See Host."""

@@ -128,6 +128,9 @@ class Host(Protocol):
     def processes(self) -> tuple[Process, ...]:
         """All living processes of this pid namespace."""
 
+    def catches(self, pid: int, number: int) -> bool:
+        """Whether a process has a handler for this signal by now; False for one that is gone."""
+
     def sockets_of(self, pids: Sequence[int]) -> frozenset[int]:
         """Inodes of the sockets that these processes hold open; processes that ended hold none."""
 
@@ -148,6 +151,9 @@ class Host(Protocol):
 
     def has_sysctl(self, key: str) -> bool:
         """Whether the kernel knows this key at present."""
+
+    def can_set_sysctl(self, key: str) -> bool:
+        """Whether the kernel knows it, and it is not read-only here, as in some containers."""
 
     def write_sysctl(self, key: str, value: str) -> None:
         """Set it; raises ApplyError where the kernel refuses."""

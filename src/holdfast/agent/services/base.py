@@ -24,6 +24,8 @@ VERIFY_TIMEOUT_S = 15.0  # nginx alone tries a busy port for 2.5 s before it giv
 _POLL_S = 0.05
 _LISTEN_WITHIN_S = 2.0
 _LISTENING = tuple(Service(command.name) for command in COMMANDS if command.listens)
+_HEARS_WITHIN_S = 5.0
+_DEAF_AT_FIRST = (Service.HAPROXY,)
 _SETTLE_S = 0.25  # a worker that dies of its configuration does so at once
 
 
@@ -60,6 +62,23 @@ class Daemon(Protocol):
 
     def verify(self, node: Node, bundle: Bundle, before: Before) -> str:
         """Wait until it does what the bundle expects; raises VerificationFailed, returns what was seen."""
+
+
+def order_reload(node: Node, service: Service) -> None:
+    """Let a running service read its configuration again, as soon as it hears that. Raises ApplyError.
+
+    HAProxy's master executes itself once more after each start and each reload, and loses what it is told meanwhile,
+    which on a busy machine may be the next order (seen with 2.6, which has said "Loading success" by then).
+    """
+    if service in _DEAF_AT_FIRST:
+        signal = next(command.reload_signal for command in COMMANDS if command.name == service)
+        deadline = node.host.monotonic() + _HEARS_WITHIN_S
+        while node.host.monotonic() < deadline:  # ends: at the deadline
+            pid = node.manager.status(service).pid
+            if pid is None or node.host.catches(pid, signal):
+                break
+            node.host.sleep(_POLL_S)
+    node.manager.reload(service)
 
 
 def children(host: Host, parent: int | None) -> tuple[Process, ...]:

@@ -19,8 +19,11 @@ class _Originals(BaseModel):
     values: dict[str, str] = {}
 
 
-def wanted(bundle: Bundle) -> dict[str, str]:
-    """What the bundle sets; raises ValidationFailed for a line that is not `key = value`."""
+def wanted(bundle: Bundle, host: Host | None = None) -> dict[str, str]:
+    """What the bundle sets; raises ValidationFailed for a line that is not `key = value`.
+
+    Of a key with a "-" before it the bundle says that it can do without: left out where `host` cannot set it.
+    """
     values: dict[str, str] = {}
     for file in bundle.files:
         if not file.path.startswith(f"{CONFIG_DIR}/{Service.SYSCTL}/"):
@@ -36,7 +39,9 @@ def wanted(bundle: Bundle) -> dict[str, str]:
                     "correct the line",
                     text,
                 )
-            values[key.strip()] = " ".join(value.split())
+            name = key.strip().removeprefix("-")
+            if host is None or name == key.strip() or host.can_set_sysctl(name):
+                values[name] = " ".join(value.split())
     return values
 
 
@@ -48,9 +53,9 @@ def originals(places: Places) -> dict[str, str]:
         return {}
 
 
-def target(bundle: Bundle, places: Places) -> dict[str, str]:
+def target(bundle: Bundle, places: Places, host: Host) -> dict[str, str]:
     """What to set: the bundle's values, and the original ones of sysctls that left it."""
-    return originals(places) | wanted(bundle)
+    return originals(places) | wanted(bundle, host)
 
 
 def existing(host: Host, values: Mapping[str, str]) -> dict[str, str]:
@@ -93,9 +98,9 @@ def write(host: Host, values: Mapping[str, str]) -> None:
         )
 
 
-def remember(places: Places, bundle: Bundle, before: Mapping[str, str]) -> None:
+def remember(places: Places, bundle: Bundle, before: Mapping[str, str], host: Host) -> None:
     """Note the original values of what `bundle` sets, for the day when it no longer does; raises OSError."""
     known = originals(places)
-    values = {key: known.get(key, before.get(key, value)) for key, value in wanted(bundle).items()}
+    values = {key: known.get(key, before.get(key, value)) for key, value in wanted(bundle, host).items()}
     if values != known:
         replace(places.state / "sysctl-originals.json", _Originals(values=values).model_dump_json().encode())

@@ -43,6 +43,10 @@ def _settings(view: NodeView) -> dict[str, tuple[str, str]]:
         key = f"net.ipv4.conf.{interface.replace('.', '/')}"
         settings[f"{key}.arp_ignore"] = ("1", "An address is answered for only where it is carried.")
         settings[f"{key}.arp_announce"] = ("2", "ARP never names an address of another interface.")
+    if view.engines("haproxy"):
+        # A key of Linux 5.14. The "-" of sysctl.d(5): HAProxy does without it where it is not there, or may not be set.
+        why = "HAProxy on a busy machine may open its ports anew at a reload: what waits at the old ones is served."
+        settings["-net.ipv4.tcp_migrate_req"] = ("1", why)
     for name, value, reason in sysctl_lvs.settings(view):
         settings.setdefault(name, (value, reason))
     return settings

@@ -88,7 +88,7 @@ class Looks:
                 self._watched = None
             else:
                 light = bundle.model_copy(update={"files": ()})
-                self._watched = _Watched(name, light, sysctl.wanted(bundle))
+                self._watched = _Watched(name, light, sysctl.wanted(bundle, self._node.host))
         return self._watched
 
     def _files(self, watched: _Watched) -> tuple[Seen, ...]:
