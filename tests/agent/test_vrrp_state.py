@@ -57,7 +57,7 @@ def test_an_imported_group_is_held_with_all_its_addresses(
     assert not group.given_up
 
 
-START = "Sun Nov 22 12:00:00 2026: Starting VRRP child process, pid=7"
+START = "Sun Nov 22 12:00:00 2026: Starting Keepalived v2.2.7 (01/16,2022)"
 FAULT = "Sun Nov 22 12:00:01 2026: (www) Entering FAULT STATE"
 OTHER = "Sun Nov 22 12:00:02 2026: (mail.one) Entering FAULT STATE"
 STANDBY = "Sun Nov 22 12:00:03 2026: (www) Entering BACKUP STATE"

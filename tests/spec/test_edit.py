@@ -100,6 +100,13 @@ def test_a_field_that_is_not_there_yet_is_added_whatever_else_is_there(around: s
     assert new in edit(spec, [(path, "2")])
 
 
+@pytest.mark.parametrize(
+    "path", ["pools.app.servers[0].weight", "pools.app.servers[2].max_connections", "pools.app.retries"]
+)
+def test_new_lines_end_as_their_authors_do(path: str) -> None:
+    assert edit(SPEC.replace("\n", "\r\n"), [(path, "3")]) == edit(SPEC, [(path, "3")]).replace("\n", "\r\n")
+
+
 def test_a_host_with_several_ports_has_to_be_named_with_one() -> None:
     spec = SPEC.replace("      - web01:80   # the old one\n", "      - web01:80\n      - web01:81\n")
     with pytest.raises(UsageError, match="means 2 entries"):

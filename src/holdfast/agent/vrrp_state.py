@@ -12,7 +12,7 @@ from holdfast.agent.hold import read_hold
 from holdfast.agent.host.port import Host, LocalAddress, Places
 from holdfast.bundle import HOLD_DIR, Bundle, HeldAddress, ImportedGroupExpectation, VrrpExpectation
 
-_STARTED = "Starting VRRP child process"
+_STARTED = "Starting Keepalived v"  # its children write into the same log in any order
 _ENTERED = re.compile(r"\((?P<group>[!-'*-~]+)\) Entering (?P<state>[A-Z]+) STATE")
 
 

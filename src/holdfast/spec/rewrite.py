@@ -197,9 +197,9 @@ def _entered(text: str, around: MappingNode, key: str, value: Any, *, top: bool)
         return _into_brackets(text, around, around.value[-1][1] if around.value else None, entry)
     column = around.value[0][0].start_mark.column
     at = _next_line(text, around.value[-1][1])
-    before, after = _ended(text[:at]), text[at:]
-    blank = "\n" if top else ""
-    return before + blank + "".join(f"{line}\n" for line in _block(key, value, " " * column)) + after
+    before, after, end = _ended(text[:at]), text[at:], _line_end(text)
+    blank = end if top else ""
+    return before + blank + "".join(f"{line}{end}" for line in _block(key, value, " " * column)) + after
 
 
 def _appended(text: str, root: Node, path: Path, value: Any) -> str:
@@ -209,7 +209,7 @@ def _appended(text: str, root: Node, path: Path, value: Any) -> str:
         return _into_brackets(text, node, node.value[-1] if node.value else None, _inline(value))
     column = node.start_mark.column
     at = _next_line(text, node.value[-1])
-    return f"{_ended(text[:at])}{' ' * column}- {_inline(value)}\n{text[at:]}"
+    return f"{_ended(text[:at])}{' ' * column}- {_inline(value)}{_line_end(text)}{text[at:]}"
 
 
 def _into_brackets(text: str, node: Node, last: Node | None, entry: str) -> str:
@@ -281,7 +281,12 @@ def _next_line(text: str, node: Node) -> int:
 
 
 def _ended(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
+    return text if not text or text.endswith("\n") else text + _line_end(text)
+
+
+def _line_end(text: str) -> str:
+    """As the author's own lines end."""
+    return "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
 
 
 def _spliced(text: str, root: Node, path: Path, node: Node, new: str) -> str:

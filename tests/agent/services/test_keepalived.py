@@ -119,6 +119,58 @@ def test_a_holder_may_be_away_for_a_moment_but_not_for_good(tmp_path: Path) -> N
         Keepalived().verify(node, WANTED, before)
 
 
+FAULT = "Sun Nov 22 13:31:58 2026: (www) Entering FAULT STATE"
+CHECKED = bundles.keepalived().model_copy(
+    update={
+        "content": bundles.keepalived().content
+        + "vrrp_script www_0 {\n    script /x\n    interval 1\n    timeout 2\n}\n"
+    }
+)
+
+
+def test_a_standby_that_can_hold_nothing_any_more_is_no_success(tmp_path: Path) -> None:
+    """Else the one that holds would be changed next, and nobody could take over."""
+    node, host, before = running(tmp_path)
+    log(node, Service.KEEPALIVED, "Reload complete", FAULT)
+    with pytest.raises(VerificationFailed, match="group www could be held here before, and cannot any more"):
+        Keepalived().verify(node, WANTED, before)
+    assert host.monotonic() > 10  # a check may need some answers until it is content
+    log(node, Service.KEEPALIVED, "Sun Nov 22 13:32:58 2026: (www) Entering BACKUP STATE")
+    assert Keepalived().verify(node, WANTED, before) == "holds no group"
+
+
+def test_one_that_was_in_fault_before_or_was_given_up_may_stay_so(tmp_path: Path) -> None:
+    node, _, _ = running(tmp_path)
+    log(node, Service.KEEPALIVED, "Sun Nov 22 13:30:00 2026: Starting Keepalived v2.2.7 (01/16,2022)", FAULT)
+    before = Keepalived().observe(node, WANTED)
+    log(node, Service.KEEPALIVED, "Reload complete", FAULT)
+    assert Keepalived().verify(node, WANTED, before) == "holds no group"
+    node, _, before = running(tmp_path / "other")
+    write_hold(node.places.at(bundles.HOLD_FILE), -254)
+    log(node, Service.KEEPALIVED, "Reload complete", FAULT)
+    assert Keepalived().verify(node, WANTED, before) == "holds no group"
+
+
+@pytest.mark.parametrize(("new", "waits"), [(True, True), (False, False)])
+def test_a_new_check_is_given_the_time_of_its_first_answer(tmp_path: Path, new: bool, waits: bool) -> None:
+    with_check = bundles.bundle(CHECKED)
+    node, host, _ = running(tmp_path)
+    before = Keepalived().observe(node, WANTED if new else with_check)
+    log(node, Service.KEEPALIVED, "Reload complete")
+
+    def later(now: float) -> None:
+        if 2.0 < now < 2.1:
+            log(node, Service.KEEPALIVED, FAULT)
+
+    host.on_sleep = later
+    if waits:
+        with pytest.raises(VerificationFailed, match="cannot any more"):
+            Keepalived().verify(node, with_check, before)
+    else:
+        assert Keepalived().verify(node, with_check, before)
+        assert host.monotonic() < 1.0
+
+
 def test_half_a_group_is_refused(tmp_path: Path) -> None:
     node, _, before = running(tmp_path, ANCHOR)
     log(node, Service.KEEPALIVED, "Reload complete")

@@ -47,6 +47,8 @@ class Before:
     pids: frozenset[int] = frozenset()
     logs: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
     held: frozenset[str] = frozenset()  # VRRP groups that this node held
+    in_fault: frozenset[str] = frozenset()  # … that it could not hold
+    checks: frozenset[str] = frozenset()  # what keepalived was told to check on this node
 
 
 class Daemon(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.agent.ipvs_view import absent
@@ -15,7 +16,7 @@ from holdfast.agent.services.base import (
     children,
 )
 from holdfast.agent.services.logs import LogTail, log_lengths
-from holdfast.agent.vrrp_state import Group, groups_of
+from holdfast.agent.vrrp_state import Group, groups_of, in_fault
 from holdfast.bundle import Bundle, Service, VrrpExpectation
 from holdfast.errors import ValidationFailed, VerificationFailed
 from holdfast.sentences import Sentence
@@ -38,6 +39,10 @@ _STAMP = re.compile(r"^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}: ")
 _POLL_S = 0.05
 _MASTER_AFTER = 4  # adverts: three that did not come, and the skew
 _SLACK_S = 3.0
+_CONFIGURATION = "/keepalived/keepalived.conf"
+_CHECK = re.compile(r"^vrrp_script [^{]*\{.*?^\}", re.MULTILINE | re.DOTALL)
+_TIMEOUT = re.compile(r"^ +timeout (\d{1,5})$", re.MULTILINE)
+_CHECKED_S = 0.5  # beside the check itself: the first answer of a new one counts at once
 
 
 class Keepalived:
@@ -68,14 +73,15 @@ class Keepalived:
         pids = frozenset(process.pid for process in children(node.host, status.pid)) if status.running else frozenset()
         groups = groups_of(bundle, node.host, node.places) if bundle is not None else ()
         held = frozenset(_identity(group.expected) for group in groups if group.holds)
-        return Before(status.running, pids, log_lengths(node.places, self.service), held)
+        faults = in_fault(LogTail(node.places, self.service, {}).lines())
+        return Before(status.running, pids, log_lengths(node.places, self.service), held, faults, checks_of(bundle))
 
     def verify(self, node: Node, bundle: Bundle, before: Before) -> str:
         """See Daemon."""
         intervals = [group.expected.advert_interval_ms for group in groups_of(bundle, node.host, node.places)]
         slowest = max(intervals, default=0) / 1000
         deadline = node.host.monotonic() + VERIFY_TIMEOUT_S + _MASTER_AFTER * slowest
-        earliest = node.host.monotonic() + (0 if before.running else _MASTER_AFTER * slowest)
+        earliest = node.host.monotonic() + (_patience_s(bundle, before) if before.running else _MASTER_AFTER * slowest)
         tail = LogTail(node.places, self.service, before.logs)
         while True:  # ends: at the deadline
             why = self._not_yet(node, bundle, before, tail)
@@ -109,7 +115,29 @@ class Keepalived:
         if lacking := _lacking(node, bundle):
             return Sentence("the kernel's table has no virtual server %(names)s", names=", ".join(lacking))
         complaints = (_complaint(group, before) for group in groups_of(bundle, node.host, node.places))
+        lost = sorted((in_fault(lines) - before.in_fault) & set(_able(node, bundle))) if before.running else []
+        if lost:
+            return f"group {lost[0]} could be held here before, and cannot any more: keepalived is in FAULT"
         return next((complaint for complaint in complaints if complaint), "")
+
+
+def _able(node: Node, bundle: Bundle) -> Iterator[str]:
+    """The groups that the node may hold: nobody gave them up."""
+    for group in groups_of(bundle, node.host, node.places):
+        if not group.given_up:
+            yield group.expected.group
+
+
+def checks_of(bundle: Bundle | None) -> frozenset[str]:
+    """What keepalived is told to check on this node, word for word."""
+    text = "".join(file.content for file in bundle.files if file.path.endswith(_CONFIGURATION)) if bundle else ""
+    return frozenset(_CHECK.findall(text))
+
+
+def _patience_s(bundle: Bundle, before: Before) -> float:
+    """How long it may take until keepalived knows how checks end that it did not make before."""
+    new = checks_of(bundle) - before.checks
+    return max((_CHECKED_S + float(found[1]) for one in new if (found := _TIMEOUT.search(one))), default=0.0)
 
 
 def _lacking(node: Node, bundle: Bundle) -> tuple[str, ...]:
