@@ -117,7 +117,9 @@ class Keepalived:
         complaints = (_complaint(group, before) for group in groups_of(bundle, node.host, node.places))
         lost = sorted((in_fault(lines) - before.in_fault) & set(_able(node, bundle))) if before.running else []
         if lost:
-            return f"group {lost[0]} could be held here before, and cannot any more: keepalived is in FAULT"
+            return Sentence(
+                "group %(group)s could be held here before, and cannot any more: keepalived is in FAULT", group=lost[0]
+            )
         return next((complaint for complaint in complaints if complaint), "")
 
 
