@@ -144,17 +144,12 @@ def test_another_engine_moves_the_groups_that_are_tied_to_it_as_the_plan_says(in
     assert (status["rollout"]["phase"], installation.running()) == ("succeeded", {4})
 
 
-def test_a_lab_in_a_virtual_machine_has_none(tmp_path: Path) -> None:
-    argv = [
-        sys.executable,
-        "-m",
-        "holdfast.cli",
-        "lab",
-        "up",
-        "examples/lvs-dr-pair/cluster.yaml",
-        "--vm",
-        "--controller",
-    ]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "has no controller" in done.stderr
+def test_a_port_that_is_taken_is_told_before_a_virtual_machine_boots() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = ("lab", "up", "examples/lvs-dr-pair/cluster.yaml", "--vm", "--controller")
+        argv = [sys.executable, "-m", "holdfast.cli", *words, "--controller-port", str(port)]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "--controller-port" in done.stderr
+    assert "boot" not in done.stderr

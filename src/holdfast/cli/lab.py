@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from holdfast.errors import LabError, RolloutFailed, UsageError
+from holdfast.errors import LabError, RolloutFailed
 from holdfast.lab import faults, stand_ins
 from holdfast.lab.cluster import LabCluster
 from holdfast.lab.lab import Lab
@@ -56,14 +56,13 @@ def up(
     console = stderr()
     source = compile_input(spec, choose=True)
     place = place_for(source.loaded.spec, vm)
-    if place.in_vm and controller:
-        raise UsageError(
-            f"a lab in a virtual machine has no controller ({place.reason})",
-            "leave --controller out, or take an L7 cluster",
-        )
     if place.in_vm:
+        words, port = ["lab", "up", str(spec), "--lab", lab], controller_port if controller else 0
+        if controller:
+            lab_controller.listener(port).close()
+            words += ["--controller", "--controller-port", str(port)]
         with booting(place.reason) as say:
-            raise typer.Exit(up_in_vm(lab, ["lab", "up", str(spec), "--lab", lab], say))
+            raise typer.Exit(up_in_vm(lab, words, say, port))
     with console.status("building") as status:
         cluster = LabCluster.up(
             source,

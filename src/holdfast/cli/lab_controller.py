@@ -24,6 +24,7 @@ from holdfast.lab import agent_daemon, state, steady_traffic
 from holdfast.lab.cluster import LabCluster
 from holdfast.lab.node import Node
 from holdfast.lab.topology import CLIENT
+from holdfast.lab.vm.where import this_machine
 from holdfast.protocol.api.clusters import LockRequest
 from holdfast.protocol.api.people import LoginRequest, PasswordRequest
 from holdfast.protocol.api.revisions import RevisionRequest
@@ -38,6 +39,7 @@ USER = "admin"
 _KEPT = "/var/lib/holdfast/controller"  # in the client's own file system: it goes with the lab
 _UP_WITHIN_S = 60.0
 _JOINED_WITHIN_S = 60.0
+_EMULATED = 10  # times as long, in a virtual machine without a processor of its own kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,10 @@ class Access:
 
 def attend(cluster: LabCluster, port: int, say: Say) -> Access:
     """Start it all; LabError or RolloutFailed says what did not go, and the lab is as it was then."""
-    listener = _listener(port)
-    with listener:
+    with listener(port) as people:
         say("the controller starts")
         first, fingerprint = _serve(cluster.lab.node(CLIENT))
-        _relay(cluster.lab.node(CLIENT), listener)
+        _relay(cluster.lab.node(CLIENT), people)
     url = f"https://127.0.0.1:{port}"
     authority = _shown(url)
     compared(authority, fingerprint)
@@ -74,9 +75,10 @@ def attend(cluster: LabCluster, port: int, say: Say) -> Access:
     return Access(url, fingerprint, password)
 
 
-def _listener(port: int) -> socket.socket:
+def listener(port: int) -> socket.socket:
+    """Where people come in; in a virtual machine they come from the one that it runs on. LabError if it is taken."""
     try:
-        return socket.create_server(("127.0.0.1", port))
+        return socket.create_server(("0.0.0.0" if this_machine() else "127.0.0.1", port))
     except OSError as error:
         raise LabError(
             f"the controller cannot be reached at 127.0.0.1:{port} here: {error.strerror}",
@@ -93,7 +95,7 @@ def _serve(client: Node) -> tuple[str, str]:
     kept = ["--store", f"sqlite:{_KEPT}/store.db", "--key-file", f"{_KEPT}/controller.key"]
     serve = [sys.executable, "-m", "holdfast.cli", "serve", *kept, "--listen", f"[::]:{PORT}", "--containers", *names]
     child = client.spawn(serve, log, env={"NO_COLOR": "1", "COLUMNS": "200"})
-    until = time.monotonic() + _UP_WITHIN_S
+    until = time.monotonic() + _patience(_UP_WITHIN_S)
     while time.monotonic() < until and child.poll() is None:
         text = log.read_text(encoding="utf-8", errors="replace")
         password, fingerprint = (
@@ -103,6 +105,10 @@ def _serve(client: Node) -> tuple[str, str]:
             return password[1], fingerprint[1]
         time.sleep(0.1)
     raise LabError("the lab's controller did not come up", f"see {log}")
+
+
+def _patience(seconds: float) -> float:
+    return seconds * _EMULATED if this_machine() else seconds
 
 
 def _relay(client: Node, listener: socket.socket) -> None:
@@ -120,7 +126,7 @@ def _relay(client: Node, listener: socket.socket) -> None:
 
 
 def _shown(url: str) -> str:
-    until = time.monotonic() + _UP_WITHIN_S
+    until = time.monotonic() + _patience(_UP_WITHIN_S)
     while True:
         try:
             return shown_authority(url)
@@ -161,7 +167,7 @@ def _join(controller: Controller, cluster: LabCluster, name: str) -> None:
     node.exec(
         [sys.executable, "-m", "holdfast.cli", *words],
         input=f"{invitation.token}\n",
-        timeout=_JOINED_WITHIN_S,
+        timeout=_patience(_JOINED_WITHIN_S),
         check=True,
     )
     agent_daemon.start_where_joined(node)

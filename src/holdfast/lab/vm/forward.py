@@ -38,12 +38,13 @@ def forward_if_in_vm(
             return relay(channel, holdfast(arguments), env, interactive=interactive, loaded=len(arguments))
 
 
-def up_in_vm(lab: str, arguments: Sequence[str], progress: Callable[[str], None]) -> int:
+def up_in_vm(lab: str, arguments: Sequence[str], progress: Callable[[str], None], port: int = 0) -> int:
     """Boot a virtual machine that stays, run `holdfast ARGUMENTS` in it, and return its exit status.
 
-    On any failure, and on Ctrl-C, nothing is left of machine and lab. LabError if the machine cannot be had.
+    What connects to `port` of 127.0.0.1 here reaches it there; 0: nothing does. On any failure, and on Ctrl-C, nothing
+    is left of machine and lab. LabError if the machine cannot be had.
     """
-    kept.start(lab, progress)
+    kept.start(lab, progress, port)
     progress("")
     status = 1
     try:

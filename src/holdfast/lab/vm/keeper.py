@@ -1,7 +1,8 @@
 """Keeps the virtual machine of one lab in the background, and lets any number of commands speak to its guest.
 
-`python -m holdfast.lab.vm.keeper LAB`: it holds the machine, listens on a socket in the lab's folder, and passes frames
-on, each client's commands under numbers of their own. It ends when the machine does, or when it is told to (SIGTERM).
+`python -m holdfast.lab.vm.keeper LAB PORT`: it holds the machine, listens on a socket in the lab's folder, and passes
+frames on, each client's commands under numbers of their own. It ends when the machine does, or when it is told to
+(SIGTERM).
 """
 
 from __future__ import annotations
@@ -147,11 +148,16 @@ def _told_to_end(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Entry point: boot, say `ready` on standard output, serve. What goes wrong is said there too."""
-    lab = sys.argv[1]
+    lab, port = sys.argv[1], int(sys.argv[2])
     signal.signal(signal.SIGTERM, _told_to_end)
     try:
         with kept.listening(lab) as listener:
-            power = switch_on(memory_mb=MEMORY_MB, processors=PROCESSORS, progress=lambda line: _say("progress", line))
+            power = switch_on(
+                memory_mb=MEMORY_MB,
+                processors=PROCESSORS,
+                port=port,
+                progress=lambda line: _say("progress", line),
+            )
             try:
                 _say("ready", str(power.hello.data()["kernel"]))
                 Keeper(listener, power.connection, power.hello).serve()

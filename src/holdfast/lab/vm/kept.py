@@ -51,15 +51,15 @@ def find(lab: str) -> Kept | None:
         ) from None
 
 
-def start(lab: str, progress: Callable[[str], None]) -> Kept:
-    """Boot a machine for the lab `lab`, which stays when this process ends.
+def start(lab: str, progress: Callable[[str], None], port: int = 0) -> Kept:
+    """Boot a machine for the lab `lab`, which stays when this process ends; `port` is as of its Hardware.
 
     LabError if the name is taken, or if the machine cannot be had; nothing is left then.
     """
     state.claim(lab)
     try:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "holdfast.lab.vm.keeper", lab],
+            [sys.executable, "-P", "-m", "holdfast.lab.vm.keeper", lab, str(port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=(state.folder(lab) / "log" / "vm.log").open("ab"),

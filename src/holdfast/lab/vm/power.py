@@ -58,6 +58,7 @@ def switch_on(
     memory_mb: int,
     processors: int,
     own_clock: bool = False,
+    port: int = 0,
     timeout: float = BOOT_TIMEOUT_S,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Power:
@@ -74,7 +75,7 @@ def switch_on(
     remove_orphans(state.BASE)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state.BASE))
     (folder / _OWNER).write_text(Process.here().model_dump_json())
-    hardware = Hardware(folder, ready, memory_mb, processors, own_clock)
+    hardware = Hardware(folder, ready, memory_mb, processors, own_clock, port)
     began = time.monotonic()
     try:
         child, connection = qemu.spawn(hardware)

@@ -16,6 +16,7 @@ from holdfast.lab.commands import tool
 from holdfast.lab.vm.image import QEMU, Image
 from holdfast.lab.vm.wire import PORT_NAME
 
+ADDRESS = "10.0.2.15"  # the guest's in QEMU's own network, which it shares with nobody
 SHARE = "/run/holdfast-vm"  # where the guest sees `Hardware.folder`/share
 _BOOT_LINE = (
     "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off nokaslr tsc=reliable no_timer_check audit=0 apparmor=0"
@@ -35,8 +36,9 @@ if ! [ -d /lib/modules/{version} ]; then
 fi
 hostname holdfast-vm
 ip link set lo up
-{metronome}exec {python} -I -S -c {program}
+{network}{metronome}exec {python} -I -S -c {program}
 """
+_NETWORK = f"modprobe virtio_net && ip address add {ADDRESS}/24 dev eth0 && ip link set eth0 up\n"
 _PROGRAM = "import sys; sys.path.insert(0, {path!r}); from holdfast.lab.vm.{module} import main; main()"
 
 
@@ -45,7 +47,8 @@ class Hardware:
     """What a machine is made of. `folder` is its own: console, QEMU's messages, and `share`, where results come out.
 
     With `own_clock` its time passes with the instructions that it executes, a nanosecond each, and hurries where it
-    waits: it never notices how busy the owner's machine is.
+    waits: it never notices how busy the owner's machine is. What connects to `port` of this machine's 127.0.0.1 reaches
+    the same port of ADDRESS in the guest, which reaches nothing out here; 0: it has no network at all.
     """
 
     folder: Path
@@ -53,6 +56,7 @@ class Hardware:
     memory_mb: int
     processors: int
     own_clock: bool = False
+    port: int = 0
 
     @property
     def share(self) -> Path:
@@ -95,13 +99,24 @@ def arguments(hardware: Hardware, channel: int) -> list[str]:
         "-append", _BOOT_LINE,
         *share("host", "/", ",readonly=on"),
         *share("out", hardware.share),
+        *(_network(hardware.port) if hardware.port else ()),
         "-device", "virtio-serial-pci",
         "-chardev", f"socket,id=owner,fd={channel}",
         "-device", f"virtserialport,chardev=owner,name={PORT_NAME}",
     ]  # fmt: skip
 
 
-def start_script(image: Image, *, own_clock: bool = False) -> str:
+def _network(port: int) -> list[str]:
+    forward = f"hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:{port}"
+    return [
+        "-netdev",
+        f"user,id=people,restrict=on,ipv6=off,{forward}",
+        "-device",
+        "virtio-net-pci,netdev=people,romfile=",
+    ]
+
+
+def start_script(image: Image, *, own_clock: bool = False, port: int = 0) -> str:
     """What the guest runs once it is on the owner's file system; its end is the guest program as pid 1."""
     # The interpreter behind an environment: the guest program needs nothing that is installed there.
     python = shlex.quote(os.path.realpath(sys.executable))
@@ -110,6 +125,7 @@ def start_script(image: Image, *, own_clock: bool = False) -> str:
     return _START.format(
         version=shlex.quote(image.version),
         modules=shlex.quote(str(image.modules)),
+        network=_NETWORK if port else "",
         metronome=f"{python} -I -S -c {metronome} &\n" if own_clock else "",
         python=python,
         program=program,
@@ -127,7 +143,9 @@ def spawn(hardware: Hardware) -> tuple[subprocess.Popen[bytes], socket.socket]:
             "run `make setup` as root, or: apt-get install --no-install-recommends qemu-system-x86",
         )
     hardware.share.mkdir(mode=0o700)
-    (hardware.share / "start").write_text(start_script(hardware.image, own_clock=hardware.own_clock), encoding="utf-8")
+    (hardware.share / "start").write_text(
+        start_script(hardware.image, own_clock=hardware.own_clock, port=hardware.port), encoding="utf-8"
+    )
     hardware.console.touch(mode=0o600)
     ours, theirs = socket.socketpair()
     with theirs, hardware.messages.open("wb") as messages:
