@@ -3,6 +3,7 @@
 (() => {
   const LOST_AFTER_MS = 5000, SILENT_MS = 25000, RETRY_MS = 2000, TOAST_MS = 6000;
   const OLD_MS = 40000, CLOCK_MS = 3000; // parts that follow the state are fetched every ten seconds, every twenty where many look
+  const SAY_MS = 5000, MOST_SAID = 3; // what changes each second is said now and then
   const PART_MS = 15000, WRITE_MS = 90000; // a write may wait for directors for a minute
   const body = document.body;
   const KINDS = ["status", "overrides", "revisions", "rollouts", "events"];
@@ -90,6 +91,29 @@
       const time = Date.parse(part.dataset.taken);
       if (stale) write(line, body.dataset.asOf.replace("{time}", clock.format(time)).replace("{age}", aged(time)));
     }
+  };
+
+  // ---- for who hears the page: what appears or changes in a part that is there, once, and not each refresh -------------
+  const heard_in = new Map(); // the id of a part: what it said when it was looked at last
+  let unsaid = [], saying = null;
+  const name_of = (one) => `${one.dataset.say} ${one.textContent.replace(/[\d.,]+/g, "")}`; // ages and counts go on by themselves
+  const words_of = (one) => (one.dataset.said || one.textContent).replace(/\s+/g, " ").trim();
+  const say = () => {
+    const said = document.getElementById("said"), {more} = said.dataset, left = unsaid.length - MOST_SAID;
+    const line = [...unsaid.slice(0, MOST_SAID), ...(left > 0 ? [more.replace("{n}", left)] : [])].join(". ");
+    said.textContent = line;
+    unsaid = [];
+    saying = setTimeout(() => { saying = null; if (unsaid.length) say(); }, SAY_MS);
+  };
+  const listen_to_parts = () => {
+    for (const id of heard_in.keys()) if (!document.getElementById(id)) heard_in.delete(id);
+    for (const part of document.querySelectorAll(".part[id]")) {
+      const now = new Map([...part.querySelectorAll("[data-say]")].map((one) => [name_of(one), words_of(one)]));
+      const before = heard_in.get(part.id);
+      heard_in.set(part.id, new Set(now.keys()));
+      if (before) unsaid.push(...[...now].filter(([name]) => !before.has(name)).map(([, words]) => words));
+    }
+    if (unsaid.length && saying === null) say();
   };
 
   // ---- filters: no request, and they outlive a part that is fetched again ----------------------------------------------
@@ -190,7 +214,7 @@
     if (menu) { menu.open = false; menu.querySelector("summary").focus(); } // this is what one comes back to
     dialog.showModal();
   });
-  const settle = () => { tell_times(); filter_all(); show_stale(); };
+  const settle = () => { tell_times(); filter_all(); show_stale(); listen_to_parts(); };
   body.addEventListener("htmx:afterSettle", settle);
   body.addEventListener("console:settle", settle); // what came by another stream than htmx's
   body.addEventListener("htmx:beforeRequest", ({detail: {elt, xhr}}) => {
