@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -212,14 +212,14 @@ async def wish(
     wanted: Wish,
     *,
     why: str = "",
-    audit: Sequence[AuditRecord] = (),
+    audit: Callable[[RolloutRecord], Sequence[AuditRecord]] = lambda before: (),
     events: Sequence[Event] = (),
 ) -> RolloutRecord:
     """Say how a rollout goes on: GO_ON ends its pause, STOP and PUT_BACK let it begin nothing new.
 
-    `why` is the reason of one that is stopped, unless something had gone wrong before. `audit` and `events` tell of it,
-    in the same commit. StateForbids if it has ended, or if it is to go on although somebody has stopped it; NotFound
-    if there is none.
+    `why` is the reason of one that is stopped, unless something had gone wrong before. `audit`, of the record as it
+    was, and `events` tell of it, in the same commit. StateForbids if it has ended, or if it is to go on although
+    somebody has stopped it; NotFound if there is none.
     """
     kept = RolloutStore(store, cluster)
     while True:
@@ -236,7 +236,7 @@ async def wish(
         after = record.model_copy(update=changed)
         try:
             step = kept.rollouts.replacing(found.name, after, found.version)
-            await store.commit(step, audit=audit, events=events)
+            await store.commit(step, audit=audit(record), events=events)
         except Conflict:
             continue  # it came further meanwhile
         return after

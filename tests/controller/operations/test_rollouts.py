@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
-from tests.controller.operations.world import SPEC, new_desk, request, run
+from tests.controller.operations.world import MORE_WEIGHT, SPEC, new_desk, request, run
 from tests.rollout.test_interrupted import Died, Mortal
 
 from holdfast.controller.operations import revisions, rollouts
@@ -52,5 +53,23 @@ def test_a_rollout_that_was_answered_is_not_told_as_waiting(stopped: bool) -> No
         else:
             answered = await rollouts.go_on(desk, "shop", 1)
         assert answered.phase == (await rollouts.rollout(desk.store, "shop", 1)).phase == "running"
+
+    run(story())
+
+
+def test_the_audit_says_what_was_before_a_word_and_before_a_revision() -> None:
+    async def story() -> None:
+        desk = await new_desk()
+        await revisions.apply(desk, "shop", request(SPEC, 0))
+        await rollouts.stop(desk, "shop", 1, StopRequest(put_back=False, why="too early"))
+        more = request(MORE_WEIGHT, 1).model_copy(update={"rollout": False})
+        await revisions.apply(desk, "shop", more)
+        applied, stopped, first = (one.record for one in await desk.store.audit.newest(limit=3))
+        assert (applied.action, stopped.action, first.action) == ("revision.apply", "rollout.stop", "revision.apply")
+        digest = (await desk.store.cluster("shop").revisions.list())[-1].digest
+        assert json.loads(applied.before) == {"revision": 1, "digest": digest}
+        assert json.loads(stopped.before)["wish"] == Wish.GO_ON
+        assert json.loads(stopped.after)["wish"] == Wish.STOP
+        assert first.before == ""
 
     run(story())

@@ -83,10 +83,11 @@ async def begin(desk: Desk, here: Rehearsals, cluster: str, request: RehearsalRe
 
 
 async def stop(desk: Desk, here: Rehearsals, cluster: str, number: int) -> RehearsalView:
-    """Stop the one that runs; PlanRefused where it has ended, NotFound."""
+    """Stop the one that runs; StateForbids where it has ended, NotFound."""
     await known_cluster(desk.store, cluster)
-    here.running(cluster, number)
-    await desk.store.audit.append(desk.told("rehearsal.stop", f"rehearsal {number}", cluster))
+    before = here.running(cluster, number)
+    told = desk.told("rehearsal.stop", f"rehearsal {number}", cluster, before={"state": before.state})
+    await desk.store.audit.append(told)
     return here.stop(cluster, number, desk.actor.removeprefix("user:"))
 
 

@@ -118,7 +118,8 @@ async def _written(
     elif rolling:
         steps += await none_goes_on(desk.store, known.name)
     action = "revision.rollback" if rollback_of else "revision.apply"
-    told = desk.told(action, f"revision {number}", known.name, after=_told(draft, request.options))
+    before = await _before(known, found.newest)
+    told = desk.told(action, f"revision {number}", known.name, before=before, after=_told(draft, request.options))
     try:
         revision = await known.add_revision(draft, *steps, audit=[told], events=events)
     except Conflict as conflict:
@@ -127,6 +128,12 @@ async def _written(
             raise await outdated(desk, known.name, draft.content.spec, found.newest, newest) from None
         raise conflict
     return _answer(found, revision, proposed.record.id if proposed else None)
+
+
+async def _before(known: ClusterStore, number: int) -> dict[str, object] | None:
+    """What the audit says of the revision that was the newest; its spec is in there."""
+    newest = await known.revisions.understood(number) if number else None
+    return {"revision": newest.number, "digest": newest.digest} if newest else None
 
 
 def _told(draft: Draft, options: AskedOptions) -> dict[str, object]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from holdfast.protocol.api.rollouts import RolloutList, RolloutView, StopRequest
 from holdfast.rollout.propose import find_rollout, list_rollouts, wish
-from holdfast.rollout.records import KEPT_ROLLOUTS, Wish
+from holdfast.rollout.records import KEPT_ROLLOUTS, RolloutRecord, Wish
 from holdfast.sentences import Sentence
+from holdfast.store.models import AuditRecord
 from holdfast.store.store import Store
 
 from .desk import Desk, known_cluster
@@ -56,12 +57,16 @@ async def stop(desk: Desk, cluster: str, number: int, request: StopRequest) -> R
 async def _wished(desk: Desk, cluster: str, number: int, wanted: Wish, why: str) -> RolloutView:
     await known_cluster(desk.store, cluster)
     action = "rollout.continue" if wanted is Wish.GO_ON else "rollout.stop"
-    told = desk.told(action, f"rollout {number}", cluster, after={"wish": wanted, "why": why})
+
+    def told(before: RolloutRecord) -> tuple[AuditRecord, ...]:
+        was = {"phase": before.phase, "wish": before.wish, "confirmed": before.confirmed}
+        return (desk.told(action, f"rollout {number}", cluster, before=was, after={"wish": wanted, "why": why}),)
+
     reason = f" ({why})" if why else ""
     who = desk.actor.removeprefix("user:")
     word = Sentence(wanted.value)
     said = Sentence("rollout %(id)s: %(who)s says %(word)s%(why)s", id=number, who=who, word=word, why=reason)
     event = desk.event(action, cluster, said)
     stopped = Sentence("stopped by %(who)s%(why)s", who=who, why=reason)
-    after = await wish(desk.store, cluster, number, wanted, why=stopped, audit=[told], events=[event])
+    after = await wish(desk.store, cluster, number, wanted, why=stopped, audit=told, events=[event])
     return rollout_view(after)
