@@ -15,7 +15,7 @@ from tests.controller.rehearsing.test_runner import ENDS
 
 from holdfast.controller import serving
 from holdfast.controller.rehearsing.runner import Rehearsals
-from holdfast.errors import NotFound, PlanRefused
+from holdfast.errors import NotFound, PlanRefused, StateForbids
 
 pytestmark = pytest.mark.whole
 MADE: list[Rehearsals] = []
@@ -63,4 +63,4 @@ def test_rehearsals_are_begun_followed_and_listed_where_they_are_allowed(applied
     assert "rehearsal 1 of revision 1: passed" in said
     assert json.loads(applied.well("rehearsals", "show", "--json"))["state"] == "passed"
     assert "revision 1" in applied.well("rehearsals", "list")
-    assert isinstance(applied.run("rehearsals", "stop").exception, PlanRefused)
+    assert isinstance(applied.run("rehearsals", "stop").exception, StateForbids)

@@ -115,7 +115,7 @@ def test_one_that_runs_is_stopped_and_a_second_one_waits(tmp_path: Path) -> None
             assert stopped.status_code == 200
             await until(lambda: here.now is None)
             assert "stopped by admin-" in (await client.get(f"{HERE}/rehearsals/1")).text
-            assert (await client.post(f"{API}/1/stop")).status_code == 422
+            assert (await client.post(f"{API}/1/stop")).status_code == 409
 
     asyncio.run(asyncio.wait_for(story(), WITHIN_S))
 

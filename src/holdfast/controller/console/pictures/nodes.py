@@ -18,6 +18,7 @@ from holdfast.sentences import from_data
 
 from ..words import N_
 from .diffs import Diff, diff_of
+from .trouble import worst
 
 State = Literal["ok", "warning", "bad", "unknown", "off", "busy", "standby"]
 
@@ -67,6 +68,13 @@ class Row:
     trouble: tuple[str, ...]
     joined: bool
     revoked: bool
+
+    @property
+    def tone(self) -> str:
+        """How bad its trouble is, as the overview has it: what a node says of itself can be seen to, silence cannot."""
+        if not self.trouble or self.revoked:
+            return "off"
+        return "warning" if self.state == "ok" else "bad"
 
     @property
     def up_to_date(self) -> bool:
@@ -180,6 +188,7 @@ class Nodes:
     rows: tuple[Row, ...]
     connected: int
     troubled: int
+    tone: str  # of the worst of those
 
 
 def arrival_of(one: NodeSummary | None, before: datetime | None) -> Arrival:
@@ -191,11 +200,12 @@ def arrival_of(one: NodeSummary | None, before: datetime | None) -> Arrival:
 
 def nodes_of(found: Sequence[NodeSummary]) -> Nodes:
     """The list: by name, whoever is in trouble first."""
-    rows = sorted((row_of(one) for one in found), key=lambda row: (not row.trouble or row.revoked, row.name))
+    rows = sorted((row_of(one) for one in found), key=lambda row: (row.tone == "off", row.name))
     return Nodes(
         tuple(rows),
         connected=sum(row.state == "ok" for row in rows),
-        troubled=sum(bool(row.trouble) and not row.revoked for row in rows),
+        troubled=sum(row.tone != "off" for row in rows),
+        tone=worst(row.tone for row in rows),
     )
 
 

@@ -151,8 +151,8 @@ class VirtualRow:
 
     @property
     def up(self) -> int:
-        """How many servers get new connections."""
-        return sum(server.word in ("in service", "not checked") for server in self.servers)
+        """How many servers are known to answer."""
+        return sum(server.word == "in service" for server in self.servers)
 
     @property
     def down(self) -> int:
