@@ -42,7 +42,8 @@ def test_drained_under_downloads_it_waits_for_the_last_one_and_none_is_lost(kept
     assert set(kept_lab.servers(ANY, *USERS[:6])) == {"web02"}  # it stays drained: nobody new comes
 
     seen = [2]
-    while seen[-1] == 2 and time.monotonic() < began + 95:
+    # More than two: on a starved machine the other director holds for a moment, and counts, too.
+    while seen[-1] >= 2 and time.monotonic() < began + 95:
         seen.append(kept_lab.override("drain", "web01")["open"])
     assert seen[-1] == 1  # the count falls
     waited = kept_lab.override("drain", "web01", "--wait", "--deadline", "4m")
