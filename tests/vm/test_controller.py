@@ -84,7 +84,7 @@ def outside(tmp_path: Path) -> Iterator[Outside]:
 def test_servers_and_addresses_of_directors_are_worked_on_from_outside(outside: Outside) -> None:
     wait_until(lambda: len(outside.holders()) == 1, SLOW_S)
     (first,) = outside.holders()
-    (other,) = {node["name"] for node in outside.status()["nodes"] if node["name"].startswith("lb")} - {first}
+    (other,) = {node["node"] for node in outside.status()["nodes"] if node["node"].startswith("lb")} - {first}
     before = outside.weights(first)
     assert before == {"10.0.0.7:80": 1, "10.0.0.8:80": 2}
 
