@@ -36,7 +36,7 @@ down: root setup ## Take the demo cluster down · 拆除演示集群
 check: setup ## Style, types, unit tests, golden files (2 to 2½ min) · 代码风格、类型、单元测试与基准文件（2 至 2 分半钟）
 	@$(PYTHON) scripts/run_stages.py check
 
-test: root ## Everything that CI runs (about 30 min): every kind of test, one rehearsal per data plane, 20 kills · CI 的全部内容（约 30 分钟）：各类测试，每种数据面演练一次，杀 20 次
+test: root ## Everything that CI runs (about 25 min): every kind of test, one rehearsal per data plane, 20 kills · CI 的全部内容（约 25 分钟）：各类测试，每种数据面演练一次，杀 20 次
 	@scripts/setup --test
 	@$(PYTHON) scripts/run_stages.py test
 

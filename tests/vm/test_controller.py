@@ -88,9 +88,9 @@ def test_servers_and_addresses_of_directors_are_worked_on_from_outside(outside: 
     before = outside.weights(first)
     assert before == {"10.0.0.7:80": 1, "10.0.0.8:80": 2}
 
-    outside.run("drain", "web01:80", "--why", "a new disk")
+    outside.run("drain", "web01", "--why", "a new disk")
     assert outside.weights(first) == {**before, "10.0.0.7:80": 0}
-    outside.run("resume", "web01:80")
+    outside.run("resume", "web01")
     assert outside.weights(first) == before
 
     (group,) = (one["group"] for one in outside.status()["groups"])
