@@ -58,7 +58,7 @@ UNIT = replace(tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "workste
 WHOLE = tests("whole", f"whole and not ({BESIDE_WHOLE})", "-n", "2", "--dist", "loadgroup")
 # These mostly wait for programs and timers: each takes a fifth of a core. What shares something is grouped.
 LAB = tests(
-    "lab", "lab and not (traffic or vm or measures or rehearsal or soak or browser)", "-n", "5", "--dist", "loadgroup"
+    "lab", "lab and not (traffic or vm or measures or rehearsal or soak or browser)", "-n", "4", "--dist", "loadgroup"
 )
 # Beside more of them a request would be lost to the machine, not to what is tested.
 TRAFFIC = tests(
