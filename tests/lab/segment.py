@@ -117,7 +117,9 @@ class Segment:
         argv = ["nsenter", f"--net={self.netns(node)}", "nginx", "-c", str(config), "-g", "daemon off; user root;"]
         self._servers[node] = subprocess.Popen(argv)
         deadline = time.monotonic() + 10
-        while self.run("client", "curl", "-so/dev/null", "-m1", f"http://10.91.0.{NODES.index(node) + 1}{_UP}").returncode:
+        while self.run(
+            "client", "curl", "-so/dev/null", "-m1", f"http://10.91.0.{NODES.index(node) + 1}{_UP}"
+        ).returncode:
             assert time.monotonic() < deadline, (folder / "error.log").read_text()
             time.sleep(0.05)
 
