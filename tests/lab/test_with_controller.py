@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.lab.installation import ROOT, Installation, installed
 from tests.waiting import comes_true, wait_until
 
-from holdfast.lab import cleanup, state
+from holdfast.lab import state
 
-ROOT = Path(__file__).resolve().parents[2]
 SLOW_S = 60.0
 
 pytestmark = [
@@ -31,75 +26,34 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True)
-class Installation:
-    """The lab, and a profile that is logged in to its controller."""
-
-    lab: str
-    spec: Path
-    profile: Path
-
-    def run(self, *words: object, text: str = "", status: int | None = 0) -> str:
-        argv = [sys.executable, "-m", "holdfast.cli", *map(str, words)]
-        environment = {**os.environ, "HOLDFAST_PROFILE": str(self.profile), "COLUMNS": "200"}
-        done = subprocess.run(argv, cwd=ROOT, input=text, capture_output=True, text=True, timeout=180, env=environment)
-        assert status is None or done.returncode == status, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def status(self) -> dict[str, Any]:
-        """Status 1 is a finding, and an answer all the same."""
-        found: dict[str, Any] = json.loads(self.run("status", "--json", status=None))
-        return found
-
-    def holders(self) -> dict[str, list[str]]:
-        return {group["group"]: group["holders"] for group in self.status()["groups"]}
-
-    def running(self) -> set[int]:
-        """The revisions that the nodes run, verified."""
-        return {node["running"] for node in self.status()["nodes"]}
-
-    def told(self, node: str) -> str:
-        """For who looks for the reason: what the controller knows of a node, and what its agent wrote last."""
-        log = state.log_file(self.lab, f"{node}-agent").read_text(errors="replace")
-        return f"{json.dumps(self.status()['nodes'], indent=1)}\n{log[-3000:]}"
-
-    def asked(self) -> dict[str, int]:
-        """What the users have asked so far, and what failed."""
-        last: dict[str, int] = json.loads(state.log_file(self.lab, "traffic").read_text().splitlines()[-1])
-        return last
+def running(installation: Installation) -> set[int]:
+    """The revisions that the nodes run, verified."""
+    return {node["running"] for node in installation.status()["nodes"]}
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+def told(installation: Installation, node: str) -> str:
+    """For who looks for the reason: what the controller knows of a node, and what its agent wrote last."""
+    log = state.log_file(installation.lab, f"{node}-agent").read_text(errors="replace")
+    return f"{json.dumps(installation.status()['nodes'], indent=1)}\n{log[-3000:]}"
+
+
+def asked(installation: Installation) -> dict[str, int]:
+    """What the users have asked so far, and what failed."""
+    last: dict[str, int] = json.loads(state.log_file(installation.lab, "traffic").read_text().splitlines()[-1])
+    return last
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("installation")
-    spec = folder / "cluster.yaml"
-    shutil.copy(ROOT / "examples" / "dual-master-nginx" / "cluster.yaml", spec)
-    made = Installation(f"c{os.getpid()}", spec, folder / "profile.json")
-    try:
-        told = made.run("lab", "up", spec, "--lab", made.lab, "--controller", "--controller-port", free_port())
-        url, fingerprint, password = (
-            re.search(rf"{word} +(\S+)$", told, re.MULTILINE)[1]  # type: ignore[index]
-            for word in ("controller", "fingerprint", "password")
-        )
-        words = ("login", url, "--name", "admin", "--fingerprint", fingerprint, "--password-stdin")
-        made.run(*words, "--cluster", "dual-master", text=f"{password}\n")
+    with installed(tmp_path_factory.mktemp("installation"), "dual-master-nginx", f"c{os.getpid()}") as made:
         yield made
-    finally:
-        made.run("lab", "down", made.lab, status=None)
-    assert cleanup.leftovers(made.lab) == ()
 
 
 def test_nodes_run_the_first_revision_and_users_are_served(installation: Installation) -> None:
     at_home = {"www": ["lb01"], "bbs": ["lb02"]}
     assert comes_true(lambda: installation.holders() == at_home, SLOW_S), installation.status()
-    assert installation.running() == {1}
-    wait_until(lambda: installation.asked()["sent"] > 100, SLOW_S)
+    assert running(installation) == {1}
+    wait_until(lambda: asked(installation)["sent"] > 100, SLOW_S)
 
 
 def test_a_change_is_rolled_out_and_taken_back(installation: Installation) -> None:
@@ -126,7 +80,7 @@ def test_a_node_that_died_comes_back_with_its_agent(installation: Installation) 
     wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb01"]}, SLOW_S)
     installation.run("lab", "fault", "--lab", installation.lab, "crash", "lb02", "--heal")
     wait_until(lambda: installation.holders() == {"www": ["lb01"], "bbs": ["lb02"]}, SLOW_S)
-    assert comes_true(lambda: installation.running() == {3}, 3 * SLOW_S), installation.told("lb02")
+    assert comes_true(lambda: running(installation) == {3}, 3 * SLOW_S), told(installation, "lb02")
 
 
 def test_another_engine_moves_the_groups_that_are_tied_to_it_as_the_plan_says(installation: Installation) -> None:
@@ -139,9 +93,9 @@ def test_another_engine_moves_the_groups_that_are_tied_to_it_as_the_plan_says(in
     assert "group www: it is tied to nginx, which stops on this node" in json.dumps(planned)
     installation.run("apply", changed, "-m", "another engine", "--yes")
     holders = {"www": ["lb01"], "bbs": ["lb02"]}
-    assert comes_true(lambda: installation.holders() == holders, SLOW_S), installation.told("lb01")
+    assert comes_true(lambda: installation.holders() == holders, SLOW_S), told(installation, "lb01")
     status = installation.status()
-    assert (status["rollout"]["phase"], installation.running()) == ("succeeded", {4})
+    assert (status["rollout"]["phase"], running(installation)) == ("succeeded", {4})
 
 
 def test_a_port_that_is_taken_is_told_before_a_virtual_machine_boots() -> None:

@@ -167,11 +167,7 @@ def verify(node: Node, bundle: Bundle) -> None:
                 address=found.address,
                 interface=found.interface,
             ),
-            Sentence(
-                "remove it there: ip address del %(address)s dev %(interface)s",
-                address=found.address,
-                interface=found.interface,
-            ),
+            network.way_out(found),
         )
 
 

@@ -92,12 +92,17 @@ def refuse_what_is_not_ours(host: Host, bundle: Bundle, old: Bundle | None) -> N
                 address=claimed.address,
                 interface=claimed.interface,
             ),
-            Sentence(
-                "remove it there: ip address del %(address)s dev %(interface)s",
-                address=claimed.address,
-                interface=claimed.interface,
-            ),
+            way_out(claimed),
         )
+
+
+def way_out(found: LocalAddress) -> Sentence:
+    """What to do about a virtual address that is on the wire."""
+    return Sentence(
+        "remove it there: ip address del %(address)s dev %(interface)s",
+        address=found.address,
+        interface=found.interface,
+    )
 
 
 def claimed(host: Host, bundle: Bundle) -> LocalAddress | None:
