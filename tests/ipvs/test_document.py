@@ -25,7 +25,7 @@ from holdfast.ipvs.model import (
     Tunnel,
     TunnelKind,
 )
-from holdfast.ipvs.rates import rates_between
+from holdfast.ipvs.rates import Meter
 from holdfast.ipvs.select import wanted
 
 TUNNEL = Tunnel(TunnelKind.GUE, 6080, Checksum.PLAIN)
@@ -60,11 +60,12 @@ def test_what_goes_in_comes_out(connections: Connections | None) -> None:
 
 def test_rates_and_states_stand_beside_the_counters() -> None:
     look = Look(LOOK.time_s, LOOK.table, (), LOOK.timeouts, LOOK.kernel, Connections((CONNECTION,), False))
-    before = table(76.25, service(WEB, count=3))
-    document = to_document(look, rates_between(before, look.table))
+    meter = Meter()
+    meter.take(table(75.25, service(WEB, count=3)))
+    document = to_document(look, meter.take(look.table))
     web, marked = document["services"]
-    assert document["seconds"] == 1.0
-    assert web["rates"]["connections"] == 2.0
+    assert document["seconds"] == 2.0
+    assert web["rates"]["connections"] == 1.0
     assert web["destinations"][0]["rates"] is None
     assert web["destinations"][0]["states"] == {"ESTABLISHED": 1}
     assert web["destinations"][1]["tunnel"] == {"kind": "gue", "port": 6080, "checksum": "plain"}

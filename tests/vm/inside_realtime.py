@@ -12,6 +12,7 @@ from tests.vm import inside_table as table
 
 from holdfast.agent.host.port import Places
 from holdfast.agent.realtime.looker import Looker
+from holdfast.ipvs.rates import REFRESH_S
 
 FAST_CLOCK = 20.0  # a bucket of ten seconds is over in half a second
 
@@ -21,17 +22,27 @@ def clock() -> float:
     return time.monotonic() * FAST_CLOCK
 
 
+def settled() -> str:
+    """What ipvsadm counts once the kernel has brought it up to date, which it does every two seconds (`rates`)."""
+    ends = time.monotonic() + 60.0
+    before = ""
+    while time.monotonic() < ends:
+        said = table.run("ipvsadm -Ln --stats --exact")
+        if said == before:
+            return said
+        before = said
+        time.sleep(1.5 * REFRESH_S)
+    raise RuntimeError("the counters never stood still")
+
+
 def main() -> None:
     """One look, traffic, another look; ipvsadm in between two of ours."""
     table.set_up()
     looker = Looker(Places(Path("/nowhere")), in_force=InForce(directs=True), clock=clock)
     looker.brief()
     first = looker.sample("lb01", [""])
-    began = time.monotonic()
     table.traffic(20)
-    while time.monotonic() - began < 1.5:  # a bucket has ended
-        time.sleep(0.05)
-    said = table.run("ipvsadm -Ln --stats --exact")
+    said = settled()
     second = looker.sample("lb01", ["", "10.1.0.100:80 syn_recv", "nowhere"])
     looker.sample("lb01")
     found = {

@@ -6,11 +6,14 @@ The tests build on one lab, in their order; each leaves it as it was.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from tests.vm import as_ipvsadm
 from tests.vm.kept_lab import ANY, STICKY, USERS, Lab
+
+from holdfast.ipvs.rates import REFRESH_S
 
 pytestmark = [pytest.mark.vm, pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.xdist_group("kept-lab")]
 
@@ -62,6 +65,7 @@ def test_realtime_has_ipvsadms_numbers(kept_lab: Lab) -> None:
     """Once requests have come through, each counter of each server, on the director that forwarded them."""
     assert set(kept_lab.servers(ANY, *USERS)) == {"web01", "web02"}
     assert kept_lab.servers(STICKY, USERS[0])
+    time.sleep(1.5 * REFRESH_S)  # until the kernel has counted them
     found = looks(kept_lab, "--once")
     assert found.keys() == {"lb01", "lb02"}
     theirs = on(kept_lab, "lb01", "ipvsadm", "-Ln", "--stats", "--exact")
@@ -72,11 +76,11 @@ def test_realtime_has_ipvsadms_numbers(kept_lab: Lab) -> None:
 
 
 def test_realtime_of_one_node_and_one_virtual_server_with_rates(kept_lab: Lab) -> None:
-    found = looks(kept_lab, "--node", "lb01", "--vip", f"10.0.0.3:{ANY}", "--count", "2", "--interval", "500ms")
+    found = looks(kept_lab, "--node", "lb01", "--vip", f"10.0.0.3:{ANY}", "--count", "2", "--interval", "3s")
     assert found.keys() == {"lb01"}
     assert [service["port"] for service in found["lb01"]["services"]] == [ANY]
     assert found["lb01"]["services"][0]["rates"]["connections"] >= 0
-    assert found["lb01"]["seconds"] >= 0.4
+    assert found["lb01"]["seconds"] >= 2.9
     table = kept_lab.run("realtime", "--lab", kept_lab.name, "--once").stdout
     assert f"10.0.0.3:{ANY}" in table
     nowhere = kept_lab.run("realtime", "--lab", kept_lab.name, "--node", "lb07", "--once", status=None)

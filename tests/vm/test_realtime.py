@@ -14,17 +14,23 @@ from holdfast.protocol.realtime import Sample
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("table")]
 
-INSIDE = ROOT / "tests" / "vm" / "inside_realtime.py"
+HERE = ROOT / "tests" / "vm"
 ROUNDS = 20
 FAST_CLOCK = 20.0  # as inside: rates are by the kernel's table, which has a clock of its own
 
 
 @pytest.fixture(scope="module")
 def found(vm: Machine) -> dict[str, Any]:
-    """What the script inside has told; its network namespace ends with it, and the table with that."""
+    """What an agent told."""
+    told: dict[str, Any] = inside(vm, "inside_realtime.py")
+    return told
+
+
+def inside(vm: Machine, script: str) -> Any:
+    """What a script has told there; its network namespace ends with it, and the table with that."""
     modules = [f"ip_vs_{name}" for name in ("wlc", "mh", "rr", "sh", "wrr", "sed", "lc")]
     vm.run(["modprobe", "-a", "ip_vs", *modules, "dummy"], check=True)
-    argv = ["unshare", "--net", "env", f"PYTHONPATH={ROOT}", sys.executable, str(INSIDE)]
+    argv = ["unshare", "--net", "env", f"PYTHONPATH={ROOT}", sys.executable, str(HERE / script)]
     done = vm.run(argv, timeout=1700, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -64,3 +70,11 @@ def test_connections_are_found(found: dict[str, Any]) -> None:
 def test_what_was_counted_is_in_the_history(found: dict[str, Any]) -> None:
     points = [bucket["values"]["ipvs total"][0] for bucket in found["history"]]
     assert max(points) > 0
+
+
+def test_steady_traffic_has_a_steady_rate_although_the_kernel_counts_every_two_seconds(vm: Machine) -> None:
+    """As differences of two looks half a second apart they would be 0, 0, 0, and then four times what it is."""
+    rates = [rate for rate in inside(vm, "inside_rates.py") if rate is not None]
+    whole = rates[4:]  # the first update is of less than two seconds of traffic
+    assert len(whole) >= 20
+    assert max(whole) <= 1.3 * min(whole)

@@ -13,7 +13,7 @@ from rich.text import Text
 from holdfast.ipvs.connections import count_by_state, states_of
 from holdfast.ipvs.document import Look
 from holdfast.ipvs.model import Destination, DestinationKey, KernelRates, Service, ServiceKey
-from holdfast.ipvs.rates import History, Rates, TableRates, rates_between
+from holdfast.ipvs.rates import History, Meter, Rates, TableRates
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 60
@@ -73,12 +73,12 @@ class Watched:
     node: str
     look: Look | None = None
     rates: TableRates | None = None
+    meter: Meter = field(default_factory=Meter)
     history: History[ServiceOrDestination] = field(default_factory=lambda: History(_HISTORY))
 
     def add(self, look: Look) -> None:
         """Take the next look."""
-        before = self.look.table if self.look is not None else None
-        self.rates, self.look = rates_between(before, look.table), look
+        self.rates, self.look = self.meter.take(look.table), look
         figures: dict[ServiceOrDestination, float | None] = {
             (key, None): found.connections if found is not None else None for key, found in self.rates.services.items()
         }

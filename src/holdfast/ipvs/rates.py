@@ -7,13 +7,19 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from holdfast.ipvs.model import Counters, DestinationKey, Service, ServiceKey, Table
+from holdfast.ipvs.model import Counters, DestinationKey, ServiceKey, Table
 
 _K = TypeVar("_K", bound=Hashable)
 
 
+# The kernel brings the counters of a table up to date once in so many seconds, also those that ipvsadm prints
+# (net/netfilter/ipvs/ip_vs_est.c). In between they stand still, whatever is forwarded.
+REFRESH_S = 2.0
+_STILL_S = 1.5 * REFRESH_S  # an update must have come by then: nothing was forwarded
+
+
 class Rates(NamedTuple):
-    """Per second, over the time between two looks."""
+    """Per second."""
 
     connections: float
     in_packets: float
@@ -22,37 +28,19 @@ class Rates(NamedTuple):
     out_bytes: float
 
 
+_NOTHING = Rates(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class TableRates:
-    """Rates of what stood in both tables, and None for what is new: what it counted before nobody knows."""
+    """Rates of what stands in a table, and None for what is new: what it counted before nobody knows.
+
+    `seconds` are those since the look before.
+    """
 
     seconds: float
     services: Mapping[ServiceKey, Rates | None]
     destinations: Mapping[tuple[ServiceKey, DestinationKey], Rates | None]
-
-
-def rates_between(before: Table | None, after: Table) -> TableRates:
-    """Rates from two looks at the table of one machine; all None where `before` is None, or not before."""
-    seconds = after.monotonic_s - before.monotonic_s if before is not None else 0.0
-    old = {service.key: service for service in before.services} if before is not None and seconds > 0 else {}
-    services: dict[ServiceKey, Rates | None] = {}
-    destinations: dict[tuple[ServiceKey, DestinationKey], Rates | None] = {}
-    for service in after.services:
-        key, was = service.key, old.get(service.key)
-        services[key] = _rates(was.counters, service.counters, seconds) if was is not None else None
-        destinations.update(_of_destinations(key, was, service, seconds))
-    return TableRates(max(seconds, 0.0), services, destinations)
-
-
-def _of_destinations(
-    key: ServiceKey, was: Service | None, now: Service, seconds: float
-) -> dict[tuple[ServiceKey, DestinationKey], Rates | None]:
-    old = {destination.key: destination.counters for destination in was.destinations} if was is not None else {}
-    found: dict[tuple[ServiceKey, DestinationKey], Rates | None] = {}
-    for destination in now.destinations:
-        counters = old.get(destination.key)
-        found[key, destination.key] = _rates(counters, destination.counters, seconds) if counters is not None else None
-    return found
 
 
 def _rates(before: Counters, after: Counters, seconds: float) -> Rates:
@@ -60,6 +48,60 @@ def _rates(before: Counters, after: Counters, seconds: float) -> Rates:
     if any(new < old for old, new in zip(before, after, strict=True)):
         before = Counters(0, 0, 0, 0, 0)
     return Rates(*((new - old) / seconds for old, new in zip(before, after, strict=True)))
+
+
+class _Seen(NamedTuple):
+    """What was counted, since when it has been so much, and the rate at which it came to that; None: not known yet."""
+
+    counters: Counters
+    since: float
+    rates: Rates | None
+
+
+class Meter:
+    """Rates of a table that is looked at again and again, also more often than the kernel counts.
+
+    What a look finds counted has come in the time since the look before, or in REFRESH_S where that is longer. A rate
+    stands until the kernel must have counted again.
+    """
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._services: dict[ServiceKey, _Seen] = {}
+        self._destinations: dict[tuple[ServiceKey, DestinationKey], _Seen] = {}
+
+    def take(self, table: Table) -> TableRates:
+        """The rates with this look, the next one; all None at the first, and where it is not later than the last."""
+        now = table.monotonic_s
+        seconds = now - self._at if self._at is not None else 0.0
+        if seconds <= 0:
+            self._services, self._destinations, seconds = {}, {}, 0.0
+        self._at = now
+        old = self._destinations
+        self._services = {
+            one.key: _next(self._services.get(one.key), one.counters, now, seconds) for one in table.services
+        }
+        self._destinations = {
+            both: _next(old.get(both), each.counters, now, seconds)
+            for one in table.services
+            for each in one.destinations
+            for both in ((one.key, each.key),)
+        }
+        return TableRates(
+            seconds,
+            {key: seen.rates for key, seen in self._services.items()},
+            {key: seen.rates for key, seen in self._destinations.items()},
+        )
+
+
+def _next(before: _Seen | None, counters: Counters, now: float, seconds: float) -> _Seen:
+    if before is None:
+        return _Seen(counters, now, None)
+    if counters != before.counters:
+        return _Seen(counters, now, _rates(before.counters, counters, max(seconds, REFRESH_S)))
+    if now - before.since < _STILL_S:
+        return before
+    return before._replace(rates=_NOTHING)
 
 
 @dataclass

@@ -70,7 +70,7 @@ class Watch(Message):
 
 
 class TableServer(_Figures):
-    """A server in the kernel's table. `per_s` is over the time since the sample before; None: there is none.
+    """A server in the kernel's table. `per_s` is since the sample before (see `ipvs.rates`); None: not known.
 
     `name` is what the bundle calls it. One that is `absent` should be in the table, and is not.
     """

@@ -17,7 +17,7 @@ from holdfast.bundle import Bundle, Expectations, Service
 from holdfast.errors import TableUnreadable
 from holdfast.ipvs.connections import Connection, Connections
 from holdfast.ipvs.model import ServiceKey, Table
-from holdfast.ipvs.rates import rates_between
+from holdfast.ipvs.rates import Meter
 from holdfast.protocol.realtime import MOST_CONNECTIONS, MOST_FILTERS, Requests
 
 KEY = "ipvs tcp 10.0.0.3:80"
@@ -212,7 +212,9 @@ def test_of_a_table_that_is_too_large_the_services_that_do_most_are_told() -> No
 
     before = table(0.0, *(service(key, destination("10.0.0.11")) for key in keys()), service(MARKED))
     after = table(1.0, *(service(key, destination("10.0.0.11"), count=key.port) for key in keys()), service(MARKED))
-    found, left_out = told(after, rates_between(before, after), {}, most=4)
+    meter = Meter()
+    meter.take(before)
+    found, left_out = told(after, meter.take(after), {}, most=4)
     assert [one.port for one in found] == [10, 9]
     assert left_out == 17
 

@@ -15,7 +15,7 @@ from holdfast.bundle import Bundle, Service
 from holdfast.errors import HoldfastError
 from holdfast.ipvs.connections import Connections as Listed
 from holdfast.ipvs.model import Table
-from holdfast.ipvs.rates import rates_between
+from holdfast.ipvs.rates import Meter
 from holdfast.ipvs.reader import KernelTable
 from holdfast.protocol.realtime import BUCKET_S, TOTAL, Connections, Requests, Sample, TableService, WebRow
 from holdfast.protocol.realtime_ring import Point, Ring
@@ -96,7 +96,9 @@ class Looker:
         self._counts = nginx.Counts()
         self.ring = Ring()
         self._base: _Look | None = None  # where the bucket began that is being filled
+        self._buckets = Meter()  # of the looks that begin one
         self._before: _Look | None = None  # the last whole look
+        self._meter = Meter()  # of whole looks
         self._much = False  # whether the last look for the history took too long, …
         self._dear = False  # … and so all of the table is too much for it
         self._lately = 0.0, Requests()  # by the clock, when that was so
@@ -122,7 +124,7 @@ class Looker:
 
     def rest(self) -> None:
         """Nobody looks any more: what only who looks needs is forgotten."""
-        self._before = None
+        self._before, self._meter = None, Meter()
 
     def sample(self, node: str, questions: Collection[str] = ()) -> Sample:
         """All that is told; rates are over the time since the last one.
@@ -133,7 +135,7 @@ class Looker:
         self._remember(now)
         before, self._before = self._before, now
         seconds = now.at - before.at if before is not None else 0.0
-        services, left_out = self._services(before, now)
+        services, left_out = self._services(now)
         listed, problems = self._connections(questions) if now.table is not None else ((), now.problems)
         rows, fewer = web.cut(web.rated(before.web if before is not None else None, now.web, seconds))
         found = Sample(
@@ -150,11 +152,11 @@ class Looker:
         )
         return found.model_copy(update={"connections": listed})  # whose number is for each controller
 
-    def _services(self, before: _Look | None, now: _Look) -> tuple[tuple[TableService, ...], int]:
+    def _services(self, now: _Look) -> tuple[tuple[TableService, ...], int]:
         if now.table is None:
+            self._meter = Meter()
             return (), 0
-        rates = rates_between(before.table if before is not None else None, now.table)
-        return table.told(now.table, rates, self._runs.names)
+        return table.told(now.table, self._meter.take(now.table), self._runs.names)
 
     def _connections(self, questions: Collection[str]) -> tuple[tuple[Connections, ...], tuple[str, ...]]:
         if not questions:
@@ -171,17 +173,20 @@ class Looker:
         if base is not None and int(base.at // BUCKET_S) == number:
             return
         self._base = now
+        points = self._points(now)
         if base is None:
             return
-        found: dict[str, Point] = {}
-        if now.table is not None and base.table is not None:
-            rates = rates_between(base.table, now.table)
-            known = table.points(now.table, rates, whole=now.whole)
-            found = {f"{TABLE} {name or TOTAL}"[:200]: point for name, point in known.items()}
+        found = {f"{TABLE} {name or TOTAL}"[:200]: point for name, point in points.items()}
         rows = self._rated(base, now)
         found |= web.points(rows)
         self._lately = now.at, web.requests(rows)
         self.ring.add(number - 1, found)
+
+    def _points(self, now: _Look) -> dict[str, Point]:
+        if now.table is None:
+            self._buckets = Meter()
+            return {}
+        return table.points(now.table, self._buckets.take(now.table), whole=now.whole)
 
     def lately(self) -> Requests:
         """What proxies did in the last bucket; nothing where that was long ago. For any thread."""
