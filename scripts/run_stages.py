@@ -2,6 +2,8 @@
 
 Some run while another one waits: with the idle priority, so that they get what it leaves of the processors, and it runs
 as if it were alone. What they print is shown when they have ended.
+
+What fails in `make test`, where it has others beside it, has a second hearing when they are done: docs/decisions/0038.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "results"
 SUMMARY = RESULTS / "summary.txt"
 BESIDE_WHOLE = "lab or traffic or vm or measures or rehearsal or soak or browser"
 NOT_PLAIN = f"whole or {BESIDE_WHOLE}"
+MOST_AGAIN = 5  # files with tests that failed: beyond that it is not the machine
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,43 @@ def counts(stage: Stage) -> Counter[str]:
     return found
 
 
+def counted_again(first: Counter[str]) -> Counter[str]:
+    """A stage's counts where all that failed has passed since."""
+    bad = first["failed"] + first["error"]
+    return Counter(passed=first["passed"] + bad, skipped=first["skipped"], rerun=bad)
+
+
+def failures(stage: Stage) -> dict[str, list[str]]:
+    """The tests that failed in this stage, by their file; nothing if one cannot be told."""
+    report = RESULTS / f"{stage.name}.xml"
+    found: dict[str, list[str]] = {}
+    for case in ET.parse(report).getroot().iter("testcase") if report.exists() else ():
+        if case.find("failure") is None and case.find("error") is None:
+            continue
+        words = case.get("classname", "").split(".")
+        files = ("/".join(words[:end]) + ".py" for end in range(len(words), 0, -1))
+        file = next((one for one in files if (ROOT / one).is_file()), None)
+        if file is None:
+            return {}
+        found.setdefault(file, []).append(case.get("name", ""))
+    return found
+
+
+def by_itself(stage: Stage, files: Iterable[str]) -> Stage:
+    """The same tests out of these files, in one process."""
+    words, argv = iter(stage.argv), []
+    for word in words:
+        if word in ("-n", "--dist"):
+            next(words)
+        elif not word.startswith("--junitxml"):
+            argv.append(word)
+    name = f"{stage.name}-again"
+    return Stage(name, (*argv, f"--junitxml={RESULTS / name}.xml", *files), junit=True)
+
+
 def summary(found: Counter[str], failed_stages: list[str], seconds: float) -> str:
     """One line in pytest's own form over all stages."""
-    parts = [f"{found[kind]} {kind}" for kind in ("failed", "passed", "skipped", "error") if found[kind]]
+    parts = [f"{found[kind]} {kind}" for kind in ("failed", "passed", "skipped", "error", "rerun") if found[kind]]
     minutes, rest = divmod(int(seconds), 60)
     where = f" (failed: {', '.join(failed_stages)})" if failed_stages else ""
     return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ({minutes}:{rest:02}){where} ====="
@@ -157,6 +196,8 @@ class Runner:
         self._stages = stages
         self._places: dict[str, list[str]] | None = None
         self.failed: list[str] = []
+        self.again: list[str] = []  # stages whose failures passed by themselves
+        self._died: list[str] = []  # … that ended otherwise than with tests that failed
 
     def run(self) -> None:
         """All of them."""
@@ -173,6 +214,22 @@ class Runner:
                 for one in meanwhile.values():
                     one.result()
 
+    def hear_again(self) -> None:
+        """What failed in stages of tests is run again, by itself; named, if it passes so."""
+        stages = [stage for stage in every(self._stages) if stage.name in self.failed and stage.junit]
+        known = {stage.name: failures(stage) for stage in stages}
+        if self._died or not all(known.values()) or sum(map(len, known.values())) > MOST_AGAIN:
+            return
+        for stage in stages:
+            alone = by_itself(stage, known[stage.name])
+            say(heading(alone))
+            if subprocess.run(alone.argv, cwd=ROOT, env=environment(), check=False).returncode != 0:
+                continue
+            self.failed.remove(stage.name)
+            self.again.append(stage.name)
+            tests = (f"{file}::{name}" for file, names in known[stage.name].items() for name in names)
+            say("passed by itself, failed beside others (a race, or the machine):\n  " + "\n  ".join(tests))
+
     def _behind(self, stage: Stage) -> None:
         """With what is left of the processors; shown as a whole, or two would print at the same time."""
         idle = (chrt, "--idle", "0") if (chrt := shutil.which("chrt")) else ("nice", "-n", "19")
@@ -187,6 +244,8 @@ class Runner:
         done = subprocess.run(argv, cwd=ROOT, env=environment(), stdout=output, stderr=output, check=False)
         if done.returncode != 0:
             self.failed.append(stage.name)
+        if done.returncode not in (0, pytest.ExitCode.TESTS_FAILED):
+            self._died.append(stage.name)
         if output is not None:
             output.write(f"in {time.monotonic() - began:.0f} s, beside others\n".encode())
 
@@ -196,18 +255,21 @@ def heading(stage: Stage) -> str:
     return f"\n───── {stage.name}: {' '.join(stage.argv[2:])}"
 
 
-def run(stages: tuple[Stage, ...]) -> int:
-    """Run `stages` one after the other; 0 if all went well, else 1."""
+def run(stages: tuple[Stage, ...], *, again: bool = False) -> int:
+    """Run `stages` one after the other; 0 if all went well, else 1. `again`: what fails is then run by itself."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for old in RESULTS.glob("*"):
         old.unlink()
     began = time.monotonic()
     runner = Runner(stages)
     runner.run()
+    if again:
+        runner.hear_again()
     found: Counter[str] = Counter()
     for stage in every(stages):
         if stage.junit:
-            found += counts(stage)
+            one = counts(stage)
+            found += counted_again(one) if stage.name in runner.again else one
     line = summary(found, runner.failed, time.monotonic() - began)
     SUMMARY.write_text(line + "\n", encoding="utf-8")
     say("\n" + line)
@@ -217,4 +279,4 @@ def run(stages: tuple[Stage, ...]) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"usage: {sys.argv[0]} {'|'.join(TARGETS)}")
-    sys.exit(run(TARGETS[sys.argv[1]]))
+    sys.exit(run(TARGETS[sys.argv[1]], again=sys.argv[1] == "test"))

@@ -124,6 +124,57 @@ def test_a_stage_without_tests_fails(runner: ModuleType, tmp_path: Path) -> None
     assert runner.run((pytest_stage(runner, tmp_path, "empty", ""),)) == 1
 
 
+ONCE = "import pathlib\ndef test_good(): pass\ndef test_once():\n    seen = pathlib.Path(__file__).with_name('seen')\n"
+
+
+def test_what_fails_beside_others_is_run_by_itself_and_named(
+    runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    good = pytest_stage(runner, tmp_path, "good", "def test_a(): pass\n")
+    body = f"{ONCE}    first = not seen.exists()\n    seen.touch()\n    assert not first\n"
+    stages = (good, pytest_stage(runner, tmp_path, "once", body))
+    assert runner.run(stages, again=True) == 0
+    shown = capfd.readouterr().out
+    assert shown.splitlines()[-1].startswith("===== 3 passed, 1 rerun in ")
+    assert "\n  test_once.py::test_once\n" in shown
+    (tmp_path / "seen").unlink()
+    assert runner.run(stages) == 1  # where nobody asked for it
+
+
+def test_what_fails_by_itself_too_has_failed(
+    runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert runner.run((pytest_stage(runner, tmp_path, "bad", "def test_a(): assert 0\n"),), again=True) == 1
+    assert "===== 1 failed in " in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_where_much_fails_or_a_stage_dies_nothing_is_run_again(
+    runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    body = f"{ONCE}    seen.open('a').write('x')\n    assert 0\n"
+    stage = pytest_stage(runner, tmp_path, "bad", body)
+    died = runner.Stage("lab", (sys.executable, "-c", "import os; os._exit(9)"), True)
+    assert runner.run((stage, died), again=True) == 1
+    monkeypatch.setattr(runner, "MOST_AGAIN", 0)
+    assert runner.run((stage,), again=True) == 1
+    assert (tmp_path / "seen").read_text() == "xx"
+    assert "-again" not in capfd.readouterr().out
+
+
+def test_what_is_run_again_is_of_the_same_stage_in_one_process(runner: ModuleType) -> None:
+    alone = runner.by_itself(runner.LAB, ["tests/lab/test_lab.py"])
+    assert "-n" not in alone.argv
+    assert "--dist" not in alone.argv
+    assert runner.LAB.argv[5] in alone.argv  # its marks
+    assert alone.argv[-1] == "tests/lab/test_lab.py"
+
+
 def test_all_well(runner: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert runner.run((pytest_stage(runner, tmp_path, "good", "def test_a(): pass\n"),)) == 0
     assert capfd.readouterr().out.splitlines()[-1].startswith("===== 1 passed in ")
