@@ -14,11 +14,11 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     """A tmpfs of that size at `folder`, which is made."""
     folder.mkdir()
     argv = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "holdfast", str(folder)]
-    subprocess.run(argv, check=True, timeout=10)
+    subprocess.run(argv, check=True, timeout=60)
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=10)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=60)
 
 
 def fill(disk: Path) -> Path:

@@ -20,7 +20,7 @@ from holdfast.bundle import Bundle
 from holdfast.lab.agents import Agents
 
 PYTHON = sys.executable
-_LIMIT_S = 20.0
+_LIMIT_S = 60.0
 _AGENT_S = 200.0
 
 # The disk is a tmpfs, limited so that it can be full. Everything goes away with the mount namespace.
@@ -164,4 +164,4 @@ def machine(folder: Path, up_within_s: float = _LIMIT_S) -> Iterator[Machine]:
         yield made
     finally:
         child.send_signal(signal.SIGKILL)  # --kill-child: process 1 goes with it, and everything in its namespace
-        child.wait(timeout=10)
+        child.wait(timeout=60)

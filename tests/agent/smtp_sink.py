@@ -35,7 +35,7 @@ class Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         sink = cast(Sink, self.server)
         if sink.silent:
-            sink.ended.wait(20)
+            sink.ended.wait(60)
             return
         mail = Mail("")
         self.say(sink.greeting)

@@ -209,4 +209,4 @@ def systemd_machine(folder: Path) -> Iterator[SystemdMachine]:
             child.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
-            child.communicate(timeout=10)
+            child.communicate(timeout=60)

@@ -102,7 +102,7 @@ def test_a_port_in_use_fails_and_the_old_one_serves_on(node: Machine, engine: st
         assert node.get("http://10.9.0.5:8080/") == "one"
         assert node.agent("status")["digest"] == old.digest
     finally:
-        thief.communicate(timeout=10)
+        thief.communicate(timeout=60)
     freed = node.apply(new)
     assert freed["outcome"] == "committed", freed
     assert node.get("http://10.9.0.5:8090/") == "two"

@@ -30,7 +30,7 @@ health = Health(Node(LinuxHost(), Places(), detect(), detect_units(Places())))
 well = {health.look() for _ in range(10) if time.sleep(0.1) is None}
 Path("/tmp/BROKEN.s9003").touch()
 began = time.monotonic()
-while health.look() in well and time.monotonic() - began < 20:
+while health.look() in well and time.monotonic() - began < 60:
     time.sleep(0.02)
 print(json.dumps([len(well), time.monotonic() - began]))
 """
@@ -122,7 +122,7 @@ def test_real_haproxys_servers_go_down_come_back_and_are_taken_out(node: Machine
         (pool,) = node.agent("status")["pools"]
         (down,) = (one for one in pool["servers"] if one["name"] == second)
         assert down["last"].startswith("L7STS 500: Layer7 wrong status")
-        assert abs(time.time() - datetime.fromisoformat(down["since"]).timestamp()) < 30
+        assert abs(time.time() - datetime.fromisoformat(down["since"]).timestamp()) < 200
         node.run("rm", "/tmp/BROKEN.s9002")
         override(node, {"kind": "suspended"}, {"server": "10.9.0.5:9003", "kind": "drained"})
         wait_until(lambda: states(node) == {second: up, third: (True, False, True)})
@@ -134,5 +134,5 @@ def test_real_haproxys_servers_go_down_come_back_and_are_taken_out(node: Machine
         wait_until(lambda: states(node) == dict.fromkeys(NAMES, up))
         looks, seconds = json.loads(node.run(PYTHON, "-c", WATCH).stdout)
         assert looks < 5  # of ten: a busy machine may fail a check, and what is counted would make each another one
-        assert seconds < 20
+        assert seconds < 60
     wait_until(lambda: {one for one, _, _ in states(node).values()} == {False})  # nobody answers any more

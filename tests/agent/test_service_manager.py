@@ -61,7 +61,7 @@ def test_a_start_that_waits_in_systemds_queue_is_no_service_that_does_not_run(sy
         assert started.is_alive()
     finally:
         systemctl.shown.write_text("ActiveState=active\nJob=77\n")
-        started.join(60)
+        started.join(timeout=60)
     assert not started.is_alive()
     for without in ("ActiveState=inactive\n", "ActiveState=failed\nJob=0\n"):
         systemctl.shown.write_text(without)
@@ -131,7 +131,7 @@ class Answering:
     def close(self) -> None:
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
 
 
 @pytest.fixture

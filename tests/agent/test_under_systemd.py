@@ -240,13 +240,13 @@ def test_a_death_is_told_at_once_and_mended(node: SystemdMachine, engine: str) -
     assert state_of(node, engine) == "0"
     node.run("kill", "-KILL", main)
     started = time.monotonic()
-    wait_until(lambda: state_of(node, engine) == "-1", 3.0)
-    wait_until(lambda: not holds(node), 3.0)
-    wait_until(lambda: state_of(node, engine) == "0" and pid_of(node, engine) not in ("0", main), 10.0)
-    assert time.monotonic() - started < 10
+    wait_until(lambda: state_of(node, engine) == "-1")
+    wait_until(lambda: not holds(node))
+    wait_until(lambda: state_of(node, engine) == "0" and pid_of(node, engine) not in ("0", main))
+    assert time.monotonic() - started < 14  # after 15 s it would be killed, however long it was held up
     assert node.property(unit(engine), "NRestarts") == "1"
     wait_until(lambda: location(node) == "https://example.org/one")
-    client.communicate("\n", timeout=10)
+    client.communicate("\n", timeout=60)
 
     node.systemctl("stop", unit(engine))
     assert state_of(node, engine) == "-1"
@@ -261,13 +261,13 @@ def _fetch(node: SystemdMachine) -> str:
 
 def test_keepalived_killed_leaves_no_address_behind(node: SystemdMachine) -> None:
     """Nobody would take it off until the next start, and the peer holds it meanwhile."""
-    node.write(f"{UNITS}/{unit('keepalived')}.d/later.conf", "[Service]\nRestartSec=2\n")
+    node.write(f"{UNITS}/{unit('keepalived')}.d/later.conf", "[Service]\nRestartSec=5\n")
     committed(node.apply(bundle()))
     for _ in range(4):  # what would kill the child too early does so in one case of three
         wait_until(lambda: holds(node))
         main = pid_of(node, "keepalived")
         node.run("kill", "-KILL", main)
-        wait_until(lambda: not holds(node), 1.5)
+        wait_until(lambda: not holds(node), 4.5)  # before it is started again
         wait_until(lambda main=main: pid_of(node, "keepalived") not in ("0", main))
     wait_until(lambda: holds(node))
     assert node.run("pgrep", "-P", "1", "-f", "^/usr/sbin/keepalived").stdout.split() == [pid_of(node, "keepalived")]
@@ -287,7 +287,7 @@ def test_the_prober_marks_servers_from_inside_its_sandbox(node: SystemdMachine) 
         assert _fetch(node) == "served"
         assert node.property(unit("prober"), "NRestarts") == "0"
     finally:
-        server.communicate("\n", timeout=10)
+        server.communicate("\n", timeout=60)
 
 
 def _server_line(node: SystemdMachine, port: int) -> str:
@@ -367,7 +367,7 @@ def test_units_that_are_not_ours(node: SystemdMachine) -> None:
     broken = bundle().to_json().replace("10.9.0.3:80;", "10.9.0.5:80;")
     assert broken != bundle().to_json()
     failed = node.apply(Bundle.from_json(broken), "--adopt")
-    holder.communicate("\n", timeout=10)
+    holder.communicate("\n", timeout=60)
     assert failed["outcome"] in ("refused", "rolled_back"), failed
     assert node.read(f"{UNITS}/holdfast-nginx.service") == foreign
     assert ours(node) == {"nginx"}

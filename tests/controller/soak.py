@@ -135,7 +135,7 @@ class Installation:
         process = self.controllers[number]
         assert process is not None
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     def start_agent(self, node: str) -> None:
         place = self.cluster.lab.node(node)
@@ -264,7 +264,7 @@ def _end(made: Installation) -> None:
     for process in (*made.controllers, *made.relays):
         if process is not None:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def _log_in(made: Installation) -> None:

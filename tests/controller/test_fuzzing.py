@@ -7,9 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.controller.world import World, running
+
+from holdfast.protocol import Answer
+from holdfast.rollout.orders import Orders
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "examples" / "dual-master-nginx" / "cluster.yaml"
@@ -17,7 +21,20 @@ SPEC = ROOT / "examples" / "dual-master-nginx" / "cluster.yaml"
 NOT_ASKED = "positive_data_acceptance"
 LEAST_TESTED = 65  # operations; those of agents, with certificates, are held to the document in test_openapi
 
+SOON_S = 0.3
+
 pytestmark = pytest.mark.lab  # thousands of requests: beside those that wait, not among the quick ones
+
+
+@pytest.fixture
+def no_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node has an agent here: orders to them are given up soon, as they are in the end, not after twenty seconds."""
+    asked = Orders.ask
+
+    async def ask(self: Orders, *words: Any, **named: Any) -> Answer:
+        return await asked(self, *words, **{**named, "within_s": SOON_S, "work_s": SOON_S})
+
+    monkeypatch.setattr(Orders, "ask", ask)
 
 
 async def with_a_cluster(world: World) -> str:
@@ -34,6 +51,7 @@ async def with_a_cluster(world: World) -> str:
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("no_agents")
 @pytest.mark.parametrize(
     ("phases", "examples"),
     [

@@ -19,7 +19,7 @@ from holdfast.bundle import BundleFile
 
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_DEADLINE_S = 10.0
+_DEADLINE_S = 60.0
 _FOLDERS = " ".join(
     f"/{root}/{service}"
     for root in ("etc/holdfast", "var/lib/holdfast", "run/holdfast", "var/log/holdfast")

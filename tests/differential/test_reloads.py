@@ -23,7 +23,7 @@ CONFIGURATION = "/etc/holdfast/haproxy/haproxy.cfg"
 MIGRATE = "net.ipv4.tcp_migrate_req"
 ASKED = b"GET /fine HTTP/1.1\r\nHost: www.example.com\r\n\r\n"
 KEPT = "Failed to get the sockets from the old process"
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 
 
 def workers(master: int) -> set[int]:

@@ -106,7 +106,7 @@ def test_one_log_line_is_one_json_object(bench: Bench, engine: str) -> None:
         for target in ('/x"\\y', "/no?%22", "/%zz", "/\xe9"):
             bench.send(ADDRESS[engine], PORT, request(target))
         bench.send(ADDRESS[engine], PORT, request("/", 'evil"},{.test'))
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 60
         while len(_log(bench, engine)) < start + 5 and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.1)  # one that is too much would come now

@@ -65,7 +65,7 @@ class Live:
             _kill(child)
         self._over.set()
         if self._listener.is_alive():
-            self._listener.join(5)
+            self._listener.join(60)
         self._stack.close()
         self._selector.close()
 
@@ -248,4 +248,4 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     """End a keepalived and its children at once."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait(10)
+    child.wait(60)

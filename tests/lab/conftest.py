@@ -91,7 +91,7 @@ def reaches() -> Callable[..., bool]:
     """Whether a TCP connection from a node to an address and port can be made within 0.7 s."""
 
     def ask(lab: Lab, node: str, address: str, port: int = 80) -> bool:
-        done = lab.node(node).exec(["python", "-I", "-S", "-c", _REACH, address, str(port)], timeout=10)
+        done = lab.node(node).exec(["python", "-I", "-S", "-c", _REACH, address, str(port)], timeout=60)
         return done.returncode == 0
 
     return ask

@@ -50,7 +50,7 @@ class Segment:
         return Path("/run/netns") / f"{self._prefix}-{node}"
 
     def ip(self, node: str, *words: str) -> None:
-        subprocess.run(["ip", "-n", f"{self._prefix}-{node}", *words], check=True, timeout=10)
+        subprocess.run(["ip", "-n", f"{self._prefix}-{node}", *words], check=True, timeout=60)
 
     def run(self, node: str, *words: str) -> subprocess.CompletedProcess[str]:
         argv = ["nsenter", f"--net={self.netns(node)}", *words]
@@ -58,7 +58,7 @@ class Segment:
 
     def build(self) -> None:
         for name in ("switch", *NODES):
-            subprocess.run(["ip", "netns", "add", f"{self._prefix}-{name}"], check=True, timeout=10)
+            subprocess.run(["ip", "netns", "add", f"{self._prefix}-{name}"], check=True, timeout=60)
         self.ip("switch", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         self.ip("switch", "link", "set", "br0", "up")
         for number, node in enumerate(NODES, start=1):
@@ -81,10 +81,10 @@ class Segment:
     def crash(self, node: str) -> None:
         """The namespace is gone, and so is its cable."""
         self.ip("switch", "link", "delete", f"p{NODES.index(node) + 1}")
-        subprocess.run(["ip", "netns", "delete", f"{self._prefix}-{node}"], check=True, timeout=10)
+        subprocess.run(["ip", "netns", "delete", f"{self._prefix}-{node}"], check=True, timeout=60)
 
     def boot(self, node: str) -> None:
-        subprocess.run(["ip", "netns", "add", f"{self._prefix}-{node}"], check=True, timeout=10)
+        subprocess.run(["ip", "netns", "add", f"{self._prefix}-{node}"], check=True, timeout=60)
         self.plug_in(node, NODES.index(node) + 1)
 
     @staticmethod
@@ -99,7 +99,7 @@ class Segment:
             subprocess.run(
                 ["nsenter", f"--net={self.netns(node)}", "python3", "-c", _ANNOUNCE, self.mac(node), VIP],
                 check=True,
-                timeout=10,
+                timeout=60,
             )
 
     def drop(self, node: str) -> None:
@@ -116,7 +116,7 @@ class Segment:
         (folder / "access.log").write_text("")
         argv = ["nsenter", f"--net={self.netns(node)}", "nginx", "-c", str(config), "-g", "daemon off; user root;"]
         self._servers[node] = subprocess.Popen(argv)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.run(
             "client", "curl", "-so/dev/null", "-m1", f"http://10.91.0.{NODES.index(node) + 1}{_UP}"
         ).returncode:

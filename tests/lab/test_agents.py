@@ -89,7 +89,7 @@ def test_a_number_that_lives_on_as_a_groups_is_no_process() -> None:
     script = "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nos._exit(0)\n"
     child = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
     found = Process(pid=child.pid, started=1)
-    assert child.wait(20) == 0
+    assert child.wait(60) == 0
     try:
         assert found.signal(signal.SIGCONT) is False
     finally:

@@ -37,7 +37,7 @@ def test_orders_go_in_and_every_line_comes_out() -> None:
 
 def test_what_it_says_before_it_dies_is_its_problem() -> None:
     helper = Helper("The helper", program("raise SystemExit('no such network')"), nothing)
-    assert helper.wait(5.0)
+    assert helper.wait(60.0)
     helper.close()
     with pytest.raises(LabError, match="has ended: no such network"):
         helper.check()
@@ -51,7 +51,7 @@ def test_a_line_that_makes_no_sense_is_a_problem_and_the_rest_is_read_but_not_ta
         raise ValueError(f"it wrote {line!r}")
 
     helper = Helper("The helper", program(_FLOOD), refuse)
-    assert helper.wait(20.0), "one that is not read would hang"
+    assert helper.wait(60.0), "one that is not read would hang"
     helper.close()
     assert taken == [b"line 0\n"]
     with pytest.raises(LabError, match="it wrote b'line 0"):
@@ -63,5 +63,5 @@ def test_one_that_does_not_end_is_ended() -> None:
     assert not helper.wait(0.1)
     started = time.monotonic()
     helper.close(0.1)
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - started < 60.0
     assert not Path(f"/proc/{helper.pid}").exists()

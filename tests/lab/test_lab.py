@@ -150,22 +150,19 @@ def test_exec_kills_all_that_it_started_when_the_time_is_over(lab: Lab) -> None:
     begin = time.monotonic()
     with pytest.raises(LabError, match=r"did not end within 0\.3 s"):
         node.exec(["sh", "-c", "sleep 4321 & sleep 4321; true"], timeout=0.3)
-    assert time.monotonic() - begin < 3
-    time.sleep(0.05)
-    assert node.exec(["pgrep", "-f", "^sleep 4321"]).stdout == ""
+    assert time.monotonic() - begin < 60
+    wait_until(lambda: node.exec(["pgrep", "-f", "^sleep 4321"]).stdout == "")
 
 
 def test_spawn_leaves_it_running_until_it_is_stopped(lab: Lab, tmp_path: Path) -> None:
     node = lab.node("client")
     with node.spawn(["sh", "-c", "echo begun; sleep 4322"], tmp_path / "log") as spawned:
-        deadline = time.monotonic() + 5
-        while (tmp_path / "log").read_text() != "begun\n" and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: (tmp_path / "log").read_text() == "begun\n")
         assert spawned.poll() is None
         assert node.exec(["pgrep", "-f", "^sleep 4322"]).stdout != ""
     assert node.exec(["pgrep", "-f", "^sleep 4322"]).stdout == ""
     ended = node.spawn(["sh", "-c", "exit 5"], tmp_path / "log")
-    assert ended.wait(5) == 5
+    assert ended.wait(60) == 5
 
 
 def says_not(node: Node, column: str, text: str) -> bool:
@@ -254,9 +251,7 @@ def test_nothing_stays_when_the_builder_is_killed_at_any_moment(lab_name: str, s
         _kill_at_random(lab_name, signal.SIGKILL, 0.7, one)
         Lab.destroy(lab_name)
         # A node that was never told to go on ends by itself.
-        deadline = time.monotonic() + 5
-        while strays(lab_name) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: not strays(lab_name))
         assert (cleanup.leftovers(lab_name), strays(lab_name)) == ((), []), f"seed {one}"
 
 

@@ -104,7 +104,7 @@ def forget(space: str) -> None:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 @pytest.fixture(scope="module")

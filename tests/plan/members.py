@@ -18,7 +18,7 @@ MEMBERS = {"a": 1, "b": 2}
 VIP = "10.92.0.100"
 PROGRAMS = ("ip", "keepalived", "nginx", "nft", "nsenter")
 PORT = 7
-_SETTLE_S = 15.0
+_SETTLE_S = 60.0
 
 _ECHO = """
 import socketserver, sys
@@ -93,9 +93,9 @@ class Pair:
         self.stop()
         for process in (*self._echo, *([self._client] if self._client else [])):
             process.kill()
-            process.wait(5)
+            process.wait(60)
         for name in ("client", *MEMBERS, "switch"):
-            subprocess.run(["ip", "netns", "delete", self.name(name)], check=False, capture_output=True, timeout=10)
+            subprocess.run(["ip", "netns", "delete", self.name(name)], check=False, capture_output=True, timeout=60)
 
     def name(self, node: str) -> str:
         return f"{self._prefix}-{node}"
@@ -114,7 +114,7 @@ class Pair:
 
     @staticmethod
     def _ip_root(*words: str) -> str:
-        return subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=10).stdout
+        return subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=60).stdout
 
     def _cable(self, node: str, segment: int, address: str) -> None:
         port = f"{node}{segment}"
@@ -169,7 +169,7 @@ class Pair:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(5)
+                process.wait(10)
 
     def restart(self, node: str) -> None:
         self._start(node)

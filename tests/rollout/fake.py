@@ -102,7 +102,7 @@ class FakeTransport:
 
     def release_when_given_up(self, node: str, group: str, within_s: float) -> MoveReport:
         """Waits for the move that another thread makes."""
-        given_up = self._moved.wait(timeout=5)
+        given_up = self._moved.wait(timeout=60)
         if given_up:
             self.release(node, group)
         return MoveReport(group=group, moved=given_up)

@@ -134,4 +134,4 @@ def far_side(folder: Path, answer: Answer) -> Iterator[FarSide]:
 
         asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)

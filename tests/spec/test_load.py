@@ -72,10 +72,10 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_without_end_is_not_read_to_its_end() -> None:
-    before = time.monotonic()
+    before = time.process_time()
     with pytest.raises(UsageError, match="larger than 8 MB"):
         load_spec("/dev/zero")
-    assert time.monotonic() - before < 5
+    assert time.process_time() - before < 5
 
 
 def test_a_pipe_is_a_file_too(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_pipe_is_a_file_too(tmp_path: Path) -> None:
     writer = threading.Thread(target=lambda: path.write_text(SMALL), daemon=True)
     writer.start()
     assert load_spec(path).spec.cluster == "shop"
-    writer.join(5)
+    writer.join(60)
 
 
 def one_finding(text: str) -> str:
@@ -107,9 +107,9 @@ def test_a_text_beyond_the_bound_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
 def test_deep_nesting_is_refused(opening: str) -> None:
-    before = time.monotonic()
+    before = time.process_time()
     assert one_finding(SMALL + "notify: " + opening * 1500 if opening != "- " else opening * 1500)
-    assert time.monotonic() - before < 20
+    assert time.process_time() - before < 20
 
 
 def test_sane_nesting_beyond_the_language_is_refused() -> None:
@@ -119,9 +119,9 @@ def test_sane_nesting_beyond_the_language_is_refused() -> None:
 def test_aliases_cannot_explode() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
-    before = time.monotonic()
+    before = time.process_time()
     assert "the document is too large" in one_finding(bomb)
-    assert time.monotonic() - before < 20
+    assert time.process_time() - before < 20
 
 
 def test_an_alias_stands_for_a_whole_value() -> None:

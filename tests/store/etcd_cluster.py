@@ -103,7 +103,7 @@ class EtcdCluster:
         """kill -9."""
         if member.process and member.process.poll() is None:
             member.process.kill()
-            member.process.wait(10)
+            member.process.wait(60)
 
     def leader(self) -> Member:
         for member in self.members:

@@ -79,7 +79,7 @@ def test_a_commit_that_happened_is_never_called_a_conflict(etcd: EtcdCluster, fa
     async def scenario(commits: Commits) -> None:
         key = f"ZmF0ZWQv{''.join(chr(65 + fate) for fate in fates):A<8}"
         for _ in range(8):  # the eight commits at once have a mark each: so that the next one takes the first again
-            await asyncio.wait_for(commits.commit({"compare": [], "success": [], "failure": []}), 10)
+            await asyncio.wait_for(commits.commit({"compare": [], "success": [], "failure": []}), 60)
         answer = await commits.commit(put_once(key))
         assert answer.get("succeeded")
         assert not (await commits.commit(put_once(key))).get("succeeded")

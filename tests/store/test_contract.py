@@ -326,7 +326,7 @@ def test_a_watcher_from_the_future_of_another_store_is_resynced(kind: Kind) -> N
         async with kind.open() as engine:
             revision = await engine.commit([], [Put("w/1", b"1")])
             async with engine.watch("w/", revision + 1000) as told:
-                first = await asyncio.wait_for(anext(told), 10)
+                first = await asyncio.wait_for(anext(told), 60)
             assert isinstance(first, Resync)
             assert [entry.key for entry in first.entries] == ["w/1"]
 
@@ -419,7 +419,7 @@ def test_a_closed_store_says_so_and_its_watches_end(kind: Kind) -> None:
             await anext(told)
             await engine.close()
             with pytest.raises(StopAsyncIteration):
-                await asyncio.wait_for(anext(told), 10)
+                await asyncio.wait_for(anext(told), 60)
         with pytest.raises(StoreUnavailable):
             await engine.get("a")
         with pytest.raises(StoreUnavailable):

@@ -50,7 +50,7 @@ def test_killed_in_mid_write_nothing_acknowledged_is_lost_and_nothing_is_half_th
         time.sleep(random.uniform(0, 0.3))
         process.kill()
         told = [first.strip(), *process.stdout.read().split()]
-        process.wait(10)
+        process.wait(60)
         acknowledged = max(acknowledged, *(int(one) for one in told if one))
         run(_check_revisions(path, acknowledged))
     with contextlib.closing(sqlite3.connect(path)) as connection:

@@ -81,7 +81,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             yield made
         finally:
             responders.kill()
-            responders.wait(10)
+            responders.wait(60)
 
 
 def served(node: Machine) -> set[str]:

@@ -201,7 +201,7 @@ def test_words_are_split_as_haproxy_splits_them(tmp_path_factory: pytest.TempPat
     file = tmp_path_factory.mktemp("haproxy") / "haproxy.cfg"
     file.write_text(f"defaults\n{line}\n")
     command = ["haproxy", "-c", "-f", str(file)]
-    done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     unknown = re.search(rb"unknown option '(.*?)'\.\n", done.stderr, re.DOTALL)
     assert unknown is not None, done.stderr
     assert unknown[1].decode() == seen

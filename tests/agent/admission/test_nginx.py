@@ -143,7 +143,7 @@ def test_words_are_split_as_nginx_splits_them(tmp_path_factory: pytest.TempPathF
         ["nginx", "-e", "stderr", "-t", "-c", str(folder / "nginx.conf")],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=60,
         check=False,
     )
     unknown = done.stderr.partition('unknown directive "')[2].rpartition('" in ')[0]

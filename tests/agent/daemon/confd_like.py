@@ -35,7 +35,7 @@ class ConfdLike:
         await asyncio.to_thread(self._cluster.start)
         self._engine = EtcdEngine(EtcdAddress(self._cluster.endpoints, "confd"), EtcdCredentials())
         self._task = asyncio.create_task(self._follow(self._engine))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await self._done.wait()
 
     async def change(self, port: int) -> tuple[float, float]:
@@ -44,7 +44,7 @@ class ConfdLike:
         self._done.clear()
         began = time.perf_counter()
         await self._engine.commit([], [Put(_KEY, json.dumps({"port": port}).encode())])
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await self._done.wait()
         return (self._told - began) * 1000, (self._loaded - began) * 1000
 

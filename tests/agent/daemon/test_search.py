@@ -11,7 +11,7 @@ import pytest
 from holdfast.agent.daemon.search import MOST_AT_ONCE, first_found
 
 STAGGER_S = 0.1
-DEAD_S = 30.0  # until a connection to nobody is given up
+DEAD_S = 240.0  # until a connection to nobody is given up
 
 
 @dataclass
@@ -37,10 +37,10 @@ class Places:
     async def leave(self, found: str) -> None:
         self.let_go.append(found)
 
-    def search(self) -> tuple[str | None, float]:
+    def search(self, stagger_s: float = STAGGER_S) -> tuple[str | None, float]:
         """What is found, and how long it took."""
         began = time.monotonic()
-        found = asyncio.run(first_found(self.after_s, self.ask, self.leave, STAGGER_S))
+        found = asyncio.run(first_found(self.after_s, self.ask, self.leave, stagger_s))
         return found, time.monotonic() - began
 
 
@@ -53,9 +53,9 @@ def test_a_dead_first_one_costs_a_moment() -> None:
 
 def test_one_that_refuses_at_once_costs_nothing() -> None:
     places = Places({**{f"other{n}": -0.001 for n in range(20)}, "right": 0.001})
-    found, took_s = places.search()
+    found, took_s = places.search(stagger_s=100.0)
     assert found == "right"
-    assert took_s < 20 * STAGGER_S
+    assert took_s < 100.0  # it waits for none of them
 
 
 def test_one_that_is_slow_is_waited_for() -> None:

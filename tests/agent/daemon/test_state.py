@@ -55,7 +55,7 @@ def test_what_comes_in_while_a_server_is_asked_why_it_is_down_is_kept(tmp_path: 
         state = State("shop", "lb01", work)
         try:
             looks = asyncio.create_task(state.refresh())
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await asked.wait()
                 await looks  # it does not wait for the answer
                 reported = state.known.override_report

@@ -60,7 +60,7 @@ async def state_of(world: World) -> tuple[int, str]:
 
 
 async def eventually(world: World, revision: int, state: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await state_of(world) != (revision, state):
             await asyncio.sleep(0.02)
 
@@ -82,7 +82,7 @@ def test_from_the_token_to_a_verified_revision_and_on_without_a_controller(tmp_p
             order = Order(fence=records.fence(2), id="0" * 32, verb=Verb.STATUS, within_s=60)
             record = OrderRecord(node="lb01", order=order, who="anna", given=datetime.now(UTC))
             await world.store.commit(records.orders.creating(order.id, record))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while (answered := await records.answers.get(order.id)) is None:
                     await asyncio.sleep(0.02)
             assert answered.record.answer.status is not None

@@ -209,7 +209,7 @@ def test_a_keepalived_that_runs_is_found_with_what_its_file_names(node: Machine)
             facts = HostFacts.model_validate(node.agent("facts"))
         finally:
             node.run("sh", "-c", "kill $(cat /run/keepalived.pid)", check=False)
-            keepalived.wait(20)
+            keepalived.wait(60)
     assert facts.configuration == "/srv/lb.conf"
     assert facts.users == {"keepalived_script": None}
     assert [one.weak for one in facts.files if one.path == "/srv/check.sh"] == [("/srv/check.sh",)]

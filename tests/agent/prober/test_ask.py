@@ -32,7 +32,9 @@ def question(answer: bytes | None, keep: bool = False, **check: Any) -> tuple[tu
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        probe = Probe(**{"every_ms": 1000, "timeout_ms": 300, "fall": 3, "rise": 2, **check})
+        # An answer that is there at once may be seen late, behind what has the processors.
+        timeout_ms = 300 if answer is None else 60_000
+        probe = Probe(**{"every_ms": 1000, "timeout_ms": timeout_ms, "fall": 3, "rise": 2, **check})
         found = await ask(ProbedServer(name="web", address="127.0.0.1", port=port), probe)
         let_go.set()
         server.close()
@@ -67,8 +69,8 @@ def test_stated_statuses_are_the_only_good_ones() -> None:
 
 def test_a_whole_answer_is_not_waited_for() -> None:
     began = time.monotonic()
-    assert question(b"HTTP/1.1 200 OK\r\n", keep=True, http="/", timeout_ms=5000)[0][0]
-    assert time.monotonic() - began < 2
+    assert question(b"HTTP/1.1 200 OK\r\n", keep=True, http="/", timeout_ms=200_000)[0][0]
+    assert time.monotonic() - began < 100
 
 
 def test_what_is_asked() -> None:
@@ -79,9 +81,9 @@ def test_what_is_asked() -> None:
 
 
 def test_a_connection_is_enough_for_tcp_and_a_refusal_is_not() -> None:
-    assert question(None)[0] == (True, "takes connections")
+    assert question(None, timeout_ms=60_000)[0] == (True, "takes connections")
     with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         server = ProbedServer(name="web", address="127.0.0.1", port=taken.getsockname()[1])
-        probe = Probe(every_ms=1000, timeout_ms=300, fall=1, rise=1)
+        probe = Probe(every_ms=1000, timeout_ms=60_000, fall=1, rise=1)
         assert asyncio.run(ask(server, probe)) == (False, "connection refused")

@@ -70,7 +70,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_mail_says_who_what_when_and_why(sender: Mailer, sink: Sink) -> None:
     sender.address(settings(sink.port, recipients=(OPS, "night@example.com")))
     sender.tell(replace(DOWN, why="HTTP 503 to GET /healthz"))
-    wait_until(lambda: sink.mails, within_s=5)
+    wait_until(lambda: sink.mails)
     sender.stop()
     (mail,) = sink.mails
     assert (mail.helo, mail.sender, mail.recipients) == ("lb01", "ha@example.com", [OPS, "night@example.com"])
@@ -120,19 +120,21 @@ def test_a_mail_server_that_says_nothing_keeps_nobody_waiting(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mailer, "_STEP_S", 0.3)
+    monkeypatch.setattr(mailer, "_STEP_S", 2.0)
     sink.silent = True
     sender.address(settings(sink.port))
+    took = []
     for _ in range(5):
         began = time.monotonic()
         sender.tell(DOWN)
-        assert time.monotonic() - began < 0.1
+        took.append(time.monotonic() - began)
         time.sleep(0.1)
-    wait_until(lambda: lines(caplog), within_s=5)
+    assert sorted(took)[2] < 1  # who waits for the mail server does so each time, who has no processor now and then
+    wait_until(lambda: lines(caplog))
     expected = f"did not go through 127.0.0.1 port {sink.port}: it does not answer in time; it is tried again in 0.2 s"
     assert expected in lines(caplog)[0]
     sink.silent = False
-    wait_until(lambda: sink.mails, within_s=5)  # nothing is lost: the next attempt tells all
+    wait_until(lambda: sink.mails)  # nothing is lost: the next attempt tells all
     sender.stop()
     assert sum(mail.text.count(" is DOWN") for mail in sink.mails) == 5
 
@@ -157,10 +159,10 @@ def test_a_mail_server_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) ->
         wanted = settings(server.getsockname()[1])
         with pytest.raises(MailFailed) as caught:
             deliver(wanted, letter(wanted, Batch((DOWN,)), datetime.now(UTC)))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60  # and not for as long as it drips
         assert not caught.value.for_ever
         ended.set()
-        thread.join(5)
+        thread.join(60)
 
 
 def test_a_mail_that_is_refused_for_ever_is_not_sent_again(
@@ -169,7 +171,7 @@ def test_a_mail_that_is_refused_for_ever_is_not_sent_again(
     sink.refusals[OPS] = "550 no such user"
     sender.address(settings(sink.port))
     sender.tell(DOWN)
-    wait_until(lambda: lines(caplog), within_s=5)
+    wait_until(lambda: lines(caplog))
     time.sleep(3 * STEPS_S[0])
     sender.stop()
     (line,) = lines(caplog)
@@ -201,10 +203,10 @@ def test_a_mail_server_that_is_busy_is_tried_again(
     sink.greeting = greeting
     sender.address(settings(sink.port))
     sender.tell(DOWN)
-    wait_until(lambda: lines(caplog), within_s=5)
+    wait_until(lambda: lines(caplog))
     assert said in lines(caplog)[0]
     sink.greeting = "220 sink"
-    wait_until(lambda: sink.mails, within_s=5)
+    wait_until(lambda: sink.mails)
     sender.stop()
 
 
@@ -215,7 +217,7 @@ def test_where_nobody_listens_it_says_so_and_what_is_untold_at_the_end(
         taken.bind(("127.0.0.1", 0))
         sender.address(settings(taken.getsockname()[1]))
         sender.tell(DOWN)
-        wait_until(lambda: len(lines(caplog)) >= 2, within_s=5)
+        wait_until(lambda: len(lines(caplog)) >= 2)
         sender.stop()
     first, second, *_, last = lines(caplog)
     assert first.endswith("connection refused; it is tried again in 0.2 s")
@@ -242,13 +244,13 @@ def test_what_did_not_go_through_is_forgotten_once_nobody_is_to_be_told(caplog: 
 
     def fail(mail: ServerMail, message: EmailMessage) -> None:
         on_its_way.set()
-        let_go.wait(5)
+        let_go.wait(60)
         raise MailFailed("no", for_ever=False)
 
     sender = Mailer(send=fail)
     sender.address(settings(25))
     sender.tell(DOWN)
-    assert on_its_way.wait(5)
+    assert on_its_way.wait(60)
     sender.address(None)
     let_go.set()
     sender.stop()

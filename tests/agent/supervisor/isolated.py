@@ -139,7 +139,7 @@ class Isolated:
         """Whether a request is answered."""
         return self.run("curl", "-sf", "-m", "2", f"http://127.0.0.1:{port}/").returncode == 0
 
-    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> float:
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> float:
         """How many seconds it took until `condition` held."""
         start = time.monotonic()
         while not condition():
@@ -151,7 +151,7 @@ class Isolated:
     def terminate(self) -> int:
         """SIGTERM to process 1, as whoever stops a container does; its exit status."""
         os.kill(self.pid, signal.SIGTERM)
-        return self._outer.wait(timeout=40)
+        return self._outer.wait(timeout=60)
 
     def close(self) -> None:
         """Killing process 1 ends the pid namespace, and with it everything in it."""
@@ -160,4 +160,4 @@ class Isolated:
                 os.kill(self.pid, signal.SIGKILL)
             else:
                 self._outer.kill()
-            self._outer.wait(timeout=20)
+            self._outer.wait(timeout=60)

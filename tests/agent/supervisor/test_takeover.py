@@ -50,7 +50,7 @@ class Shell:
         return self.process
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -71,7 +71,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         yield made
     finally:
         made.process.send_signal(signal.SIGTERM)
-        made.process.wait(timeout=10)
+        made.process.wait(timeout=60)
 
 
 def alive(pid: int) -> bool:
@@ -92,7 +92,7 @@ def running(shell: Shell) -> int:
 def test_a_killed_supervisor_is_followed_by_one_that_takes_over(shell: Shell) -> None:
     main = running(shell)
     shell.process.kill()
-    shell.process.wait(timeout=10)
+    shell.process.wait(timeout=60)
     assert alive(main), "services outlive their supervisor"
     shell.spawn()
     shell.wait(lambda: shell.status()["state"] == "running")
@@ -107,7 +107,7 @@ def test_what_died_meanwhile_is_cleaned_up_and_started_again(shell: Shell) -> No
     main = running(shell)
     left = shell.child()
     shell.process.kill()
-    shell.process.wait(timeout=10)
+    shell.process.wait(timeout=60)
     os.kill(main, signal.SIGKILL)
     assert alive(left)
     (shell.base / "child").unlink()
@@ -124,6 +124,6 @@ def test_a_stopped_service_stays_stopped(shell: Shell) -> None:
     shell.wait(lambda: shell.status()["state"] == "stopped")
     assert not alive(left)
     shell.process.kill()
-    shell.process.wait(timeout=10)
+    shell.process.wait(timeout=60)
     shell.spawn()
     assert shell.status()["state"] == "stopped"

@@ -19,7 +19,7 @@ async def known(store: Store) -> dict[str, str]:
 
 
 async def until(store: Store, wanted: dict[str, str]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await known(store) != wanted:
             await asyncio.sleep(0.01)
 
