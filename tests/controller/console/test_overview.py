@@ -170,6 +170,21 @@ def test_the_worst_comes_first_and_leads_to_what_it_is_about() -> None:
     assert worst(()) == "ok"
 
 
+@pytest.mark.parametrize(("phase", "tone"), [("put back", "warning"), ("refused", "warning"), ("failed", "bad")])
+def test_a_rollout_that_left_all_as_it_was_hurts_nobody(phase: str, tone: str) -> None:
+    said = Sentence("rollout %(rollout)s of revision %(revision)s was put back", rollout=7, revision=3)
+    last = RolloutView(id=7, cluster="shop", revision=3, phase=phase, created=NOW, ended=NOW)
+    (found,) = problems_of(both().told.model_copy(update={"trouble": (said,), "rollout": last}), ())
+    assert (found.tone, found.kind, found.name) == (tone, "rollout", "7")
+
+
+def test_a_rollout_that_waits_for_somebody_wants_a_look() -> None:
+    waits = RolloutView(id=8, cluster="shop", revision=4, phase="paused", created=NOW)
+    (found,) = problems_of(both().told.model_copy(update={"trouble": (), "rollout": waits}), ())
+    assert (found.tone, found.name) == ("warning", "8")
+    assert found.text == "rollout 8 of revision 4 waits for somebody to continue it"
+
+
 def test_every_way_says_what_goes_there_as_far_as_it_is_known() -> None:
     """Connections as the holder's kernel counts them, requests as proxies do: of nodes that can be heard."""
     rows = (row("hap01-80", per_s=120), row("10.9.0.99-80", per_s=30))

@@ -205,7 +205,9 @@ def test_a_paused_rollout_is_continued_or_stopped_by_who_may() -> None:
         async with world() as made:
             await _change_rollout(made, 1, phase=RolloutPhase.PAUSED)
             viewer, client = await made.browser(Role.VIEWER), await made.browser()
-            assert "/rollouts/1/continue" not in await _get(viewer, "/rollouts/1")
+            text = await _get(viewer, "/rollouts/1")
+            assert "/rollouts/1/continue" not in text
+            assert "It waits for an operator" in text  # who only looks is not told to do it
             assert (await viewer.post(f"{HERE}/rollouts/1/continue", headers=part(viewer))).status_code == 403
             assert f'hx-post="{HERE}/rollouts/1/continue"' in await _get(client, "/rollouts/1")
             answer = await client.post(f"{HERE}/rollouts/1/continue", headers=part(client))

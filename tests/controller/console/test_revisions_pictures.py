@@ -13,6 +13,7 @@ from holdfast.protocol.api.nodes import NodeSummary
 from holdfast.protocol.api.plans import ChangeView, FileDiff, NodeChangeView, PlanView, StepView
 from holdfast.protocol.api.revisions import RevisionDetail, RevisionList, RevisionView
 from holdfast.protocol.api.rollouts import RolloutNodeView, RolloutView
+from holdfast.sentences import Sentence
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DIGEST = "0" * 64
@@ -145,6 +146,35 @@ def test_what_can_be_done_about_a_rollout() -> None:
     ended = rollouts.rollout_of(_rollout("succeeded", RolloutNodeView(node="lb01", phase="away")))
     assert (ended.may_continue, ended.may_stop, ended.away) == (False, False, ("lb01",))
     assert ended.outcome.state == "warning"  # nothing is green that was not verified
+
+
+@pytest.mark.parametrize(
+    ("phase", "word", "runs"),
+    [
+        ("verified", "verified", 3),
+        ("put back", "put back", 2),
+        ("failed", "failed", 2),
+        ("waiting", "not changed", 2),
+        ("broken", "broken", 0),
+        ("lost", "does not answer", 0),
+        ("away", "not waited for", 0),
+    ],
+)
+def test_an_ended_rollout_says_what_each_node_was_left_with(phase: str, word: str, runs: int) -> None:
+    node = RolloutNodeView(node="lb01", phase=phase, wave=1, old_revision=2)
+    told = _rollout("failed", node, revision=3).model_copy(update={"ended": NOW})
+    ((shown,),) = [wave.nodes for wave in rollouts.rollout_of(told).waves]
+    assert (shown.word, shown.runs) == (word, runs)
+    ((before,),) = [wave.nodes for wave in rollouts.rollout_of(_rollout("running", node)).waves]
+    assert before.runs == 0  # who knows what comes
+
+
+def test_a_rollout_that_was_stopped_by_a_person_is_no_failure() -> None:
+    why = Sentence("stopped by %(who)s%(why)s", who="ada", why="")
+    outcome = rollouts.outcome_of(_rollout("put back").model_copy(update={"reason": why}))
+    assert (outcome.state, outcome.word) == ("warning", "stopped and put back")
+    failed = rollouts.rollout_of(_rollout("put back").model_copy(update={"reason": "lb02: nginx is unwell"}))
+    assert (failed.outcome.state, failed.outcome.word, failed.counted) == ("bad", "put back", False)
 
 
 def _revision(number: int, **fields: object) -> RevisionView:

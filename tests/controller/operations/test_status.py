@@ -17,6 +17,7 @@ from holdfast.errors import NotFound
 from holdfast.protocol import Drift, DriftKind, Fence, Progress
 from holdfast.protocol.api.clusters import ClusterRequest
 from holdfast.rollout.records import RolloutPhase, RolloutStore, rollout_name
+from holdfast.sentences import Sentence
 from holdfast.store.models import Presence
 from holdfast.store.sqlite import SqliteEngine
 from holdfast.store.store import Store
@@ -147,6 +148,23 @@ def test_a_last_rollout_that_did_not_bring_the_newest_revision_is_told(
         ended = found.record.model_copy(update={"phase": phase})
         await kept.rollouts.replace(rollout_name(1), ended, found.version)
         assert (await status.status(desk.store, "shop")).trouble == said
+
+    run(story())
+
+
+def test_why_a_rollout_ended_badly_is_told_with_it() -> None:
+    async def story() -> None:
+        desk = await _well()
+        kept = RolloutStore(desk.store, "shop")
+        found = await kept.rollout(1)
+        assert found is not None
+        why = Sentence("%(node)s: its agent did not answer within %(n)s s", node="lb02", n=9)
+        ended = found.record.model_copy(update={"phase": RolloutPhase.PUT_BACK, "reason": why})
+        await kept.rollouts.replace(rollout_name(1), ended, found.version)
+        (said,) = (await status.status(desk.store, "shop")).trouble
+        assert said == "rollout 1 of revision 1 was put back: lb02: its agent did not answer within 9 s"
+        assert isinstance(said, Sentence)
+        assert said.values["rollout"] == 1  # a page leads there
 
     run(story())
 

@@ -85,7 +85,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     trouble += [_not_understood(kind, name) for kind, name in seen.unread]
     # Of an older revision it is no trouble any more: somebody has taken the change back, or changed it.
     if rollouts and rollouts[0].phase in _ENDED_BADLY and rollouts[0].revision >= seen.newest:
-        trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision))
+        trouble.append(_ended(rollouts[0].phase, rollouts[0].id, rollouts[0].revision, rollouts[0].reason))
     services = tuple(_services(seen, await written(store, cluster)))
     trouble += nothing_left(services)
     return ClusterStatus(
@@ -378,12 +378,13 @@ def _not_done(revision: int, progress: Progress, why: str) -> Sentence:
     return Sentence("revision %(number)s was %(progress)s", number=revision, progress=word)
 
 
-def _ended(phase: RolloutPhase, rollout: int, revision: int) -> Sentence:
+def _ended(phase: RolloutPhase, rollout: int, revision: int, why: str) -> Sentence:
+    said = Sentence("rollout %(rollout)s of revision %(revision)s was put back", rollout=rollout, revision=revision)
     if phase is RolloutPhase.FAILED:
-        return Sentence("rollout %(rollout)s of revision %(revision)s failed", rollout=rollout, revision=revision)
+        said = Sentence("rollout %(rollout)s of revision %(revision)s failed", rollout=rollout, revision=revision)
     if phase is RolloutPhase.REFUSED:
-        return Sentence("rollout %(rollout)s of revision %(revision)s was refused", rollout=rollout, revision=revision)
-    return Sentence("rollout %(rollout)s of revision %(revision)s was put back", rollout=rollout, revision=revision)
+        said = Sentence("rollout %(rollout)s of revision %(revision)s was refused", rollout=rollout, revision=revision)
+    return Sentence("%(what)s: %(why)s", what=said, why=why, rollout=rollout) if why else said
 
 
 def _facts(text: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from holdfast.protocol import Progress
 from holdfast.protocol.api.rollouts import RolloutNodeView, RolloutView
+from holdfast.sentences import Sentence
 
 from ..words import N_
 
@@ -28,6 +29,8 @@ _PHASES: dict[str, tuple[State, str]] = {
     "put back": ("bad", N_("put back")),
     "failed": ("bad", N_("failed")),
 }
+_RUNS_THE_NEW_ONE = ("verified", "regressed")
+_RUNS_THE_OLD_ONE = ("waiting", "failed", "put back")
 _NODE_PHASES: dict[str, tuple[State, str]] = {
     "waiting": ("off", N_("waiting")),
     "staging": ("busy", N_("told")),
@@ -66,13 +69,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of a rollout. `seconds`: how long it took, or None."""
+    """One node of a rollout. `seconds`: how long it took, or None; `runs`: which revision, or 0 where nobody knows."""
 
     name: str
     state: State
     word: str
     steps: tuple[Step, ...]
-    old_revision: int
+    runs: int
     seconds: float | None
     reloaded: tuple[str, ...]
     detail: str
@@ -103,6 +106,7 @@ class Rollout:
     waves: tuple[Wave, ...]
     done: int
     total: int
+    counted: bool
     reason: str
     hint: str
     away: tuple[str, ...]
@@ -117,14 +121,20 @@ def outcome_of(rollout: RolloutView) -> Outcome:
     state, word = _PHASES.get(rollout.phase, ("unknown", rollout.phase))
     if rollout.phase == "succeeded" and any(node.phase == "away" for node in rollout.nodes):
         state, word = "warning", N_("verified, but not on every node")
+    if rollout.phase == "put back" and _stopped(rollout.reason):
+        state, word = "warning", N_("stopped and put back")  # somebody wished it, and nothing went wrong
     return Outcome(rollout.id, state, word, rollout.reason)
+
+
+def _stopped(reason: str) -> bool:
+    return isinstance(reason, Sentence) and reason.template.startswith("stopped by ")
 
 
 def rollout_of(rollout: RolloutView) -> Rollout:
     """The whole of it."""
     waves: dict[int, list[Node]] = {}
     for node in rollout.nodes:
-        waves.setdefault(node.wave, []).append(_node(node))
+        waves.setdefault(node.wave, []).append(_node(node, rollout))
     ordered = sorted(waves, key=lambda number: (number == 0, number))
     return Rollout(
         number=rollout.id,
@@ -138,6 +148,7 @@ def rollout_of(rollout: RolloutView) -> Rollout:
         waves=tuple(Wave(number, tuple(waves[number])) for number in ordered),
         done=sum(node.phase == "verified" for node in rollout.nodes),
         total=len(rollout.nodes),
+        counted=rollout.phase not in ("putting back", "put back", "refused"),
         reason=rollout.reason,
         hint=rollout.hint,
         away=tuple(node.node for node in rollout.nodes if node.phase == "away"),
@@ -148,25 +159,34 @@ def rollout_of(rollout: RolloutView) -> Rollout:
     )
 
 
-def _node(node: RolloutNodeView) -> Node:
+def _node(node: RolloutNodeView, rollout: RolloutView) -> Node:
     state, word = _NODE_PHASES.get(node.phase, ("unknown", node.phase))
     if node.phase == "applying" and node.progress in STEPS:
         word = STEP_WORDS[STEPS.index(node.progress)]
     if node.phase == "failed" and node.progress is Progress.REFUSED:
         word = N_("refused")
+    if node.phase == "waiting" and rollout.ended is not None:
+        word = N_("not changed")
     seconds = (node.ended - node.started).total_seconds() if node.started and node.ended else None
     return Node(
         name=node.node,
         state=state,
         word=word,
         steps=tuple(Step(word, mark) for word, mark in zip(STEP_WORDS, _marks(node), strict=True)),
-        old_revision=node.old_revision,
+        runs=_runs(node, rollout) if rollout.ended is not None else 0,
         seconds=seconds,
         reloaded=node.reloaded,
         detail=node.detail,
         hint=node.hint,
         program_line=node.program_line,
     )
+
+
+def _runs(node: RolloutNodeView, rollout: RolloutView) -> int:
+    """What a node was left with: the first question after a rollout that did not succeed."""
+    if node.phase in _RUNS_THE_NEW_ONE:
+        return rollout.revision
+    return node.old_revision if node.phase in _RUNS_THE_OLD_ONE else 0
 
 
 def _marks(node: RolloutNodeView) -> tuple[Mark, ...]:

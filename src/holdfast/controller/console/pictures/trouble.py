@@ -51,9 +51,7 @@ def problems_of(status: ClusterStatus, rows: Sequence[tuple[str, str, Sequence[K
     found += [one for row in rows if (row[0], row[1]) not in dead for one in _of_servers(*row)]
     rollout = status.rollout
     if rollout is not None and not rollout.over:
-        number, phase = rollout.revision, Sentence(rollout.phase)
-        text = Sentence("rollout %(id)s of revision %(n)s is %(phase)s", id=rollout.id, n=number, phase=phase)
-        found.append(Problem("busy", text, "rollout", str(rollout.id)))
+        found.append(_of_rollout(rollout.id, rollout.revision, rollout.phase))
     return tuple(sorted(found, key=lambda one: ORDER.index(one.tone)))
 
 
@@ -67,6 +65,15 @@ def _of_servers(kind: str, name: str, servers: Sequence[Known]) -> Iterable[Prob
     yield Problem("warning", text, kind, name)
 
 
+def _of_rollout(number: int, revision: int, phase: str) -> Problem:
+    """One that has not ended; a paused one goes no further before somebody has looked."""
+    if phase == "paused":
+        text = Sentence("rollout %(id)s of revision %(n)s waits for somebody to continue it", id=number, n=revision)
+        return Problem("warning", text, "rollout", str(number))
+    text = Sentence("rollout %(id)s of revision %(n)s is %(phase)s", id=number, n=revision, phase=Sentence(phase))
+    return Problem("busy", text, "rollout", str(number))
+
+
 def _of_sentence(said: str, status: ClusterStatus) -> Problem:
     """What the core says, and what it speaks of: the first of its names that there is a page for."""
     names = said.values if isinstance(said, Sentence) else {}
@@ -74,5 +81,11 @@ def _of_sentence(said: str, status: ClusterStatus) -> Problem:
         if kind in names:
             name = str(names[kind])
             heard = kind == "node" and any(one.node == name and one.connected for one in status.nodes)
-            return Problem("warning" if heard else "bad", said, kind, name)
+            mild = heard or (kind == "rollout" and _as_before(status))
+            return Problem("warning" if mild else "bad", said, kind, name)
     return Problem("bad", said)
+
+
+def _as_before(status: ClusterStatus) -> bool:
+    """Whether every node that could be reached runs what it ran before the last rollout: users notice nothing of it."""
+    return status.rollout is not None and status.rollout.phase in ("put back", "refused")
