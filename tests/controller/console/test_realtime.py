@@ -294,3 +294,19 @@ def test_the_page_shows_what_is_known_and_says_what_is_not() -> None:
             assert (await made.stranger().get(f"{HERE}/realtime/stream?node=lb01")).status_code in (303, 401)
 
     asyncio.run(story())
+
+
+def test_who_waits_stands_out_and_what_charts_are_of_is_said() -> None:
+    async def story() -> None:
+        async with world() as made:
+            client = await made.browser()
+            rows = (web(WebKind.POOL, "app", active=30, queue=24), web(WebKind.POOL, "idle", active=0, queue=0))
+            with made.context.hub.realtime.looking(CLUSTER, "lb01") as seen:
+                seen.take(sample(web=rows), made.context.store.clock.now())
+                text = (await client.get(f"{HERE}/realtime?node=lb01")).text
+            assert text.count('class="realtime-waits"') == 1
+            assert '<strong class="realtime-waits">24</strong>' in text
+            # Figures of tables are of the last seconds: next to those of charts they look wrong, unless this is said.
+            assert "charts: means of 10 s each" in text
+
+    asyncio.run(story())
