@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
+from pydantic import BaseModel
 from tests.rollout.bundles import bundle
 
 from holdfast.bundle import PROBER_FILE, Bundle, BundleFile, ListenerExpectation, Service
 from holdfast.plan import Hazard, make_plan, unified_diff
+from holdfast.spec.origin.origin import Origin
+from holdfast.spec.origin.values import Form
 
 
 def hazards(old: Bundle | None, new: Bundle | None) -> set[Hazard]:
@@ -155,6 +160,39 @@ def test_a_diff_shows_lines_and_hides_secrets() -> None:
     assert lines[0] == "--- lb01:/etc/holdfast/nginx/nginx.conf"
     assert "-# one" in lines
     assert "+# two" in lines
+
+
+def secret_words(block: type[BaseModel], seen: frozenset[type] = frozenset()) -> set[str]:
+    """The keywords of a block, and of all blocks in it, that take the name of a secret."""
+    found: set[str] = set()
+    for name, field in block.model_fields.items():
+        if Form.SECRET in field.metadata:
+            found.add(name)
+        for inner in models_in(field.annotation):
+            if inner not in seen:
+                found |= secret_words(inner, seen | {block})
+    return found
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]
+
+
+@pytest.mark.parametrize("before", ["", "other"])
+def test_no_secret_that_a_spec_may_refer_to_is_shown(before: str) -> None:
+    """Whatever takes the name of a secret in a spec is masked, the password of an imported `SSL` block among it."""
+    words = secret_words(Origin)
+    assert {"auth_pass", "password"} <= words
+    for word in sorted(words):
+        old = keepalived_conf(f"SSL {{\n    {word} {before}\n}}" if before else "")
+        new = keepalived_conf(f"SSL {{\n    {word} abcdefgh\n    ca new\n}}")
+        (change,) = make_plan({"lb01": old}, {"lb01": new}).nodes[0].files
+        text = unified_diff(change, "lb01")
+        assert "abcdefgh" not in text
+        assert "other" not in text
+        assert f"{word} ********" in text
 
 
 def test_what_nobody_knows_is_expected_to_do_the_worst() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +47,7 @@ def file_changes(old: Bundle | None, new: Bundle | None) -> tuple[FileChange, ..
     )
 
 
-_SECRET = "auth_pass"
+_SECRET = re.compile(r"(.*?\b(?:auth_pass|password)\b).*\S", re.DOTALL)  # every word that the spec takes a secret for
 
 
 def unified_diff(change: FileChange, node: str) -> str:
@@ -78,5 +79,5 @@ def _lines(file: BundleFile | None, *, masked: bool) -> list[str]:
 
 
 def _mask(line: str) -> str:
-    indent, found, _ = line.partition(_SECRET)
-    return f"{indent}{_SECRET} ********\n" if found else line
+    found = _SECRET.match(line)
+    return f"{found[1]} ********\n" if found else line
