@@ -267,6 +267,27 @@ def test_revoked_is_refused_at_once_everywhere_and_comes_back_with_a_new_token_a
     run(scenario())
 
 
+def test_a_certificate_from_before_the_record_of_its_node_was_lost_stays_out() -> None:
+    """A damaged record is removed and the node joins anew: what was renewed or revoked before must not outrank that."""
+
+    async def scenario() -> None:
+        world = await World.make()
+        first = await world.joined()
+        world.clock.wall += timedelta(days=20)
+        stolen = await world.renewed(first)
+        await world.enrolment.identify(stolen)
+        await world.enrolment.revoke(ADMIN, "shop", "lb01", "stolen")
+        nodes = world.store.cluster("shop").nodes
+        await nodes.delete("lb01", await nodes.version("lb01"))
+        new = await world.joined()
+        for der_ in (first, stolen):
+            with pytest.raises(NotAuthenticated, match="newer"):
+                await world.enrolment.identify(der_)
+        assert (await world.enrolment.identify(new)).node == "lb01"
+
+    run(scenario())
+
+
 def test_renewal_loses_nothing_when_its_answer_is_lost() -> None:
     async def scenario() -> None:
         world = await World.make()

@@ -259,8 +259,8 @@ class Enrolment:
         signer = self._authorities.current
         certificate = self._signed(signer, request.certificate_request, token.cluster, token.node)
         before = await self._nodes(token.cluster).get(token.node)
-        last = await self._certificates.get(before.record.certificate) if before else None
-        kept = self._kept(signer, certificate, token.cluster, token.node, last.record.number + 1 if last else 1)
+        number = await self._last_number(token.cluster, token.node, before.record.certificate if before else "") + 1
+        kept = self._kept(signer, certificate, token.cluster, token.node, number)
         node = NodeRecord(
             node=token.node, enrolled=now, certificate=kept.serial, agent_version=request.agent_version,
             facts=before.record.facts if before else "{}",
@@ -290,6 +290,17 @@ class Enrolment:
             certificate=pem(certificate),
             authority=pem(signer.certificate),
         )
+
+    async def _last_number(self, cluster: str, node: str, in_force: str) -> int:
+        """The number that a node's next certificate goes beyond; also where the node's own record was lost meanwhile.
+
+        What was issued to it before, and perhaps revoked, must not outrank what it gets now.
+        """
+        found = await self._certificates.get(in_force) if in_force else None
+        if found is not None:
+            return found.record.number
+        known = (one.record for one in (await self._certificates.sound())[0])
+        return max((one.number for one in known if (one.cluster, one.node) == (cluster, node)), default=0)
 
     async def _put_in_force(self, shown: Presented, node: Versioned[NodeRecord], how: Standing, number: int) -> None:
         agent = shown.agent
