@@ -175,7 +175,8 @@ def desk_of(request: Request) -> Desk:
     """Where an operation is done, for whoever was found to call."""
     context, caller = context_of(request), caller_of(request)
     actor = caller.principal.actor if caller.principal else STRANGER
-    return Desk(context.store, context.doors.sealer, actor, caller.source, context.settings.process_events)
+    process_events = context.settings.process_events
+    return Desk(context.store, context.doors.sealer, actor, caller.source, process_events, context.labour)
 
 
 Ctx = Annotated[Context, Depends(context_of)]

@@ -12,6 +12,7 @@ from holdfast.store.store import Store
 
 from .agents.hub import Hub
 from .identity import Doors
+from .labour import Labour
 from .rates import Rates
 from .rehearsing.runner import Rehearsals
 from .settings import Settings
@@ -76,4 +77,5 @@ class Context:
     vigil: Vigil = field(default_factory=Vigil)  # over them
     rehearsals: Rehearsals = field(default_factory=Rehearsals)
     dumps: Followers = field(default_factory=Followers)  # of the whole store: one at a time
+    labour: Labour = field(default_factory=Labour)  # plans, differences and the like
     turns: Turns = field(default_factory=Turns)  # of specs that are checked and brought together

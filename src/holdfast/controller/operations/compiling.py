@@ -221,5 +221,5 @@ async def _is_there(bundles: Bundles, cluster: str, digest: str) -> bool:
 async def _compiled_again(desk: Desk, cluster: str, number: int) -> Mapping[str, Bundle]:
     content = await content_of(desk.store, cluster, number)
     choices = await choices_of(desk, cluster)
-    one = await asyncio.to_thread(again, content, number, cluster, choices.secrets, desk.process_events)
+    one = await desk.worked_out(lambda: again(content, number, cluster, choices.secrets, desk.process_events))
     return one.bundles

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from holdfast.errors import NotFound
 from holdfast.sentences import Sentence, cut
@@ -13,6 +14,9 @@ from holdfast.store.store import ClusterStore, Store
 
 from ..identity.auditing import audited
 from ..identity.sealing import Sealer
+from ..labour import Labour
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class Desk:
     actor: str
     source: str = ""
     process_events: bool = True
+    labour: Labour = field(default_factory=Labour, repr=False)
+
+    async def worked_out(self, what: Callable[[], T]) -> T:
+        """The result of what takes a processor's time, when it is this person's turn; TooManyAttempts."""
+        person, _, _ = self.actor.partition(" token:")
+        return await self.labour.do(person, what)
 
     def now(self) -> datetime:
         """The time, by the store's clock."""

@@ -120,7 +120,7 @@ async def _text(desk: Desk, cluster: str, base: int, edit: Edit) -> str:
             Sentence("apply a spec first: holdfast apply cluster.yaml"),
         )
     content = await content_of(desk.store, cluster, base)
-    return await asyncio.to_thread(edited, content.spec, edit)
+    return await desk.worked_out(lambda: edited(content.spec, edit))
 
 
 def edited(text: str, edit: Edit) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -177,7 +176,7 @@ async def _of_revision(
         subject = await _subject(desk, cluster, number, mine, nodes, alone)
     except (SpecError, CompileError) as error:
         return [_found(one, number, "", names) for one in error.findings], []
-    looked = await asyncio.to_thread(_looked, subject)
+    looked = await desk.worked_out(lambda: _looked(subject))
     found = [
         _found(one.finding, number, one.node, tuple(name for name in names if one.node in ("", name)))
         for one in looked.kept

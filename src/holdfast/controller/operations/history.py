@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from holdfast.errors import NotFound
 from holdfast.plan import make_plan
 from holdfast.protocol.api.base import LARGEST_PAGE
@@ -94,4 +92,4 @@ async def revision_diff(desk: Desk, cluster: str, old: int, new: int) -> Revisio
             plan=plan_view(plan),
         )
 
-    return await asyncio.to_thread(work)
+    return await desk.worked_out(work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -46,20 +45,22 @@ async def propose(desk: Desk, cluster: str, spec: str, base: int | None = None, 
     Outdated if `base` is given and not the newest revision; SpecError, CompileError.
     """
     await known_cluster(desk.store, cluster)
-    return await proposal_view(cluster, await prepared(desk, cluster, spec, base, file, placeholder), "new")
+    return await proposal_view(desk, cluster, await prepared(desk, cluster, spec, base, file, placeholder), "new")
 
 
-async def proposal_view(cluster: str, found: Proposal, name: str) -> ProposalView:
+async def proposal_view(desk: Desk, cluster: str, found: Proposal, name: str) -> ProposalView:
     """A proposal as the API says it; `name` is what the new side of its spec's difference is called."""
     spec = found.compiled.loaded.text
-    plan = await asyncio.to_thread(plan_view, found.plan)
+    plan, spec_diff = await desk.worked_out(
+        lambda: (plan_view(found.plan), text_diff(found.newest_spec, spec, f"revision {found.newest}", name))
+    )
     return ProposalView(
         cluster=cluster,
         newest=found.newest,
         digest=digest_of(spec),
         findings=found.compiled.findings[:10_000],
         plan=plan.model_copy(update={"too_old": found.too_old}),
-        spec_diff=await asyncio.to_thread(text_diff, found.newest_spec, spec, f"revision {found.newest}", name),
+        spec_diff=spec_diff,
     )
 
 
@@ -93,7 +94,7 @@ async def prepared(
         one = compiled(spec, file, cluster, before, new_secret=new_secret, process_events=desk.process_events)
         return one, make_plan(running, one.bundles)
 
-    one, plan = await asyncio.to_thread(work)
+    one, plan = await desk.worked_out(work)
     return Proposal(newest, newest_spec, one, running, plan, await _too_old(desk, cluster, plan))
 
 
@@ -109,6 +110,13 @@ async def outdated(desk: Desk, cluster: str, spec: str, base: int, newest: int) 
     old = await revisions.content(base)
     new = await revisions.content(newest)
     before = old.spec if old else ""
+    newer = new.spec if new else ""
+    theirs, yours = await desk.worked_out(
+        lambda: (
+            text_diff(before, newer, f"revision {base}", f"revision {newest}"),
+            text_diff(before, spec, f"revision {base}", "yours"),
+        )
+    )
     made = Sentence("revision %(number)s", number=base) if base else Sentence("no revision")
     present = Sentence("revision %(number)s is the newest", number=newest) if newest else Sentence("there is none yet")
     return Outdated(
@@ -123,10 +131,8 @@ async def outdated(desk: Desk, cluster: str, spec: str, base: int, newest: int) 
         else Sentence("make your change on revision %(present)s", present=newest),
         base=base,
         newest=newest,
-        theirs=await asyncio.to_thread(
-            text_diff, before, new.spec if new else "", f"revision {base}", f"revision {newest}"
-        ),
-        yours=await asyncio.to_thread(text_diff, before, spec, f"revision {base}", "yours"),
+        theirs=theirs,
+        yours=yours,
     )
 
 

@@ -60,7 +60,7 @@ async def plan_rollback(desk: Desk, cluster: str, number: int) -> ProposalView:
     """
     await known_cluster(desk.store, cluster)
     found = await _back_to(desk, cluster, number, None, placeholder)
-    return await proposal_view(cluster, found, f"revision {number}")
+    return await proposal_view(desk, cluster, found, f"revision {number}")
 
 
 async def _back_to(

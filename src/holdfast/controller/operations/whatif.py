@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -73,7 +72,7 @@ async def what_if(desk: Desk, cluster: str, fail: Sequence[str] = (), depth: int
     loaded = await spec_of(desk.store, cluster, number)
     bundles = await bundles_of(desk, cluster, number) if loaded.spec.origin is not None else {}
     key = (loaded.text, *(bundles[name].digest for name in sorted(bundles)))
-    return await asyncio.to_thread(_worked, number, loaded.spec, key, bundles, tuple(fail), depth)
+    return await desk.worked_out(lambda: _worked(number, loaded.spec, key, bundles, tuple(fail), depth))
 
 
 def _worked(
