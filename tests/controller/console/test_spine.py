@@ -260,12 +260,28 @@ def test_a_part_that_needs_a_login_leads_there_and_back() -> None:
             stranger = made.stranger()
             answer = await stranger.get(f"{HERE}/now", headers=part(stranger))
             assert (answer.status_code, answer.headers["hx-redirect"]) == (
-                200, "/console/login?next=%2Fconsole%2Fclusters%2Fshop%2F"
+                200, "/console/login?next=%2Fconsole%2Fclusters%2Fshop%2F&over=asked"
             )  # fmt: skip
+            assert "Log in to go on where you were." in (await stranger.get(answer.headers["hx-redirect"])).text
             stream = await stranger.get(f"{HERE}/changes", headers={"accept": "text/event-stream"})
             assert stream.status_code == 401
             followed = await stranger.get(f"{HERE}/", headers={"sec-fetch-site": "cross-site"})
             assert (followed.status_code, "http-equiv" in followed.text) == (200, True)
+
+    asyncio.run(story())
+
+
+def test_who_sent_something_after_the_session_was_over_is_told_that_it_was_not_done() -> None:
+    async def story() -> None:
+        async with world() as made:
+            stranger = made.stranger()
+            answer = await stranger.post(
+                f"{HERE}/nodes/lb01/maintenance", data={"why": "a disk"}, headers=part(stranger)
+            )
+            led = answer.headers["hx-redirect"]
+            assert led == "/console/login?next=%2Fconsole%2Fclusters%2Fshop%2F&over=sent"
+            assert "What you sent last was not done." in (await stranger.get(led)).text
+            assert "not done" not in (await stranger.get("/console/login?next=%2Fconsole%2F")).text
 
     asyncio.run(story())
 

@@ -82,7 +82,10 @@ def _to_login(page: Page) -> Response:
     if request.headers.get("accept", "").startswith("text/event-stream"):
         return Response(status_code=401, headers=dict(HEADERS))
     back = asked_of(request) if request.method == "GET" and not page.by_htmx else _shown_by(request)
-    return page.go(f"{LOGIN}?{urlencode({'next': back})}" if back else LOGIN)
+    if not back:
+        return page.go(LOGIN)
+    over = {"over": "asked" if request.method == "GET" else "sent"} if page.by_htmx else {}  # the page was open
+    return page.go(f"{LOGIN}?{urlencode({'next': back, **over})}")
 
 
 def _shown_by(request: Request) -> str:

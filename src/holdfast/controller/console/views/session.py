@@ -50,11 +50,11 @@ class Preferences(Asked):
 
 
 @router.get("/login", name="console_login")
-async def login_page(page: Console, next: str = "") -> Response:
-    """Where strangers come in."""
+async def login_page(page: Console, next: str = "", over: str = "") -> Response:
+    """Where strangers come in; `over` is what an open page did when its session was found to be over."""
     if page.person is not None:
         return page.go(inner_path(next) or f"{PREFIX}/")
-    return await _login_page(page, inner_path(next))
+    return await _login_page(page, inner_path(next), over=over)
 
 
 @router.post("/login", name="console_log_in")
@@ -115,7 +115,9 @@ async def preferences(page: Console) -> Response:
     return response
 
 
-async def _login_page(page: Console, back: str, name: str = "", error: HoldfastError | None = None) -> Response:
+async def _login_page(
+    page: Console, back: str, name: str = "", error: HoldfastError | None = None, over: str = ""
+) -> Response:
     problem = problem_of(error).error if error else None
     status = status_of(error) if error else 200
     hint = page.words.tell(problem.hint) if problem else ""
@@ -128,6 +130,7 @@ async def _login_page(page: Console, back: str, name: str = "", error: HoldfastE
         name=name,
         message=page.words.tell(problem.message) if problem else "",
         hint=hint,
+        over=over,
     )
     if isinstance(error, TooManyAttempts):
         response.headers["Retry-After"] = str(max(1, ceil(error.wait)))
