@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,12 @@ from tests.controller.soak import (
     watched,
 )
 from tests.waiting import comes_true, wait_until
+
+from holdfast.bundle import HOLD_DIR
+from holdfast.errors import ControllerUnreachable, HoldfastError, StoreError
+from holdfast.lab.commands import tool
+from holdfast.lab.strikes import running, stop
+from holdfast.protocol.api.nodes import MoveRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_HOME = {"www": ["lb01"], "bbs": ["lb02"]}
@@ -96,3 +104,49 @@ def test_members_change_in_one_moment_although_one_is_killed_while_it_waits(made
     )
     assert comes_true(lambda: made.as_planned(view.revision) == "", SLOW_S), made.told(made.as_planned(view.revision))
     assert comes_true(lambda: holders(made) == AT_HOME, SLOW_S), made.told(str(holders(made)))
+
+
+@pytest.mark.timeout(600)
+def test_a_controller_is_killed_while_nobody_has_a_group_that_was_given_up(made: Installation) -> None:
+    """A request that never ends keeps lb01 from giving www up at once: meanwhile lb02's keepalived hangs, and nobody
+    takes over. Both controllers die in that moment. Whoever leads next gives it back to lb01.
+    """
+    assert comes_true(lambda: holders(made) == AT_HOME, SLOW_S), made.told(str(holders(made)))
+    lb01, lb02 = (made.cluster.lab.node(node) for node in ("lb01", "lb02"))
+    hold_file = lb01.root / HOLD_DIR.lstrip("/") / "www"
+    told = "what admin began with www was cut off in the middle: it was undone, and lb01 holds www"
+    half = ["/bin/bash", "-c", "exec 3<>/dev/tcp/10.0.0.3/80; printf 'GET / HTTP/1.1\r\nHost: x\r\n' >&3; sleep 60"]
+    with made.client.spawn(half, made.folder / "half.log"), ThreadPoolExecutor(1) as pool:
+        time.sleep(1.0)
+        asked = pool.submit(_asked_to_move, made)
+        nft = [tool("nft"), "list", "tables"]
+        wait_until(lambda: "holdfast_move" in lb01.exec(nft).stdout or asked.done(), SLOW_S)
+        stop(lambda: running(lb02, "keepalived"))
+        try:
+            wait_until(lambda: hold_file.read_text().strip() == "-254" or asked.done(), SLOW_S)
+            for number in range(2):
+                made.kill_controller(number)
+            assert asked.result(SLOW_S) == "", "nobody answered: it was cut off"
+            assert hold_file.read_text().strip() == "-254"
+            made.serve(0)
+            assert comes_true(lambda: hold_file.read_text().strip() != "-254", SLOW_S), made.told("it is still held")
+            assert comes_true(lambda: told in messages(made), SLOW_S), made.told(str(messages(made)))
+        finally:
+            for hung in running(lb02, "keepalived"):
+                hung.signal(signal.SIGCONT)
+            for number in range(2):
+                process = made.controllers[number]
+                if process is None or process.poll() is not None:
+                    made.serve(number)
+    assert comes_true(lambda: holders(made) == AT_HOME, SLOW_S), made.told(str(holders(made)))
+
+
+def _asked_to_move(made: Installation) -> str:
+    """What came of it; empty where nobody was left to answer."""
+    try:
+        with made.people() as known:
+            return str(known.move("www", MoveRequest()))
+    except (ControllerUnreachable, StoreError):
+        return ""
+    except HoldfastError as error:
+        return error.message

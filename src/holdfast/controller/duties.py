@@ -1,4 +1,4 @@
-"""What the leader does besides rollouts: overrides whose time is over, secrets that expired, history of etcd."""
+"""What the leader does besides rollouts: moves that were cut off, overrides whose time is over, history of etcd."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from holdfast.store.port import LEFT_ALONE
 from .context import Context
 from .identity import audited
 from .identity.auditing import SYSTEM
+from .operations.cut_off import settle
+from .operations.desk import Desk
 from .rollouts import run_rollouts
 
 EXPIRY_EVERY_S = 5.0
+SETTLE_EVERY_S = 2.0
 SWEEP_EVERY_S = 3600.0
 COMPACT_EVERY_S = 1800.0  # etcd keeps between one and two times as long of its past: watchers resume in it
 _log = logging.getLogger(__name__)
@@ -28,6 +31,7 @@ async def duties(context: Context, held: Held) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(run_rollouts(context, held))
         group.create_task(_every(EXPIRY_EVERY_S, lambda: end_overrides(context, held)))
+        group.create_task(_every(SETTLE_EVERY_S, lambda: settle_moves(context)))
         group.create_task(_every(SWEEP_EVERY_S, lambda: _sweep(context)))
         group.create_task(_compaction(context))
 
@@ -63,6 +67,16 @@ async def end_overrides(context: Context, held: Held) -> None:
                 )
             except Conflict:
                 continue  # somebody has changed it at this moment, or leads by now
+
+
+async def settle_moves(context: Context) -> None:
+    """Finish or undo moves whose controller is gone. Each is written under the lease of whoever moves something."""
+    desk = Desk(context.store, context.doors.sealer, SYSTEM, process_events=context.settings.process_events)
+    for cluster in await context.store.clusters.names():
+        try:
+            await settle(desk, cluster)
+        except HoldfastError as error:  # of one cluster: the others go on
+            _log.warning("what was cut off in %s is not settled yet: %s", cluster, error.message)
 
 
 def _said(one: Override) -> str:

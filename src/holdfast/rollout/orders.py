@@ -8,11 +8,12 @@ import secrets
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import RolloutFailed, StoreError, StoreUnavailable
 from holdfast.protocol import Answer, Fence, MoveReport, NodeStatus, Order, Verb
 from holdfast.sentences import Sentence
+from holdfast.store.collection import Step, do
 from holdfast.store.port import Resync
 
 from .records import OrderRecord, RolloutStore
@@ -39,12 +40,25 @@ class Looked:
     knows_lists: bool = False
 
 
-class Orders:
-    """Orders to the nodes of one cluster, given by `who`."""
+class Book(Protocol):
+    """Who writes orders down, and hears what became of them."""
 
-    def __init__(self, kept: RolloutStore, who: str) -> None:
+    async def give(self, record: OrderRecord, step: Step) -> None:
+        """Do the step that writes an order; an error if it may not be given any more."""
+        ...
+
+    def answered(self, record: OrderRecord, answer: Answer) -> None:
+        """It was done, or refused."""
+        ...
+
+
+class Orders:
+    """Orders to the nodes of one cluster, given by `who`; `book`: whoever keeps more of them than the order itself."""
+
+    def __init__(self, kept: RolloutStore, who: str, book: Book | None = None) -> None:
         self._kept = kept
         self._who = who
+        self._book = book
 
     async def ask(
         self, node: str, verb: Verb, *, group: str | None = None, within_s: float = WITHIN_S, work_s: float = 5.0
@@ -62,8 +76,9 @@ class Orders:
         )
         lease = await self._kept.store.engine.grant(math.ceil(within_s) + 1)
         record = OrderRecord(node=node, order=order, who=self._who, given=self._kept.store.clock.now())
-        await self._kept.orders.create(order.id, record, lease)
+        step = self._kept.orders.creating(order.id, record, lease)
         try:
+            await (self._book.give(record, step) if self._book else do(self._kept.store.engine, [step]))
             async with asyncio.timeout(within_s + work_s):
                 answer = await self._answer(order.id)
         except TimeoutError:
@@ -74,6 +89,8 @@ class Orders:
         finally:
             with suppress(StoreError):  # it ends by itself, too
                 await self._kept.store.engine.revoke(lease)
+        if self._book:
+            self._book.answered(record, answer)
         if answer.failure is not None:
             said = Sentence("%(node)s: %(what)s", node=node, what=answer.failure.told)
             raise RolloutFailed(said, answer.failure.told_hint)

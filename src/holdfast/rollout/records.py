@@ -15,6 +15,7 @@ from holdfast.store.models import Count, Digest, Line, Number, Record, SaidBrief
 from holdfast.store.store import Store
 
 from .decide import NodePhase
+from .moves import MoveRecord
 
 MOST_NODES = 2000  # of one rollout: its record has to fit into one entry of the store
 KEPT_ROLLOUTS = 200
@@ -182,6 +183,7 @@ class RolloutStore:
     """The records of one cluster's rollouts, each kind under its place in the store."""
 
     HEAD = "head"
+    MOVE = "move"
 
     def __init__(self, store: Store, cluster: str) -> None:
         self.store = store
@@ -190,6 +192,7 @@ class RolloutStore:
         self.assignments = self.cluster.collection("assignment", Assignment)  # by node
         self.rollouts = self.cluster.collection("rollout", RolloutRecord)  # by rollout_name
         self.heads = self.cluster.collection("rollout-head", RolloutHead)  # one: HEAD
+        self.moves = self.cluster.collection("move", MoveRecord)  # at most one: MOVE
         self.orders = self.cluster.collection("order", OrderRecord)  # by the order's id
         self.answers = self.cluster.collection("answer", AnswerRecord)  # by the order's id
 
@@ -215,13 +218,17 @@ class RolloutStore:
     async def damaged(self) -> tuple[tuple[str, str], ...]:
         """(kind, name) of the head, the last rollout and the one that goes on, where they are not understood.
 
-        Older rollouts hold nothing up.
+        So with the move that goes on, if there is one. Older rollouts hold nothing up.
         """
+        found = []
+        try:
+            await self.moves.get(self.MOVE)
+        except StoreDamaged:
+            found.append(("move", self.MOVE))
         try:
             head, _ = await self.head()
         except StoreDamaged:
-            return (("rollout-head", self.HEAD),)
-        found = []
+            return (*found, ("rollout-head", self.HEAD))
         for number in sorted({head.last_rollout, head.running or head.last_rollout}):
             try:
                 await self.rollout(number)

@@ -220,7 +220,7 @@ async def do(engine: Engine, steps: Sequence[Step]) -> int:
 
 
 _CLEARABLE = re.compile(
-    r"cluster/[^/]+/(?:override|registration|node|report|revision/n|other/(?:assignment|rollout|rollout-head))/"
+    r"cluster/[^/]+/(?:override|registration|node|report|revision/n|other/(?:assignment|rollout|rollout-head|move))/"
     r"|known-cluster/"
 )
 

@@ -41,12 +41,15 @@ class Members:
     cluster: str = "shop"
     held_back: set[str] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
+    deaf: set[str] = field(default_factory=set)  # would hold it, as far as anybody knows, and never do
+    silent: set[str] = field(default_factory=set)  # nobody hears their agents
     orders: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def holder(self) -> str | None:
         """Who carries the addresses."""
-        return next((node for node in self.nodes if node not in self.held_back | self.down), None)
+        unable = self.held_back | self.down | self.deaf
+        return next((node for node in self.nodes if node not in unable), None)
 
     def status(self, node: str) -> NodeStatus:
         """The node as it is."""
@@ -85,7 +88,7 @@ class Members:
         async with kept.orders.watch() as updates:
             async for update in updates:
                 for name, found in update.items:
-                    if found is None or name in done:
+                    if found is None or name in done or found.record.node in self.silent:
                         continue
                     done.add(name)
                     answer = self.carry_out(found.record.node, found.record.order.verb, name)

@@ -90,6 +90,7 @@ def _collections(known: ClusterStore) -> Mapping[str, Collection[Any]]:
         "assignment": rollouts.assignments,
         "rollout": rollouts.rollouts,
         HEAD: rollouts.heads,
+        "move": rollouts.moves,
         REVISION: known.revisions.headings,
         CLUSTER: known.store.clusters,
     }

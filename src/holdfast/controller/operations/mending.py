@@ -26,6 +26,8 @@ _PAGE, _MOST_PAGES = 500, 20  # of the audit
 # What is lost with a record that is only removed.
 _LOST = {
     "override": "what was overridden ends, unless it is set again",
+    "move": "a move that was cut off is neither finished nor undone: see who holds what (holdfast status), and let "
+    "nodes hold again what they gave up (holdfast move GROUP --back, holdfast maintenance NODE off)",
     "report": "what the node said last: it says it again with its next report",
     "registration": "the instance: it registers again if it lives",
     "node": "its certificate counts no more, and it has to join anew (holdfast nodes invite); what runs there goes on",

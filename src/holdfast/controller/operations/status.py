@@ -20,6 +20,7 @@ from holdfast.store.collection import Damaged
 from holdfast.store.models import NodeRecord, Override, OverrideKind, Revision
 from holdfast.store.store import ClusterStore, Store, override_name
 
+from .cut_off import trouble_of_moves
 from .damaged import trouble_of as damaged_overrides
 from .desk import known_cluster
 from .left import nothing_left
@@ -79,6 +80,7 @@ async def status(store: Store, cluster: str) -> ClusterStatus:
     summaries = tuple(_summary(seen, node) for node in seen.nodes)
     groups = tuple(_groups(seen))
     trouble = [said async for said in _trouble_of_store(store, seen)]
+    trouble += [said] if (said := await trouble_of_moves(store, cluster)) else []
     trouble += [Sentence("%(node)s: %(what)s", node=one.node, what=said) for one in summaries for said in one.trouble]
     trouble += [said for group in groups for said in _trouble_of(group, seen)]
     trouble += damaged_overrides(seen.lost, seen.heard)

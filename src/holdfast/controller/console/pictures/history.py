@@ -22,7 +22,7 @@ State = Literal["ok", "warning", "bad", "unknown", "off", "busy"]
 # What can be chosen: a word for it, and the kinds of events that it means.
 TOPICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "all": (N_("everything"), ()),
-    "holders": (N_("who holds what"), ("vrrp.", "vip.")),
+    "holders": (N_("who holds what"), ("vrrp.", "vip.", "move.")),
     "rollouts": (N_("rollouts"), ("rollout.",)),
     "revisions": (N_("revisions"), ("revision.",)),
     "overrides": (N_("overrides and maintenance"), ("override.", "maintenance.")),
@@ -46,7 +46,8 @@ OUTCOMES: Mapping[str, str] = {
     "": N_("any"), "done": N_("done"), "refused": N_("refused"), "failed": N_("failed"),
 }  # fmt: skip
 _STATES: Mapping[str, State] = {
-    "vrrp.holds": "ok", "vrrp.left": "off", "vip.moved": "ok", "node.drift": "warning", "node.drift_gone": "ok",
+    "vrrp.holds": "ok", "vrrp.left": "off", "vip.moved": "ok", "move.undone": "warning",
+    "node.drift": "warning", "node.drift_gone": "ok",
     "node.drift_corrected": "ok", "node.joined": "ok", "node.revoked": "warning",
     "maintenance.on": "warning", "maintenance.off": "ok", "rollout.paused": "warning",
     "server.down": "bad", "server.up": "ok",
