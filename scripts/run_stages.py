@@ -17,7 +17,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -63,7 +63,7 @@ UNIT = replace(tests("unit", f"not ({NOT_PLAIN})", "-n", "2", "--dist", "workste
 WHOLE = tests("whole", f"whole and not ({BESIDE_WHOLE})", "-n", "2", "--dist", "loadgroup")
 # These mostly wait for programs and timers: each takes a fifth of a core. What shares something is grouped.
 LAB = tests(
-    "lab", "lab and not (traffic or vm or measures or rehearsal or soak or browser)", "-n", "4", "--dist", "loadgroup"
+    "lab", "lab and not (traffic or vm or measures or rehearsal or soak or browser)", "-n", "5", "--dist", "loadgroup"
 )
 # Beside more of them a request would be lost to the machine, not to what is tested.
 TRAFFIC = tests(
@@ -80,6 +80,7 @@ VM = tests("vm", "vm and not (own_clock or measures or soak)", "-n", "2", "--dis
 # rehearsal of LVS is one of them.
 INSIDE = tests("inside", "own_clock and not (measures or soak)", "-n", "2", "--dist", "loadgroup")
 VM_MEASURES = tests("vm-measures", "vm and measures and not soak")
+# A browser is many processes, each of which waits for its turn: what a page costs is asked by its processor time.
 BROWSER = tests("browser", "browser and not soak", "-n", "2", "--dist", "loadfile")
 SOAK = tests("soak", "soak", "--timeout=14400")
 # What `make check` asks with the same examples every time is asked with others here.
@@ -87,7 +88,8 @@ SEARCHING = tests("searching", f"hypothesis and not ({NOT_PLAIN})", "--hypothesi
 
 # Beside machines in the owner's time these would get nothing; and they start too many processes to be beside what
 # counts each request, or takes times. From there on machines with a clock of their own are alone behind: one process
-# each, which yields at once.
+# each, which yields at once. Browsers only need the processors: they come before, so that nothing waits for these, and
+# enough is left for what comes last, which would leave a processor idle otherwise.
 BUSY = (WHOLE.name, UNIT.name)
 
 TARGETS = {
@@ -96,7 +98,7 @@ TARGETS = {
     "test": (
         replace(
             REHEARSALS,
-            then=(LAB, replace(VM, not_beside=BUSY), BROWSER, TRAFFIC, MEASURES, VM_MEASURES),
+            then=(LAB, BROWSER, replace(VM, not_beside=BUSY), TRAFFIC, MEASURES, VM_MEASURES),
             meanwhile=(STYLE, TYPES, WHOLE, UNIT, INSIDE),
         ),
     ),
@@ -194,15 +196,19 @@ class Runner:
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self._stages = stages
-        self._places: dict[str, list[str]] | None = None
+        self._places: Future[dict[str, list[str]]] | None = None
         self.failed: list[str] = []
         self.again: list[str] = []  # stages whose failures passed by themselves
         self._died: list[str] = []  # … that ended otherwise than with tests that failed
 
     def run(self) -> None:
         """All of them."""
-        if any(stage.marks for stage in every(self._stages)):
-            self._places = files(self._stages)
+        with ThreadPoolExecutor(max_workers=1) as looking:
+            if any(stage.marks for stage in every(self._stages)):
+                self._places = looking.submit(files, self._stages)  # who has no marks need not wait for it
+            self._all()
+
+    def _all(self) -> None:
         for stage in self._stages:
             with ThreadPoolExecutor(max_workers=1) as beside:
                 meanwhile = {each.name: beside.submit(self._behind, each) for each in stage.meanwhile}
@@ -240,7 +246,8 @@ class Runner:
 
     def _one(self, stage: Stage, prefix: tuple[str, ...] = (), output: BinaryIO | None = None) -> None:
         began = time.monotonic()
-        argv = (*prefix, *stage.argv, *((self._places or {}).get(stage.name, ()) if stage.marks else ()))
+        places = self._places.result() if self._places is not None and stage.marks else {}
+        argv = (*prefix, *stage.argv, *places.get(stage.name, ()))
         done = subprocess.run(argv, cwd=ROOT, env=environment(), stdout=output, stderr=output, check=False)
         if done.returncode != 0:
             self.failed.append(stage.name)

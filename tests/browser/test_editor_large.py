@@ -15,19 +15,21 @@ from tests.browser.test_servers import LONG_MS, newest
 from holdfast.store.models import RevisionContent
 from holdfast.store.revisions import Draft
 
-pytestmark = [pytest.mark.browser, pytest.mark.measures]
+pytestmark = pytest.mark.browser
 LARGE = 1_000_000  # characters
-WITHIN_MS = 80.0  # from a key to the frame that shows it, which hangs on who else has the processor
-AT_WORST_MS = 160.0  # of one key in ten
-TYPICAL_CPU_MS, MOST_CPU_MS = 16.0, 50.0  # of its own that a key takes, whoever else runs
+TYPICAL_CPU_MS, MOST_CPU_MS = 30.0, 100.0  # of its own that a key takes, with what else runs in the same caches
 GROUPS, EACH = 100, 10
-_TIMED = """() => {
-  window.took = [];
-  const keep = (list) => {
-    for (const one of list.getEntries()) if (one.name === "keydown") window.took.push(one.duration);
-  };
-  new PerformanceObserver(keep).observe({type: "event", durationThreshold: 16});
+# Whether the next frame after a key shows what it wrote. How long that takes by the clock hangs on who else has the
+# processors: a browser is many processes, and each of them waits for its turn.
+_NEXT_FRAME = """() => {
+  window.shown = [];
+  document.addEventListener("keypress", (event) => {
+    const content = event.composedPath()[0], before = content.textContent;
+    requestAnimationFrame(() => window.shown.push(content.textContent !== before));
+  }, {capture: true});
 }"""
+# What a frame is made of.
+DRAWN = ("UpdateLayoutTree", "Layout", "PrePaint", "Paint", "Layerize", "FireAnimationFrame")
 
 
 def spent(trace: bytes, name: str, kind: str = "") -> list[float]:
@@ -78,7 +80,7 @@ def test_a_megabyte_opens_answers_keys_and_is_checked_and_completed(looking: Loo
     page = looking.page
     page.locator(".cm-line").first.wait_for()
     at(looking, "service-3000: {on: 'g0:8030', ")
-    page.evaluate(_TIMED)
+    page.evaluate(_NEXT_FRAME)
     browser = page.context.browser
     assert browser is not None
     browser.start_tracing(page=page, categories=["devtools.timeline"])
@@ -91,15 +93,16 @@ def test_a_megabyte_opens_answers_keys_and_is_checked_and_completed(looking: Loo
     page.keyboard.type("uler: nonsense, ", delay=120)
     page.wait_for_timeout(1500)
     trace = browser.stop_tracing()
-    keys, between = spent(trace, "EventDispatch", "keypress"), spent(trace, "TimerFire")
+    keys = spent(trace, "EventDispatch", "keypress")
+    between = sorted(spent(trace, "TimerFire") + spent(trace, "FireIdleCallback"))
     assert len(keys) == len("scheduler: nonsense, ")
     assert keys[len(keys) // 2] <= TYPICAL_CPU_MS, keys
     assert keys[-1] <= MOST_CPU_MS, keys
     assert between[-1] <= MOST_CPU_MS, "what is completed, kept and checked between two keys"
-    took = sorted(page.evaluate("window.took"))
-    assert took
-    assert took[len(took) * 9 // 10] <= WITHIN_MS, took
-    assert took[-1] <= AT_WORST_MS, took
+    drawn = [spent(trace, name) for name in DRAWN]
+    assert sum(map(sum, drawn)) / len(keys) <= TYPICAL_CPU_MS, drawn
+    assert max(one[-1] for one in drawn if one) <= MOST_CPU_MS, drawn
+    assert page.evaluate("window.shown") == [True] * len(keys)
     page.locator("#check-list").get_by_text("nonsense").first.wait_for(timeout=LONG_MS)
     expect(page.locator("#check-state")).to_have_text(re.compile("^1 mistake"))
     page.locator(".cm-lint-marker-error").wait_for()

@@ -112,9 +112,7 @@ def test_pages_of_a_proxy_with_five_hundred_servers(page: Page, child: Child, en
 
 
 @pytest.mark.parametrize("node", ["lb1", "px1"])
-@pytest.mark.parametrize(
-    "seconds", [pytest.param(30, marks=pytest.mark.measures), pytest.param(300, marks=pytest.mark.soak)]
-)
+@pytest.mark.parametrize("seconds", [30, pytest.param(300, marks=pytest.mark.soak)])
 def test_a_page_that_is_looked_at_for_long_stays_as_it_is(page: Page, child: Child, node: str, seconds: int) -> None:
     """Its memory does not grow, and each picture is shown in a moment."""
     opened(page, child, node)

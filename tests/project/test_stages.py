@@ -15,6 +15,7 @@ import pytest
 from tests.project.source import ROOT
 
 pytestmark = pytest.mark.whole
+LIGHT = ("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")  # which takes a second to load
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def pytest_stage(runner: ModuleType, tmp_path: Path, name: str, body: str) -> An
     file = tmp_path / f"test_{name}.py"
     file.write_text(body)
     report = f"--junitxml={runner.RESULTS / name}.xml"
-    return runner.Stage(name, (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", report, str(file)), True)
+    return runner.Stage(name, (sys.executable, "-m", "pytest", *LIGHT, report, str(file)), True)
 
 
 def test_all_stages_run_and_are_summed_up(
@@ -188,7 +189,7 @@ def test_every_test_belongs_to_a_stage(runner: ModuleType) -> None:
     assert len({stage.name for stage in stages}) == len(stages)
     expressions = [Expression.compile(stage.argv[stage.argv.index("-m", 3) + 1]) for stage in stages]
     alone = ((), ("lab",), ("whole",), ("traffic",), ("measures",), ("browser",), ("vm",), ("rehearsal",))
-    more = (("vm", "measures"), ("lab", "vm", "measures"), ("vm", "rehearsal"))
+    more = (("vm", "measures"), ("lab", "vm", "measures"), ("vm", "rehearsal"), ("browser", "measures"))
     more += tuple((*one, "own_clock") for one in (("vm",), ("lab", "vm"), *more))
     for marked in (*alone, *((*one, "lab") for one in alone[2:]), *more):
         hits = [e for e in expressions if e.evaluate(lambda name, marked=marked, **_: name in marked)]
@@ -200,7 +201,9 @@ def test_a_stage_is_given_the_files_with_its_tests_and_loses_none(
 ) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
-    (tree / "pytest.ini").write_text("[pytest]\nmarkers =\n  lab\n  vm\naddopts = -p no:cacheprovider\n")
+    (tree / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n  lab\n  vm\naddopts = -p no:cacheprovider -p no:schemathesis\n"
+    )
     (tree / "conftest.py").write_text(
         "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items):\n"
         "    for item in items:\n        if 'booted' in item.name: item.add_marker('vm')\n"
@@ -232,7 +235,7 @@ def test_what_is_grouped_runs_in_one_process(runner: ModuleType, tmp_path: Path)
         "def test_b(): pass\n"
         "def test_c(): pass\n"
     )
-    argv = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file), *runner.VM.argv[-4:])
+    argv = (sys.executable, "-m", "pytest", *LIGHT, str(file), *runner.VM.argv[-4:])
     assert runner.VM.argv[-4:] == ("-n", "2", "--dist", "loadgroup")
     subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, timeout=60)
     assert len({seen.read_text() for seen in tmp_path.glob("seen-*")}) == 1
