@@ -200,6 +200,28 @@ def test_a_rollout_shows_every_step_of_every_node_and_what_refused() -> None:
     asyncio.run(story())
 
 
+def test_a_rollout_says_for_whom_it_waits() -> None:
+    """A node that is dead is told nothing and refuses nothing: without a word, nobody knows why nothing happens."""
+
+    async def story() -> None:
+        async with world() as made:
+            kept = await RolloutStore(made.context.store, "shop").rollout(1)
+            assert kept is not None
+            told = {
+                name: one.model_copy(update={"phase": NodePhase.WAITING}) for name, one in kept.record.nodes.items()
+            }
+            await _change_rollout(made, 1, nodes=told)
+            client = await made.browser()
+            text = await _get(client, "/rollouts/1")
+            (said,) = re.findall("No answer from: ([^<]*)", text)
+            assert {"lb01", "lb02"} <= set(said.split(", "))  # they have joined, and never said anything
+            assert "changed:status from:body" in text  # it goes as soon as they answer
+            await _change_rollout(made, 1, phase=RolloutPhase.FAILED, ended=datetime.now(UTC))
+            assert "No answer from" not in await _get(client, "/rollouts/1")
+
+    asyncio.run(story())
+
+
 def test_a_paused_rollout_is_continued_or_stopped_by_who_may() -> None:
     async def story() -> None:
         async with world() as made:

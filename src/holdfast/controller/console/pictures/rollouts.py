@@ -29,6 +29,7 @@ _PHASES: dict[str, tuple[State, str]] = {
     "put back": ("bad", N_("put back")),
     "failed": ("bad", N_("failed")),
 }
+_COME_TO_AN_END = ("verified", "failed", "regressed", "lost", "broken", "put back", "away")
 _RUNS_THE_NEW_ONE = ("verified", "regressed")
 _RUNS_THE_OLD_ONE = ("waiting", "failed", "put back")
 _NODE_PHASES: dict[str, tuple[State, str]] = {
@@ -110,6 +111,7 @@ class Rollout:
     reason: str
     hint: str
     away: tuple[str, ...]
+    unfinished: frozenset[str]
     may_continue: bool
     may_stop: bool
     may_try_again: bool
@@ -152,6 +154,7 @@ def rollout_of(rollout: RolloutView) -> Rollout:
         reason=rollout.reason,
         hint=rollout.hint,
         away=tuple(node.node for node in rollout.nodes if node.phase == "away"),
+        unfinished=frozenset(node.node for node in rollout.nodes if node.phase not in _COME_TO_AN_END),
         may_continue=rollout.phase == "paused",
         may_stop=rollout.phase in ("proposed", "running", "paused"),
         may_try_again=rollout.ended is not None and rollout.phase != "succeeded",

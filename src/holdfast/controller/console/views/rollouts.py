@@ -17,7 +17,7 @@ from holdfast.store.store import Store
 from ...api.answers import ClusterName
 from ...callers import Allowed, AtDesk
 from ...identity import Action, Person
-from ...operations import history, rollouts
+from ...operations import history, rollouts, status
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
@@ -59,14 +59,18 @@ async def part(page: Console, who: Reading, cluster: ClusterName, number: Number
 async def _now(store: Store, cluster: str, number: int, inside: bool = False) -> Mapping[str, object]:
     found = rollout_of(await rollouts.rollout(store, cluster, number))
     newest = (await history.history(store, cluster, None, 1)).newest if found.may_try_again else 0
-    return {"rollout": found, "inside": inside, "newest": newest}
+    known = () if found.ended else (await status.nodes(store, cluster)).nodes
+    silent = tuple(one.node for one in known if not one.connected and one.node in found.unfinished)
+    return {"rollout": found, "inside": inside, "newest": newest, "silent": silent}
 
 
 async def applied_part(page: Page, cluster: str, done: Applied, template: str) -> Response:
     """What was just applied, with its rollout where one looks already: it is followed there."""
     found = await rollouts.rollout(page.store, cluster, done.rollout) if done.rollout is not None else None
     rollout = rollout_of(found) if found is not None else None
-    return page.part(template, number=done.revision.number, rollout=rollout, inside=True, newest=done.revision.number)
+    return page.part(
+        template, number=done.revision.number, rollout=rollout, inside=True, newest=done.revision.number, silent=()
+    )
 
 
 @router.post("/continue", name="console_rollout_continue")
