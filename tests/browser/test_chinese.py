@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.browser]
 
 CLICKS = (
     (f"{HERE}/servers/shop", "排空"), (f"{HERE}/nodes/lb01", "维护…"), (f"{HERE}/addresses", "切换…"),
-    (f"{HERE}/nodes", "接纳节点"), (f"{HERE}/audit", "更改内容"), ("/console/users", "添加用户"),
+    (f"{HERE}/nodes", "添加节点"), (f"{HERE}/audit", "更改内容"), ("/console/users", "添加用户"),
     ("/console/users", "更改… admin"), ("/console/tokens", "创建 API 令牌"),
 )  # fmt: skip
 # What people see or hear: texts, and what attributes say of things without any. Left out is what is no prose of ours:
