@@ -216,8 +216,15 @@ class Installation:
         """For who looks for the reason."""
         logs = [self.log_of(number) for number in range(2)]
         logs += [state.log_file(self.cluster.lab.name, f"{node}-agent") for node in BALANCERS]
-        ends = [f"---- {log.name}\n{log.read_text(errors='replace')[-2500:]}" for log in logs if log.exists()]
-        return "\n".join([what, *self.log[-20:], *ends])
+        logs += [self.cluster.lab.node(node).root / "var/log/holdfast/nginx/error.log" for node in BALANCERS]
+        unanswered = [line for node in BALANCERS for line in self.cut_short(node)]
+        ends = [f"---- {log.name}\n{log.read_text(errors='replace')[-40_000:]}" for log in logs if log.exists()]
+        return "\n".join([what, *self.log, *unanswered, *ends])
+
+    def cut_short(self, node: str) -> list[str]:
+        """What nginx had taken, and whose user did not wait for its answer."""
+        log = self.cluster.lab.node(node).root / "var/log/holdfast/nginx/access.log"
+        return [f"{node}: {line}" for line in log.read_text(errors="replace").splitlines() if '"status":499' in line]
 
     def as_planned(self, revision: int) -> str:
         """What differs on the nodes from what the controllers compiled of a revision; empty if nothing does."""
@@ -395,12 +402,17 @@ class Watched:
     def asked(self) -> int:
         return self.traffic.counts().sent
 
+    @staticmethod
+    def _when(moment: float) -> str:
+        """A moment of the steady clock, as the logs have it."""
+        return time.strftime("%H:%M:%S", time.gmtime(time.time() - time.monotonic() + moment))
+
     def trouble(self) -> str:
         """Requests that failed, and times at which two nodes carried an address; empty if there were none."""
         result = self.traffic.stop()
         failed = [record for record in result.records if not record.ok]
         amiss = [f"{len(failed)} of {len(result.records)} requests failed: {error_kinds(failed)}"] if failed else []
-        amiss += [f"{one.start:.2f} to {one.end:.2f}: {one.listener} {one.server} {one.error}" for one in failed[:20]]
+        amiss += [f"{one}, which is {self._when(one.start)}" for one in failed[:20]]
         for address, line in self.observer.timelines(self.addresses).items():
             moves = [(span.who, round(span.start, 2), round(span.end, 2)) for span in line.reachable]
             if failed and len(moves) > 1:  # else requests failed under a holder that stayed
