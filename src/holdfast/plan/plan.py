@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from holdfast.bundle import Bundle
+from holdfast.bundle import Bundle, BundleFile
 from holdfast.keepalived.garbage import uncollected
 from holdfast.keepalived.tree import Configuration
 from holdfast.sentences import Sentence, as_it_is
 
 from . import groups, ties
+from .alike import without_alike
 from .changes import Change, node_changes
 from .difference import FileChange, file_changes
 from .facts_keepalived import PATH, configuration
@@ -116,6 +117,9 @@ def _of_group(group: str, changing: set[str], nodes: tuple[NodePlan, ...], befor
     return Together((group,), together, patience_s(parts), tuple(sorted(members - together)))
 
 
+Trees = Mapping[str, Configuration | None]
+
+
 def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     """Compare two compiled clusters; equal digests mean that nothing changes."""
     with uncollected():
@@ -123,7 +127,7 @@ def make_plan(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
 
 
 def _made(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
-    trees = tuple({node: _tree(bundle) for node, bundle in side.items()} for side in (old, new))
+    trees = _trees(old, new)
     compiled = {node for side in (old, new) for node, bundle in side.items() if bundle.expected.vrrp}
     common = one_name({node: tree for side in trees for node, tree in side.items() if node not in compiled})
     names = {
@@ -145,8 +149,16 @@ def _made(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> Plan:
     return _with_moves(tuple(nodes), before, after)
 
 
-def _tree(bundle: Bundle) -> Configuration | None:
-    file = bundle.file(PATH)
+def _trees(old: Mapping[str, Bundle], new: Mapping[str, Bundle]) -> tuple[Trees, Trees]:
+    """Each node's keepalived.conf on both sides, without the virtual servers that are alike there."""
+    both = {node: without_alike(old[node], new[node], PATH) for node in old.keys() & new.keys()}
+    return (
+        {node: _tree(bundle, both[node][0] if node in both else bundle.file(PATH)) for node, bundle in old.items()},
+        {node: _tree(bundle, both[node][1] if node in both else bundle.file(PATH)) for node, bundle in new.items()},
+    )
+
+
+def _tree(bundle: Bundle, file: BundleFile | None) -> Configuration | None:
     return configuration(file, bundle.node) if file else None
 
 
