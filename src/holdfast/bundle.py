@@ -26,6 +26,7 @@ STATE_DIR = "/var/lib/holdfast"  # survives a reboot: hold files, journal, last 
 RUN_DIR = "/run/holdfast"  # does not: pid files, sockets, what the supervisor says of its services
 LOG_DIR = "/var/log/holdfast"  # one folder a service
 PROBE_DIR = "/usr/lib/holdfast"  # the agent's own probe and hook runner, called by keepalived
+LARGEST_BUNDLE = 16_000_000  # characters, of all files together
 HOLD_DIR = f"{STATE_DIR}/hold"  # one file per VRRP group: 0, or -254 to give the group up
 SERVICE_STATE_DIR = f"{RUN_DIR}/service-state"  # one file per service: 0 while it runs, -1 when its process died
 TRACK_DIR = f"{STATE_DIR}/track"  # files of `keeps_while: - file: NAME`, fed by the operator's own programs
@@ -66,7 +67,7 @@ class BundleFile(_Frozen):
     """
 
     path: AbsolutePath
-    content: Annotated[str, Field(max_length=16_000_000)]
+    content: Annotated[str, Field(max_length=LARGEST_BUNDLE)]
     mode: int = 0o644
     owner: SafeName = "root"
     group: SafeName = "root"

@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.golden.cases import Case, all_cases, all_examples
 
-from holdfast.bundle import Bundle
+from holdfast.bundle import LARGEST_BUNDLE, Bundle, BundleFile, Service
+from holdfast.compile import compiler
 from holdfast.compile.compiler import CompileInput, compile_cluster, parse_field
 from holdfast.compile.lock import Lock, Secrets, complete_lock, complete_secrets
+from holdfast.compile.node_view import NodeView
+from holdfast.compile.rendering import Rendering
 from holdfast.errors import CompileError, SpecError
 from holdfast.spec import parse_spec
 from holdfast.spec.positions import dotted, read_yaml
@@ -217,3 +220,30 @@ def compiled_or_refused(spec: dict[str, Any], process_events: bool) -> None:
             assert finding.location is not None
     else:
         assert sorted(bundles) == ["lb01", "lb02"]
+
+
+def test_a_bundle_that_its_node_would_refuse_is_refused_before_any_node_is_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = next(one for one in SOUND if one.name == "lvs-dr")
+    largest = max(sum(len(file.content) for file in bundle.files) for bundle in case.bundles().values())
+    monkeypatch.setattr(compiler, "LARGEST_BUNDLE", largest)
+    assert digests(compile_cluster(case.source())) == digests(case.bundles())
+    monkeypatch.setattr(compiler, "LARGEST_BUNDLE", largest - 1)
+    with pytest.raises(CompileError, match=r"the bundle of 'lb0\d' is too large: all its files together") as refused:
+        compile_cluster(case.source())
+    assert "another pair of directors" in (refused.value.hint or ""), "its virtual servers are what is large"
+
+
+def test_one_file_that_is_too_large_is_refused_with_what_makes_it_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = next(one for one in SOUND if one.name == "lvs-dr")
+
+    def large(view: NodeView) -> Rendering:
+        text = "#" * (LARGEST_BUNDLE + 1)
+        return Rendering((BundleFile(path="/etc/holdfast/keepalived/keepalived.conf", content=text),))
+
+    monkeypatch.setattr(compiler, "RENDERERS", {**compiler.RENDERERS, Service.KEEPALIVED: large})
+    with pytest.raises(CompileError, match="one file has 16 MB at most") as refused:
+        compile_cluster(case.source())
+    assert "another pair of directors" in (refused.value.hint or "")
+    assert "listener" not in (refused.value.hint or "")

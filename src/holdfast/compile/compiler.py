@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from holdfast.bundle import (
+    LARGEST_BUNDLE,
     Bundle,
     BundleFile,
     Expectations,
@@ -82,6 +83,7 @@ def compile_cluster(source: CompileInput) -> dict[str, Bundle]:
         for rendering in renderings.values():
             refusals.update({(refusal.field, refusal.message): refusal for refusal in rendering.refusals})
         bundles[node] = _bundle(view, renderings)
+        _refuse_too_large(bundles[node])
     if refusals:
         raise CompileError(
             Sentence("%(file)s asks for what a program cannot do", file=source.loaded.positions.file),
@@ -101,8 +103,30 @@ def _rendered(service: Service, renderer: Renderer, view: NodeView) -> Rendering
                 node=view.node,
             ),
             [],
-            "serve fewer sites on each listener, or give several addresses to one listener",
+            _smaller(service),
         ) from None
+
+
+def _smaller(service: Service) -> Sentence:
+    """What to do about a configuration that is too large."""
+    if service is Service.KEEPALIVED:
+        return Sentence(
+            "give some of its virtual servers to another pair of directors, or make neighbouring ports one, by marks"
+        )
+    return Sentence("serve fewer sites on each listener, or give several addresses to one listener")
+
+
+def _refuse_too_large(bundle: Bundle) -> None:
+    """CompileError for what its node would refuse: all files together are bounded, too."""
+    if sum(len(file.content) for file in bundle.files) <= LARGEST_BUNDLE:
+        return
+    largest = max(bundle.files, key=lambda file: len(file.content))
+    service = next((one for one in RENDERERS if f"/{one}/" in largest.path), Service.NGINX)
+    raise CompileError(
+        Sentence("the bundle of '%(node)s' is too large: all its files together have 16 MB at most", node=bundle.node),
+        [],
+        _smaller(service),
+    )
 
 
 def _place(finding: Finding) -> tuple[int, int]:

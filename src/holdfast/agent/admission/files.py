@@ -10,6 +10,7 @@ from holdfast.agent.policy import Policy
 from holdfast.bundle import (
     CONFIG_DIR,
     HOLD_DIR,
+    LARGEST_BUNDLE,
     NETWORK_FILE,
     NGINX_SERVERS_DIR,
     OWNERSHIP_LINE,
@@ -43,7 +44,6 @@ WEIGHT_FILE = re.compile(rf"{WEIGHT_DIR}/[A-Za-z0-9][A-Za-z0-9._-]{{0,150}}/[A-Z
 _GROUPS = {Service.NGINX: ("root", "www-data"), Service.HAPROXY: ("root", "haproxy")}
 _JSON = (Service.NETWORK, Service.PROBER)
 _MODES = (0o644, 0o640, 0o600)
-_LARGEST = 16_000_000  # characters, of all files together
 _SECRET = re.compile(r"^\s*(auth_pass|stats\s+auth)\b|\bpassword\b", re.MULTILINE)
 
 
@@ -58,9 +58,9 @@ def check_files(bundle: Bundle, policy: Policy) -> list[Finding]:
     for path, times in Counter(file.path for file in bundle.files).items():
         if times > 1:
             found.append(refuse("ADM102", Sentence("the bundle brings this file more than once"), path))
-    if sum(len(file.content) for file in bundle.files) > _LARGEST:
+    if sum(len(file.content) for file in bundle.files) > LARGEST_BUNDLE:
         found.append(
-            refuse("ADM109", Sentence("the bundle is larger than %(most)s characters", most=_LARGEST), CONFIG_DIR)
+            refuse("ADM109", Sentence("the bundle is larger than %(most)s characters", most=LARGEST_BUNDLE), CONFIG_DIR)
         )
     for file in bundle.files:
         found += _check_file(file, bundle.services)
