@@ -31,6 +31,8 @@ class Limits:
     stranger_rate: Rate = Rate(20, 200)  # of a network: many nodes may join from behind one address
     node_rate: Rate = Rate(20, 200)
     person_rate: Rate = Rate(50, 500)
+    node_events: Rate = Rate(1, 300)  # what one node tells of must not push out what all others told
+    node_renewals: Rate = Rate(1 / 300, 20)  # each is a certificate and an audit record
     body_within_s: float = 60.0  # a body that takes longer is not waited for
     most_streams: int = 20_000
     most_followers: int = 1000  # people's event streams

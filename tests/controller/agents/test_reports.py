@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from tests.controller.operations.world import Clock
+from tests.controller.world import FREE, running
 
 from holdfast.controller.agents.reports import LARGEST_REPORT, fitting, take_report
 from holdfast.controller.identity import NodeAgent
+from holdfast.controller.serving import Options
+from holdfast.controller.settings import Rate
 from holdfast.protocol import (
     AgentReport,
     Drift,
@@ -28,6 +33,7 @@ from holdfast.store.models import ClusterRecord, RevisionContent
 from holdfast.store.revisions import Draft
 from holdfast.store.store import Store
 
+JSON = {"content-type": "application/json"}
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LB01 = NodeAgent("shop", "lb01", "1", NOW, NOW + timedelta(days=30))
 
@@ -89,6 +95,50 @@ def test_what_an_agent_puts_right_by_itself_is_told_once_and_as_that() -> None:
         "differs from what was applied", "was put right, as the node's policy says",
         "was put right, as the node's policy says", "differs from what was applied", "is as it was applied again",
     ]  # fmt: skip
+
+
+def _drifting(number: int) -> AgentReport:
+    """A report with forty differences that none before had."""
+    drift = [Drift(kind=DriftKind.FILE, what=f"/etc/holdfast/nginx/{number}-{n}", since=NOW) for n in range(40)]
+    return _report().model_copy(update={"drift": tuple(drift)})
+
+
+def test_a_node_that_tells_too_much_pushes_out_little_of_what_others_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has broken into one balancer must not be able to make events of all clusters disappear."""
+    limits = replace(FREE, node_events=Rate(0.000_001, 100))
+
+    def change(options: Options) -> Options:
+        return replace(options, settings=replace(options.settings, limits=limits))
+
+    async def story() -> list[str]:
+        async with running(change=change) as world:
+            admin = await world.admin()
+            lb01, lb02 = await world.joined(admin, "lb01"), await world.joined(admin, "lb02")
+            for number in range(12):
+                body = _drifting(number).model_dump_json()
+                answer = await lb01.client.post("/agent/v1/reports", content=body, headers=JSON)
+                assert answer.status_code == 204, answer.text
+            other = _drifting(0).model_copy(update={"node": "lb02"}).model_dump_json()
+            assert (await lb02.client.post("/agent/v1/reports", content=other, headers=JSON)).status_code == 204
+            return [one.record.node or "" for one in await world.store.events.oldest(limit=1000)]
+
+    told = asyncio.run(story())
+    assert told.count("lb01") == 1 + 100
+    assert told.count("lb02") == 1 + 40
+    assert any("node:shop/lb01 tells too much" in one for one in caplog.messages)
+
+
+def test_however_much_a_node_tells_the_log_of_events_stays_bounded() -> None:
+    async def story() -> int:
+        store = await Store.open(MemoryEngine())
+        await store.clusters.create("shop", ClusterRecord(name="shop", created=NOW))
+        store.events.keep = 100
+        for number in range(20):
+            await take_report(store, LB01, _drifting(number))
+        numbers = await store.events.numbers()
+        return numbers.last - numbers.first + 1
+
+    assert asyncio.run(story()) <= 100
 
 
 def _events(*reports: AgentReport, spec: str = "") -> list[tuple[str, str]]:

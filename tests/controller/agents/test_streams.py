@@ -6,17 +6,21 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.controller.world import CHEAP, WITHIN_S, Agent, World, running
+from tests.controller.world import CHEAP, FREE, WITHIN_S, Agent, World, running
 
+from holdfast.agent.enrolment.identity import certificate_request, make_key
 from holdfast.bundle import Bundle, BundleFile, Service
 from holdfast.controller.agents import stream as agents_stream
 from holdfast.controller.identity import Person, open_doors
+from holdfast.controller.serving import Options
+from holdfast.controller.settings import Rate
 from holdfast.protocol import (
     TO_AGENT,
     AgentReport,
@@ -328,3 +332,23 @@ def test_a_report_that_is_too_long_is_cut_and_kept() -> None:
             assert (await agent.client.post("/agent/v1/reports", json=forged)).status_code == 403
 
     asyncio.run(story())
+
+
+def test_a_node_does_not_renew_its_certificate_over_and_over() -> None:
+    """Each time is a certificate that is kept, and a record in an audit that keeps so many and no more."""
+    limits = replace(FREE, node_renewals=Rate(0.000_001, 3))
+
+    def change(options: Options) -> Options:
+        return replace(options, settings=replace(options.settings, limits=limits))
+
+    async def story() -> list[str]:
+        async with running(change=change) as world:
+            admin = await world.admin()
+            one, other = await world.joined(admin, "lb1"), await world.joined(admin, "lb2")
+            body = {"certificate_request": certificate_request(make_key())}
+            answers = [await one.client.post("/agent/v1/renew", json=body) for _ in range(5)]
+            answers.append(await other.client.post("/agent/v1/renew", json=body))
+            return [answer.json()["error"]["code"] for answer in answers]
+
+    young, many = "enrolment_refused", "too_many_attempts"
+    assert asyncio.run(story()) == [young, young, young, many, many, young]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from ..identity import NodeAgent
 from ..operations.written import written
 from .server_events import Change, asked_anew, came_back, server_changes, server_events
 
+_log = logging.getLogger(__name__)
 LARGEST_REPORT = 390_000  # characters as they are kept, a little below what the store takes
 _USUAL = 95_000  # characters of everything but a director's servers
 _MANY = 200  # servers, from which on their rows are kept short
@@ -30,13 +32,17 @@ _NO_STATUS = '"status":null'
 _HOLDS = '"holds":true'
 _GIVEN_UP = -254  # a hold file's number
 _MOST_EVENTS = 40  # of one report
+_AT_ONCE = 20  # events of one write
 _FEWEST = 20  # differences that are kept of one that is still too large
 
 
-async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> None:
+async def take_report(
+    store: Store, agent: NodeAgent, report: AgentReport, may_tell: Callable[[], bool] = lambda: True
+) -> None:
     """Keep a report as the node's latest, with events for what drifted, went down or came back.
 
-    It is dated by this controller: a node's clock that jumps must not make all that comes later look old.
+    It is dated by this controller: a node's clock that jumps must not make all that comes later look old. `may_tell` is
+    asked for each event: those of a node that tells too many are left out.
     """
     refuse_others(agent, report.node)
     cluster = store.cluster(agent.cluster)
@@ -58,8 +64,11 @@ async def take_report(store: Store, agent: NodeAgent, report: AgentReport) -> No
     changed = [*server_changes(earlier, report), *await _came_back(cluster, earlier, report)][:_MOST_EVENTS]
     if changed:
         told = [*told, *server_events(agent, changed, await written(store, agent.cluster), now)]
-    if told:
-        await store.events.append(*told)
+    kept_ones = [one for one in told if may_tell()]
+    if len(kept_ones) < len(told):
+        _log.warning("%s tells too much: %s events are left out", agent.actor, len(told) - len(kept_ones))
+    for start in range(0, len(kept_ones), _AT_ONCE):  # with each write as many old ones go: the log does not grow
+        await store.events.append(*kept_ones[start : start + _AT_ONCE])
 
 
 async def _came_back(cluster: ClusterStore, before: NodeReport | None, report: AgentReport) -> list[Change]:

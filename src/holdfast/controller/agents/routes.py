@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Response
 from starlette.responses import PlainTextResponse
 
-from holdfast.errors import NotFound, StoreUnavailable
+from holdfast.errors import NotFound, StoreUnavailable, TooManyAttempts
 from holdfast.protocol import (
     AgentReport,
     Answer,
@@ -59,6 +59,10 @@ async def join(context: Ctx, caller: Calling, request: JoinRequest) -> JoinAnswe
 @router.post("/renew", operation_id="renew")
 async def renew(context: Ctx, caller: Calling, agent: Renewing, request: RenewRequest) -> RenewAnswer:
     """The next certificate, over a connection that the present one opened."""
+    rate, now = context.settings.limits.node_renewals, context.store.clock.steady()
+    wait = context.rates.take(f"renewals of {agent.actor}", rate, now)
+    if wait > 0:
+        raise TooManyAttempts(Sentence("too many requests"), Sentence("wait %(s)s s", s=f"{wait:.1f}"), wait=wait)
     return await context.doors.enrolment.renew(agent, request, caller.source)
 
 
@@ -99,7 +103,9 @@ async def bundle(context: Ctx, agent: Fetching, digest: BundleDigest) -> Respons
 @router.post("/reports", operation_id="report", status_code=204)
 async def report(context: Ctx, agent: Reporting, request: AgentReport) -> None:
     """How the node is, and how far it is with what it should run."""
-    await take_report(context.store, agent, request)
+    limit, clock = context.settings.limits.node_events, context.store.clock
+    key = f"events of {agent.actor}"
+    await take_report(context.store, agent, request, lambda: context.rates.take(key, limit, clock.steady()) == 0.0)
 
 
 @router.post("/answers", operation_id="answer", status_code=204)
