@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.lab.segment import VIP, VIP6, Segment, missing_programs, segment
+from tests.waiting import wait_until
 
 from holdfast.lab.observe import Observer, Probe
 from holdfast.lab.observe_probe import NOBODY, answer, open_probe, question
 from holdfast.lab.observe_timeline import overlaps, total, who_at
 
 pytestmark = pytest.mark.lab
+LATE_S = 1.0  # by which a busy machine may see what happens
 
 
 @pytest.fixture
@@ -37,61 +39,73 @@ def observer(wire: Segment) -> Iterator[Observer]:
         yield made
 
 
+def answers(observer: Observer, *who: str) -> None:
+    """Until these answer for the addresses, and nobody else."""
+
+    def all_of_them() -> bool:
+        lines = observer.timelines([VIP, VIP6]).values()
+        return all(who_at(line.answered, time.monotonic() - 0.06) == who for line in lines)
+
+    wait_until(all_of_them)
+
+
 def test_a_move_with_a_moment_of_two_holders(wire: Segment, observer: Observer) -> None:
     wire.hold("one")
-    time.sleep(0.3)
+    answers(observer, "one")
     began = time.monotonic()
     wire.hold("two")
+    held = time.monotonic()
     time.sleep(0.5)
     before_drop = time.monotonic()
     wire.drop("one")
     dropped = time.monotonic()
-    time.sleep(0.3)
+    answers(observer, "two")
     for address in (VIP, VIP6):
         line = observer.timelines([address])[address]
         assert who_at(line.carried, began - 0.05) == ("one",)
         assert who_at(line.carried, time.monotonic() - 0.02) == ("two",)
         ((start, end),) = overlaps(line.carried)
-        assert began <= start <= began + 0.1
-        assert before_drop - 0.01 <= end <= dropped + 0.05
+        assert began <= start <= held + LATE_S
+        assert before_drop - 0.01 <= end <= dropped + LATE_S
         # What the segment answers agrees, as finely as it is asked.
-        assert total(overlaps(line.answered)) == pytest.approx(end - start, abs=0.15)
+        assert total(overlaps(line.answered)) == pytest.approx(end - start, abs=LATE_S)
         assert who_at(line.answered, time.monotonic() - 0.06) == ("two",)
     assert observer.holders([VIP]) == {VIP: ("two",)}
 
 
 def test_a_node_that_is_cut_off_carries_but_is_not_heard(wire: Segment, observer: Observer) -> None:
     wire.hold("one")
-    time.sleep(0.3)
+    answers(observer, "one")
     cut = time.monotonic()
     wire.cable("one", plugged=False)
-    time.sleep(0.4)
+    unplugged = time.monotonic()
+    answers(observer)
     line = observer.timelines([VIP])[VIP]
     now = time.monotonic() - 0.06
     assert who_at(line.carried, now) == ("one",)
     assert who_at(line.reachable, now) == ()
     assert who_at(line.answered, now) == ()
-    assert line.reachable[-1].end == pytest.approx(cut, abs=0.1)
+    assert cut - 0.1 <= line.reachable[-1].end <= unplugged + LATE_S
     wire.cable("one", plugged=True)
-    time.sleep(0.3)
-    assert observer.holders([VIP]) == {VIP: ("one",)}
+    wait_until(lambda: observer.holders([VIP]) == {VIP: ("one",)})
 
 
 def test_a_crash_and_a_boot_are_followed(wire: Segment, observer: Observer) -> None:
     wire.hold("one")
-    time.sleep(0.3)
+    wait_until(lambda: observer.holders([VIP]) == {VIP: ("one",)})
     crashed = time.monotonic()
     wire.crash("one")
-    time.sleep(0.3)
-    assert observer.holders([VIP]) == {VIP: ()}
+    gone = time.monotonic()
+    wait_until(lambda: observer.holders([VIP]) == {VIP: ()})
     wire.boot("one")
     time.sleep(0.2)
-    held = time.monotonic()
+    begun = time.monotonic()
     wire.hold("one")
-    time.sleep(0.3)
+    held = time.monotonic()
+    wait_until(lambda: observer.holders([VIP]) == {VIP: ("one",)})
     first, second = observer.timelines([VIP])[VIP].carried
-    assert first.end == pytest.approx(crashed, abs=0.1)
-    assert second.start == pytest.approx(held, abs=0.1)
+    assert crashed - 0.1 <= first.end <= gone + LATE_S
+    assert begun - 0.1 <= second.start <= held + LATE_S
 
 
 def test_what_users_send_and_get_is_not_read(wire: Segment) -> None:
