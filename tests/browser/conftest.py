@@ -191,4 +191,4 @@ def looking(browser: Browser, console: Console) -> Iterator[Looking]:
     context.close()
     assert all(one.startswith((console.url, "data:")) for one in made.asked), made.asked
     complaints = [one for one in made.said if "Failed to load resource" not in one]
-    assert not complaints, complaints
+    assert not complaints, made.said

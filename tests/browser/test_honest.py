@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import HERE, Looking
 
 pytestmark = [pytest.mark.browser]
@@ -30,6 +30,22 @@ def test_a_page_that_slept_is_old_until_it_was_fetched_again(looking: Looking) -
     page.unroute("**/now*")
     expect(page.locator(".part.stale")).to_have_count(0, timeout=WITHIN_MS)
     expect(page.locator("#main time[data-age]").first).not_to_contain_text("60m ago")
+
+
+def test_a_page_one_of_whose_scripts_did_not_come_is_loaded_again(looking: Looking) -> None:
+    looking.login()
+    page = looking.page
+    asked: list[str] = []
+
+    def cut_off(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort("connectionreset")
+
+    page.route("**/idiomorph-ext*", cut_off, times=1)
+    page.reload()
+    page.locator("#link-state").get_by_text("Connection lost").wait_for()
+    page.get_by_text("Live", exact=True).wait_for(timeout=WITHIN_MS)
+    assert len(asked) == 1
 
 
 def test_realtime_that_is_refused_is_lost_and_not_telling(looking: Looking) -> None:

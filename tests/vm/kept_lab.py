@@ -88,8 +88,8 @@ def lab_up(folder: Path) -> Iterator[Lab]:
         if (source := ROOT / "examples" / "lvs-dr-pair" / name).exists():
             shutil.copy(source, folder)
     made = Lab(f"kept{os.getpid()}", folder / "cluster.yaml")
-    made.run("lab", "up", str(made.spec), "--lab", made.name, "--vm")
     try:
+        made.run("lab", "up", str(made.spec), "--lab", made.name, "--vm")
         yield made
     finally:
         made.run("lab", "down", made.name, status=None)

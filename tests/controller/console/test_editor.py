@@ -9,6 +9,7 @@ import re
 import httpx
 import pytest
 from tests.controller.console.world import HERE, URL, World, part, world
+from tests.controller.operations.agents import report
 from tests.controller.operations.world import MORE_WEIGHT, SPEC, end_rollout
 
 from holdfast.controller.console.assets import assets
@@ -18,6 +19,7 @@ from holdfast.controller.console.pictures.edits import told_apart
 from holdfast.controller.console.views import editor as views
 from holdfast.findings import Finding, Severity
 from holdfast.protocol.api.revisions import Applied
+from holdfast.rollout.records import RolloutStore
 from holdfast.spec.load import parse_spec
 from holdfast.spec.schema import json_schema
 from holdfast.store.models import Role
@@ -63,6 +65,24 @@ def test_it_is_planned_applied_and_its_rollout_comes_along() -> None:
             again = await client.get(f"{HERE}/rollouts/2/now", params={"inside": "true"}, headers=part(client))
             assert "<h2" in again.text
             assert "<h1" in (await client.get(f"{HERE}/rollouts/2/now", headers=part(client))).text
+
+    asyncio.run(story())
+
+
+def test_a_node_that_does_not_answer_need_not_be_waited_for() -> None:
+    async def story() -> None:
+        async with world() as made:
+            await over(made, 1)
+            await report(made.desk, "lb01")
+            client = await made.browser()
+            plan = await client.post(f"{EDITOR}/plan", data={"spec": MORE_WEIGHT, "base": 1}, headers=part(client))
+            assert re.findall('name="without" type="checkbox" value="([a-z0-9]+)"', plan.text) == ["lb02"]
+            asked = {"spec": MORE_WEIGHT, "base": 1, "without": "lb02", **await digest_in(plan)}
+            done = await client.post(f"{EDITOR}/apply", data=asked, headers=part(client))
+            assert "Applied as revision 2" in done.text
+            found = await RolloutStore(made.context.store, "shop").rollout(2)
+            assert found is not None
+            assert found.record.options.without == ("lb02",)
 
     asyncio.run(story())
 

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.controller.console.test_servers_pages import SPEC, WEIGHT, applied, begun, got, newest, planned, run
 from tests.controller.console.world import HERE, part, world
+from tests.controller.operations.agents import report
 
 from holdfast.controller.console.pictures.edits import EditForm, edit_of
 from holdfast.controller.console.views.edits import dumped
 from holdfast.controller.operations.edits import EDIT
 from holdfast.errors import UsageError
+from holdfast.rollout.records import RolloutStore
 
 LONG_PATH = SPEC.replace("/healthz", "/" + "x" * 500)
 
@@ -59,6 +61,23 @@ def test_a_form_that_is_larger_than_any_of_ours_is_not_read() -> None:
             said = {"content-type": "application/x-www-form-urlencoded"} | part(client)
             large = await client.post(f"{HERE}/edit/plan", content=pieces(), headers=said)
             assert (large.status_code, "too large" in large.text) == (400, True)
+
+    run(story())
+
+
+def test_a_node_that_does_not_answer_need_not_be_waited_for() -> None:
+    async def story() -> None:
+        async with world(SPEC) as made:
+            client = await begun(made)
+            await report(made.desk, "lb02")
+            plan = await planned(client, **WEIGHT)
+            assert 'name="without" type="checkbox" value="lb01"' in plan.text
+            assert 'value="lb02"' not in plan.text
+            done = await applied(client, plan, without="lb01")
+            assert done.status_code == 200, done.text
+            found = await RolloutStore(made.context.store, "shop").rollout(2)
+            assert found is not None
+            assert found.record.options.without == ("lb01",)
 
     run(story())
 

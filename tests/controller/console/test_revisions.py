@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from tests.controller.console.world import HERE, World, part, world
+from tests.controller.operations.agents import report
 from tests.controller.operations.world import MORE_SERVERS, MORE_WEIGHT, end_rollout
 
 from holdfast.controller.operations import clusters, history
@@ -139,6 +140,35 @@ def test_a_rollback_shows_its_plan_first_and_leads_to_its_rollout() -> None:
             assert "yesterday &lt;script&gt;" in await _get(client, "/rollouts/3")
             audit = await made.context.store.audit.newest(limit=1)
             assert (audit[0].record.action, audit[0].record.outcome) == ("revision.rollback", "done")
+
+    asyncio.run(story())
+
+
+def test_a_rollout_need_not_wait_for_nodes_that_do_not_answer_or_are_paused() -> None:
+    async def story() -> None:
+        async with world() as made:
+            await _two_revisions(made)
+            await report(made.desk, "lb01")
+            client = await made.browser()
+            text = await _get(client, "/revisions/1/rollback")
+            assert re.findall('name="without" type="checkbox" value="([a-z0-9]+)"', text) == ["lb02"]
+            assert "Do not wait for lb02: its agent does not answer" in text
+            await report(made.desk, "lb02")
+            assert 'name="without"' not in await _get(client, "/revisions/1/rollback")
+            await report(made.desk, "lb01", paused=True)
+            text = await _get(client, "/revisions/1/rollback")
+            assert "Do not wait for lb01: its agent is paused" in text
+            hazard = re.search('name="hazard" value="([a-z-]+)"', text)
+            assert hazard
+            sent = {"base": "2", "hazard": hazard[1], "without": ["lb01"]}
+            answer = await client.post(f"{HERE}/revisions/1/rollback", data=sent, headers=part(client))
+            assert answer.headers["hx-redirect"] == f"{HERE}/rollouts/3", answer.text
+            found = await RolloutStore(made.context.store, "shop").rollout(3)
+            assert found is not None
+            assert found.record.options.without == ("lb01",)
+            assert {node: state.phase for node, state in found.record.nodes.items()} == {
+                "lb01": NodePhase.AWAY, "lb02": NodePhase.WAITING,
+            }  # fmt: skip
 
     asyncio.run(story())
 

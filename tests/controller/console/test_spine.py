@@ -306,7 +306,8 @@ def test_who_has_to_choose_a_password_sees_nothing_else() -> None:
         assert (await client.post("/console/password", data=sent, headers=part(client))).status_code == 400
         sent["again"] = sent["new"]
         answer = await client.post("/console/password", data=sent, headers=part(client))
-        assert answer.headers["hx-redirect"] == "/console/login"
+        assert answer.headers["hx-redirect"] == "/console/login?over=changed"
+        assert "Your password is changed" in (await client.get(answer.headers["hx-redirect"])).text
         assert (
             await client.post("/console/login", data={"name": "admin", "password": "spaces count"})
         ).status_code == 401

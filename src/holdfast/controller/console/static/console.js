@@ -265,6 +265,15 @@
   });
   addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; unfolded = []; });
 
+  // A script that did not come, as on a bad line: the page would stand still without a word.
+  if (!window.htmx || !window.Idiomorph) {
+    if (!body.dataset.changes) return;
+    if (lost) lost.hidden = false;
+    show_link("lost", link ? link.dataset.lost : "", "bad");
+    setTimeout(() => location.reload(), RETRY_MS);
+    return;
+  }
+
   // What somebody has opened or closed stays so when its part is fetched again.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(["open", "data-fold"].includes(name) && node.matches("details"));
 

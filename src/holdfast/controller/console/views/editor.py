@@ -27,7 +27,7 @@ from ..pages import Console, Page
 from ..pictures.editor import PHRASES, SAID, first_spec, language, titles_in
 from ..pictures.edits import told_apart
 from ..pictures.plans import plan_of, worse_than
-from .rollouts import applied_part
+from .rollouts import RolloutForm, applied_part, held_up_by
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -47,13 +47,12 @@ class TextForm(Asked):
     base: Count = 0
 
 
-class ApplyTextForm(TextForm):
+class ApplyTextForm(TextForm, RolloutForm):
     """The same as it was planned: `digest` of the text, `hazard` the worst that was shown."""
 
     digest: Digest
     hazard: HazardClass | None = None
     message: Annotated[str, Field(max_length=500)] = ""
-    pause_after_first: bool = False
 
 
 @router.get("/editor/language.json", name="console_editor_language")
@@ -135,11 +134,13 @@ async def _planned(page: Page, desk: AtDesk, cluster: str, asked: TextForm) -> d
     planned = await propose(desk, cluster, asked.spec, asked.base)
     before = (await content_of(page.store, cluster, asked.base)).findings if asked.base else ()
     new, old = told_apart(planned.findings, before)
+    plan = plan_of(planned.plan, planned.spec_diff)
     return {
         "new_findings": new,
         "old_findings": old,
         "planned": planned,
-        "plan": plan_of(planned.plan, planned.spec_diff),
+        "plan": plan,
+        "held_up": await held_up_by(page.store, cluster, plan),
         "base": asked.base,
     }
 
@@ -166,6 +167,8 @@ async def apply(
     asked: Annotated[ApplyTextForm, Depends(Sent(ApplyTextForm, whole_spec=True))],
 ) -> Response:
     """A revision and its rollout of exactly what was planned; then the rollout itself."""
-    options = RolloutOptions(pause_after_first=asked.pause_after_first, forbidden=worse_than(asked.hazard))
+    options = RolloutOptions(
+        pause_after_first=asked.pause_after_first, forbidden=worse_than(asked.hazard), without=asked.without
+    )
     done = await editing.apply_text(desk, cluster, asked.base, asked.spec, asked.digest, asked.message, options)
     return await applied_part(page, cluster, done, "editor/applied.html")

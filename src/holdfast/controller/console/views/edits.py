@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from starlette.responses import Response
 
 from holdfast.errors import NotFound, UsageError
-from holdfast.protocol.api.base import Asked, Digest, HazardClass
+from holdfast.protocol.api.base import Digest, HazardClass
 from holdfast.protocol.api.rollouts import RolloutOptions
 from holdfast.sentences import Sentence
 
@@ -28,7 +28,7 @@ from ..navigation import PREFIX
 from ..pages import Console, Page
 from ..pictures.edits import SCHEDULERS, TITLES, EditForm, Kind, edit_of, form_of, hosts_of, told_apart
 from ..pictures.plans import plan_of, worse_than
-from .rollouts import applied_part
+from .rollouts import RolloutForm, applied_part, held_up_by
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}/edit", include_in_schema=False, default_response_class=HTMLResponse
@@ -40,7 +40,7 @@ Named = Annotated[str, Query(max_length=300)]
 _AT_ONCE = ("remove_server", "remove_virtual_server")  # nothing to fill in: its plan is shown at once
 
 
-class ApplyForm(Asked):
+class ApplyForm(RolloutForm):
     """An edit as it was planned: `edit` is its JSON, `digest` of the text that was planned, `hazard` its worst."""
 
     edit: Annotated[str, Field(max_length=500_000)]
@@ -48,7 +48,6 @@ class ApplyForm(Asked):
     digest: Digest
     hazard: HazardClass | None = None
     message: Annotated[str, Field(max_length=500)] = ""
-    pause_after_first: bool = False
 
 
 @router.get("", name="console_edit")
@@ -109,11 +108,13 @@ async def _planned(page: Page, desk: Desk, cluster: str, base: int, edit: Edit) 
     planned = await editing.propose_edit(desk, cluster, base, edit)
     before = await content_of(desk.store, cluster, base)
     new, old = told_apart(planned.findings, before.findings)
+    plan = plan_of(planned.plan, planned.spec_diff)
     return {
         "new_findings": new,
         "old_findings": old,
         "planned": planned,
-        "plan": plan_of(planned.plan, planned.spec_diff),
+        "plan": plan,
+        "held_up": await held_up_by(desk.store, cluster, plan),
         "edit": dumped(edit),
         "base": base,
         "message": page.words.tell(described(edit)),
@@ -140,7 +141,9 @@ async def apply(
     except ValidationError:
         raise UsageError("this is no edit", "load the page again, and look at the plan") from None
     # what nodes run may have changed since: what is worse than what was shown is not done
-    options = RolloutOptions(pause_after_first=asked.pause_after_first, forbidden=worse_than(asked.hazard))
+    options = RolloutOptions(
+        pause_after_first=asked.pause_after_first, forbidden=worse_than(asked.hazard), without=asked.without
+    )
     message = asked.message or page.words.tell(described(edit))
     done = await editing.apply_edit(desk, cluster, asked.base, edit, asked.digest, message, options)
     shown = await applied_part(page, cluster, done, "edits/applied.html")

@@ -26,6 +26,7 @@ from ..navigation import PREFIX
 from ..pages import Console
 from ..pictures.plans import plan_of
 from ..pictures.revisions import history_of, spec_of
+from .rollouts import RolloutForm, held_up_by
 
 router = APIRouter(
     prefix=f"{PREFIX}/clusters/{{cluster}}/revisions", include_in_schema=False, default_response_class=HTMLResponse
@@ -39,14 +40,13 @@ _LIST = "revisions/list.html"
 _PAGE = 30
 
 
-class RollbackForm(Asked):
+class RollbackForm(RolloutForm):
     """Going back, confirmed: `base` is the revision that was the newest when the plan was shown, `hazard` its worst."""
 
     base: Count
     hazard: HazardClass | None = None
     message: Message = ""
     put_back: bool = False
-    pause_after_first: bool = False
     forbidden: Annotated[tuple[HazardClass, ...], Field(max_length=5)] = ()
 
 
@@ -147,10 +147,11 @@ async def rollback_plan(
     title = page.words.say("Back to revision %(number)s", number=number)
     if number == found.newest:
         title = page.words.say("Revision %(number)s again", number=number)
+    plan = plan_of(found.plan, found.spec_diff)
     return await page.show(
         "revisions/rollback.html", here="revisions", title=title,
-        number=number, old=old.revision, newest=found.newest, plan=plan_of(found.plan, found.spec_diff),
-        findings=found.findings,
+        number=number, old=old.revision, newest=found.newest, plan=plan,
+        held_up=await held_up_by(page.store, cluster, plan), findings=found.findings,
     )  # fmt: skip
 
 
@@ -166,7 +167,12 @@ async def rollback(
     """A new revision with the content of an old one; to its rollout."""
     # what nodes run may have changed since: what is worse than what was shown is not done
     forbidden = tuple(dict.fromkeys((*asked.forbidden, *worse_than(asked.hazard))))
-    options = RolloutOptions(put_back=asked.put_back, pause_after_first=asked.pause_after_first, forbidden=forbidden)
+    options = RolloutOptions(
+        put_back=asked.put_back,
+        pause_after_first=asked.pause_after_first,
+        forbidden=forbidden,
+        without=asked.without,
+    )
     request = RollbackRequest(revision=number, base=asked.base, message=asked.message, options=options)
     done = await revisions.rollback(desk, cluster, request)
     if done.rollout is None:

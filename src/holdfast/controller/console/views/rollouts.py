@@ -7,9 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse
+from pydantic import Field
 from starlette.responses import Response
 
+from holdfast.protocol import SafeName
 from holdfast.protocol.api.base import Asked, Line
+from holdfast.protocol.api.nodes import NodeSummary
 from holdfast.protocol.api.revisions import Applied
 from holdfast.protocol.api.rollouts import StopRequest
 from holdfast.store.store import Store
@@ -21,6 +24,7 @@ from ...operations import history, rollouts, status
 from ..forms import Sent
 from ..navigation import PREFIX
 from ..pages import Console, Page
+from ..pictures.plans import Plan
 from ..pictures.rollouts import rollout_of
 
 router = APIRouter(
@@ -33,6 +37,13 @@ Reading = Annotated[Person, Depends(Allowed(Action.READ))]
 Controlling = Annotated[Person, Depends(Allowed(Action.ROLLOUT_CONTROL))]
 Number = Annotated[int, Path(ge=1, le=10**11)]
 _NOW = "rollouts/now.html"
+
+
+class RolloutForm(Asked):
+    """What every form asks that begins a rollout; `without` as of RolloutOptions."""
+
+    pause_after_first: bool = False
+    without: Annotated[tuple[SafeName, ...], Field(max_length=2000)] = ()
 
 
 class StopForm(Asked):
@@ -62,6 +73,16 @@ async def _now(store: Store, cluster: str, number: int, inside: bool = False) ->
     known = () if found.ended else (await status.nodes(store, cluster)).nodes
     silent = tuple(one.node for one in known if not one.connected and one.node in found.unfinished)
     return {"rollout": found, "inside": inside, "newest": newest, "silent": silent}
+
+
+async def held_up_by(store: Store, cluster: str, plan: Plan) -> tuple[NodeSummary, ...]:
+    """Nodes that are to change, and that a rollout would wait for in vain as they are now."""
+    changing = {name for group in plan.groups for name in group.names}
+    known = (await status.nodes(store, cluster)).nodes if changing else ()
+    return tuple(
+        one for one in known
+        if one.node in changing and one.enrolled and not one.revoked and (one.paused or not one.connected)
+    )  # fmt: skip
 
 
 async def applied_part(page: Page, cluster: str, done: Applied, template: str) -> Response:

@@ -51,7 +51,7 @@ class Preferences(Asked):
 
 @router.get("/login", name="console_login")
 async def login_page(page: Console, next: str = "", over: str = "") -> Response:
-    """Where strangers come in; `over` is what an open page did when its session was found to be over."""
+    """Where strangers come in; `over` is why: what an open page did when its session was found to be over."""
     if page.person is not None:
         return page.go(inner_path(next) or f"{PREFIX}/")
     return await _login_page(page, inner_path(next), over=over)
@@ -100,7 +100,7 @@ async def change_password(
         raise UsageError(page.words.say("the two new passwords differ"), page.words.say("type both again"))
     request = PasswordRequest(old=asked.old, new=asked.new)
     await context.doors.users.change_own_password(who, request.old, request.new, caller.source)
-    return page.go(LOGIN)
+    return page.go(f"{LOGIN}?over=changed")
 
 
 @router.post("/preferences", name="console_preferences")
