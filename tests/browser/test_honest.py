@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import HERE, Looking
@@ -46,6 +48,24 @@ def test_a_page_one_of_whose_scripts_did_not_come_is_loaded_again(looking: Looki
     page.locator("#link-state").get_by_text("Connection lost").wait_for()
     page.get_by_text("Live", exact=True).wait_for(timeout=WITHIN_MS)
     assert len(asked) == 1
+
+
+def test_realtime_waits_for_the_scripts_that_it_needs(looking: Looking) -> None:
+    """A picture that comes before them cannot be shown."""
+    looking.login()
+    page = looking.page
+
+    def late(route: Route) -> None:
+        time.sleep(3)
+        route.continue_()
+
+    page.route("**/idiomorph-ext*", late, times=1)
+    page.goto(f"{looking.console.url}{HERE}/realtime?node=lb01&every=1")
+    page.get_by_text("Live", exact=True).wait_for(timeout=WITHIN_MS)
+    shown = page.locator("#realtime-now")
+    taken = shown.get_attribute("data-taken") or ""
+    assert taken
+    expect(shown).not_to_have_attribute("data-taken", taken, timeout=WITHIN_MS)
 
 
 def test_realtime_that_is_refused_is_lost_and_not_telling(looking: Looking) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import BY_THEN_MS
+from tests.browser.memory import least
 from tests.controller.console.large_director import ENGINES, POOLS, VIRTUAL, WEB
 from tests.controller.console.test_realtime_large import Child, large_director
 
@@ -54,14 +55,9 @@ def opened(page: Page, child: Child, node: str) -> None:
 def metrics(page: Page) -> dict[str, float]:
     """What Chromium counts of the page, tidied up before."""
     client = page.context.new_cdp_session(page)
-    client.send("HeapProfiler.enable")
-    for _ in range(2):  # what scripts have let go of, and then what only that had kept of the page
-        client.send("HeapProfiler.collectGarbage")
-        page.wait_for_timeout(200)
-    client.send("Performance.enable")
-    found: dict[str, Any] = client.send("Performance.getMetrics")
+    found = least(client)
     client.detach()
-    return {one["name"]: one["value"] for one in found["metrics"]}
+    return found
 
 
 @pytest.mark.parametrize("node", ["lb1", "px1"])
@@ -112,7 +108,7 @@ def test_pages_of_a_proxy_with_five_hundred_servers(page: Page, child: Child, en
 
 
 @pytest.mark.parametrize("node", ["lb1", "px1"])
-@pytest.mark.parametrize("seconds", [30, pytest.param(300, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [15, pytest.param(300, marks=pytest.mark.soak)])
 def test_a_page_that_is_looked_at_for_long_stays_as_it_is(page: Page, child: Child, node: str, seconds: int) -> None:
     """Its memory does not grow, and each picture is shown in a moment."""
     opened(page, child, node)

@@ -1,6 +1,6 @@
 """Many browsers look at a director of 1,000 virtual servers with 10 real servers each: what that costs its controller.
 
-The controller runs in a process of its own, so what is measured of it is its own. `make test` has 30 readers for 12
+The controller runs in a process of its own, so what is measured of it is its own. `make test` has 30 readers for 8
 seconds, `make soak` has 200 for two minutes, with the same bounds for each reader.
 """
 
@@ -137,7 +137,7 @@ async def _look(child: Child, readers: int, seconds: float) -> tuple[list[Reader
 
 @pytest.mark.parametrize(
     ("readers", "seconds"),
-    [pytest.param(30, 12.0, marks=pytest.mark.measures), pytest.param(200, 120.0, marks=pytest.mark.soak)],
+    [pytest.param(30, 8.0, marks=pytest.mark.measures), pytest.param(200, 120.0, marks=pytest.mark.soak)],
 )
 def test_many_readers_cost_little_and_see_everything_soon(readers: int, seconds: float) -> None:
     async def story(child: Child) -> None:

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const form = document.getElementById("realtime-form"), holder = document.getElementById("realtime");
-  if (!form || !holder) return;
+  if (!form || !holder || !window.Idiomorph) return; // without that, console.js loads the page again
   const RETRY_MS = 2000, TYPED_MS = 400, LATE_S = 8;
   const held = document.getElementById("realtime-held"), pause = document.getElementById("realtime-pause");
   const sort = document.getElementById("realtime-sort"), page = document.getElementById("realtime-page"), search = document.getElementById("realtime-search");
